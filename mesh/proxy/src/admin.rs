@@ -1,6 +1,6 @@
-//! Port 15020: metrics, readiness, and a summary of what is in force.
+//! The admin port, 15020: metrics, readiness, and a summary of the configuration in force.
 //!
-//! It changes nothing: every path is read-only.
+//! Every path is read-only.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::proxy::Proxy;
 use crate::shared::Shared;
 use crate::state::{Host, State};
 
-/// What prometheus-client writes.
+/// The content type of the text that prometheus-client writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain";
@@ -84,7 +84,7 @@ fn typed(status: StatusCode, kind: &'static str, body: String) -> Response<Body>
     response
 }
 
-/// A summary of what is in force, in the order of names.
+/// A summary of the configuration in force, sorted by name.
 fn config_dump(proxy: &Proxy) -> Value {
     let shared = &*proxy.shared;
     let table = shared.state.table();
@@ -145,7 +145,7 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
     json!({ "name": &*routes.name, "virtual_hosts": hosts.collect::<Vec<_>>() })
 }
 
-/// A cluster, with what its hosts have in hand; nothing, where no request has asked for it.
+/// A cluster and the load of its hosts. A cluster that no request has used yet shows its configured hosts with zeros.
 fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
     let host = |host: &Rc<Host>| {
         let pool = host.pool();

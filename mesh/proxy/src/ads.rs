@@ -1,10 +1,10 @@
-//! The conversation with the control plane: delta ADS over one HTTP/2 connection, for as long as the proxy lives.
+//! The client of the control plane: delta ADS over one HTTP/2 connection, reopened for as long as the proxy lives.
 //!
-//! A configuration is put in force when everything that it refers to has been answered, so that a route never points at a
-//! cluster whose endpoints are still on their way. When the control plane is away the last configuration stays in force;
-//! at a start it is read from the store.
+//! A configuration is put in force once everything it refers to has been answered, so that a route never refers to a
+//! cluster whose endpoints are missing. While the control plane is unreachable the last configuration stays in force.
+//! On start it is read from the store.
 //!
-//! It decides nothing about requests, and nothing about what makes a resource good: that is `config`'s compile.
+//! Resources are validated by the compiler of `shakedown_xds`, not here.
 
 mod backoff;
 mod outbox;
@@ -42,17 +42,18 @@ use crate::proxy::Proxy;
 use crate::resources::ResourceCache;
 use crate::shared::Shared;
 
-/// The method that is called.
+/// The path of the gRPC method.
 const DELTA_PATH: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
-/// How long the control plane may take to accept a stream.
+/// The time that the control plane has to accept a stream.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a configuration waits for what it refers to. Source: Envoy, `initial_fetch_timeout`, default 15 s.
+/// The time that a configuration waits for the resources it refers to. Source: Envoy, `initial_fetch_timeout`, default
+/// 15 s.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(15);
-/// The largest response taken, in bytes.
+/// The largest response accepted, in bytes.
 const RESPONSE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Why a conversation ended.
+/// The reason why an ADS stream ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AdsError {
     #[error("connect to the control plane")]
@@ -69,7 +70,7 @@ pub(crate) enum AdsError {
     Ended,
 }
 
-/// Follows the control plane for ever. What other proxies have accepted is taken from the cache.
+/// Follows the control plane forever. Resources that other proxies have accepted are taken from the cache.
 pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible {
     let env = proxy.shared.env.clone();
     let mut random = env.rng("proxy/ads");
@@ -82,12 +83,13 @@ pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible
     }
 }
 
-/// A session with the store's last good configuration, which is put in force.
+/// Restores the last good configuration from the store, and puts it in force.
 fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
     let mut session = Session::new(cache);
     let store = proxy.shared.env.store();
     for kind in Kind::ALL {
-        // What does not decode was cut short or written by another version: the control plane gives it again.
+        // A value that does not decode was truncated or written by another version. The control plane sends the
+        // resources again.
         let saved = store.read(store_key(kind));
         if let Some(Ok(saved)) = saved.map(|bytes| DeltaDiscoveryResponse::decode(&bytes[..])) {
             session.restore(saved);
@@ -99,7 +101,7 @@ fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
     session
 }
 
-/// One stream, from connecting to its end.
+/// Runs one stream, from connecting to its end.
 async fn converse(
     proxy: &Rc<Proxy>,
     session: &mut Session,
@@ -126,7 +128,7 @@ async fn converse(
             match poll_immediate(&mut message).await {
                 Some(response) => response,
                 None => {
-                    // Nothing more has arrived: what is here may be a whole push.
+                    // Nothing more has arrived, so the push may be complete.
                     patience.renew(env.now(), session);
                     put_in_force(proxy, session);
                     patience.wait(proxy, session, message).await
@@ -176,7 +178,7 @@ async fn open(
     Ok(Messages::new(response.into_body(), RESPONSE_BYTES_MAX))
 }
 
-/// Why there is no stream, where that is what the response says.
+/// The gRPC status of a response that opens no stream.
 fn refusal<B>(response: &Response<B>) -> Option<Status> {
     let said = Status::from_header_map(response.headers());
     let status = response.status();
@@ -186,14 +188,14 @@ fn refusal<B>(response: &Response<B>) -> Option<Status> {
     said.filter(|status| status.code() != Code::Ok)
 }
 
-/// How long the control plane may still take to answer what was asked.
+/// The time that the control plane has to answer the subscriptions.
 struct Patience {
-    /// [`Time::FAR`] while nothing is waited for.
+    /// [`Time::FAR`] while no answer is missing.
     until: Time,
 }
 
 impl Patience {
-    /// Counts from when something began to be waited for.
+    /// Starts the timeout if answers are missing and it is not running, and stops it if none are missing.
     fn renew(&mut self, now: Time, session: &Session) {
         if session.is_warm() {
             self.until = Time::FAR;
@@ -202,7 +204,7 @@ impl Patience {
         }
     }
 
-    /// Waits for a response; when patience ends before it, goes on without what was asked.
+    /// Waits for a response. After the timeout, publishes the configuration without the missing answers, and waits on.
     async fn wait<T>(
         &mut self,
         proxy: &Rc<Proxy>,
@@ -223,7 +225,7 @@ impl Patience {
     }
 }
 
-/// Puts what is warm in force, and keeps it for a start without a control plane.
+/// Puts the configuration in force if it is complete, and saves it for a start without a control plane.
 fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
     let Some(published) = session.publish() else {
         return;
@@ -237,7 +239,7 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
     for (kind, saved) in session.unsaved() {
         let store = proxy.shared.env.store();
         if let Err(error) = store.write_shared(store_key(kind), Arc::new(saved)) {
-            // The configuration is in force all the same; a start without a control plane would find an older one.
+            // The configuration stays in force. A start without a control plane would find an older one.
             proxy.control_plane.not_saved(&error);
         }
     }
@@ -257,7 +259,7 @@ fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
     }
 }
 
-/// Where the store keeps the last good resources of a kind.
+/// The store's key of the last good resources of a kind.
 fn store_key(kind: Kind) -> &'static str {
     match kind {
         Kind::Cluster => "xds/clusters",

@@ -1,4 +1,4 @@
-//! The timer of a request. Most requests that have one end before it is due: its sleep goes to the next request then.
+//! The timer of a request. Most requests end before it is due, and their [`Sleep`] is then reused by another request.
 
 use std::fmt;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use shakedown_env::{Sleep, Time};
 
 use crate::shared::Shared;
 
-/// A timer that has no sleep before it is first waited for.
+/// A timer that takes a [`Sleep`] from the pool, or creates one, when first polled.
 pub(crate) struct Alarm {
     shared: Rc<Shared>,
     sleep: Option<Sleep>,
@@ -22,7 +22,7 @@ impl Alarm {
         }
     }
 
-    /// Ready at that time. Who asked before for another time is not told of that any more.
+    /// Ready at this time. An earlier call for another time is superseded.
     pub(crate) fn poll(&mut self, at: Time, cx: &mut Context<'_>) -> Poll<()> {
         if self.sleep.is_none() {
             self.sleep = self.shared.sleeps.take();
@@ -34,7 +34,7 @@ impl Alarm {
 impl Drop for Alarm {
     fn drop(&mut self) {
         if let Some(mut sleep) = self.sleep.take() {
-            // Wakes nobody while it is nobody's.
+            // A pooled timer must not wake a task.
             sleep.as_mut().reset(Time::FAR);
             self.shared.sleeps.put(sleep);
         }

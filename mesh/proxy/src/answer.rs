@@ -1,4 +1,4 @@
-//! What a route answers by itself: direct responses and redirects.
+//! Routes that respond without an upstream: direct responses and redirects.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use shakedown_xds::table::{Action, DirectResponse, Redirect};
 use crate::request_head::RequestHead;
 use crate::respond::{Reject, status};
 
-/// A redirect to where the request came to already.
+/// A redirect to the request's own URL.
 const HERE: Redirect = Redirect {
     status: 201,
     scheme: None,
@@ -18,7 +18,7 @@ const HERE: Redirect = Redirect {
     strip_query: false,
 };
 
-/// The answer of a route; `None` if it sends its requests on.
+/// The local reply of a route; `None` if the route forwards requests.
 pub(crate) fn of(action: &Action, head: &RequestHead) -> Result<Option<Reject>, Reject> {
     match action {
         Action::Forward(_) => Ok(None),
@@ -31,8 +31,8 @@ pub(crate) fn of(action: &Action, head: &RequestHead) -> Result<Option<Reject>, 
     }
 }
 
-/// One that made something, or that sends elsewhere, says where: here, as nothing else is said.
-/// Source: Envoy, `Router::Filter::decodeHeaders`.
+/// Responses with 201 and 3xx have a `location` header, which is the request's own URL because a direct response
+/// configures none. Source: Envoy, `Router::Filter::decodeHeaders`.
 fn respond(direct: &DirectResponse, head: &RequestHead) -> Result<Reject, Reject> {
     let location = match direct.status {
         201 | 300..400 => Some(location(&HERE, head)?),

@@ -1,4 +1,4 @@
-//! What a proxy knows before it has spoken to its control plane: who it is, and where that is.
+//! The static configuration of a proxy, known before it connects to its control plane.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 use http::HeaderName;
 use shakedown_xds::table::Identity;
 
-/// A proxy's static start.
+/// The static configuration of one proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
     /// The xDS node id, as Istio builds it: `sidecar~<pod address>~<pod>.<namespace>~<dns domain>`.
     pub node_id: String,
-    /// The pod's address. Listeners without an address of their own listen here, and connections to upstreams leave from
-    /// here.
+    /// The pod's address. Listeners without an address of their own listen here, and connections to upstreams leave
+    /// from here.
     pub address: IpAddr,
-    /// Where the control plane serves ADS.
+    /// The address at which the control plane serves ADS.
     pub control: SocketAddr,
-    /// The port that the app's outgoing requests are sent to; Istio's is 15001.
+    /// The port of the outbound listener, to which the application's requests are redirected. Istio's is 15001.
     pub outbound_port: u16,
-    /// The port of metrics and readiness; Istio's is 15020.
+    /// The port of metrics and readiness. Istio's is 15020.
     pub admin_port: u16,
-    /// What runs in the pod, for the labels of metrics.
+    /// The pod's workload, for the labels of metrics.
     pub workload: Workload,
-    /// The host of the service that the pod belongs to (`reviews.default.svc.cluster.local`), for the labels of requests
-    /// that it serves; `None` for a pod that serves none.
+    /// The host of the service that the pod belongs to (`reviews.default.svc.cluster.local`), for the labels of
+    /// requests that it serves; `None` for a pod that serves none.
     pub service: Option<String>,
     /// A request header whose value is reported with the cluster of each outgoing request that carries it
     /// ([`MeshEvent::Routed`](shakedown_types::MeshEvent::Routed)).
@@ -50,25 +50,25 @@ impl Bootstrap {
     }
 }
 
-/// One end of an edge, as Istio's metrics name it. What is not known reads `unknown`.
+/// The source or the destination of an edge, as in the labels of Istio's metrics. Unknown fields read `unknown`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Workload {
-    /// The workload: a deployment's name, as a rule.
+    /// The name of the workload, normally that of its deployment.
     pub name: Arc<str>,
-    /// Its namespace.
+    /// The Kubernetes namespace of the workload.
     pub namespace: Arc<str>,
-    /// The `app` label; the canonical service, too.
+    /// The `app` label, which also serves as the canonical service.
     pub app: Arc<str>,
-    /// The `version` label; the canonical revision, too.
+    /// The `version` label, which also serves as the canonical revision.
     pub version: Arc<str>,
-    /// The Kubernetes cluster.
+    /// The id of the Kubernetes cluster.
     pub cluster: Arc<str>,
-    /// The SPIFFE identity that mutual TLS proved.
+    /// The SPIFFE identity proved by mutual TLS.
     pub principal: Arc<str>,
 }
 
 impl Workload {
-    /// A workload of which nothing is known.
+    /// A workload with every field unknown.
     pub fn unknown() -> Workload {
         let unknown: Arc<str> = Arc::from("unknown");
         Workload {
@@ -81,7 +81,7 @@ impl Workload {
         }
     }
 
-    /// The same, with what an endpoint's identity says.
+    /// This workload, with the fields that an endpoint's identity contains replaced.
     pub(crate) fn named(mut self, identity: &Identity) -> Workload {
         for (own, said) in [
             (&mut self.name, identity.name()),

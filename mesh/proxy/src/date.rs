@@ -1,4 +1,4 @@
-//! The `date` header, from the host's own wall clock: hyper's reads the system's.
+//! The `date` header, from the environment's wall clock; hyper's own would read the system's.
 
 use std::cell::RefCell;
 use std::time::{Duration, UNIX_EPOCH};
@@ -6,14 +6,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::header::{DATE, Entry, HeaderMap, HeaderValue};
 use shakedown_env::UnixTime;
 
-/// Writes the header. Formats once a second, since a header value of its own would be an allocation per response.
+/// Writes the `date` header. The value is formatted once per second, because a value per response would be an
+/// allocation per response.
 #[derive(Debug, Default)]
 pub(crate) struct Dates {
     last: RefCell<Option<(u64, HeaderValue)>>,
 }
 
 impl Dates {
-    /// Adds a date to a response that has none, as RFC 9110, section 6.6.1, asks of who receives such a response.
+    /// Adds the header to a response without one, as RFC 9110, section 6.6.1, requires of a recipient that forwards it.
     pub(crate) fn complete(&self, headers: &mut HeaderMap, now: UnixTime) {
         let Entry::Vacant(date) = headers.entry(DATE) else {
             return;
@@ -28,7 +29,7 @@ impl Dates {
     }
 }
 
-/// The IMF-fixdate of a second since 1970. Source: RFC 9110, section 5.6.7.
+/// The IMF-fixdate of a Unix time in seconds. Source: RFC 9110, section 5.6.7.
 fn format(second: u64) -> HeaderValue {
     let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second));
     HeaderValue::try_from(text).expect("letters, digits and punctuation make a header value")

@@ -1,7 +1,7 @@
-//! A proxy without a wire: the request line as it is, but for the connections. A try is answered by a function, at once.
+//! The request path without connections: a function answers each attempt at once.
 //!
-//! What a request costs the proxy itself, in time and in allocations, is measured with it; and how a configuration treats a
-//! request can be seen without a network.
+//! Measures the proxy's own cost in time and allocations, and shows how a configuration treats a request without a
+//! network.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -24,19 +24,19 @@ use crate::send::{Carrier, Mark, Sent, ended};
 use crate::shared::Shared;
 use crate::{Bootstrap, ResourceCache};
 
-/// A proxy that listens nowhere and connects to nobody, and one connection to it.
+/// A proxy without sockets, and one connection to it.
 #[derive(Debug)]
 pub struct DryRun {
     shared: Rc<Shared>,
     listener: ActiveListener,
     connection: Connection,
     ends: Ends,
-    /// What the conversation with a control plane would keep.
+    /// The session with the control plane, kept because its memory is part of a proxy's.
     _session: Option<Session>,
 }
 
 impl DryRun {
-    /// A proxy with this configuration, as the listener of this name sees it; `None` if there is no such listener.
+    /// A proxy with this configuration. Requests arrive at the listener of this name; `None` if there is none.
     pub fn new(env: Env, bootstrap: Bootstrap, table: Table, listener: &str) -> Option<DryRun> {
         let config = table.listeners.get(listener)?.clone();
         let ends = Ends {
@@ -54,8 +54,8 @@ impl DryRun {
         })
     }
 
-    /// A proxy that its control plane has sent these responses, as the listener of this name sees it; `None` if there is no such
-    /// listener.
+    /// A proxy that has received these responses from its control plane. Requests arrive at the listener of this name;
+    /// `None` if there is none.
     pub fn configured(
         env: Env,
         bootstrap: Bootstrap,
@@ -69,7 +69,7 @@ impl DryRun {
         }
         session.stop_waiting();
         let table = session.publish()?.table;
-        // To a store that is not in memory.
+        // The stored copy is dropped, because a real store is not in memory.
         drop(session.unsaved());
         let dry = DryRun::new(env, bootstrap, table, listener)?;
         Some(DryRun {
@@ -78,8 +78,8 @@ impl DryRun {
         })
     }
 
-    /// Answers one request. Each try of it that the cluster's limits allow has what `upstream` says to the host's address and
-    /// the try's request; limits on connections are not met, since there are none.
+    /// Answers one request. `upstream` answers each attempt that the cluster's limits admit, given the host's address
+    /// and the attempt's request. Connection limits do not apply, because nothing connects.
     pub async fn answer(
         &self,
         request: Request<Body>,
@@ -87,7 +87,7 @@ impl DryRun {
     ) -> Response<impl HttpBody<Data = Bytes> + use<>> {
         let carrier = Function(upstream);
         let (shared, listener) = (&self.shared, &self.listener);
-        // In its place: awaited as it is, it would be moved there first.
+        // Pinned in place, because awaiting the future by value would move it first.
         let handled = pin!(handle(
             shared,
             &carrier,
@@ -100,7 +100,7 @@ impl DryRun {
     }
 }
 
-/// Answers tries.
+/// Answers attempts by a function.
 struct Function<'a>(&'a dyn Fn(SocketAddr, Request<Body>) -> Response<Body>);
 
 impl Carrier for Function<'_> {

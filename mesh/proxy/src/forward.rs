@@ -1,8 +1,9 @@
-//! The try loop: choose a host, send, judge; until a try stands.
+//! The retry loop: picks a host, sends an attempt, decides on its result, until a response is accepted or retries are
+//! exhausted.
 //!
-//! Most requests have one try open at a time. Hedged ones have several; the first good answer wins, and the others are
-//! reset. The route's timeout, and that of each try, count from when the request is complete, as in Envoy; the route's covers
-//! every try, every wait between tries, and the response's body.
+//! Most requests have one open attempt at a time. Hedged requests have several: the first accepted response wins, and
+//! the others are reset. The route's timeout and the per-try timeout start when the request is complete, as in Envoy.
+//! The route's timeout covers every attempt, every wait between attempts, and the response's body.
 
 mod bounds;
 mod grpc;
@@ -33,44 +34,44 @@ pub(crate) use grpc::{set_timeout as set_grpc_timeout, timeout as grpc_timeout};
 use lanes::Lanes;
 use race::{Race, Step};
 
-/// What the stages before have decided.
+/// The decisions of the earlier steps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     pub(crate) arrival: Arrival,
     pub(crate) upstream: &'a Rc<Upstream>,
     pub(crate) action: &'a RouteAction,
-    /// When it is sent again while its tries are open.
+    /// The policy of sending it again while attempts are open.
     pub(crate) hedge: HedgePolicy,
-    /// Whether upstreams are told which try it is.
+    /// True if attempts carry `x-envoy-attempt-count`.
     pub(crate) tell_attempt: bool,
-    /// How long it may go without a sign of either side; `None`: as long as it takes.
+    /// The longest time without data from either side; `None`: unlimited.
     pub(crate) idle: Option<Duration>,
-    /// What hosts are chosen by, where the route says so.
+    /// The hash that picks the host, if the route configures one.
     pub(crate) hash: Option<u64>,
-    /// The labels that its route asks for of its hosts.
+    /// The labels that the route requires of its hosts.
     pub(crate) labels: Option<&'a Labels>,
-    /// Whether nothing is told in headers of Envoy's own names.
+    /// True if the `x-envoy-*` headers are suppressed.
     pub(crate) quiet: bool,
-    /// When the request must be complete; `None`: at some time.
+    /// The time by which the request must be complete; `None`: unlimited.
     pub(crate) complete_by: Option<Time>,
 }
 
 impl Plan<'_> {
-    /// Whether it may be sent more than once.
+    /// True if the request may be sent more than once.
     pub(crate) fn may_repeat(&self) -> bool {
         self.action.retry.is_some() || self.hedge.after.is_some()
     }
 }
 
-/// An upstream's answer.
+/// A response from upstream.
 #[derive(Debug)]
 pub(crate) struct Answer<B> {
     pub(crate) response: Response<B>,
-    /// The bounds of its body.
+    /// The time bounds of the body.
     pub(crate) rest: Rest,
 }
 
-/// Sends a request until a try stands. Nothing of it is left then that could be sent once more.
+/// Sends a request until an attempt's response is accepted. Afterwards the request cannot be sent again.
 pub(crate) async fn forward(
     shared: &Rc<Shared>,
     carrier: &impl Carrier,
@@ -94,7 +95,7 @@ pub(crate) async fn forward(
     let mut lanes = Lanes::new(first, &connected);
     let mut step = Step::Begin { hedge: false };
     let mut alarm = Alarm::new(shared);
-    // The answer of the try that has ended last. It stays here, and is not carried through what judges it.
+    // The response of the last attempt. It stays here, so that it is not moved through the code that judges it.
     let mut landed = None;
     loop {
         match step {
@@ -115,7 +116,7 @@ pub(crate) async fn forward(
     }
 }
 
-/// The host of a request that names it itself.
+/// The host that the request's authority names, for an `ORIGINAL_DST` cluster.
 async fn outside_host(
     env: &Env,
     upstream: &Upstream,
@@ -129,9 +130,10 @@ async fn outside_host(
     Ok(Some(upstream.outside(address)))
 }
 
-/// A first try takes any host; another looks for one that was not tried, and a hedge in any case.
+/// Picks a host. The first attempt takes any host. A retry prefers an untried host if its policy asks for that, and a
+/// hedge always does.
 fn choose_host(plan: Plan<'_>, tried: &[SocketAddr], hedge: bool) -> Option<Rc<Host>> {
-    /// As often as Istio looks for a retry.
+    /// The number of picks before a tried host is accepted. Istio uses the same number for retries.
     const HEDGE_ATTEMPTS: u32 = 5;
     let attempts = match &plan.action.retry {
         _ if tried.is_empty() => 0,

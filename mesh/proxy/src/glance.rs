@@ -1,21 +1,18 @@
-//! What is seen of a request's headers at a glance: which of the names are there that are seldom there.
+//! A summary of a request's header names: which rare headers are present.
 //!
-//! Nearly no request has any of them, so that one look at all names is cheaper than a look-up of each.
+//! One pass over all names is cheaper than a lookup of each rare name, because nearly no request has any of them.
 
 use http::HeaderMap;
 
-/// Which names of some kind there are.
+/// The rare headers that are present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Glance {
-    /// `connection`.
     pub(crate) connection: bool,
-    /// `upgrade`.
     pub(crate) upgrade: bool,
-    /// What concerns one connection alone by its name, [`Glance::connection`] and [`Glance::upgrade`] among it.
+    /// True for any hop-by-hop header, including `connection` and `upgrade`.
     pub(crate) hop: bool,
-    /// `x-forwarded-proto`.
     pub(crate) forwarded_proto: bool,
-    /// One of Envoy's own: `x-envoy-*`.
+    /// True for any of Envoy's own headers, `x-envoy-*`.
     pub(crate) envoy: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A request as it comes in and as its answer goes out. What is between is its [`Journey`].
+//! Handles one request: begins its record, runs its [`Journey`], and completes its response.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -77,7 +77,7 @@ pub(crate) async fn handle(
             match way.deadline {
                 None => journey.travel(carrier).await,
                 Some(deadline) => {
-                    // Few requests have one: what those cost is no other's.
+                    // Boxed, because few requests have a deadline, and the others' futures stay small.
                     let travel = Box::pin(journey.travel(carrier));
                     let answer = shared.env.deadline(deadline, travel).await;
                     in_time(answer, deadline, &record)
@@ -88,7 +88,7 @@ pub(crate) async fn handle(
     conclude(shared, listener, asked, answer, &reply, record, caller_side)
 }
 
-/// The record of a request, which has an id from here on.
+/// Begins the record of a request, and makes sure that the request has an id.
 fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, headers: &mut HeaderMap) -> Record {
     let anew = caller.is_at_edge();
     let id = prepare::identify(
@@ -100,15 +100,16 @@ fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, headers: &mut HeaderMa
     Record::begin(shared, side, id)
 }
 
-/// What an answer depends on of its request.
+/// The properties of a request that its response depends on.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     is_head: bool,
     grpc: bool,
     version: Version,
-    /// Whether nothing is told in headers of Envoy's own names.
+    /// True if the `x-envoy-*` headers are suppressed.
     quiet: bool,
-    /// Whether its caller asks for its connection to be closed, as callers of proxies did before HTTP/1.1.
+    /// True if the caller asks for its connection to be closed by `proxy-connection`, the header of proxies before
+    /// HTTP/1.1.
     closes: bool,
 }
 
@@ -128,7 +129,7 @@ impl Asked {
     }
 }
 
-/// Makes the response of an answer, and has what is left of it recorded.
+/// Builds the response, and attaches the record to its body.
 fn conclude(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
@@ -139,7 +140,8 @@ fn conclude(
     upgrade: Option<Upgrade>,
 ) -> Response<RecordedBody> {
     let Some((mut response, rest)) = respond(answer, asked, reply, &mut record) else {
-        // The record says so by itself. Who is still there broke off its own body, and may read this.
+        // Dropping the record reports the disconnect. A caller that is still connected has broken off its own body, and
+        // may read this response.
         drop(record);
         let response = Reject::CallerGone.into_response(false, false, |_| ());
         return response.map(RecordedBody::of_nobody);
@@ -165,7 +167,7 @@ fn conclude(
     })
 }
 
-/// The response of an answer, and the bounds of its body; `None` where nobody reads one.
+/// The response to an outcome, and the time bounds of its body; `None` if the caller is gone.
 fn respond(
     answer: Result<Answer<Body>, Reject>,
     asked: Asked,
@@ -195,8 +197,8 @@ fn respond(
             (response, Rest::default(), is_bad)
         }
     };
-    // A local 400 closes the connection, whatever a gRPC caller is told; and so does an answer to what has not all come, but
-    // for one that makes something else of the connection. Source: Envoy, `ConnectionManagerImpl::ActiveStream::encodeHeaders`.
+    // A local 400 closes the connection, also if it is mapped to a gRPC status. So does any response to an incomplete
+    // request, but for a 101. Source: Envoy, `ConnectionManagerImpl::ActiveStream::encodeHeaders`.
     let closes = is_bad || asked.closes || !record.is_received();
     if closes
         && asked.version < Version::HTTP_2
@@ -208,7 +210,7 @@ fn respond(
     Some((response, rest))
 }
 
-/// An answer that has to be there, headers, body and all, by then.
+/// Applies the stream's deadline, which covers headers and body, to an outcome.
 fn in_time(
     answer: Result<Result<Answer<Body>, Reject>, Elapsed>,
     deadline: Time,
@@ -228,7 +230,7 @@ fn in_time(
     }
 }
 
-/// Whether HTTP forbids a body. Source: RFC 9110, section 6.4.1.
+/// True if HTTP forbids a body with this status. Source: RFC 9110, section 6.4.1.
 fn is_bodiless(status: StatusCode) -> bool {
     status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }

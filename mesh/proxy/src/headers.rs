@@ -1,4 +1,4 @@
-//! What the configuration does to headers: those of a request before it is sent on, those of its response.
+//! Header changes that the configuration asks for, in requests and in responses.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
@@ -10,14 +10,14 @@ use smallvec::SmallVec;
 use crate::request_head::RequestHead;
 use crate::respond::Reject;
 
-/// What values are made of.
+/// The inputs of a header value's template.
 #[derive(Clone, Copy, Debug)]
 struct Seen<'a> {
     request: Option<(RequestView<'a>, Version)>,
     response: Option<&'a HeaderMap>,
 }
 
-/// A request as it was sent on, for values of its response.
+/// A copy of a request as it was sent on, for templates in its response's headers.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     method: Method,
@@ -52,7 +52,7 @@ impl Snapshot {
     }
 }
 
-/// Changes a request's headers.
+/// Applies changes to a request's headers.
 pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<(), Reject> {
     if ops.is_empty() {
         return Ok(());
@@ -67,7 +67,7 @@ pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<
     Ok(())
 }
 
-/// Changes a response's headers; `request` is what it answers, where a value needs it.
+/// Applies changes to a response's headers. `request` is only needed if [`HeaderOps::reads_request`].
 pub(crate) fn change_response(
     ops: &HeaderOps,
     headers: &mut HeaderMap,
@@ -93,7 +93,7 @@ fn remove(ops: &HeaderOps, headers: &mut HeaderMap) {
 
 type Values = SmallVec<[(HeaderName, HeaderValue, bool); 4]>;
 
-/// The headers to put, each with whether it takes the place of those that are there.
+/// The headers to add, each with true if it replaces existing values.
 fn evaluate(ops: &HeaderOps, present: &HeaderMap, seen: Seen<'_>) -> Values {
     let mut values = Values::new();
     for op in &ops.add {
@@ -111,7 +111,7 @@ fn evaluate(ops: &HeaderOps, present: &HeaderMap, seen: Seen<'_>) -> Values {
     values
 }
 
-/// First what overwrites, then what is added.
+/// Replaces first, then appends.
 fn put(values: Values, headers: &mut HeaderMap) {
     for (name, value, _) in values.iter().filter(|(.., overwrites)| *overwrites) {
         headers.insert(name.clone(), value.clone());
@@ -123,7 +123,7 @@ fn put(values: Values, headers: &mut HeaderMap) {
     }
 }
 
-/// The value of a header to add; `None` if there is nothing to add.
+/// The value of a header to add; `None` if it is empty and not kept.
 fn value(op: &HeaderOp, seen: Seen<'_>) -> Option<HeaderValue> {
     let value = match &op.value {
         Template::Fixed(value) => value.clone(),
@@ -155,7 +155,7 @@ fn write(part: &Part, seen: Seen<'_>, text: &mut Vec<u8>) {
         }
         Part::Response(header) => {
             let Some(headers) = seen.response else { return };
-            // Only headers of its own: it has no method and no path.
+            // A response has headers only, no method and no path.
             let none = RequestView {
                 method: "",
                 path: "",
@@ -176,7 +176,7 @@ fn extend(text: &mut Vec<u8>, found: Option<&[u8]>, header: &HeaderPart) {
     text.extend_from_slice(&found[..length]);
 }
 
-/// As Envoy writes it. Source: Envoy, `Formatter::ProtocolFormatter`.
+/// The name of a version as Envoy writes it. Source: Envoy, `Formatter::ProtocolFormatter`.
 fn protocol(version: Version) -> &'static str {
     match version {
         Version::HTTP_10 => "HTTP/1.0",
@@ -225,7 +225,7 @@ mod tests {
         all.map(pair).collect()
     }
 
-    /// As a real Envoy did it.
+    /// Expected as observed with a real Envoy.
     #[test]
     fn removal_comes_first_then_what_overwrites_then_what_is_added() {
         use AppendAction::{AddIfAbsent, Append, Overwrite, OverwriteIfExists};

@@ -1,8 +1,8 @@
-//! Numbers as hexadecimal digits, without formatting.
+//! Hexadecimal digits of a number, without the formatting machinery.
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Writes the last digits of a number, as many as fit.
+/// Writes the last digits of a number, as many as `text` has bytes.
 pub(crate) fn hex(number: u128, text: &mut [u8]) {
     let mut left = number;
     for digit in text.iter_mut().rev() {

@@ -1,4 +1,4 @@
-//! A request between its arrival and its answer: where it goes, what it passes, and how it is sent on.
+//! The path of a request between `handle`'s two halves: route, filters, and forwarding.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,10 +32,10 @@ use crate::steering::Steering;
 use crate::upgrade::Requested;
 use crate::{answer, mirror, prepare, rewrite, split, steering};
 
-/// The cluster that stands for destinations outside the mesh where the mesh allows none.
+/// Istio's cluster for destinations outside the mesh if the mesh allows none.
 const BLACK_HOLE: &str = "BlackHoleCluster";
 
-/// A request that is held back, since the upstream refuses so many. Envoy's admission control answers like this.
+/// The local reply to a request that the throttle rejects. Source: Envoy's admission control.
 const THROTTLED: Overloaded = Overloaded {
     status: StatusCode::SERVICE_UNAVAILABLE,
     body: "",
@@ -43,7 +43,7 @@ const THROTTLED: Overloaded = Overloaded {
     flags: ResponseFlags::empty(),
 };
 
-/// Where a request travels.
+/// The context of a request: shared state, configuration, connection and caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Line<'t> {
     pub(crate) shared: &'t Rc<Shared>,
@@ -52,21 +52,21 @@ pub(crate) struct Line<'t> {
     pub(crate) connection: &'t Connection,
     pub(crate) ends: Ends,
     pub(crate) caller: Caller,
-    /// What its connection is to become, where it asks for that.
+    /// The upgrade that the request asks for.
     pub(crate) upgrade: Option<&'t Requested>,
 }
 
-/// Where a request goes, as far as its headers tell.
+/// The routing result of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way<'t> {
-    /// Its route; `None` if none takes it.
+    /// The route; `None` if none matches.
     found: Option<Found<'t>>,
-    /// When all of it, the answer included, must be over.
+    /// The end of the stream duration, which covers the response, too.
     pub(crate) deadline: Option<Time>,
 }
 
 impl<'t> Way<'t> {
-    /// The way of a request that has just come; `seen` is what its headers are at a glance.
+    /// Prepares a request that has just arrived, and finds its route. `seen` is the summary of its headers.
     pub(crate) fn of(
         line: Line<'t>,
         seen: Glance,
@@ -83,7 +83,7 @@ impl<'t> Way<'t> {
             .upgrade
             .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
         {
-            // Nothing is sent, but it counts under where it would have gone.
+            // Nothing is sent, but the metrics count the request for its destination.
             if let Some(found) = found {
                 Target::choose(line.shared, found, head, record);
             }
@@ -97,7 +97,7 @@ impl<'t> Way<'t> {
     }
 }
 
-/// How long a request and its answer may take together.
+/// The most time that a request and its response may take together.
 fn longest(
     listener: &Listener,
     found: Option<Found<'_>>,
@@ -114,7 +114,7 @@ fn longest(
                 .and_then(|_| forward::grpc_timeout(headers));
             let span = of_route.of(asked, of_listener);
             if let (Some(_), Some(span)) = (asked, span) {
-                // The app is told what is left of its caller's time.
+                // The upstream gets the time that is left to the caller.
                 forward::set_grpc_timeout(headers, span);
             }
             span
@@ -123,7 +123,7 @@ fn longest(
     }
 }
 
-/// A request on its way.
+/// A request on its way through filters and router.
 pub(crate) struct Journey<'a, 't> {
     pub(crate) line: Line<'t>,
     pub(crate) way: Way<'t>,
@@ -134,7 +134,7 @@ pub(crate) struct Journey<'a, 't> {
 }
 
 impl<'t> Journey<'_, 't> {
-    /// From the route to the response's headers.
+    /// Applies the route and the filters, and returns when response headers are available.
     pub(crate) async fn travel(&mut self, carrier: &impl Carrier) -> Result<Answer<Body>, Reject> {
         let Line {
             shared,
@@ -192,7 +192,7 @@ impl<'t> Journey<'_, 't> {
         }
     }
 
-    /// All that is decided and changed before a request that filters have let pass is sent on.
+    /// Decides how a request that the filters admitted is sent on, and changes it for its destination.
     fn prepare(&mut self, found: Found<'t>, target: &Target<'t>) -> Result<Sending<'t>, Reject> {
         if &**target.cluster() == BLACK_HOLE {
             return Err(Reject::BlackHole);
@@ -222,7 +222,7 @@ impl<'t> Journey<'_, 't> {
         })
     }
 
-    /// Makes a request what its route wants sent. Gives what its caller asks for, if it may and does.
+    /// Changes a request as its route configures. Returns the header overrides of a caller that may set them.
     fn change(
         &mut self,
         found: Found<'_>,
@@ -232,7 +232,8 @@ impl<'t> Journey<'_, 't> {
         let changes = target.action.rewrite.as_deref();
         let quiet = self.line.listener.manager.suppress_envoy_headers;
         rewrite::toward(of_target, found.route, changes, self.head, quiet)?;
-        // An external caller's own were taken away; what the configuration has added counts from everybody.
+        // An external caller's `x-envoy-*` headers were removed on arrival. Those that the configuration adds apply to
+        // any caller.
         let may_steer = self.line.caller.is_internal
             || of_target.is_some()
             || !found.route.request_headers.is_empty();
@@ -242,7 +243,7 @@ impl<'t> Journey<'_, 't> {
         Ok(steering::take(&mut self.head.parts.headers, target.action))
     }
 
-    /// The request's hash, where its host is chosen by it.
+    /// The request's hash, if its host is chosen by hash.
     fn hash(&self, upstream: &Upstream, action: &RouteAction) -> Result<Hash, Reject> {
         if action.hash.is_empty() || !upstream.is_hashing() {
             return Ok(Hash::default());
@@ -254,7 +255,7 @@ impl<'t> Journey<'_, 't> {
         Ok(Hash::of(&action.hash, &request))
     }
 
-    /// Keeps the request for the values of its response, where one needs it.
+    /// Copies the request if a header of its response is built from it.
     fn keep_request(&mut self) -> Result<(), Reject> {
         if self.reply.reads_request() {
             let request = Snapshot::of(self.head)?;
@@ -264,18 +265,18 @@ impl<'t> Journey<'_, 't> {
     }
 }
 
-/// How a request is sent on.
+/// The decisions on how a request is sent on.
 struct Sending<'t> {
     upstream: Rc<Upstream>,
     action: &'t RouteAction,
-    /// What its caller asks for, over what the route says.
+    /// The caller's header overrides of the route.
     steering: Option<Box<Steering>>,
     copies: mirror::Copies,
     hash: Hash,
 }
 
 impl Sending<'_> {
-    /// What the try loop is to do.
+    /// The plan of the retry loop.
     fn plan(&self, line: &Line<'_>, found: Found<'_>, record: &Record) -> forward::Plan<'_> {
         let steering = self.steering.as_ref();
         let action = steering.map_or(self.action, |steering| &steering.action);
@@ -306,7 +307,7 @@ impl Sending<'_> {
         }
     }
 
-    /// The upstream has answered.
+    /// Completes a response from upstream, and reports it to the throttle unless it signals overload.
     fn answered(self, response: &mut Response<Body>) {
         for cookie in self.hash.cookies {
             response.headers_mut().append(SET_COOKIE, cookie);
@@ -316,7 +317,7 @@ impl Sending<'_> {
         }
     }
 
-    /// What the caller is told where it has not.
+    /// Adapts a local reply to the caller's header overrides.
     fn rejected(&self, reject: Reject) -> Reject {
         match &self.steering {
             Some(steering) => steering.answered(reject),
@@ -325,7 +326,7 @@ impl Sending<'_> {
     }
 }
 
-/// Draws the copies of a request. Without a host there is no try, and no copy either.
+/// Draws which mirrors receive a copy. A cluster without hosts makes no attempt, and no copy.
 fn copies_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction) -> mirror::Copies {
     if upstream.is_original_dst() || !upstream.hosts().is_empty() {
         mirror::drawn(line.shared, &action.mirrors)
@@ -334,7 +335,7 @@ fn copies_of(line: Line<'_>, upstream: &Upstream, action: &RouteAction) -> mirro
     }
 }
 
-/// What a throttled upstream is told to have refused.
+/// True if the throttle counts this status as a rejection by the upstream.
 fn tells_of_overload(status: StatusCode) -> bool {
     matches!(
         status,
@@ -347,12 +348,12 @@ fn tells_of_overload(status: StatusCode) -> bool {
 struct Target<'t> {
     action: &'t RouteAction,
     share: &'t WeightedCluster,
-    /// The cluster that the request itself named, where it is asked.
+    /// The cluster named by a request header, if the route takes it from there.
     named: Option<Arc<str>>,
 }
 
 impl<'t> Target<'t> {
-    /// Chooses the destination of a request that is sent on; what the filters do with it counts under that.
+    /// Chooses the destination of a forwarded request. Later steps' metrics count for it.
     fn choose(
         shared: &Shared,
         found: Found<'t>,
@@ -385,7 +386,7 @@ impl<'t> Target<'t> {
     }
 }
 
-/// Reports the cluster of a request that has the header to report.
+/// Reports the cluster of a request that carries the configured header.
 fn report_route(shared: &Shared, headers: &HeaderMap, cluster: &Arc<str>) {
     let name = shared.bootstrap.reported_header.as_ref();
     let value = name.and_then(|name| headers.get(name)?.to_str().ok());

@@ -28,7 +28,7 @@ pub(crate) struct Accepting {
     pub(crate) _task: Owned,
 }
 
-/// One address that accepts connections.
+/// An address that accepts connections.
 #[derive(Debug)]
 pub(crate) struct ActiveListener {
     address: SocketAddr,

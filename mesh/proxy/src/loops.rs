@@ -1,7 +1,7 @@
-//! Destinations at which a request would come back to the proxy that sends it.
+//! Detection of destinations from which a request would return to the proxy that sends it.
 //!
-//! A caller outside the mesh's configuration may name any destination, the proxy itself included; each turn of such a request
-//! would take another connection, until there are none. Istio closes what is sent to a proxy's own port
+//! A caller may name any destination that the mesh does not configure, including the proxy itself. Each round of such a
+//! request would open another connection until none are left. Istio closes connections to a proxy's own port
 //! (`virtualOutbound-blackhole`); here such a destination is a cluster without healthy hosts.
 
 use std::net::{IpAddr, SocketAddr};
@@ -11,7 +11,7 @@ use shakedown_types::Side;
 use crate::hash::Ends;
 use crate::shared::Shared;
 
-/// Which side of the proxy a request passes, and by which connection it came. A copy of a request came by none.
+/// The side of the proxy that a request passes, and the addresses of its connection. A mirrored request has none.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) side: Side,
@@ -19,9 +19,9 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Whether a request that is sent to this address would come back: whether a listener of the proxy's own is there which would send it
-    /// on in the same way. The inbound side ends at the app, and so the outbound side may reach it: a pod may call itself.
-    /// The port of metrics is for those who watch the proxy, and is not reached through it.
+    /// True if a request to this address would return: if one of the proxy's own listeners accepts there and would send
+    /// it on in the same way. The inbound side ends at the application, so the outbound side may reach it, because a
+    /// pod may call itself. The admin port is for monitoring, and cannot be reached through the proxy.
     pub(crate) fn leads_back(self, shared: &Shared, to: SocketAddr) -> bool {
         let own = self.ends.map(|ends| ends.own);
         if own.is_some_and(|own| own.port() == to.port() && plain(own.ip()) == plain(to.ip())) {
@@ -39,15 +39,15 @@ impl Arrival {
     }
 }
 
-/// Whether a connection to `to` comes to who listens at `at`, on a host whose address is `host`.
+/// True if a connection to `to` reaches a listener at `at` on the host with the address `host`.
 fn reaches(at: IpAddr, to: IpAddr, host: IpAddr) -> bool {
     let (at, to, host) = (plain(at), plain(to), plain(host));
     let is_here = |ip: IpAddr| ip.is_loopback() || ip.is_unspecified() || ip == host;
-    // An unspecified destination is the host itself.
+    // Connecting to an unspecified address reaches the host itself.
     at == to || (is_here(at) && to.is_unspecified()) || (at.is_unspecified() && is_here(to))
 }
 
-/// An address of IPv4 as such, where it is written as one of IPv6.
+/// The IPv4 address of an IPv4-mapped IPv6 address.
 fn plain(ip: IpAddr) -> IpAddr {
     ip.to_canonical()
 }

@@ -1,10 +1,10 @@
-//! Copies of requests: sent once, answers thrown away. Envoy's shadow requests.
+//! Mirrored requests: sent once, and their responses discarded. Envoy's shadow requests.
 //!
-//! A copy has the original's headers as they were sent on, its host ends in `-shadow`, and it has the route's timeout. It
-//! goes through its own cluster's balancer and limits, and no failure of it is seen by the caller.
+//! A copy has the original's headers as they were sent on, a host that ends in `-shadow`, and the route's timeout. It
+//! uses its own cluster's load balancer and limits, and its failure is invisible to the caller.
 //!
-//! A request whose body is longer than what is kept for another try is not copied. Envoy gives a copy up, too, once its
-//! buffer is full.
+//! A request whose body is longer than the retry buffer is not copied. Envoy aborts a copy as well if its buffer is
+//! full.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,16 +23,17 @@ use crate::record::Record;
 use crate::send::Wire;
 use crate::shared::Shared;
 
-/// The longest answer that is read to its end, so that its connection can be used again; a longer one's is closed.
+/// The longest response that is read to its end so that the connection can be reused. A longer one's connection is
+/// closed.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// How long a copy may take, whatever its route's timeout. Source: Envoy, `stream_idle_timeout`, default 5 min.
+/// The most time for a copy, unless its route's timeout is longer. Source: Envoy, `stream_idle_timeout`, default 5 min.
 const TIME_MAX: Duration = Duration::from_secs(300);
 
-/// The copies of one request.
+/// The mirrors of one request.
 pub(crate) type Copies = SmallVec<[Arc<Mirror>; 1]>;
 
-/// Draws which copies are made of a request.
+/// Draws the mirrors that receive a copy of a request.
 pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> Copies {
     let takes = |mirror: &&Arc<Mirror>| {
         mirror
@@ -42,7 +43,7 @@ pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> Copies {
     mirrors.iter().filter(takes).cloned().collect()
 }
 
-/// Sends the copies of a request on their way. `tell_attempt`: they say that they are the first try, as the original does.
+/// Sends the copies of a request. `tell_attempt`: the copies carry `x-envoy-attempt-count: 1`, as the original does.
 pub(crate) fn send(
     shared: &Rc<Shared>,
     copies: &Copies,
@@ -51,7 +52,7 @@ pub(crate) fn send(
     record: &Record,
 ) {
     for mirror in copies {
-        // One whose cluster does not exist is dropped in silence, as in Envoy.
+        // An unknown cluster is ignored silently, as in Envoy.
         let cluster = &mirror.action.targets()[0].cluster;
         let Some(upstream) = shared.state.upstream(cluster) else {
             continue;
@@ -83,7 +84,7 @@ pub(crate) fn send(
             let sending = async {
                 let answer = forward::forward(&own, &Wire, plan, &mut copy, &mut shadow).await;
                 match answer {
-                    // A longer one breaks off, and closes its connection.
+                    // A longer response is an error here, and its connection is closed.
                     Ok(answer) => {
                         let _ = answer.response.into_body().collect(ANSWER_BYTES_MAX).await;
                         true
@@ -91,7 +92,7 @@ pub(crate) fn send(
                     Err(_) => false,
                 }
             };
-            // The route's timeout is kept by the tries; this is for what has none.
+            // The attempts apply the route's timeout. This bound is for routes without one.
             let most = mirror
                 .action
                 .timeout
@@ -103,7 +104,7 @@ pub(crate) fn send(
     }
 }
 
-/// Tells a copy from its original. Source: Envoy, `ShadowWriterImpl` and `AsyncStreamImpl`.
+/// Marks a copy. Source: Envoy, `ShadowWriterImpl` and `AsyncStreamImpl`.
 fn disguise(shared: &Shared, mirror: &Mirror, headers: &mut HeaderMap) {
     let shadow = headers
         .get(HOST)

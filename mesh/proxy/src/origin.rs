@@ -1,7 +1,7 @@
-//! Whom a request comes from: an internal caller, who may steer retries and timeouts, or an external one, who may not; and
-//! what is written down of that.
+//! The caller of a request: an internal one may override retries and timeouts by headers, an external one may not. Also
+//! writes the headers that report the caller.
 //!
-//! Envoy 1.40 takes no address to be internal unless its configuration lists it (seen: not even the loopback).
+//! Envoy 1.40 treats no address as internal unless its configuration lists it, not even the loopback, as observed.
 //! Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders` and `Utility::getLastAddressFromXFF`.
 
 use std::borrow::Cow;
@@ -15,7 +15,7 @@ pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarde
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const EXTERNAL_ADDRESS: HeaderName = HeaderName::from_static("x-envoy-external-address");
 
-/// What only those within the mesh tell each other, so that it is not believed at the mesh's edge.
+/// Headers that only members of the mesh may set. They are removed at the mesh's edge.
 const EDGE: [HeaderName; 5] = [
     HeaderName::from_static("x-envoy-original-path"),
     HeaderName::from_static("x-envoy-original-host"),
@@ -24,36 +24,36 @@ const EDGE: [HeaderName; 5] = [
     HeaderName::from_static("x-envoy-downstream-service-node"),
 ];
 
-/// A request's caller.
+/// The caller of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// Whether it may steer retries and timeouts.
+    /// True if it may override retries and timeouts by headers.
     pub(crate) is_internal: bool,
-    /// Who it is, where whoever connects is taken for the caller.
+    /// The addresses, if the listener uses the remote address; `None` if it reads `x-forwarded-for` only.
     near: Option<Near>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Near {
-    /// Who has connected.
+    /// The address at the other end of the connection.
     peer: IpAddr,
-    /// Whom the request comes from; others than `peer`, if proxies before this one are believed.
+    /// The caller's address. Differs from `peer` if the listener trusts proxies before this one.
     caller: IpAddr,
-    /// Whether `peer` is written down.
+    /// True if `peer` is appended to `x-forwarded-for`.
     append: bool,
-    /// Whether what the request says of its protocol is believed.
+    /// True if the request's `x-forwarded-proto` is trusted.
     trusts_protocol: bool,
 }
 
 impl Caller {
-    /// Judges a request by its headers and by who has connected.
+    /// Classifies the caller by the request's headers and the connection's peer.
     pub(crate) fn of(origin: &Origin, headers: &HeaderMap, peer: IpAddr) -> Caller {
         let is_internal = |address| origin.internal.iter().any(|it| it.contains(address));
         if !origin.use_remote_address {
             if origin.internal.is_empty() {
                 return Caller::default();
             }
-            // Only one that is alone there is believed.
+            // An address counts as internal only if it is the only one in the header.
             let told = last_address(headers, origin.trusted_hops);
             return Caller {
                 is_internal: told.is_some_and(|told| told.is_alone && is_internal(told.address)),
@@ -76,16 +76,16 @@ impl Caller {
         }
     }
 
-    /// Whether the request enters the mesh here.
+    /// True if the request enters the mesh at this proxy.
     pub(crate) fn is_at_edge(&self) -> bool {
         self.near.is_some() && !self.is_internal
     }
 
-    /// Writes down in a request what is known of its caller; `own` is the proxy's address.
+    /// Writes the headers that report the caller. `own` is the proxy's address.
     pub(crate) fn tell(&self, headers: &mut HeaderMap, own: IpAddr) {
         if let Some(near) = self.near {
             if near.append {
-                // Nobody could reach a loopback address.
+                // A loopback address would mean nothing to the next hop.
                 let address = if near.peer.is_loopback() {
                     own
                 } else {
@@ -109,13 +109,13 @@ impl Caller {
     }
 }
 
-/// Adds an address to those that a request has passed.
+/// Appends an address to `x-forwarded-for`.
 pub(crate) fn append_address(headers: &mut HeaderMap, address: IpAddr) {
     let chain = match joined(headers) {
         Some(before) if !before.is_empty() => HeaderValue::try_from(format!("{before},{address}")),
         _ => Ok(value_of(address)),
     };
-    // What came as a header's value, with a comma and an address, is one.
+    // Always valid, because the parts are a header value, a comma and an address.
     if let Ok(chain) = chain {
         headers.insert(FORWARDED_FOR, chain);
     }
@@ -125,14 +125,14 @@ fn value_of(address: IpAddr) -> HeaderValue {
     HeaderValue::try_from(address.to_string()).expect("an address is visible ASCII")
 }
 
-/// An address that a request has passed.
+/// An address from `x-forwarded-for`.
 struct Told {
     address: IpAddr,
-    /// Whether no other is told.
+    /// True if the header contains no other address.
     is_alone: bool,
 }
 
-/// The last of the addresses that a request has passed, without so many at the end.
+/// The last address in `x-forwarded-for` before the `without` last ones.
 fn last_address(headers: &HeaderMap, without: u32) -> Option<Told> {
     let all = joined(headers)?;
     let mut rest: &str = &all;
@@ -146,7 +146,7 @@ fn last_address(headers: &HeaderMap, without: u32) -> Option<Told> {
     })
 }
 
-/// All that a request says of the addresses that it has passed; `None` if nothing, or nothing that can be read.
+/// All values of `x-forwarded-for`, joined by commas; `None` if missing or not text.
 fn joined(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut values = headers.get_all(&FORWARDED_FOR).iter();
     let first = values.next()?.to_str().ok()?;
@@ -171,7 +171,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// The internal ones are 10.0.0.0/8.
+    /// An origin with the internal network 10.0.0.0/8.
     fn origin(use_remote_address: bool, trusted_hops: u32) -> Origin {
         Origin {
             use_remote_address,
@@ -223,7 +223,7 @@ mod tests {
         assert!(!is_internal(&origin, &["127.0.0.1"], "127.0.0.1"));
     }
 
-    /// What a request says once its caller, at `peer`, is written down.
+    /// The headers of a request after its caller, at `peer`, was written.
     fn told(origin: &Origin, forwarded: &[&'static str], peer: &str) -> HeaderMap {
         let mut map = headers(forwarded);
         map.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));

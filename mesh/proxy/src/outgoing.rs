@@ -1,7 +1,7 @@
-//! The request as it will be sent, as often as it takes: its headers, and what has come of its body, are kept where the route
-//! may try again.
+//! A request in the form in which it is sent. If the route may retry, headers and the received part of the body are
+//! kept.
 //!
-//! A body that has not arrived yet is sent on as it comes. One that grows longer than what is kept is tried no more.
+//! A body that has not arrived yet is streamed. If it grows beyond the buffer the request is not retried any more.
 
 mod kept;
 
@@ -20,7 +20,7 @@ use crate::upgrade::is_websocket;
 pub(crate) use kept::Head;
 use kept::Kept;
 
-/// The longest body that is kept for another try. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
+/// The longest body that is kept for a retry. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
 
 /// A request ready to be sent.
@@ -28,11 +28,11 @@ const KEPT_BYTES_MAX: usize = 1024 * 1024;
 pub(crate) struct Outgoing {
     method: Method,
     uri: Uri,
-    /// The path, where the `Uri` does not have it as it is written.
+    /// The path as written, if the `Uri` cannot represent it.
     written: Option<WrittenPath>,
-    /// None in it once a try has them.
+    /// Empty once an attempt has taken them.
     headers: HeaderMap,
-    /// What they were, where another try may follow.
+    /// The headers, if another attempt may follow.
     kept: Option<Kept>,
     payload: Payload,
     over_http2: bool,
@@ -41,19 +41,19 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 enum Payload {
     Empty,
-    /// There is none, and the request does not end: its connection is to be upgraded, to a web socket or to something else.
+    /// No body, and the request does not end, because its connection is to be upgraded.
     Open {
         websocket: bool,
     },
-    /// All of it is there; and whether its caller has told its length.
+    /// The complete body, and true if the caller sent its length.
     Whole(Bytes, bool),
-    /// It still arrives.
+    /// A body that is still arriving.
     Arriving(Replay),
 }
 
 impl Outgoing {
-    /// Takes a request from its caller, perhaps one for an `upgrade`; with so much of its body kept as the budget allows, if it
-    /// may be repeated.
+    /// Takes a request from its caller. `kept` is the budget for its body if it may be repeated; `upgrade` is true if
+    /// it asks for an upgrade.
     pub(crate) fn take(
         head: &mut Parts,
         body: &mut Body,
@@ -81,7 +81,7 @@ impl Outgoing {
         }
     }
 
-    /// Takes in what is there already of a body that arrives; what is not is sent on as it comes.
+    /// Takes the body if all of it has arrived. Otherwise it is streamed.
     pub(crate) async fn arrive(&mut self) {
         if let Payload::Arriving(replay) = &self.payload
             && let Some(bytes) = replay.arrive().await
@@ -91,7 +91,7 @@ impl Outgoing {
         }
     }
 
-    /// Whether it can be sent once more: whether all that has come of it is kept.
+    /// True if the request can be sent again, because everything received of it is kept.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.payload {
             Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => true,
@@ -99,7 +99,7 @@ impl Outgoing {
         }
     }
 
-    /// Ready when all of it has come, or it has broken off. Until then, each piece wakes who asks.
+    /// Ready when the body is complete or broken off. Until then each piece of it wakes the task.
     pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.payload {
             Payload::Empty | Payload::Whole(..) => Poll::Ready(()),
@@ -108,7 +108,7 @@ impl Outgoing {
         }
     }
 
-    /// How many bytes of a body that still arrives have come.
+    /// The number of bytes received of a body that is still arriving.
     pub(crate) fn arrived(&self) -> usize {
         match &self.payload {
             Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => 0,
@@ -116,11 +116,11 @@ impl Outgoing {
         }
     }
 
-    /// Another of the same, before its first try; `None` if it cannot be sent once more.
+    /// A copy of the request before its first attempt; `None` if it cannot be sent again.
     pub(crate) fn copy(&self) -> Option<Outgoing> {
         let payload = match &self.payload {
             Payload::Empty => Payload::Empty,
-            // What an upgraded connection carries is nobody else's.
+            // The bytes of an upgraded connection cannot be copied.
             Payload::Open { .. } => return None,
             Payload::Whole(bytes, sized) => Payload::Whole(bytes.clone(), *sized),
             Payload::Arriving(replay) if replay.is_repeatable() => {
@@ -139,37 +139,36 @@ impl Outgoing {
         })
     }
 
-    /// Whether its connection is to be upgraded.
+    /// True if the request asks for an upgrade.
     pub(crate) fn is_upgrade(&self) -> bool {
         matches!(self.payload, Payload::Open { .. })
     }
 
-    /// Whether its answer is bounded by the timeouts of what is complete, though it does not end.
+    /// True if the timeouts start at once, although the request does not end. Applies to web sockets only.
     pub(crate) fn awaits_answer(&self) -> bool {
         matches!(self.payload, Payload::Open { websocket: true })
     }
 
-    /// Whether it came over HTTP/2.
+    /// True if the request was received over HTTP/2.
     pub(crate) fn is_over_http2(&self) -> bool {
         self.over_http2
     }
 
-    /// The headers, before the first try, for what is changed for all.
+    /// The headers before the first attempt, for changes in all attempts.
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.headers
     }
 
-    /// The headers, before the first try.
+    /// The headers before the first attempt.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// Whether its caller speaks gRPC.
+    /// True if the caller uses gRPC.
     pub(crate) fn is_grpc(&self) -> bool {
         crate::respond::is_grpc(&self.headers)
     }
 
-    /// The method.
     pub(crate) fn method(&self) -> &str {
         self.method.as_str()
     }
@@ -182,13 +181,13 @@ impl Outgoing {
         }
     }
 
-    /// Whom it is for, before the first try.
+    /// The `host` header before the first attempt.
     pub(crate) fn host(&self) -> Option<&str> {
         self.headers.get(http::header::HOST)?.to_str().ok()
     }
 
-    /// The request for one try, to which `tell` adds what is of this try alone. With `keep` another may be made after it;
-    /// without, its parts move and what is left is empty.
+    /// The request of one attempt, to which `tell` adds the attempt's own headers. Another attempt may follow only with
+    /// `keep`; without it the parts are moved out.
     pub(crate) fn request(
         &mut self,
         keep: bool,

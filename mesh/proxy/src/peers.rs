@@ -1,11 +1,12 @@
-//! Workload discovery: the workload that a caller is, by the address of its connection.
+//! Workload discovery: the calling workload, found by the address of its connection.
 //!
-//! Every proxy has the endpoints of the mesh, and a sidecar connects from its pod's address, so that the destination's proxy
-//! can label its metrics without a header from the caller. A caller that is not an endpoint of a service stays unknown.
-//! Source: Istio, `peer_metadata`, `workload_discovery`. Istio's alternative, a header on each request, would cost each
-//! request an allocation.
+//! Every proxy knows the endpoints of the mesh, and a sidecar connects from its pod's address. The destination's proxy
+//! can therefore label its metrics without a header from the caller. A caller that is not an endpoint of a service
+//! stays unknown. Source: Istio, `peer_metadata`, `workload_discovery`. Istio's alternative, a header on each request,
+//! would cost each request an allocation.
 //!
-//! Bound: one entry for each workload, and one for each address of a workload, that has called; [`UNKNOWN_MAX`] other addresses.
+//! Bound: one entry for each workload that has called, one for each of its addresses, and [`UNKNOWN_MAX`] other
+//! addresses.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,10 +18,10 @@ use shakedown_xds::table::{Assignment, Identity, Table};
 
 use crate::bootstrap::Workload;
 
-/// The workload of a caller.
+/// A calling workload.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    /// The number among the workloads that have called; 1 or more.
+    /// The number of the workload in the order of first calls, from 1.
     pub(crate) number: u32,
     pub(crate) workload: Workload,
 }
@@ -29,18 +30,18 @@ pub(crate) struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Peers {
     known: RefCell<BTreeMap<Identity, Rc<Peer>>>,
-    /// The assignment in which an address was found last: it is looked at first when the configuration has changed.
+    /// The assignment in which an address was last found. It is searched first after a configuration change.
     places: RefCell<BTreeMap<IpAddr, Arc<str>>>,
-    /// Addresses without a workload in this version of the configuration. Each new connection from one would look at every
-    /// endpoint of the mesh.
+    /// Addresses without a workload in this version of the configuration. Kept because each new connection from one
+    /// would otherwise search every endpoint of the mesh.
     unknown: RefCell<(u64, BTreeSet<IpAddr>)>,
 }
 
-/// Addresses without a workload that are remembered.
+/// The most unknown addresses that are kept.
 const UNKNOWN_MAX: usize = 1024;
 
 impl Peers {
-    /// The workload at an address, if the table of this version has an endpoint there.
+    /// The workload with an endpoint at this address in the table, whose version is `version`.
     pub(crate) fn find(&self, version: u64, table: &Table, address: IpAddr) -> Option<Rc<Peer>> {
         let address = address.to_canonical();
         let mut unknown = self.unknown.borrow_mut();
@@ -79,16 +80,16 @@ fn identity(assignment: &Assignment, address: IpAddr) -> Option<&Identity> {
     host.map(|host| &host.workload)
 }
 
-/// The workload at the other end of a connection, as far as the configuration in force knows it.
+/// The calling workload of one connection, according to the configuration in force.
 #[derive(Debug, Default)]
 pub(crate) struct PeerOfConnection {
     found: RefCell<Option<Rc<Peer>>>,
-    /// The version of the configuration by which it was looked for.
+    /// The version of the configuration in which the peer was looked up.
     version: Cell<u64>,
 }
 
 impl PeerOfConnection {
-    /// The peer, which `find` looks for where the configuration has another version than at the last request.
+    /// The peer. `find` looks it up again if the version has changed since the last request.
     pub(crate) fn at(
         &self,
         version: u64,
@@ -145,7 +146,7 @@ mod tests {
         );
         assert_eq!(name(&peers, first, "10.0.0.3"), None);
         assert_eq!(name(&peers, first, "10.0.0.4"), None);
-        // The address belongs to another now, and the workload has another.
+        // The address belongs to another workload now, and the first workload has another address.
         let table_of_second = table(&[("a", "10.0.0.4:80", a), ("b", "10.0.0.1:80", "b-v1")]);
         let second = (2, &table_of_second);
         assert_eq!(name(&peers, second, "10.0.0.1"), Some((2, "b-v1".into())));
@@ -158,7 +159,7 @@ mod tests {
         let peers = Peers::default();
         let later = table(&[("a", "10.0.0.9:80", "a-v1")]);
         assert_eq!(name(&peers, (1, &Table::default()), "10.0.0.9"), None);
-        // Not looked for again, even if it were there.
+        // The cached negative result applies, even if the table contains an endpoint now.
         assert_eq!(name(&peers, (1, &later), "10.0.0.9"), None);
         assert_eq!(
             name(&peers, (2, &later), "10.0.0.9"),

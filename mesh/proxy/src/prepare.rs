@@ -1,6 +1,6 @@
-//! What the proxy does to headers on their way: towards the upstream, and back towards the caller.
+//! Changes to headers on receipt of a request, before sending it, and before returning its response.
 //!
-//! `host` is kept. Names are Envoy's.
+//! `host` is kept. Header names are Envoy's.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,15 +17,14 @@ use crate::request_head::RequestHead;
 use crate::scribe::{Scribe, small};
 use crate::steering;
 
-/// The request's id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
 const SERVICE_TIME: HeaderName = HeaderName::from_static("x-envoy-upstream-service-time");
 
-/// Headers that concern one connection only, as Envoy has it: it lets `proxy-authorization`, `proxy-authenticate` and
-/// `trailer` pass, which RFC 9110, section 7.6.1, would not. `expect` is answered by the proxy itself, as Envoy does unless
-/// told to proxy it. Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`, and seen by asking it.
+/// Hop-by-hop headers as Envoy defines them. It forwards `proxy-authorization`, `proxy-authenticate` and `trailer`,
+/// contrary to RFC 9110, section 7.6.1. The proxy itself answers `expect`, as Envoy does by default. Source: Envoy,
+/// `ConnectionManagerUtility::mutateRequestHeaders`, and observed.
 const HOP_BY_HOP: [&str; 6] = [
     "expect",
     "connection",
@@ -35,11 +34,10 @@ const HOP_BY_HOP: [&str; 6] = [
     "upgrade",
 ];
 
-/// Makes a request what the proxy's stages look at, before it is routed: without what concerned its caller's connection,
-/// and with what is known of its caller; with an id's and a protocol's headers, and with its authority in `host`. `own` is
-/// the proxy's address. Gives the scheme that it was sent by.
+/// Normalizes a request before it is routed: removes hop-by-hop headers, reports the caller in headers, moves the
+/// target's authority to `host`, and sets the scheme. `own` is the proxy's address.
 ///
-/// `seen` is what its headers are at a glance. A request for an `upgrade` keeps what it says of that, as it stands.
+/// `seen` is the summary of the headers. A request for an `upgrade` keeps `connection` and `upgrade`.
 pub(crate) fn receive(
     head: &mut RequestHead,
     mut seen: Glance,
@@ -59,7 +57,7 @@ pub(crate) fn receive(
         seen = Glance::of(headers);
     }
     if seen.envoy {
-        // Set by Envoy for itself; from outside it is never believed.
+        // Envoy sets this header itself, and never trusts a received one.
         headers.remove(INTERNAL);
         if !caller.is_internal {
             steering::remove(headers);
@@ -80,7 +78,7 @@ pub(crate) fn receive(
     }
 }
 
-/// Several hosts are one, with commas between them. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
+/// Joins several `host` headers by commas. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
 fn join_hosts(headers: &mut HeaderMap) {
     let mut values = headers.get_all(header::HOST).iter();
     if values.next().is_none() || values.next().is_none() {
@@ -96,8 +94,8 @@ fn join_hosts(headers: &mut HeaderMap) {
     }
 }
 
-/// The scheme of a request: that of its target where it has one, else what it was forwarded by.
-/// Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`.
+/// The scheme of the target, or else that of `x-forwarded-proto`. Source: Envoy,
+/// `ConnectionManagerUtility::mutateRequestHeaders`.
 fn scheme(head: &Parts, forwarded: bool) -> &'static str {
     let is_https = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
     let https = match head.uri.scheme_str() {
@@ -111,16 +109,17 @@ fn scheme(head: &Parts, forwarded: bool) -> &'static str {
     if https { "https" } else { "http" }
 }
 
-/// Makes a response ready for its caller; `took` is how long the upstream took, all tries inside, if that is told.
+/// Prepares a response for the caller. `took` is the upstream's time with all attempts, if it is to be reported.
 ///
-/// One that is an `upgrade` keeps what it says of that.
+/// A response to an `upgrade` keeps `connection` and `upgrade`.
 pub(crate) fn toward_caller(
     headers: &mut HeaderMap,
     took: Option<Duration>,
     upgrade: bool,
     scribe: &Scribe,
 ) {
-    // What an answer's `connection` header names is left alone. Source: Envoy, `ConnectionManagerUtility::mutateResponseHeaders`.
+    // Headers named by a response's `connection` are kept. Source: Envoy,
+    // `ConnectionManagerUtility::mutateResponseHeaders`.
     if upgrade {
         remove_beside_upgrade(headers);
     } else if Glance::of(headers).hop {
@@ -131,7 +130,7 @@ pub(crate) fn toward_caller(
     }
 }
 
-/// An absolute target, as proxies are sent, becomes path and `host`. Source: RFC 9112, section 3.2.2.
+/// Converts an absolute-form target to path and `host`. Source: RFC 9112, section 3.2.2.
 fn to_origin_form(head: &mut Parts) {
     let parts = std::mem::take(&mut head.uri).into_parts();
     let host = parts
@@ -143,7 +142,7 @@ fn to_origin_form(head: &mut Parts) {
     head.uri = parts.path_and_query.map_or_else(Uri::default, Uri::from);
 }
 
-/// Removes what concerns the connection that the message came on, and what its `connection` header names.
+/// Removes hop-by-hop headers, and those that `connection` names.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         remove_nominated(headers);
@@ -151,18 +150,18 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     remove_own(headers);
 }
 
-/// Removes what concerns one connection by its name alone.
+/// Removes headers that are hop-by-hop by their own name.
 fn remove_own(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         headers.remove(name);
     }
-    // Of what a peer takes, only that it takes trailers concerns those behind it.
+    // Only `trailers` is meant for upstreams, too.
     if headers.get(header::TE).is_some_and(|te| te != "trailers") {
         headers.remove(header::TE);
     }
 }
 
-/// The same, of a message that has to do with an upgrade.
+/// Removes hop-by-hop headers but `connection` and `upgrade`.
 fn remove_beside_upgrade(headers: &mut HeaderMap) {
     for name in HOP_BY_HOP {
         if name != header::CONNECTION && name != header::UPGRADE {
@@ -178,7 +177,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        // A caller may not have the proxy strip what routing and framing rest on.
+        // Keeps headers that routing and framing rely on, because a caller must not be able to remove them.
         .filter(|name| *name != header::HOST && *name != header::CONTENT_LENGTH)
         .collect();
     for name in nominated {
@@ -186,7 +185,7 @@ fn remove_nominated(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes sure of an `x-request-id`, and tells its number where it is a UUID. One that is to be `anew` is not believed.
+/// Adds `x-request-id` if it is missing or `anew`, and returns the id; `None` if the caller's id is not a UUID.
 pub(crate) fn identify(
     headers: &mut HeaderMap,
     anew: bool,
@@ -208,20 +207,20 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
     RequestId((version & !(0x3 << 62)) | (0x2 << 62))
 }
 
-/// Tells the upstream how long it has, in ms; never 0, which would mean for ever.
-/// Source: Envoy, `FilterUtility::setTimeoutHeaders`.
+/// Sends the upstream its timeout in ms. At least 1, because 0 would mean unlimited. Source: Envoy,
+/// `FilterUtility::setTimeoutHeaders`.
 pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, scribe: &Scribe) {
     headers.insert(EXPECTED_TIMEOUT, scribe.number(millis(expected).max(1)));
 }
 
-/// Tells the upstream which try this is; 1 for the first.
+/// Sets `x-envoy-attempt-count`, 1 for the first attempt.
 pub(crate) fn attempt_count(headers: &mut HeaderMap, number: u32) {
     let number = u64::from(number);
     let value = small(number).unwrap_or_else(|| HeaderValue::from(number));
     headers.insert(ATTEMPT_COUNT, value);
 }
 
-/// Tells the caller how long the upstream took, all tries inside, in ms.
+/// Sets the upstream's time in ms, with all attempts.
 fn service_time(headers: &mut HeaderMap, took: Duration, scribe: &Scribe) {
     headers.insert(SERVICE_TIME, scribe.number(millis(took)));
 }
@@ -383,7 +382,7 @@ mod tests {
         let forwarded = ("x-forwarded-proto", "https");
         assert_eq!(told(&[forwarded]), "https");
         assert_eq!(told(&[]), "http");
-        // Unless it concerned the connection alone.
+        // A header that `connection` names is removed before it is read.
         let connection = ("connection", "x-forwarded-proto");
         assert_eq!(told(&[forwarded, connection]), "http");
     }

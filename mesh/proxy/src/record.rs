@@ -1,7 +1,8 @@
-//! What is remembered of a request, and told when it is over: events, and metrics per edge.
+//! The record of a request: emits its events, and counts it in the metrics of its edge.
 //!
-//! A request is over when the last byte of its response has been handed over, or its caller has gone; whichever way its
-//! future or its body is dropped, exactly one [`RequestEvent`] comes of it, and one [`AttemptEvent`] of each try.
+//! A request is over when the last byte of its response has been handed over, or its caller is gone. Dropping its
+//! future or its body at any time emits exactly one [`RequestEvent`], and on the outbound side one [`AttemptEvent`] for
+//! each attempt.
 
 mod body;
 
@@ -26,7 +27,7 @@ use crate::shared::Shared;
 use crate::state::{Busy, Host};
 use crate::telemetry::Edge;
 
-/// One request on its way through one side of the proxy.
+/// The record of a request on one side of the proxy.
 #[derive(Debug)]
 pub(crate) struct Record {
     shared: Rc<Shared>,
@@ -34,35 +35,36 @@ pub(crate) struct Record {
     id: Option<RequestId>,
     started: Time,
     cluster: Arc<str>,
-    /// The calling workload, on the inbound side, if it is known.
+    /// The calling workload, if known. Inbound only.
     peer: Option<Rc<Peer>>,
-    /// What it counts under: the host reached last, or else the cluster, or else the proxy.
+    /// The edge that the request counts for: that of the last host, or else of the cluster, or else the proxy's
+    /// unrouted one.
     edge: Rc<Edge>,
-    /// 0 until there is an answer.
+    /// 0 until response headers are known.
     status: u16,
-    /// gRPC's status of the answer.
+    /// The gRPC status of the response.
     grpc: Option<GrpcStatus>,
     flags: ResponseFlags,
     details: Cow<'static, str>,
     attempts: u32,
     alone: Alone,
-    /// The tries that are open: one, but for hedged requests.
+    /// The open attempts; more than one for hedged requests only.
     open: SmallVec<[Attempt; 1]>,
-    /// What it holds until it is over.
+    /// Slots in overload controllers, released when the request is over.
     holds: SmallVec<[Hold; 1]>,
-    /// Whether the caller got all that there was.
+    /// True once the response has been handed over completely, or has broken off after its headers.
     complete: bool,
-    /// Whether the caller has sent all that there is.
+    /// True once the caller has sent the complete request.
     received: bool,
-    /// Whether it is a copy's, of which nobody is told.
+    /// True for a mirrored request, which emits nothing.
     silent: bool,
 }
 
-/// A try that is open.
+/// An open attempt.
 #[derive(Debug)]
 struct Attempt {
     number: u32,
-    /// Whether it was sent while another was open.
+    /// True if it was sent while another was open.
     hedge: bool,
     busy: Busy,
     started: Time,
@@ -71,13 +73,13 @@ struct Attempt {
     grpc: Option<GrpcStatus>,
 }
 
-/// How long a request was the proxy's alone: none of its tries had a connection.
+/// The time that a request spent in the proxy alone, with no attempt connected.
 #[derive(Debug)]
 struct Alone {
     so_far: Duration,
-    /// Since when no try has had one; of no meaning while one has.
+    /// The start of the current time without a connected attempt. Meaningless while one is connected.
     since: Time,
-    /// How many tries have one.
+    /// The number of connected attempts.
     connected: u32,
 }
 
@@ -111,7 +113,7 @@ impl Alone {
 }
 
 impl Record {
-    /// Begins with the request's headers.
+    /// Begins a record when the request's headers have been received.
     pub(crate) fn begin(shared: &Rc<Shared>, side: Side, id: Option<RequestId>) -> Record {
         let now = shared.env.now();
         Record {
@@ -136,7 +138,7 @@ impl Record {
         }
     }
 
-    /// The record of a copy of this request, sent to a cluster: nobody is told of it.
+    /// The record of a mirrored copy of this request. It emits nothing.
     pub(crate) fn shadow(&self, cluster: &Arc<str>) -> Record {
         let mut record = Record::begin(&self.shared, self.side, self.id);
         record.cluster = Arc::clone(cluster);
@@ -144,62 +146,61 @@ impl Record {
         record
     }
 
-    /// Notes the calling workload.
+    /// Sets the calling workload.
     pub(crate) fn comes_from(&mut self, peer: Option<Rc<Peer>>) {
         self.peer = peer;
     }
 
-    /// Which side of the proxy it passes.
+    /// The side of the proxy that the request passes.
     pub(crate) fn side(&self) -> Side {
         self.side
     }
 
-    /// The proxy that it travels through.
     fn shared(&self) -> &Rc<Shared> {
         &self.shared
     }
 
-    /// Something is to be said of it, whatever comes.
+    /// Adds response flags that apply to any outcome.
     pub(crate) fn flag(&mut self, flags: ResponseFlags) {
         self.flags |= flags;
     }
 
-    /// It holds this until it is over.
+    /// Keeps this slot until the request is over.
     pub(crate) fn hold(&mut self, hold: Hold) {
         self.holds.push(hold);
     }
 
-    /// When it began.
+    /// The time at which the request's headers were received.
     pub(crate) fn started(&self) -> Time {
         self.started
     }
 
-    /// All of the request has come.
+    /// Notes that the request has been received completely.
     pub(crate) fn receive(&mut self) {
         self.received = true;
     }
 
-    /// Whether all of the request has come.
+    /// True if the request has been received completely.
     pub(crate) fn is_received(&self) -> bool {
         self.received
     }
 
-    /// How many tries there were so far.
+    /// The number of attempts so far.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// The route chose a cluster.
+    /// Sets the cluster that the route selected.
     pub(crate) fn routed(&mut self, cluster: &Arc<str>) {
         self.cluster = Arc::clone(cluster);
     }
 
-    /// The cluster is there.
+    /// Sets the edge of the cluster.
     pub(crate) fn found(&mut self, edge: &Rc<Edge>) {
         self.edge = Rc::clone(edge);
     }
 
-    /// A try at this host begins now; its number.
+    /// Begins an attempt at this host, and returns its number.
     pub(crate) fn attempt(&mut self, host: Rc<Host>, now: Time) -> u32 {
         self.attempts = self.attempts.saturating_add(1);
         self.edge = Rc::clone(host.edge());
@@ -215,13 +216,13 @@ impl Record {
         self.attempts
     }
 
-    /// A try that found no host: it counts, and nothing is told of it. Source: Envoy, which counts tries before it looks
-    /// for a host.
+    /// Counts an attempt that found no host, and emits no event. Source: Envoy, which counts attempts before it picks a
+    /// host.
     pub(crate) fn attempt_in_vain(&mut self) {
         self.attempts = self.attempts.saturating_add(1);
     }
 
-    /// An open try has its connection.
+    /// Notes that an attempt has its connection.
     pub(crate) fn attempt_connected(&mut self, number: u32, now: Time) {
         if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
             attempt.connected = true;
@@ -229,7 +230,7 @@ impl Record {
         }
     }
 
-    /// An open try has given headers: what is told of the request counts under its host.
+    /// Notes the response headers of an attempt. The request counts for the attempt's host from now on.
     pub(crate) fn attempt_answered(&mut self, number: u32, status: u16, grpc: Option<GrpcStatus>) {
         if let Some(attempt) = self.open.iter_mut().find(|open| open.number == number) {
             attempt.status = status;
@@ -238,7 +239,7 @@ impl Record {
         }
     }
 
-    /// An open try is over.
+    /// Ends an attempt.
     pub(crate) fn end_attempt(&mut self, number: u32, flags: ResponseFlags) {
         if let Some(index) = self.open.iter().position(|open| open.number == number) {
             let attempt = self.open.remove(index);
@@ -246,7 +247,7 @@ impl Record {
         }
     }
 
-    /// All tries that are still open are over.
+    /// Ends all open attempts.
     fn end_attempts(&mut self, flags: ResponseFlags) {
         for mut attempt in std::mem::take(&mut self.open) {
             attempt.grpc = attempt.grpc.or(self.grpc);
@@ -261,7 +262,7 @@ impl Record {
         self.tell(attempt, flags);
     }
 
-    /// Tells of a try.
+    /// Emits the event of an attempt.
     fn tell(&self, attempt: &Attempt, flags: ResponseFlags) {
         if self.silent || self.side == Side::Inbound {
             return;
@@ -280,7 +281,7 @@ impl Record {
         }));
     }
 
-    /// The caller is answered with this status; `details` are Envoy's response code details.
+    /// Sets the status of the response. `details` are Envoy's response code details.
     pub(crate) fn answered(
         &mut self,
         status: u16,
@@ -292,18 +293,18 @@ impl Record {
         self.flags |= flags;
     }
 
-    /// gRPC's status came, in headers or trailers.
+    /// Reads the gRPC status from headers or trailers.
     pub(crate) fn answered_grpc(&mut self, headers: &HeaderMap) {
         self.grpc = grpc_status(headers).and_then(Result::ok).or(self.grpc);
     }
 
-    /// The request broke off after the headers, for this reason.
+    /// Ends the record of a response that broke off after its headers.
     pub(crate) fn broken(mut self, flags: ResponseFlags, details: &'static str) {
         self.details = Cow::Borrowed(details);
         self.finish(flags);
     }
 
-    /// The request is over: with all that there was, or with what went wrong after the headers.
+    /// Ends the record. `flags` are those of an error after the headers, if any.
     pub(crate) fn finish(mut self, flags: ResponseFlags) {
         self.complete = true;
         self.holds.iter().for_each(Hold::answered);
@@ -315,7 +316,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         if !self.complete {
-            // Nobody took the rest.
+            // The caller is gone without the rest of the response.
             self.flags |= ResponseFlags::DC;
             self.end_attempts(ResponseFlags::DC);
         }

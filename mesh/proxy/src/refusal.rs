@@ -1,11 +1,11 @@
-//! What Envoy's codec answers to heads that it does not take.
+//! The responses of Envoy's codec to request heads that it rejects.
 
 use http::StatusCode;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::BadHead;
 use shakedown_xds::table::Listener;
 
-/// The answer to a request that comes to no stage.
+/// The response to a request that is refused on arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
@@ -14,13 +14,13 @@ pub(crate) struct Refusal {
     pub(crate) flags: ResponseFlags,
 }
 
-/// A head beyond the limit.
+/// The response to a head that exceeds the size limit.
 pub(crate) const TOO_LARGE: Refusal = codec(BadHead::TooLarge);
 
-/// HTTP/1.0, and every other version than HTTP/1.1.
+/// The response to HTTP/1.0 and any other version below HTTP/1.1.
 pub(crate) const LOW_VERSION: Refusal = codec(BadHead::Version);
 
-/// A QUERY that does not say what it asks in. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
+/// The response to QUERY without a `content-type`. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
 pub(crate) const BARE_QUERY: Refusal = Refusal {
     status: StatusCode::BAD_REQUEST,
     body: "",
@@ -28,7 +28,7 @@ pub(crate) const BARE_QUERY: Refusal = Refusal {
     flags: ResponseFlags::empty(),
 };
 
-/// The answer to a head of a listener.
+/// The response to an invalid head.
 pub(crate) fn of(why: BadHead, listener: &Listener) -> Refusal {
     match why {
         BadHead::Late => late(listener),
@@ -36,7 +36,7 @@ pub(crate) fn of(why: BadHead, listener: &Listener) -> Refusal {
     }
 }
 
-/// The codec's answer. Source: Envoy, `Http1::ResponseCodeDetails` and `Http::Utility::sendLocalReply`.
+/// The codec's response. Source: Envoy, `Http1::ResponseCodeDetails` and `Http::Utility::sendLocalReply`.
 const fn codec(why: BadHead) -> Refusal {
     let (body, details) = match why {
         BadHead::Syntax => ("Bad Request", "http1.codec_error"),
@@ -67,7 +67,8 @@ const fn codec(why: BadHead) -> Refusal {
     }
 }
 
-/// The bound that a head has met which does not end: the shortest, and of two the one that Envoy starts first.
+/// The response to a head that is not complete in time. Of the configured timeouts the shortest one decides, and of
+/// equal ones the one that Envoy starts first.
 fn late(listener: &Listener) -> Refusal {
     let manager = &listener.manager;
     let headers = codec(BadHead::Late);

@@ -1,4 +1,5 @@
-//! What the stages that a request has passed do to its response, whoever gives it: an upstream or this proxy.
+//! Changes to a response by the steps that its request passed. They apply to upstream responses and local replies
+//! alike.
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_xds::table::{RateLimit, Route, TargetHeaders};
@@ -12,27 +13,27 @@ const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// What is done to a response.
+/// The changes to a response.
 #[derive(Debug, Default)]
 pub(crate) struct Reply<'t> {
-    /// The route whose changes it meets.
+    /// The route whose header changes apply.
     pub(crate) route: Option<&'t Route>,
-    /// The destination whose own changes it meets before those.
+    /// The destination whose header changes apply before the route's.
     pub(crate) target: Option<&'t TargetHeaders>,
-    /// The request, where a value needs it.
+    /// The request, if a header value is built from it.
     pub(crate) request: Option<Box<Snapshot>>,
-    /// Whether the caller is told how many tries it took.
+    /// True if the response carries the attempt count.
     pub(crate) tell_attempts: bool,
-    /// The rate limit that refused the request.
+    /// The rate limit that rejected the request.
     pub(crate) limited: Option<&'t RateLimit>,
-    /// The origin that has leave to read it.
+    /// The origin that may read the response.
     pub(crate) cors: Option<Allowed<'t>>,
-    /// The bucket whose state is told.
+    /// The bucket whose state is reported in `x-ratelimit-*`.
     pub(crate) limit: Option<BucketState>,
 }
 
 impl Reply<'_> {
-    /// What the router does to a response, before filters see it.
+    /// Applies the router's changes, before the filters'.
     pub(crate) fn finish(&self, headers: &mut HeaderMap, attempts: u32) {
         let request = self.request.as_deref();
         if let Some(target) = self.target {
@@ -49,7 +50,7 @@ impl Reply<'_> {
         }
     }
 
-    /// What filters do to a response on its way to the caller.
+    /// Applies the filters' changes.
     pub(crate) fn pass_filters(&self, headers: &mut HeaderMap) {
         if let Some(allowed) = &self.cors {
             allowed.tell(headers);
@@ -63,7 +64,7 @@ impl Reply<'_> {
         }
     }
 
-    /// Whether some value of the response is made of the request.
+    /// True if a header value is built from the request.
     pub(crate) fn reads_request(&self) -> bool {
         let of_route = self.route.iter().flat_map(|route| &route.response_headers);
         of_route.into_iter().any(|ops| ops.reads_request())

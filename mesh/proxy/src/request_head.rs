@@ -7,7 +7,8 @@ use shakedown_xds::table::RequestView;
 
 use crate::respond::Reject;
 
-/// The head of a request. `hyper` gives no scheme, because an HTTP/1.1 request to an origin server names none in its target.
+/// The head of a request. hyper gives no scheme, because an HTTP/1.1 request to an origin server names none in its
+/// target.
 #[derive(Debug)]
 pub(crate) struct RequestHead {
     pub(crate) parts: Parts,
@@ -26,7 +27,7 @@ impl RequestHead {
     /// The fields that routes, filters and header values match.
     ///
     /// # Errors
-    /// The request has no authority, or it is no text.
+    /// [`Reject::BadAuthority`] if the request has no authority, or one that is not text.
     pub(crate) fn view(&self) -> Result<RequestView<'_>, Reject> {
         Ok(RequestView {
             method: self.parts.method.as_str(),

@@ -1,4 +1,4 @@
-//! Finds the address of a destination outside the mesh, which the request's authority names.
+//! Resolution of a destination outside the mesh that the request's authority names.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -7,14 +7,15 @@ use shakedown_env::Env;
 
 use crate::respond::Reject;
 
-/// The longest that a name's resolution may take. Source: Envoy, `dns_query_timeout`, default 5 s.
+/// The longest time for a name's resolution. Source: Envoy, `dns_query_timeout`, default 5 s.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The port of an authority without one.
 const HTTP_PORT: u16 = 80;
 
-/// The first address of an authority, `host`, `host:port` or either with an IP literal.
+/// The first address of an authority: a host name or an IP literal, with or without a port.
 ///
-/// A name without an address is a cluster without endpoints, and so is what names neither.
+/// # Errors
+/// Like a cluster without endpoints if the name has no address or the authority is malformed.
 pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, Reject> {
     let (host, port) = split(authority).ok_or(Reject::NoHealthyUpstream)?;
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -30,7 +31,7 @@ pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, Re
         .ok_or(Reject::NoHealthyUpstream)
 }
 
-/// Host and port; brackets round an IPv6 address are taken off.
+/// Splits host and port, and removes the brackets of an IPv6 address.
 fn split(authority: &str) -> Option<(&str, u16)> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']')?;

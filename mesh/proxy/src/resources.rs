@@ -1,7 +1,8 @@
-//! Accepted resources, compiled and as they came: one copy of each content for all proxies of a process.
+//! Accepted resources, compiled and encoded: one copy of each content for all proxies of a process.
 //!
-//! The sidecars of a mesh are sent nearly the same configuration. What is equal is decoded, compiled and kept once, and
-//! found again by a hash of its bytes. The cache has weak references: a resource goes with the last proxy that holds it.
+//! The sidecars of a mesh receive nearly the same configuration. Equal resources are decoded, compiled and stored once,
+//! and found by a hash of their bytes. The cache contains weak references, so that a resource is freed with the last
+//! proxy that uses it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,15 +26,15 @@ use twox_hash::XxHash64;
 
 /// The number of `resources` in `envoy.service.discovery.v3.DeltaDiscoveryResponse`.
 const RESOURCES_FIELD: u32 = 2;
-/// A cache of fewer resources is not looked through for those that have gone.
+/// The number of entries below which no sweep for freed resources takes place.
 const SWEEP_MIN: usize = 256;
 
-/// The resources that proxies of one process have accepted. Clones share them.
+/// The resources that the proxies of one process have accepted. Clones share one cache.
 #[derive(Clone, Default)]
-pub struct ResourceCache(Arc<Shared>);
+pub struct ResourceCache(Arc<CacheInner>);
 
 #[derive(Default)]
-struct Shared {
+struct CacheInner {
     known: Mutex<Known>,
     accepted: Chunks<Accepted>,
     clusters: Chunks<Cluster>,
@@ -41,21 +42,21 @@ struct Shared {
     names: Chunks<str>,
 }
 
-/// Bound: twice as many entries as there were resources at the last sweep.
+/// Bound: twice as many entries as there were live resources at the last sweep.
 #[derive(Default)]
 struct Known {
-    /// By the hash of all that came. Of two resources with one hash the later one is found.
+    /// Keyed by the hash of the whole resource. Of two resources with one hash the later one is found.
     by_hash: BTreeMap<u64, Weak<Accepted>>,
-    /// The number of entries at which those that have gone are removed.
+    /// The number of entries at which freed resources are removed.
     sweep_at: usize,
 }
 
-/// One version of one resource, ready to use.
+/// A version of a resource, compiled.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     kind: Kind,
     pub(crate) version: Box<str>,
-    /// The message as it came, for the store.
+    /// The encoded message, for the store.
     body: Box<[u8]>,
     pub(crate) compiled: Compiled,
 }
@@ -69,7 +70,7 @@ pub(crate) enum Compiled {
     Routes(Arc<RouteTable>),
 }
 
-/// A resource that cannot be accepted.
+/// The reason why a resource was refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AcceptError {
     #[error("expected a body, found none")]
@@ -95,7 +96,7 @@ pub(crate) enum AcceptError {
 }
 
 impl ResourceCache {
-    /// The resource, compiled now if no proxy has it.
+    /// The compiled resource, shared with other proxies that have accepted the same.
     pub(crate) fn accept(
         &self,
         kind: Kind,
@@ -129,17 +130,17 @@ impl ResourceCache {
         Ok(accepted)
     }
 
-    /// Shares what a map has in common with those of other proxies.
+    /// Replaces parts of a map by equal parts of other proxies' maps.
     pub(crate) fn share(&self, accepted: &mut NameMap<Accepted>) {
         accepted.share(&self.0.accepted);
     }
 
-    /// Shares what a set of names has in common with those of other proxies.
+    /// Replaces parts of a set of names by equal parts of other proxies' sets.
     pub(crate) fn share_names(&self, names: &mut NameMap<str>) {
         names.share(&self.0.names);
     }
 
-    /// A table of resources, given by kind; it shares what it has in common with those of other proxies.
+    /// Builds a table of resources, given by kind. Equal parts are shared with other proxies' tables.
     pub(crate) fn table<'a>(&self, accepted: impl Fn(Kind) -> &'a NameMap<Accepted>) -> Table {
         let clusters = accepted(Kind::Cluster)
             .values()
@@ -178,13 +179,13 @@ impl ResourceCache {
         table
     }
 
-    /// The number of resources, those not yet removed included.
+    /// The number of entries, with freed resources that are not removed yet.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.lock().by_hash.len()
     }
 
-    /// What a panic leaves behind is whole: every change is one call.
+    /// Ignores poisoning, because every change is one call: a panic under the lock leaves the map consistent.
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -229,7 +230,7 @@ impl Compiled {
     }
 }
 
-/// The value that the store keeps of a kind: a response of all resources.
+/// The value that the store keeps for a kind: a response with all its resources.
 pub(crate) struct Saved {
     kind: Kind,
     accepted: NameMap<Accepted>,
@@ -255,7 +256,7 @@ impl StoreValue for Saved {
 }
 
 impl Accepted {
-    /// The resource as it came, as a field of a response.
+    /// The resource as received, encoded as a field of a response.
     fn encode(&self) -> Vec<u8> {
         let resource = Resource {
             name: self.name().to_owned(),

@@ -1,7 +1,7 @@
-//! The answers that the proxy gives by itself: Envoy's local replies, with their status, body, response flag and details.
+//! Envoy's local replies: the responses of the proxy itself, with their status, body, response flags and details.
 //!
-//! Every stage of the request line returns `Result<_, Reject>`; this is the one place where a [`Reject`] becomes a
-//! response. An answer that came from upstream never passes through here.
+//! Every step of the request path returns `Result<_, Reject>`, and only this module converts a [`Reject`] to a
+//! response. A response from upstream never passes through it.
 
 mod grpc;
 
@@ -18,33 +18,33 @@ pub(crate) use grpc::{is_grpc, status as grpc_status};
 
 const OVERLOADED: HeaderName = HeaderName::from_static("x-envoy-overloaded");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-/// The details of what took too long as a whole.
+/// The details of a stream that exceeded its maximum duration.
 pub(crate) const MAX_DURATION: &str = "max_duration_timeout";
 
-/// Why a try ended without response headers, in Envoy's words.
-/// Source: Envoy, `Http::Utility::resetReasonToString` and `Router::Filter::streamResetReasonToResponseFlag`.
+/// The reason why an attempt ended without response headers, in Envoy's terms. Source: Envoy,
+/// `Http::Utility::resetReasonToString` and `Router::Filter::streamResetReasonToResponseFlag`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetReason {
-    /// The connection was refused.
+    /// The host refused the connection.
     ConnectionRefused,
-    /// There was no connection for another reason: the host is unreachable.
+    /// The connection failed for any other reason, for example because the host is unreachable.
     RemoteConnectionFailure,
-    /// The connection was not there within the cluster's connect timeout.
+    /// The connection was not established within the cluster's connect timeout.
     ConnectionTimeout,
     /// The connection closed before the response headers.
     ConnectionTermination,
-    /// The upstream spoke no HTTP.
+    /// The upstream's bytes are not valid HTTP.
     ProtocolError,
-    /// A limit of the cluster's circuit breaker was met.
+    /// A limit of the cluster's circuit breaker was exceeded.
     Overflow,
-    /// The upstream reset the stream.
+    /// The upstream reset the stream after it may have processed the request.
     RemoteReset,
-    /// The upstream refused the stream: it has not begun with it.
+    /// The upstream refused the stream before processing it.
     RemoteRefusedStreamReset,
 }
 
 impl ResetReason {
-    /// Whether the request cannot have reached the upstream, since there was no connection.
+    /// Returns true if the request cannot have reached the upstream, because no connection was established.
     pub fn is_connect_failure(self) -> bool {
         matches!(
             self,
@@ -54,7 +54,7 @@ impl ResetReason {
         )
     }
 
-    /// The response flag of a try that ended so.
+    /// The response flag of an attempt that ended for this reason.
     pub fn flags(self) -> ResponseFlags {
         match self {
             ResetReason::ConnectionRefused
@@ -76,7 +76,7 @@ impl ResetReason {
 
     fn details(self) -> &'static str {
         match self {
-            // What the socket said stands behind the bar, with underscores for its spaces.
+            // Envoy writes the transport's error after the bar, with underscores for spaces.
             ResetReason::ConnectionRefused => {
                 "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
             }
@@ -98,9 +98,9 @@ impl ResetReason {
         }
     }
 
-    /// The body, which tells whether this was the first try.
+    /// The body, whose wording depends on whether there were earlier attempts.
     fn body(self, retried: bool) -> &'static str {
-        /// Both forms of the body for one reason.
+        /// Expands to both wordings of one reason.
         macro_rules! body {
             ($reason:literal) => {
                 if retried {
@@ -131,109 +131,101 @@ impl ResetReason {
     }
 }
 
-/// A request that is not taken on, since there is too much already.
+/// The local reply to a request that overload protection rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded {
-    /// The status.
     pub status: StatusCode,
-    /// The body.
     pub body: &'static str,
-    /// The response code details.
     pub details: &'static str,
-    /// The response flags.
     pub flags: ResponseFlags,
 }
 
-/// What the rate limit answers.
+/// The local reply of a rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// The status.
     pub status: StatusCode,
-    /// Whether gRPC callers are told RESOURCE_EXHAUSTED.
+    /// True if gRPC callers get RESOURCE_EXHAUSTED instead of UNAVAILABLE.
     pub resource_exhausted: bool,
 }
 
-/// A request that the proxy answers by itself. The rows are those of Envoy's local replies.
+/// A request that the proxy answers itself. The variants match Envoy's local replies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reject {
-    /// No virtual host, or no route in it.
+    /// No virtual host matches, or no route in it.
     NoRoute,
-    /// The route names a cluster that is not known; it says the status.
+    /// The route's cluster does not exist. The status is the route's `cluster_not_found`.
     NoCluster(StatusCode),
-    /// The route is an answer.
+    /// The route is a direct response or a redirect.
     Direct {
-        /// Its status.
         status: StatusCode,
-        /// Its body.
         body: Arc<[u8]>,
-        /// Where it sends its caller, if it does.
+        /// The value of `location`, if the response has one.
         location: Option<HeaderValue>,
     },
-    /// A preflight, which asks for leave.
+    /// The answer to a CORS preflight.
     Preflight(Box<HeaderMap>),
-    /// A fault, made on purpose.
+    /// An abort by the fault filter.
     Aborted {
-        /// The status.
         status: StatusCode,
-        /// The status that gRPC callers are told, where it is one of theirs.
+        /// The gRPC status of the abort, if it is configured as one.
         grpc: Option<u32>,
     },
-    /// One too many for the rate limit.
+    /// The request exceeds a rate limit.
     Limited(Limited),
-    /// Too much for the app, or for the upstream.
+    /// Overload protection rejects the request, for the application or for the upstream.
     Overloaded(Overloaded),
-    /// The cluster has no endpoint to try.
+    /// The cluster has no host that can be picked.
     NoHealthyUpstream,
-    /// A destination outside the mesh, which the mesh does not allow.
+    /// The destination is outside the mesh, and the mesh does not allow it.
     BlackHole,
-    /// A request without an authority, or with one that is none.
+    /// The request has no authority, or an invalid one.
     BadAuthority,
-    /// A path that a rewrite has made none.
+    /// Normalization or a rewrite failed to produce a valid path.
     BadPath,
-    /// The caller has gone: nobody reads the answer.
+    /// The caller has disconnected. No response is sent.
     CallerGone,
-    /// A body whose framing is broken: its connection ends here.
+    /// The request's body has invalid framing. The connection is closed.
     BadBody,
-    /// A target that is no path.
+    /// The request target is not a path.
     NoPath,
-    /// An upgrade that nobody has allowed.
+    /// The request asks for an upgrade that is not allowed.
     UpgradeRefused,
-    /// The caller gave no sign for too long, and its request was not complete.
+    /// The request was idle for too long before it was complete.
     SlowRequest,
-    /// The request was not complete in time.
+    /// The request was not complete within the request timeout.
     RequestTimeout,
-    /// The request and its answer took too long together.
+    /// Request and response exceeded the maximum stream duration.
     StreamDuration {
-        /// Whether all of the request had come.
+        /// True if the request was complete.
         received: bool,
     },
-    /// The last try ended before its headers.
+    /// The last attempt ended without response headers.
     Reset {
-        /// How.
+        /// The reason of the last attempt.
         reason: ResetReason,
-        /// Whether tries came before it.
+        /// True if there were earlier attempts.
         retried: bool,
-        /// Whether it would have been tried again, had there been tries left.
+        /// True if only the number of retries prevented another attempt.
         exhausted: bool,
     },
-    /// The route's timeout, which covers all tries.
+    /// The route's timeout, which covers all attempts, expired.
     RouteTimeout,
-    /// The last try's own timeout.
+    /// The last attempt exceeded the per-try timeout.
     PerTryTimeout {
-        /// Whether it would have been tried again, had there been tries left.
+        /// True if only the number of retries prevented another attempt.
         exhausted: bool,
     },
-    /// The last try gave no sign for too long.
+    /// The last attempt exceeded the per-try idle timeout.
     PerTryIdleTimeout {
-        /// Whether it would have been tried again, had there been tries left.
+        /// True if only the number of retries prevented another attempt.
         exhausted: bool,
     },
-    /// Neither side gave a sign for too long; the request was complete.
+    /// The stream was idle for too long after the request was complete.
     StreamIdle,
 }
 
 impl Reject {
-    /// The status that the caller sees.
+    /// The status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
             Reject::NoRoute => StatusCode::NOT_FOUND,
@@ -262,7 +254,7 @@ impl Reject {
         }
     }
 
-    /// Envoy's response flags.
+    /// Envoy's response flags for the access log.
     pub fn flags(&self) -> ResponseFlags {
         let exhausted = |flags: ResponseFlags, spent: bool| {
             if spent {
@@ -303,7 +295,7 @@ impl Reject {
         }
     }
 
-    /// The flags of the try that led to this, if one did.
+    /// The response flags of the attempt that led to this reply; empty if there was none.
     pub fn try_flags(&self) -> ResponseFlags {
         match self {
             Reject::Reset { reason, .. } => reason.flags(),
@@ -313,7 +305,7 @@ impl Reject {
         }
     }
 
-    /// Envoy's response code details.
+    /// Envoy's response code details for the access log.
     pub fn details(&self) -> &'static str {
         match self {
             Reject::NoRoute => "route_not_found",
@@ -340,7 +332,7 @@ impl Reject {
         }
     }
 
-    /// The body that the caller sees.
+    /// The body of the response.
     pub fn body(&self) -> &[u8] {
         match self {
             Reject::NoRoute
@@ -370,9 +362,9 @@ impl Reject {
         }
     }
 
-    /// The response. `finish` is what the router does to its headers; `grpc` says that its caller speaks gRPC, and reads
-    /// statuses in headers. A body is plain text unless `finish` has said otherwise; without one there is no content type,
-    /// as Envoy has it. `quiet`: it has no header of Envoy's own.
+    /// Converts the reply to a response. `finish` applies the router's header changes. With `grpc` the status is sent
+    /// in headers, because the caller uses gRPC. A body has the content type `text/plain` unless `finish` sets another
+    /// one, and an empty body has none, as in Envoy. With `quiet` no `x-envoy-*` header is set.
     pub fn into_response(
         self,
         grpc: bool,
@@ -414,7 +406,7 @@ impl Reject {
         response
     }
 
-    /// The answer in gRPC's words: always 200, without a body. Source: Envoy, `Http::Utility::prepareLocalReply`.
+    /// Converts the reply to gRPC: status 200 without a body. Source: Envoy, `Http::Utility::prepareLocalReply`.
     fn tell_grpc(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
         headers.insert(GRPC_STATUS, self.grpc_code());
@@ -428,7 +420,7 @@ impl Reject {
 
     fn grpc_code(&self) -> HeaderValue {
         let status = match self {
-            // Any number that the configuration names, whether gRPC defines it or not.
+            // The configured number is sent even if gRPC does not define it.
             Reject::Aborted {
                 grpc: Some(code), ..
             } => return HeaderValue::from(*code),
@@ -443,7 +435,7 @@ impl Reject {
     }
 }
 
-/// A status of the configuration, which has checked it.
+/// A status from the configuration, which has been validated.
 pub(crate) fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }

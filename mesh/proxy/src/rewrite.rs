@@ -1,4 +1,4 @@
-//! Makes a request what its route wants sent: headers, host and path.
+//! Changes a request as its route configures: headers, host and path.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,9 @@ use crate::respond::Reject;
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
-/// Changes a request for its destination: what that says itself, then the route and the levels above it, then host and
-/// path. `quiet`: nobody is told how those were. Source: Envoy, `RouteEntryImplBase::finalizeRequestHeaders`.
+/// Changes a request for its destination: the destination's headers, the headers of the route and the levels above it,
+/// then host and path. With `quiet` the original host and path are not reported in headers. Source: Envoy,
+/// `RouteEntryImplBase::finalizeRequestHeaders`.
 pub(crate) fn toward(
     target: Option<&TargetHeaders>,
     route: &Route,
@@ -48,7 +49,7 @@ pub(crate) fn toward(
     if let Some(path) = &rewrite.path {
         let before = path_of(head);
         let original = HeaderValue::from_str(before).map_err(|_| Reject::BadPath)?;
-        // What does not begin with a slash is no path that could be sent.
+        // `set_path` rejects a result that does not begin with a slash.
         let new = String::from_utf8(path.apply(before)).map_err(|_| Reject::BadPath)?;
         if !quiet {
             head.headers.insert(ORIGINAL_PATH, original);
@@ -116,7 +117,7 @@ mod tests {
             host_header: Some(HeaderName::from_static(name)),
             ..Rewrite::default()
         };
-        // The only one that the request has.
+        // `host` is the only header of the request.
         let head = sent(None, &rewrite("host"));
         assert_eq!(
             (&head.headers[HOST], &head.headers[ORIGINAL_HOST]),

@@ -6,14 +6,14 @@ use shakedown_xds::table::{Route, Routes, Table, VirtualHost};
 use crate::request_head::RequestHead;
 use crate::respond::Reject;
 
-/// A request's place in the configuration.
+/// The virtual host and the route of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'t> {
     pub(crate) host: &'t VirtualHost,
     pub(crate) route: &'t Route,
 }
 
-/// The route of a request among those of its listener; `None` if none takes it.
+/// The route of a request among those of its listener; `None` if none matches.
 pub(crate) fn find<'t>(
     table: &'t Table,
     routes: &'t Routes,
@@ -21,7 +21,7 @@ pub(crate) fn find<'t>(
 ) -> Result<Option<Found<'t>>, Reject> {
     let view = head.view()?;
     if head.parts.method == Method::CONNECT {
-        // Only a route that asks for it would take it, and there are none.
+        // Only a route with a CONNECT matcher would match, and the route table has no such matcher.
         return Ok(None);
     }
     // `OPTIONS *`. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.

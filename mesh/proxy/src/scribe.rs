@@ -1,5 +1,5 @@
-//! Writes the header values that differ from request to request. They are cut from one block, which is used again once its
-//! values have gone: none is an allocation of its own.
+//! Header values that differ between requests. They are slices of one block that is reused once all of them are
+//! dropped, so that a value needs no allocation of its own.
 
 use std::cell::RefCell;
 
@@ -9,12 +9,12 @@ use shakedown_types::RequestId;
 
 use crate::hex::hex;
 
-/// The size of a block, in bytes. A value that lives on holds the whole of its block.
+/// The size of a block, in bytes. A live value keeps its whole block allocated.
 const BLOCK: usize = 4096;
-/// The digits of the largest number.
+/// The most digits of a `u64`.
 const DIGITS_MAX: usize = 20;
 
-/// The writer of one proxy.
+/// The header value writer of one proxy.
 #[derive(Debug)]
 pub(crate) struct Scribe(RefCell<BytesMut>);
 
@@ -40,7 +40,7 @@ impl Scribe {
         self.write(&text[at..])
     }
 
-    /// A request's id, with hyphens.
+    /// A request id as a hyphenated UUID.
     pub(crate) fn request_id(&self, id: RequestId) -> HeaderValue {
         let mut digits = [0; 32];
         hex(id.0, &mut digits);
@@ -62,7 +62,7 @@ impl Scribe {
     }
 }
 
-/// The numbers that nearly every request needs.
+/// The static value of a one-digit number, because nearly every request needs one.
 pub(crate) fn small(value: u64) -> Option<HeaderValue> {
     const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
     let digit = DIGITS.get(usize::try_from(value).ok()?)?;

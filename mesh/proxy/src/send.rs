@@ -1,4 +1,4 @@
-//! Sends one try to one host, and says how it ended.
+//! Sends one attempt to one host, and classifies the result.
 
 use std::cell::Cell;
 use std::io::ErrorKind;
@@ -10,18 +10,19 @@ use shakedown_wire::{Body, Pool, Protocol, SendError};
 
 use crate::respond::ResetReason;
 
-/// How a try ended.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(crate) enum Sent {
-    /// With headers.
+    /// Response headers were received.
     Response(Response<Body>),
-    /// Without.
+    /// The attempt ended without response headers.
     Reset { reason: ResetReason, on_wire: bool },
-    /// The caller's body broke off: it has gone, or, where `malformed`, has sent what is no body.
+    /// The caller's body broke off: the caller is gone, or its body is `malformed`.
     CallerGone { malformed: bool },
 }
 
-/// Where a try notes that it has a connection. The first try of a request borrows one; those beside it have their own.
+/// The flag that an attempt sets once it has a connection. The first attempt of a request borrows one, and attempts
+/// beside it own one.
 pub(crate) enum Mark<'a> {
     Lent(&'a Cell<bool>),
     Own(Rc<Cell<bool>>),
@@ -36,10 +37,10 @@ impl Mark<'_> {
     }
 }
 
-/// What brings tries to their hosts: the wire, or, in a dry run, a function.
+/// The transport of attempts: connections, or a function in a dry run.
 pub(crate) trait Carrier {
-    /// Brings a request to the host of a pool, and marks when it has a connection. It has no bound in time but the connect's:
-    /// the try loop keeps those. Dropping the future cancels the try.
+    /// Sends a request to the host of a pool, and sets the mark once it has a connection. The connect timeout is the
+    /// only one applied here; the retry loop applies the others. Dropping the future cancels the attempt.
     fn carry(
         &self,
         pool: Pool,
@@ -48,7 +49,7 @@ pub(crate) trait Carrier {
     ) -> impl Future<Output = Sent>;
 }
 
-/// The connections of the host's pool.
+/// The transport over the connections of the host's pool.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wire;
 
@@ -59,21 +60,22 @@ impl Carrier for Wire {
         mut request: Request<Body>,
         mark: Mark<'_>,
     ) -> impl Future<Output = Sent> {
-        // Out here: a request that is changed inside a future is kept twice in it.
+        // Outside of the future, because a request that is changed inside would be stored twice in it.
         if pool.protocol() == Protocol::Http1 {
             say_that_it_is_empty(&mut request);
         }
         let upgrade = request.headers().contains_key(UPGRADE);
         async move {
             if upgrade && pool.protocol() == Protocol::Http2 {
-                // It would take extended CONNECT (RFC 8441), which is not supported yet. Envoy ends so where its peer has none.
+                // An upgrade over HTTP/2 requires extended CONNECT (RFC 8441), which is not supported. Envoy resets
+                // likewise if its peer does not support it.
                 return Sent::Reset {
                     reason: ResetReason::ProtocolError,
                     on_wire: false,
                 };
             }
             match pool.send_telling(request, || mark.set()).await {
-                // Nobody has asked for another protocol.
+                // The upstream switched protocols without being asked.
                 Ok(response)
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade =>
                 {
@@ -89,7 +91,7 @@ impl Carrier for Wire {
     }
 }
 
-/// Over HTTP/1.1 a request of a method that mostly has a body says so when it has none. Source: Envoy,
+/// Sets `content-length: 0` on a request without a body over HTTP/1.1 if its method normally has one. Source: Envoy,
 /// `HeaderUtility::requestShouldHaveNoBody`; RFC 9110, section 8.6.
 fn say_that_it_is_empty(request: &mut Request<Body>) {
     let bodiless = matches!(
@@ -103,7 +105,7 @@ fn say_that_it_is_empty(request: &mut Request<Body>) {
     }
 }
 
-/// What a pool's error means.
+/// Classifies a pool's error.
 pub(crate) fn ended(error: &SendError) -> Sent {
     let reason = match error {
         SendError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused => {

@@ -1,21 +1,21 @@
-//! What requests use for a while and give back, kept for the next ones: so that it is made once, and not for each request.
+//! A pool of reusable objects, which saves an allocation per request.
 
 use std::cell::RefCell;
 use std::fmt;
 
-/// The most that is kept; what comes back beyond it goes.
+/// The most idle objects kept. Others are dropped when they are returned.
 const KEPT_MAX: usize = 256;
 
-/// Things of one kind that nobody uses now.
+/// Idle objects of one type.
 pub(crate) struct Spares<T>(RefCell<Vec<T>>);
 
 impl<T> Spares<T> {
-    /// One of them; `None` if all are in use.
+    /// Takes an idle object; `None` if there is none.
     pub(crate) fn take(&self) -> Option<T> {
         self.0.borrow_mut().pop()
     }
 
-    /// Takes one back.
+    /// Returns an object for reuse.
     pub(crate) fn put(&self, spare: T) {
         let mut kept = self.0.borrow_mut();
         if kept.len() < KEPT_MAX {

@@ -4,8 +4,8 @@ use http::HeaderMap;
 use rand_core::Rng;
 use shakedown_xds::table::{RouteAction, WeightedCluster};
 
-/// The destination of one request: a random number modulo the total weight, cumulative scan. The request brings the number
-/// itself where the route says so. A route with one destination draws nothing.
+/// The destination of one request: a random number modulo the total weight, by cumulative scan. A route may take the
+/// number from a request header. A route with one destination draws no number.
 pub(crate) fn choose<'a>(
     action: &'a RouteAction,
     headers: &HeaderMap,
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(rng.next_u64(), untouched);
     }
 
-    /// As a real Envoy did it.
+    /// Expected as observed with a real Envoy.
     #[test]
     fn a_request_may_bring_its_number_in_a_header() {
         let mut action = action(&[("one", 1), ("three", 3)]);
@@ -91,7 +91,7 @@ mod tests {
             prop_assume!(total > 0);
             let action = action(&named);
             let mut counts = vec![0; weights.len()];
-            // Numbers far from zero as well: they are taken modulo the total.
+            // Large numbers are taken modulo the total, too.
             let first = (u64::MAX / total - rounds) * total;
             for number in first..first + total * rounds {
                 let target = action.target(number);

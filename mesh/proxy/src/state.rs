@@ -1,5 +1,5 @@
-//! What is in force: the table, swapped whole, and the state of each upstream cluster in use, which survives the swap under
-//! the cluster's name. It is created by the first request for the cluster (`deferred`).
+//! The configuration in force: the table, which is swapped whole, and the state of each upstream cluster in use, which
+//! survives the swap under the cluster's name. The first request for a cluster creates its state (`deferred`).
 
 mod deferred;
 mod health;
@@ -22,26 +22,26 @@ pub(crate) use upstream::{PickContext, PoolKind, Upstream};
 use crate::peers::{Peer, PeerOfConnection, Peers};
 use crate::telemetry::EdgeLabeler;
 
-/// The configuration in force and the state that goes with it.
+/// The configuration in force and the state of its clusters.
 #[derive(Debug)]
 pub(crate) struct State {
     env: Env,
     from: IpAddr,
     labeler: EdgeLabeler,
     table: RefCell<Arc<Table>>,
-    /// How many tables have been put in force.
+    /// The number of tables put in force so far.
     version: Cell<u64>,
     peers: Peers,
-    /// When the first table was put in force; `None` before.
+    /// The time of the first table; `None` before.
     first: Cell<Option<Time>>,
     /// The clusters in use.
     upstreams: RefCell<BTreeMap<Arc<str>, Rc<Upstream>>>,
-    /// The configurations of clusters that are not in use, but for those that are as in the first table.
+    /// The configurations of clusters not in use, unless equal to those of the first table.
     deferred: RefCell<BTreeMap<Arc<str>, Vec<Step>>>,
 }
 
 impl State {
-    /// Nothing in force. Connections will leave from `from`; `labeler` gives the labels of an upstream's metrics.
+    /// A state without a table. Connections to upstreams leave from `from`. `labeler` names the edges.
     pub(crate) fn new(env: Env, from: IpAddr, labeler: EdgeLabeler) -> State {
         State {
             env,
@@ -56,12 +56,12 @@ impl State {
         }
     }
 
-    /// The table in force: a request keeps the one that it began with.
+    /// The table in force. A request keeps the one that it began with.
     pub(crate) fn table(&self) -> Arc<Table> {
         Arc::clone(&self.table.borrow())
     }
 
-    /// The workload at the other end of a connection from an address.
+    /// The workload at the address of a connection's peer.
     pub(crate) fn peer(&self, of: &PeerOfConnection, address: IpAddr) -> Option<Rc<Peer>> {
         let version = self.version.get();
         of.at(version, || {
@@ -69,7 +69,7 @@ impl State {
         })
     }
 
-    /// The cluster of a name, whose state is created where it has none yet.
+    /// A cluster by name. Creates its state if it is not in use yet; `None` if the table does not contain it.
     pub(crate) fn upstream(&self, name: &str) -> Option<Rc<Upstream>> {
         if let Some(upstream) = self.upstream_in_use(name) {
             return Some(upstream);
@@ -87,12 +87,12 @@ impl State {
         Some(upstream)
     }
 
-    /// The cluster of a name, if it has had a request.
+    /// A cluster by name; `None` if no request has used it.
     pub(crate) fn upstream_in_use(&self, name: &str) -> Option<Rc<Upstream>> {
         self.upstreams.borrow().get(name).cloned()
     }
 
-    /// Puts a table in force. Clusters that stay keep their state; those that go finish what they have.
+    /// Puts a table in force. Clusters that remain keep their state. Removed ones complete the requests that they have.
     pub(crate) fn swap(&self, table: Table) {
         let (before, now) = (self.table(), self.env.now());
         let mut upstreams = self.upstreams.borrow_mut();
@@ -135,7 +135,7 @@ impl State {
         self.first.set(self.first.get().or(Some(now)));
     }
 
-    /// A cluster's state, after these configurations.
+    /// Creates a cluster's state and applies these configurations in order.
     fn create(&self, steps: &[Step]) -> Rc<Upstream> {
         let first = steps.first().expect("a cluster has been configured");
         let labels = self.labeler.labels(&first.cluster.name);

@@ -1,6 +1,6 @@
-//! Headers by which an internal caller steers retries and timeouts. From an external one they are taken away.
-//! Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`, `FilterUtility::finalTimeout`,
-//! `FilterUtility::finalHedgingParams` and `RetryStateImpl`.
+//! Header overrides: `x-envoy-*` headers by which an internal caller overrides retries and timeouts. An external
+//! caller's are removed. Source: Envoy, `ConnectionManagerUtility::mutateRequestHeaders`,
+//! `FilterUtility::finalTimeout`, `FilterUtility::finalHedgingParams` and `RetryStateImpl`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const ALT_RESPONSE: HeaderName =
     HeaderName::from_static("x-envoy-upstream-rq-timeout-alt-response");
 const HEDGE: HeaderName = HeaderName::from_static("x-envoy-hedge-on-per-try-timeout");
 
-/// What is the router's own to read: it goes no further.
+/// The headers that only the router reads. They are not sent on.
 const STEERING: [HeaderName; 10] = [
     CODES,
     HEADERS,
@@ -42,7 +42,7 @@ const STEERING: [HeaderName; 10] = [
     HEDGE,
 ];
 
-/// What else an external caller has no say in.
+/// Other headers that an external caller may not set.
 const INTERNAL: [HeaderName; 4] = [
     HeaderName::from_static("x-envoy-expected-rq-timeout-ms"),
     HeaderName::from_static("x-envoy-force-trace"),
@@ -50,17 +50,17 @@ const INTERNAL: [HeaderName; 4] = [
     HeaderName::from_static("x-envoy-original-url"),
 ];
 
-/// What a caller asks for.
+/// The overrides of one request.
 #[derive(Debug)]
 pub(crate) struct Steering {
-    /// The route as this request has it.
+    /// The route's action with the overrides applied.
     pub(crate) action: RouteAction,
-    /// Whether a timeout is answered with 204.
+    /// True if a timeout is answered with 204.
     quiet: bool,
 }
 
 impl Steering {
-    /// What an answer becomes: a timeout that is to be quiet has a status and no body of its own, as what is not taken on has.
+    /// Replaces a timeout by an empty response with 204 if the caller asked for that.
     pub(crate) fn answered(&self, reject: Reject) -> Reject {
         let is_timeout = matches!(
             reject,
@@ -78,21 +78,21 @@ impl Steering {
     }
 }
 
-/// Takes away what an external caller has no say in.
+/// Removes the headers that an external caller may not set.
 pub(crate) fn remove(headers: &mut HeaderMap) {
     for name in STEERING.iter().chain(&INTERNAL) {
         headers.remove(name);
     }
 }
 
-/// Takes what an internal caller asks for from its request, over what the route says; `None` if it asks for nothing.
+/// Removes the overrides from a request, and applies them to its route; `None` if there are none.
 pub(crate) fn take(headers: &mut HeaderMap, route: &RouteAction) -> Option<Box<Steering>> {
     if !is_any(headers) || !STEERING.iter().any(|name| headers.contains_key(name)) {
         return None;
     }
     let mut action = route.clone();
     if let Some(ms) = number(headers, &TIMEOUT) {
-        // Zero is none.
+        // Zero means no timeout.
         action.timeout = Some(Duration::from_millis(ms)).filter(|span| !span.is_zero());
         action.grpc_timeout = None;
     }
@@ -146,7 +146,7 @@ fn retry(headers: &HeaderMap, of_route: Option<Arc<RetryPolicy>>) -> Option<Arc<
     Some(Arc::new(policy))
 }
 
-/// The condition of a name; none if it is unknown, or the other header's.
+/// The retry condition of a name; `NONE` if unknown, or if it belongs to the other header.
 fn condition(name: &str, grpc: bool) -> RetryOn {
     let known = RetryOn::named(name).filter(|known| RetryOn::GRPC.contains(*known) == grpc);
     known.unwrap_or(RetryOn::NONE)
@@ -164,7 +164,8 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
     headers.get(name)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Nearly no request has any: one look at the names is cheaper than a look-up of each.
+/// True if any `x-envoy-*` header is present. A single pass over the names is cheaper than a lookup of each, because
+/// nearly no request has any of them.
 fn is_any(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| name.as_str().starts_with(PREFIX))
 }

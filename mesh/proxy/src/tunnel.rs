@@ -1,6 +1,6 @@
-//! A connection that has become something else: bytes pass between its ends, and its request is over when they have ended.
+//! Upgraded connections: copies bytes between the two ends. The request is over when both have ended.
 //!
-//! Source: Envoy, as it was seen to log web sockets: no end of one is in order, whoever closes.
+//! Source: Envoy, as observed in its log of web sockets: every end of one is an error, no matter which side closes.
 
 use std::rc::Rc;
 
@@ -12,7 +12,7 @@ use crate::record::{Record, RecordedBody, Rest};
 use crate::respond::MAX_DURATION;
 use crate::shared::Shared;
 
-/// Answers a request for an upgrade that its upstream has agreed to, and passes bytes from then on.
+/// Answers a request for an upgrade that the upstream accepted, and starts copying.
 pub(crate) fn begin(
     shared: &Rc<Shared>,
     drain: &Drain,
@@ -33,7 +33,7 @@ pub(crate) fn begin(
             };
             let passed = tunnel(&own.env, caller, upstream, bounds).await;
             own.metrics.tunnelled(passed.sent, passed.received);
-            // The upstream's connection counts until here.
+            // The upstream's connection counts as in use until here.
             drop(held);
             finish(record, passed.end);
         });

@@ -1,10 +1,10 @@
-//! Requests that ask to make something else of their connection, as web sockets do.
+//! Requests for an upgrade of their connection, for example to a web socket.
 //!
-//! Only HTTP/1.1 has such; `h2c` is not taken for one, as in Envoy. A request of that kind does not end, so that no timeout
-//! begins which counts from its end: but for a web socket, whose answer is bounded as any other's. After that, what bounds
-//! it is how long its stream may be idle, or may last.
-//! Source: Envoy, `Http::Utility::isUpgrade`, `HttpConnectionManagerConfig::createUpgradeFilterChain`, and the runtime
-//! feature `websocket_enable_timeout_on_upgrade_response`, which is on since 1.36.
+//! Only HTTP/1.1 has them, and `h2c` is not treated as one, as in Envoy. Such a request does not end, so that the
+//! timeouts that start with its end never start. Web sockets are the exception: their response is subject to the usual
+//! timeouts. After the upgrade, idle timeout and stream duration apply. Source: Envoy, `Http::Utility::isUpgrade`,
+//! `HttpConnectionManagerConfig::createUpgradeFilterChain`, and the runtime feature
+//! `websocket_enable_timeout_on_upgrade_response`, which is on since 1.36.
 
 use http::header::{CONNECTION, HeaderMap, UPGRADE};
 use http::{Request, Version};
@@ -13,12 +13,12 @@ use shakedown_xds::table::{Listener, Upgrades};
 
 use crate::route::Found;
 
-/// What a request wants its connection to become.
+/// The protocol that a request asks to switch to.
 #[derive(Debug)]
 pub(crate) struct Requested(Box<str>);
 
 impl Requested {
-    /// What a request asks for, if it does, and the caller's side of it.
+    /// The requested protocol and the caller's half of the connection; `None` if the request asks for no upgrade.
     pub(crate) fn of(request: &mut Request<Body>) -> Option<(Requested, Upgrade)> {
         if request.version() != Version::HTTP_11 || !is_upgrade(request.headers()) {
             return None;
@@ -32,7 +32,7 @@ impl Requested {
         Some((requested, caller))
     }
 
-    /// Whether it may be: the route's word counts before the listener's.
+    /// True if the upgrade is allowed. The route's setting overrides the listener's.
     pub(crate) fn is_allowed(&self, listener: &Listener, found: Option<Found<'_>>) -> bool {
         let of_route = found.and_then(|found| found.route.forward());
         let allows = |upgrades: &Upgrades| upgrades.allows(&self.0);
@@ -43,13 +43,13 @@ impl Requested {
     }
 }
 
-/// Whether a message, of which it is known that it has to do with an upgrade, is about web sockets.
+/// True if a message that concerns an upgrade is about web sockets.
 pub(crate) fn is_websocket(headers: &HeaderMap) -> bool {
     let protocol = headers.get(UPGRADE).map(|value| value.as_bytes());
     protocol.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Whether a message asks for an upgrade, or agrees to one.
+/// True if a message asks for an upgrade, or accepts one.
 pub(crate) fn is_upgrade(headers: &HeaderMap) -> bool {
     if !headers.contains_key(UPGRADE) {
         return false;

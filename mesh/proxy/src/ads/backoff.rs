@@ -1,4 +1,4 @@
-//! How long to wait before the next try at the control plane.
+//! The wait before the next attempt to open an ADS stream.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use rand_core::Rng;
 const BASE: Duration = Duration::from_millis(500);
 const MOST: Duration = Duration::from_secs(30);
 
-/// Doubles from [`BASE`] to [`MOST`], each wait drawn uniformly below it, so that proxies that lost their control plane
-/// together do not come back together.
+/// Exponential backoff with full jitter: the ceiling doubles from [`BASE`] to [`MOST`], and each wait is drawn
+/// uniformly below it, so that proxies that lost their control plane together do not reconnect together.
 #[derive(Debug)]
 pub(super) struct Backoff {
     ceiling: Duration,
@@ -20,14 +20,14 @@ impl Backoff {
         Backoff { ceiling: BASE }
     }
 
-    /// The next wait; the one after may be twice as long.
+    /// Draws the next wait, and doubles the ceiling.
     pub(super) fn next(&mut self, random: &mut impl Rng) -> Duration {
         let ceiling = u64::try_from(self.ceiling.as_nanos()).expect("30 s fit");
         self.ceiling = (self.ceiling * 2).min(MOST);
         Duration::from_nanos(random.next_u64() % ceiling)
     }
 
-    /// The control plane answered.
+    /// Starts over, because the control plane answered.
     pub(super) fn reset(&mut self) {
         self.ceiling = BASE;
     }

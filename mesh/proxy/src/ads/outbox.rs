@@ -14,11 +14,11 @@ use shakedown_wire::frame_message;
 use shakedown_xds::proto::discovery::DeltaDiscoveryRequest;
 use tonic::Status;
 
-/// The writing end. Dropping it ends the stream.
+/// The sending half. Dropping it ends the stream.
 #[derive(Debug, Default)]
 pub(super) struct Outbox(Arc<Mutex<Queue>>);
 
-/// The reading end.
+/// The receiving half: the stream of framed messages.
 #[derive(Debug)]
 pub(super) struct Requests(Arc<Mutex<Queue>>);
 
@@ -30,7 +30,7 @@ struct Queue {
 }
 
 impl Outbox {
-    /// The stream of what is put in.
+    /// The receiving half.
     pub(super) fn requests(&self) -> Requests {
         Requests(Arc::clone(&self.0))
     }
@@ -64,7 +64,7 @@ impl Stream for Requests {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(request) = queue.requests.pop_front() {
             if queue.requests.is_empty() {
-                // What a configuration took is not kept.
+                // Frees the queue's memory. It grows with a configuration and would not shrink by itself.
                 queue.requests = VecDeque::new();
             }
             let encode = |to: &mut Vec<u8>| {

@@ -1,7 +1,7 @@
-//! The delta protocol's client as a plain state machine: what is subscribed, what was accepted, what to answer.
+//! The client of the delta xDS protocol as a state machine without I/O: subscriptions, accepted resources, replies.
 //!
-//! A response's good resources are applied even when others of it are bad: those are refused one by one in the NACK, and
-//! their last good version stays. It knows no stream and no clock.
+//! A response's valid resources are applied even if others of it are invalid. The NACK lists each invalid resource, and
+//! its last good version stays. Neither a stream nor a clock is used here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,39 +15,39 @@ use shakedown_xds::table::{ClusterKind, Listener, NameMap, Named as _, Routes, T
 
 use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, Saved};
 
-/// gRPC's code for what a NACK says. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
+/// The gRPC status code of a NACK. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
 const INVALID_ARGUMENT: i32 = 3;
 
-/// What a proxy and its control plane have agreed on; it outlives the streams.
+/// The state that a proxy and its control plane agree on. It outlives the streams.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     subscriptions: [Subscription; Kind::ALL.len()],
     cache: ResourceCache,
-    /// What was accepted differs from what was last published.
+    /// True if `accepted` differs from the last published configuration.
     changed: bool,
-    /// The push that has wholly arrived and is not in force yet. The control plane names it in the last response of it.
+    /// A push that has arrived completely and is not in force yet. The control plane names a push in its last response.
     push: Option<u64>,
-    /// Something was refused since a push was last whole.
+    /// True if a resource was refused since the last complete push.
     refused: bool,
-    /// The listeners that were refused and have no earlier version, each with the reason.
+    /// Listeners that were refused and have no earlier version, by name, each with the reason.
     closed: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
 struct Subscription {
-    /// Names subscribed to; nothing for the wildcard types.
+    /// The names subscribed to. Empty for wildcard types.
     wanted: NameMap<str>,
-    /// Of these, the ones never answered, be it with a resource, a refused one or its absence.
+    /// The subscribed names without an answer. A resource, even an invalid one, and a removal are answers.
     waiting: BTreeSet<Arc<str>>,
-    /// The control plane has spoken of this type at all.
+    /// True once the control plane has sent a response of this type.
     answered: bool,
     /// The last good version of each resource.
     accepted: NameMap<Accepted>,
-    /// `accepted` differs from what the store has.
+    /// True if `accepted` differs from the stored resources.
     unsaved: bool,
 }
 
-/// A resource that was not accepted.
+/// A resource that was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(super) kind: Kind,
@@ -55,29 +55,29 @@ pub(crate) struct Refused {
     pub(super) reason: String,
 }
 
-/// What follows from a response.
+/// The consequences of a response.
 #[derive(Debug, Default)]
 pub(crate) struct Reply {
-    /// To be sent in this order.
+    /// The requests to send, in this order.
     pub(super) requests: Vec<DeltaDiscoveryRequest>,
     pub(super) refused: Vec<Refused>,
 }
 
-/// A configuration that may be put in force.
+/// A configuration to put in force.
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) table: Table,
-    /// The push that is now wholly in force; `None` when part of it was refused.
+    /// The push that is complete with this configuration; `None` if part of it was refused.
     pub(super) push: Option<u64>,
-    /// Why one of the listeners is missing, if one is.
+    /// The reason why a listener is missing; `None` if none is.
     pub(super) missing: Option<String>,
 }
 
-/// Asks for the address of a listener that has been compiled.
+/// Checks that the address of a compiled listener can be listened on.
 pub(crate) type Bind<'b> = &'b dyn Fn(&Listener) -> io::Result<()>;
 
 impl Session {
-    /// Nothing accepted yet. What other proxies have accepted is taken from the cache.
+    /// A session without accepted resources. Resources that other proxies have accepted are taken from the cache.
     pub(crate) fn new(cache: ResourceCache) -> Session {
         Session {
             cache,
@@ -85,7 +85,7 @@ impl Session {
         }
     }
 
-    /// The requests that open a stream. The node goes with the first alone.
+    /// The requests that open a stream. Only the first carries the node.
     pub(super) fn open(&self, node: Node) -> Vec<DeltaDiscoveryRequest> {
         let mut node = Some(node);
         Kind::ALL
@@ -97,7 +97,7 @@ impl Session {
                     node: node.take(),
                     type_url: kind.url().into(),
                     resource_names_subscribe: texts(subscription.wanted.values()),
-                    // A protobuf map: encoded in another order each run, but always in as many bytes.
+                    // A protobuf map is encoded in another order each run, but always in the same number of bytes.
                     initial_resource_versions: subscription
                         .accepted
                         .values()
@@ -109,8 +109,8 @@ impl Session {
             .collect()
     }
 
-    /// Takes in a response. Of an unknown type it is ignored, since nobody asked for it. One that names a resource twice is
-    /// refused as a whole. Source: Envoy, `DeltaSubscriptionState::handleGoodResponse`.
+    /// Applies a response. A response of an unknown type is ignored, because it was not subscribed to. One that names a
+    /// resource twice is refused as a whole. Source: Envoy, `DeltaSubscriptionState::handleGoodResponse`.
     pub(crate) fn receive(&mut self, response: DeltaDiscoveryResponse, bind: Bind<'_>) -> Reply {
         let Some(kind) = Kind::of_url(&response.type_url) else {
             return Reply::default();
@@ -126,7 +126,7 @@ impl Session {
             self.subscription_mut(kind).waiting.remove(&*name);
             reply.refused.push(Refused { kind, name, reason });
         }
-        // First, since what comes may take the place of what goes.
+        // Removals are applied first, because an added listener may use a removed one's address.
         for name in removed {
             self.forget(kind, name);
             self.subscription_mut(kind).waiting.remove(&**name);
@@ -135,7 +135,7 @@ impl Session {
             let name = resource.name.clone();
             self.subscription_mut(kind).waiting.remove(&*name);
             if !is_wildcard(kind) && !self.subscription(kind).wanted.contains_key(&name) {
-                // It was on its way when we gave it up.
+                // The resource was sent before the control plane received the unsubscription.
                 continue;
             }
             if let Err(error) = self.accept(kind, resource, bind) {
@@ -147,9 +147,9 @@ impl Session {
             }
         }
         self.refused |= !reply.refused.is_empty();
-        // Pushes are numbered in decimal; another control plane may write what it likes there.
+        // Our control plane numbers pushes in decimal. Another one may send any text, which is ignored.
         self.push = response.system_version_info.parse().ok().or(self.push);
-        // What the response makes us want is asked for before it is acknowledged, as Envoy does.
+        // New names are subscribed to before the response is acknowledged, as in Envoy.
         reply.requests.extend(self.follow_names(kind));
         reply.requests.push(DeltaDiscoveryRequest {
             type_url: response.type_url,
@@ -160,7 +160,7 @@ impl Session {
         reply
     }
 
-    /// Whether everything that was asked for has been answered.
+    /// True if all subscriptions have been answered.
     pub(super) fn is_warm(&self) -> bool {
         Kind::ALL.into_iter().all(|kind| {
             let subscription = self.subscription(kind);
@@ -168,7 +168,7 @@ impl Session {
         })
     }
 
-    /// Goes on without what has not been answered by now: it is taken to be absent.
+    /// Treats unanswered resources as absent from now on.
     pub(crate) fn stop_waiting(&mut self) {
         for subscription in &mut self.subscriptions {
             subscription.answered = true;
@@ -176,7 +176,7 @@ impl Session {
         }
     }
 
-    /// The configuration to put in force, if it is warm and differs from the last one.
+    /// The configuration to put in force; `None` if answers are missing or nothing has changed.
     pub(crate) fn publish(&mut self) -> Option<Published> {
         if !self.is_warm() || !(self.changed || self.push.is_some()) {
             return None;
@@ -199,7 +199,7 @@ impl Session {
         Some(format!("listener {name} was refused: {reason}"))
     }
 
-    /// The types whose accepted resources changed since this was last asked, each with its store's value.
+    /// The types whose accepted resources changed since the last call, each with the value to store.
     pub(crate) fn unsaved(&mut self) -> Vec<(Kind, Saved)> {
         let mut unsaved = Vec::new();
         for kind in Kind::ALL {
@@ -212,15 +212,16 @@ impl Session {
         unsaved
     }
 
-    /// Takes in what the store kept of a type: all good once, so what is not any more is left out.
+    /// Restores the stored resources of a type. They were valid when stored, and those that are not any more are
+    /// dropped.
     ///
-    /// The types come in [`Kind::ALL`]'s order. Nothing restored counts as answered by the control plane.
+    /// Call it in the order of [`Kind::ALL`]. Restored resources do not count as answers of the control plane.
     pub(super) fn restore(&mut self, saved: DeltaDiscoveryResponse) {
         let Some(kind) = Kind::of_url(&saved.type_url) else {
             return;
         };
         for resource in saved.resources {
-            // A version of the proxy that understood less, or more, may have written it.
+            // Another version of the proxy may have written it, with other rules of validity.
             let _ = self.accept(kind, resource, &|_| Ok(()));
         }
         self.subscription_mut(kind).unsaved = false;
@@ -234,7 +235,7 @@ impl Session {
         }
     }
 
-    /// The restored configuration, if there is one.
+    /// The restored configuration; `None` if nothing was restored.
     pub(super) fn restored(&mut self) -> Option<Table> {
         std::mem::take(&mut self.changed).then(|| self.table())
     }
@@ -261,7 +262,8 @@ impl Session {
         Ok(())
     }
 
-    /// No two listeners have one address. Source: Envoy, `ListenerManagerImpl::addOrUpdateListenerInternal`.
+    /// Checks that no other listener has the same address. Source: Envoy,
+    /// `ListenerManagerImpl::addOrUpdateListenerInternal`.
     fn has_address(&self, listener: &Listener) -> Result<(), AcceptError> {
         let accepted = self.subscription(Kind::Listener).accepted.values();
         let mut others = accepted.filter(|it| it.name() != &*listener.name);
@@ -278,7 +280,7 @@ impl Session {
         }
     }
 
-    /// What was accepted, as a table.
+    /// The accepted resources as a table.
     fn table(&self) -> Table {
         self.cache.table(|kind| &self.subscription(kind).accepted)
     }
@@ -352,12 +354,12 @@ impl Session {
     }
 }
 
-/// Whether all resources of a kind are subscribed to, or some by name.
+/// True if the kind is subscribed to by wildcard, false if by name.
 fn is_wildcard(kind: Kind) -> bool {
     matches!(kind, Kind::Cluster | Kind::Listener)
 }
 
-/// The names of one that are not in the other.
+/// The names in `one` that are not in `other`.
 fn difference(one: &NameMap<str>, other: &NameMap<str>) -> Vec<Arc<str>> {
     let new = one.values().filter(|name| !other.contains_key(name));
     new.cloned().collect()
@@ -367,7 +369,7 @@ fn texts<'a>(names: impl IntoIterator<Item = &'a Arc<str>>) -> Vec<String> {
     names.into_iter().map(ToString::to_string).collect()
 }
 
-/// A name that a response has twice, and what is wrong with that.
+/// A name that a response contains twice, and the error text for it.
 fn named_twice(response: &DeltaDiscoveryResponse) -> Option<(String, String)> {
     let mut seen = BTreeSet::new();
     for resource in &response.resources {

@@ -1,4 +1,4 @@
-//! Cross-origin requests: preflights answered here, leave told in responses. Envoy's CORS filter.
+//! Cross-origin requests: answers preflights, and marks responses as readable by their origin. Envoy's CORS filter.
 
 use http::Method;
 use http::header::{HeaderMap, HeaderValue};
@@ -6,14 +6,14 @@ use shakedown_xds::table::{Cors, origin, preflight_method};
 
 use crate::respond::Reject;
 
-/// An origin that has leave, as its responses will tell.
+/// An allowed origin, for the headers of the response.
 #[derive(Clone, Debug)]
 pub(crate) struct Allowed<'t> {
     policy: &'t Cors,
     origin: HeaderValue,
 }
 
-/// Looks at a request: one with leave is told so in its response, a preflight is answered. `allowed` is set in either case.
+/// Sets `allowed` if the policy allows the request's origin, and rejects a preflight with its answer.
 pub(super) fn check<'t>(
     policy: &'t Cors,
     random: impl FnOnce() -> u64,
@@ -45,7 +45,7 @@ pub(super) fn check<'t>(
 }
 
 impl Allowed<'_> {
-    /// Tells the page that it may read the response.
+    /// Adds the headers that let a page of the origin read the response.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         self.policy.tell(&self.origin, headers);
     }
@@ -72,7 +72,7 @@ mod tests {
         }
     }
 
-    /// What becomes of a request: the preflight's answer, and what its response tells.
+    /// The answer to a preflight, and the CORS headers of the response.
     fn outcome(
         policy: &Cors,
         method: Method,

@@ -1,4 +1,4 @@
-//! Delays and aborts, on purpose: Envoy's fault filter. What it aborts is never tried again here.
+//! Injected delays and aborts: Envoy's fault filter. An abort is never retried by this proxy.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::record::Record;
 use crate::respond::{Reject, status};
 use crate::shared::Shared;
 
-/// Holds a request back, answers it, or lets it pass, as its fault says and chance has it.
+/// Delays or aborts a request if it matches the fault and is part of the configured shares.
 pub(super) async fn inject(
     shared: &Shared,
     fault: &Fault,

@@ -1,4 +1,4 @@
-//! The bounds of a request in time. Source: Envoy, `FilterUtility::finalTimeout`.
+//! The timeouts of a request. Source: Envoy, `FilterUtility::finalTimeout`.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use shakedown_xds::table::{GrpcTimeout, RouteAction};
 use super::grpc;
 use crate::respond::is_grpc;
 
-/// How long what may take. `None`: as long as it takes.
+/// The timeouts of one request. `None`: unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bounds {
-    /// All tries together.
+    /// The time for all attempts together.
     pub(super) route: Option<Duration>,
-    /// Each try, from when it has a connection.
+    /// The time for each attempt, from when it has a connection.
     pub(super) per_try: Option<Duration>,
-    /// Each try without a sign of its upstream.
+    /// The longest time of an attempt without data from its upstream.
     pub(super) per_try_idle: Option<Duration>,
-    /// The request without a sign of either side.
+    /// The longest time of the request without data from either side.
     pub(super) idle: Option<Duration>,
-    /// Whether gRPC's own header tells the upstream.
+    /// True if upstreams get the timeout in `grpc-timeout`, too.
     pub(super) tell_grpc: bool,
-    /// Whether a try goes on after its timeout, so that its upstream has the route's time.
+    /// True if an attempt continues after its timeout, beside a hedge. Its upstream then has the route's time.
     pub(super) per_try_is_soft: bool,
 }
 
@@ -37,7 +37,7 @@ impl Bounds {
         let per_try = some(retry.and_then(|policy| policy.per_try_timeout));
         Bounds {
             route,
-            // One that is not shorter than the route's is none.
+            // A per-try timeout that is not shorter than the route's has no effect.
             per_try: per_try.filter(|span| route.is_none_or(|route| *span < route)),
             per_try_idle: some(retry.and_then(|policy| policy.per_try_idle_timeout)),
             idle: some(idle),
@@ -46,7 +46,7 @@ impl Bounds {
         }
     }
 
-    /// What an upstream is told: how long it has. `None`: for ever.
+    /// The time left to an upstream, for the headers of an attempt; `None`: unlimited.
     pub(super) fn expected(&self, elapsed: Duration) -> Option<Duration> {
         let left = self.route.map(|route| route.saturating_sub(elapsed));
         let per_try = self.per_try.filter(|_| !self.per_try_is_soft);
@@ -58,7 +58,8 @@ impl Bounds {
     }
 }
 
-/// The caller's own timeout, less the offset where that leaves anything, up to the maximum. Zero is none, to both.
+/// The caller's timeout, less the offset if it is longer than that, and at most the maximum. Zero means no timeout in
+/// both.
 fn of_caller(timeout: GrpcTimeout, headers: &HeaderMap) -> Duration {
     let mut span = grpc::timeout(headers).unwrap_or_default();
     if timeout.offset < span {

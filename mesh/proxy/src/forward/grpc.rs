@@ -1,12 +1,11 @@
-//! The timeout that a gRPC caller sets, in Envoy's precision: whole milliseconds.
+//! The `grpc-timeout` header, in Envoy's precision: whole milliseconds.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 use shakedown_types::grpc::{TIMEOUT, TimeoutUnit, format_timeout, parse_timeout};
 
-/// The caller's timeout, rounded up; `None` if there is none, or it is malformed.
-/// Source: Envoy, `Grpc::Common::getGrpcTimeout`.
+/// The caller's timeout, rounded up; `None` if missing or malformed. Source: Envoy, `Grpc::Common::getGrpcTimeout`.
 pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let exact = parse_timeout(headers.get(TIMEOUT)?.as_bytes())?;
     let millis = exact.as_nanos().div_ceil(1_000_000);

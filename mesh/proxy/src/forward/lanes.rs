@@ -1,4 +1,5 @@
-//! Where tries run: one in place, which is all that most requests need, and more on the heap.
+//! The futures of a request's attempts: the first is stored in place, which is enough for most requests, and others on
+//! the heap.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -8,10 +9,10 @@ use std::task::{Context, Poll};
 
 use crate::send::{Mark, Sent};
 
-/// The open tries of a request, by their numbers.
+/// The futures of the open attempts, by attempt number.
 pub(super) struct Lanes<'s, 'c, F> {
     first: Pin<&'s mut Option<F>>,
-    /// Which try runs in place.
+    /// The number of the attempt that is stored in place.
     number: Option<u32>,
     connected: &'c Cell<bool>,
     more: Vec<Lane<F>>,
@@ -33,7 +34,7 @@ impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
         }
     }
 
-    /// Begins a try.
+    /// Adds an attempt, which starts when it is polled.
     pub(super) fn start(&mut self, number: u32, make: impl FnOnce(Mark<'c>) -> F) {
         if self.number.is_none() {
             self.connected.set(false);
@@ -52,7 +53,7 @@ impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
         }
     }
 
-    /// Ends a try: it is reset if it is still under way.
+    /// Drops an attempt, which resets it if it is still in progress.
     pub(super) fn stop(&mut self, number: u32) {
         if self.number == Some(number) {
             self.first.as_mut().set(None);
@@ -61,14 +62,14 @@ impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
         self.more.retain(|lane| lane.number != number);
     }
 
-    /// Ends all tries.
+    /// Drops all attempts.
     pub(super) fn stop_all(&mut self) {
         self.first.as_mut().set(None);
         self.number = None;
         self.more.clear();
     }
 
-    /// Looks how a try ends. One that has ended is not to be looked at again: it must be stopped.
+    /// Polls an attempt. One that has returned `Ready` must be stopped, not polled again.
     pub(super) fn poll(&mut self, number: u32, cx: &mut Context<'_>) -> Poll<Sent> {
         if self.number == Some(number) {
             let first = self.first.as_mut().as_pin_mut();
@@ -78,7 +79,7 @@ impl<'s, 'c, F: Future<Output = Sent>> Lanes<'s, 'c, F> {
         lane.map_or(Poll::Pending, |lane| lane.future.as_mut().poll(cx))
     }
 
-    /// Whether a try that has not been stopped has its connection.
+    /// True if the attempt, not stopped yet, has a connection.
     pub(super) fn is_connected(&self, number: u32) -> bool {
         if self.number == Some(number) {
             return self.connected.get();

@@ -1,4 +1,4 @@
-//! One request on its way through its tries: which are open, and what follows from what happens.
+//! The attempts of one request: those that are open, and the decision after each event.
 
 mod timeouts;
 mod verdict;
@@ -29,69 +29,70 @@ use crate::shared::Shared;
 use crate::state::{Host, PoolKind};
 use crate::upgrade::is_upgrade;
 
-/// How long a caller may be silent over a body where nothing else bounds it: no peer is waited for without end.
+/// The longest time that a caller may send no data of a body if the configuration sets no bound, because every wait on
+/// a peer must end.
 const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A request and its tries.
+/// A request and its attempts.
 pub(super) struct Race<'a> {
     shared: &'a Rc<Shared>,
     plan: Plan<'a>,
     bounds: Bounds,
-    /// When it was complete; `None` while its body still comes.
+    /// The time at which the request was complete; `None` while its body arrives.
     complete: Option<Time>,
     deadline: Option<Time>,
     idle_at: Option<Time>,
-    /// How much of its body had come when it was last looked at.
+    /// The bytes of the body that had arrived at the last poll.
     arrived: usize,
-    /// Whether its caller speaks gRPC.
+    /// True if the caller uses gRPC.
     grpc: bool,
     outgoing: &'a mut Outgoing,
     record: &'a mut Record,
-    /// The host, where the request names it itself.
+    /// The host of a request that names it itself.
     pub(super) outside: Option<Rc<Host>>,
     retries: Option<Retries<'a>>,
     hedges: Hedges,
-    /// Counts a retry from its verdict to the next.
+    /// The slot of the retry in the circuit breaker, kept until the next retry decision.
     permit: Option<RetryPermit>,
-    /// When the retry that waits begins.
+    /// The end of the wait before the scheduled retry.
     retry_at: Option<Time>,
-    /// Whether there has been a retry.
+    /// True once a retry has started.
     retried: bool,
     tried: SmallVec<[SocketAddr; 4]>,
     open: SmallVec<[Open; 1]>,
 }
 
-/// A try that has not ended.
+/// An attempt in progress.
 pub(super) struct Open {
     number: u32,
     host: Rc<Host>,
     started: Time,
-    /// Whether its host has been said to be reachable.
+    /// True once its connection has been reported to the host's outlier detection.
     connected: bool,
     timeout_at: Option<Time>,
     idle_at: Option<Time>,
-    /// Whether it has met its timeout and goes on.
+    /// True once the attempt has passed a soft timeout and continues.
     timed_out: bool,
-    /// Whether another has begun because of it.
+    /// True if a hedge was scheduled because of its timeout.
     superseded: bool,
 }
 
-/// What the loop does next.
+/// The next action of the loop.
 pub(super) enum Step {
     Begin {
         hedge: bool,
     },
-    /// An answer that has come is not the one.
+    /// Discard the response, if there is any, and wait for other attempts.
     Wait,
-    /// Reset this one.
+    /// Reset this attempt.
     Drop(u32),
-    /// The answer that has come is the one.
+    /// Return the response to the caller.
     Win,
 }
 
-/// What the loop has waited for.
+/// The events of the loop.
 pub(super) enum Happened {
-    /// Headers came.
+    /// Response headers were received.
     Answered(Open),
     Reset {
         open: Open,
@@ -102,7 +103,7 @@ pub(super) enum Happened {
         number: u32,
         malformed: bool,
     },
-    /// A try met its timeout, or, if so it is, its idle timeout.
+    /// An attempt reached its timeout, or its idle timeout if `idle`.
     TryTimeout {
         number: u32,
         idle: bool,
@@ -111,12 +112,12 @@ pub(super) enum Happened {
     HedgeDue,
     RouteTimeout,
     Idle,
-    /// The request should be complete by now.
+    /// The request's body has not been received by [`Plan::complete_by`].
     Incomplete,
 }
 
 impl Open {
-    /// Its time begins.
+    /// Starts the attempt's timeouts.
     fn begin(&mut self, bounds: &Bounds, now: Time) {
         self.timeout_at = bounds.per_try.map(|span| now + span);
         self.idle_at = bounds.per_try_idle.map(|span| now + span);
@@ -160,7 +161,7 @@ impl<'a> Race<'a> {
         }
     }
 
-    /// Begins a try, and has it `start`ed; but no hedge for which there is no host.
+    /// Begins an attempt and passes it to `start`. Without a host, a hedge is skipped and any other attempt rejected.
     pub(super) fn begin(
         &mut self,
         hedge: bool,
@@ -212,7 +213,7 @@ impl<'a> Race<'a> {
         Ok(())
     }
 
-    /// The request of one try.
+    /// Builds the request of one attempt.
     fn request(&mut self, number: u32, now: Time) -> Request<Body> {
         let expected = self.bounds.expected(self.elapsed(now));
         let retry = self.retries.as_ref().is_some_and(Retries::may_follow);
@@ -234,13 +235,13 @@ impl<'a> Race<'a> {
         })
     }
 
-    /// How long ago the request was complete.
+    /// The time since the request was complete.
     fn elapsed(&self, now: Time) -> Duration {
         self.complete
             .map_or(Duration::ZERO, |complete| now.since(complete))
     }
 
-    /// What follows from what happened; `landed` is the answer, if one has come.
+    /// Decides on the next step after an event. `landed` is the response of a finished attempt.
     pub(super) fn judge(
         &mut self,
         happened: Happened,
@@ -302,7 +303,7 @@ impl<'a> Race<'a> {
         let grpc = self.grpc.then(|| grpc_status(response.headers())).flatten();
         self.record
             .attempt_answered(open.number, status, grpc.clone().and_then(Result::ok));
-        // A status that is not a number counts as an unknown one. Source: Envoy, `Grpc::Utility::grpcToHttpStatus`.
+        // An invalid `grpc-status` counts as UNKNOWN. Source: Envoy, `Grpc::Utility::grpcToHttpStatus`.
         let seen = grpc.map_or(status, |grpc| grpc.unwrap_or(GrpcStatus::Unknown).to_http());
         self.observe(open, Outcome::Status(seen));
         let failure = Failure::Response {
@@ -318,7 +319,7 @@ impl<'a> Race<'a> {
             (_, Verdict::Exhausted | Verdict::Overflow) => true,
             (Some(retries), _) if open.superseded => retries.would_retry(failure),
             (Some(_), _) => false,
-            // Without a word on what is worth another try, a hedge is there for failures.
+            // Without a retry policy, the hedges' results are preferred to a server error.
             (None, _) => status >= 500,
         };
         if bad && self.others_may_answer() {
@@ -328,10 +329,11 @@ impl<'a> Race<'a> {
         Step::Win
     }
 
-    /// What the caller gets of the answer that is the one.
+    /// Prepares the accepted response for the caller.
     pub(super) fn answer(&self, mut response: Response<Body>) -> Answer<Body> {
         let now = self.shared.env.now();
-        // Of a request that has not ended nothing is told. Source: Envoy, `Filter::onUpstreamHeaders`.
+        // The upstream's time is not reported while the request is incomplete. Source: Envoy,
+        // `Filter::onUpstreamHeaders`.
         let took = self.complete.filter(|_| !self.plan.quiet);
         let took = took.map(|complete| now.since(complete));
         let upgrade = self.outgoing.is_upgrade() && is_upgrade(response.headers());
@@ -340,7 +342,7 @@ impl<'a> Race<'a> {
         Answer {
             response,
             rest: Rest {
-                // The whole line knows.
+                // Set by `in_time` in handle.rs, which knows the stream's deadline.
                 stream: None,
                 deadline: self.deadline,
                 idle: self.bounds.idle,
@@ -350,7 +352,7 @@ impl<'a> Race<'a> {
     }
 
     fn reset(&mut self, open: &Open, reason: ResetReason, on_wire: bool) -> Result<Step, Reject> {
-        // A limit of the cluster says nothing about the host.
+        // Overflow is a limit of the cluster, and no evidence about the host.
         if reason != ResetReason::Overflow {
             self.observe(open, Outcome::Failed);
         }
@@ -366,7 +368,7 @@ impl<'a> Race<'a> {
         })
     }
 
-    /// Its host is told how a try ended, and after how long.
+    /// Reports an attempt's outcome and latency to its host.
     fn observe(&self, open: &Open, outcome: Outcome) {
         let now = self.shared.env.now();
         open.host.observe(now.since(open.started), now);
@@ -377,18 +379,18 @@ impl<'a> Race<'a> {
         !self.open.is_empty() || self.retry_at.is_some()
     }
 
-    /// Nobody reads an answer, or none can come.
+    /// Ends an attempt whose caller is gone or has sent an invalid body.
     fn give_up(&mut self, number: u32, reject: Reject) -> Reject {
         self.record.end_attempt(number, reject.try_flags());
         reject
     }
 
-    /// The tries that another has beaten.
+    /// Ends the attempts that lost against the accepted one.
     pub(super) fn lost(&mut self) {
         self.end_all(ResponseFlags::LR);
     }
 
-    /// All open tries end so.
+    /// Ends all open attempts with these flags.
     fn end_all(&mut self, flags: ResponseFlags) {
         for open in std::mem::take(&mut self.open) {
             self.record.end_attempt(open.number, flags);
@@ -396,7 +398,7 @@ impl<'a> Race<'a> {
     }
 }
 
-/// The request as policies look at it.
+/// The request as retry policies match it.
 fn view(outgoing: &Outgoing) -> RequestView<'_> {
     RequestView {
         method: outgoing.method(),

@@ -1,4 +1,4 @@
-//! The bounds of a request in time.
+//! Tests of the timeouts of a request.
 
 use http::{HeaderMap, HeaderValue};
 use shakedown_xds::table::{GrpcTimeout, RetryOn, RetryPolicy, WeightedCluster};

@@ -1,7 +1,7 @@
-//! A request's headers, written down for a try that may follow: the map itself goes with the try before.
+//! A copy of a request's headers for a possible retry; the map itself is sent with the first attempt.
 //!
-//! A copy of the map would be an allocation for the map, and one for each name that is not among the known ones. This one is
-//! a text in a buffer that the next request uses again.
+//! Cloning the map would allocate for the map and for each name that is not a standard one. This copy is bytes in a
+//! buffer that is reused by later requests.
 
 use std::rc::Rc;
 
@@ -9,35 +9,35 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::spare::Spares;
 
-/// The longest text whose buffer is kept for the next request, in bytes.
+/// The longest text whose buffer is kept for reuse, in bytes.
 const SPARE_BYTES_MAX: usize = 16 * 1024;
 
-/// Headers in the order in which their map has them.
+/// Headers in the order of their map.
 #[derive(Debug)]
 pub(crate) struct Kept {
     head: Head,
     spares: Rc<Spares<Head>>,
 }
 
-/// The buffers.
+/// The reusable buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
-    /// Names and values, one after the other.
+    /// Names and values, concatenated.
     text: Vec<u8>,
     lines: Vec<Line>,
 }
 
-/// One header: where its name and its value end in the text.
+/// The ends of one header's name and value in the text.
 #[derive(Debug)]
 struct Line {
     name: usize,
     value: usize,
-    /// Whether HTTP/2 may not remember it.
+    /// True if HPACK must not index the value.
     sensitive: bool,
 }
 
 impl Kept {
-    /// Writes headers down.
+    /// Copies the headers.
     pub(super) fn of(headers: &HeaderMap, spares: &Rc<Spares<Head>>) -> Kept {
         let mut head = spares.take().unwrap_or_default();
         for (name, value) in headers {
@@ -56,7 +56,7 @@ impl Kept {
         }
     }
 
-    /// The headers.
+    /// Builds the map again.
     pub(super) fn map(&self) -> HeaderMap {
         let mut map = HeaderMap::with_capacity(self.head.lines.len());
         let mut begin = 0;

@@ -1,5 +1,5 @@
-//! The response's body on its way to the caller: it tells the record when the last byte has been handed over, and keeps the
-//! bounds in time that cover the body, too: the route's timeout, and how long it may go without data.
+//! The response's body on its way to the caller. Ends the record when the last byte has been handed over, and applies
+//! the timeouts that cover the body.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,20 +15,20 @@ use super::Record;
 use crate::alarm::Alarm;
 use crate::respond::MAX_DURATION;
 
-/// A body whose end is recorded.
+/// A body that ends its request's record.
 #[derive(Debug)]
 pub(crate) struct RecordedBody {
     inner: Body,
     /// `None` once the request is over.
     record: Option<Record>,
-    /// `None` when nothing bounds it.
+    /// `None` if no timeout applies.
     watch: Option<Watch>,
 }
 
-/// The bounds in time of a response's body.
+/// The timeouts of a response's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rest {
-    /// The end of the stream duration, whatever the route's timeout.
+    /// The end of the stream duration, which applies beside the route's timeout.
     pub(crate) stream: Option<Time>,
     /// The end of the route's timeout.
     pub(crate) deadline: Option<Time>,
@@ -42,12 +42,12 @@ pub(crate) struct Rest {
 #[derive(Debug)]
 struct Watch {
     rest: Rest,
-    /// When data came last, or the headers.
+    /// The time of the last data, or of the headers.
     last: Time,
     alarm: Alarm,
 }
 
-/// Which bound was met.
+/// The timeout that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Met {
     Stream,
@@ -56,7 +56,7 @@ enum Met {
     PerTryIdle,
 }
 
-/// The body broke off; the caller's connection is closed, since its headers have been sent.
+/// The body broke off. The caller's connection is closed, because the headers have been sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StreamError {
     #[error(transparent)]
@@ -66,10 +66,10 @@ pub(crate) enum StreamError {
 }
 
 impl RecordedBody {
-    /// Records the end of `inner`; where it meets a bound it breaks off.
+    /// A body that ends `record` with its end, and breaks off at the first of its timeouts.
     pub(crate) fn new(inner: Body, record: Record, rest: Rest) -> RecordedBody {
         if inner.is_end_stream() {
-            // Nobody asks an empty body for its end.
+            // hyper does not poll an empty body.
             return RecordedBody::unread(inner, record);
         }
         let watch = (rest != Rest::default()).then(|| Watch {
@@ -84,13 +84,13 @@ impl RecordedBody {
         }
     }
 
-    /// A body that goes with a status or a method that forbids one: nobody will read it.
+    /// A body that is never polled, because the status or the method forbids one.
     pub(crate) fn unread(inner: Body, record: Record) -> RecordedBody {
         record.finish(ResponseFlags::empty());
         RecordedBody::of_nobody(inner)
     }
 
-    /// A body whose request is over already.
+    /// A body whose request has been recorded already.
     pub(crate) fn of_nobody(inner: Body) -> RecordedBody {
         RecordedBody {
             inner,
@@ -121,7 +121,7 @@ impl RecordedBody {
             return Poll::Pending;
         };
         let met = std::task::ready!(watch.poll(cx));
-        // The upstream's connection is closed before the request counts as over.
+        // Closes the upstream's connection before the record ends.
         self.inner = Body::Empty;
         match met {
             Met::Stream => self.broken(ResponseFlags::empty(), MAX_DURATION),
@@ -133,7 +133,7 @@ impl RecordedBody {
     }
 }
 
-/// What it means that the upstream's body broke off. Over HTTP/1.1 it is the length or the chunks that were not kept.
+/// The flags and details of a broken upstream body. Over HTTP/1.1 the body's length or its chunks were wrong.
 fn broken_off(error: &BodyError) -> (ResponseFlags, &'static str) {
     if error.is_reset_stream() {
         let details = "upstream_reset_after_response_started{remote_reset}";
@@ -174,7 +174,7 @@ impl HttpBody for RecordedBody {
                 if let (Some(trailers), Some(record)) = (frame.trailers_ref(), &mut this.record) {
                     record.answered_grpc(trailers);
                 }
-                // Nothing comes after trailers, and nobody asks.
+                // hyper does not poll after trailers.
                 if this.inner.is_end_stream() || frame.is_trailers() {
                     this.finish(ResponseFlags::empty());
                 } else if let (Some(watch), Some(record)) = (&mut this.watch, &this.record) {

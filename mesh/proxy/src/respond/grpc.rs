@@ -6,21 +6,21 @@ use std::num::ParseIntError;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use shakedown_types::{GrpcStatus, grpc};
 
-/// Whether a message speaks gRPC. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
+/// True if the message's content type is gRPC's. Source: Envoy, `Grpc::Common::hasGrpcContentType`.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     let rest = kind.and_then(|kind| kind.strip_prefix(grpc::CONTENT_TYPE.as_bytes()));
     rest.is_some_and(|rest| rest.is_empty() || rest[0] == b'+')
 }
 
-/// The gRPC status in headers or trailers, if there is one; an error if it is not a number.
+/// The gRPC status in headers or trailers; `None` if missing, an error if it is not a number.
 pub(crate) fn status(headers: &HeaderMap) -> Option<Result<GrpcStatus, ParseIntError>> {
     let code = headers.get(grpc::STATUS)?.to_str().ok()?;
     Some(code.parse().map(GrpcStatus::from_code))
 }
 
-/// A message in the form of gRPC's header: what is not printable, and the percent sign, as `%XX`.
-/// Source: gRPC over HTTP/2, "Percent-Encoded".
+/// Encodes a `grpc-message`: unprintable bytes and the percent sign as `%XX`. Source: gRPC over HTTP/2,
+/// "Percent-Encoded".
 pub(super) fn message(text: &[u8]) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text {

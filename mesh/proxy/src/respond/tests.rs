@@ -2,7 +2,7 @@ use super::*;
 
 const REFUSED: ResetReason = ResetReason::RemoteConnectionFailure;
 
-/// One row of the table: status, body, flags, details.
+/// The status, body, flags and details of a reply.
 fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
     let body = String::from_utf8(reject.body().to_vec()).unwrap().leak();
     (
@@ -168,7 +168,7 @@ fn an_overflow_is_told_as_overload() {
     );
 }
 
-/// As a real Envoy answered each.
+/// Expected as observed with a real Envoy.
 #[test]
 fn a_grpc_caller_reads_its_status_in_headers() {
     let told = |reject: Reject| {

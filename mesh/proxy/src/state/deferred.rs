@@ -1,12 +1,12 @@
-//! Clusters whose state is created at their first request.
+//! Deferred creation of a cluster's state until its first request.
 //!
 //! A mesh pushes every cluster to every proxy, and a proxy sends requests to few of them. The hosts, connection pools,
-//! breakers and balancer of the others would take most of its memory. Source: Envoy,
+//! breakers and load balancers of the others would take most of its memory. Source: Envoy,
 //! `ClusterManager.enable_deferred_cluster_creation`.
 //!
-//! A request must not see the difference: the intervals of outlier detection, its merge window and slow start count from the
-//! configuration. So the configurations that a cluster has had are kept, and its state goes through all of them when it is
-//! created.
+//! Requests must not observe the difference: the intervals of outlier detection, its merge window and slow start count
+//! from the configuration. Therefore the configurations of an unused cluster are kept, and its state applies all of
+//! them when it is created.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use shakedown_xds::table::{Assignment, Cluster, Priority};
 
 use crate::breaker;
 
-/// After so many configurations a cluster's state is created in any case.
+/// The number of configurations after which a cluster's state is created even without a request.
 pub(super) const STEPS_MAX: usize = 8;
 
-/// A configuration that a cluster has had.
+/// A configuration of a cluster.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) cluster: Arc<Cluster>,
     pub(super) hosts: Option<Arc<Assignment>>,
-    /// When it was put in force.
+    /// The time at which it was put in force.
     pub(super) since: Time,
 }
 

@@ -1,5 +1,5 @@
-//! Outlier detection of one upstream at work: it feeds the decider, keeps its interval, and lets the balancer hear of
-//! changes when the merge window says so.
+//! The driver of outlier detection for one upstream: reports results to the detector, runs its interval, and updates
+//! the load balancer at the end of the merge window.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use shakedown_xds::table::Cluster;
 use super::Upstream;
 use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};
 
-/// The health of a cluster's hosts, as far as their answers tell.
+/// The health of a cluster's hosts according to outlier detection.
 #[derive(Debug)]
 pub(crate) struct Health {
     env: Env,
@@ -23,38 +23,38 @@ pub(crate) struct Health {
     outliers: RefCell<Option<Outliers>>,
     merge: RefCell<MergeWindow>,
     window: Cell<Duration>,
-    /// Whether there have been hosts.
+    /// True once the cluster has had hosts.
     settled: Cell<bool>,
     random: RefCell<Rng>,
-    /// The upstream, for the tasks to find; they end with it.
+    /// The upstream, for the tasks, which end with it.
     upstream: RefCell<Weak<Upstream>>,
-    /// When the interval began.
+    /// The start of the interval.
     began: Cell<Time>,
-    /// The task that keeps the interval.
+    /// The task that runs the interval.
     interval: RefCell<Option<Owned>>,
-    /// The task that waits for the merge window's end.
+    /// The task that waits for the end of the merge window.
     late: RefCell<Option<Owned>>,
 }
 
-/// What a host knows of its own health.
+/// The health of one host.
 #[derive(Debug, Default)]
 pub(crate) struct HostHealth {
-    /// Whether it is one of its cluster's hosts.
+    /// True while the cluster contains the host.
     known: Cell<bool>,
     seat: Cell<Option<Seat>>,
-    /// Whether the detection has taken it out.
+    /// True if outlier detection has ejected it.
     ejected: Cell<bool>,
-    /// Whether the balancer knows.
+    /// The value of `ejected` that the load balancer uses.
     out: Cell<bool>,
 }
 
 impl HostHealth {
-    /// Whether the balancer takes it to be in: what outlier detection has done to it counts a merge window later.
+    /// True unless the load balancer treats it as ejected. An ejection counts once the merge window has ended.
     pub(crate) fn is_in(&self) -> bool {
         !self.out.get()
     }
 
-    /// What the detection says now; whether that is news to the balancer.
+    /// Updates the load balancer's value. Returns true if it has changed.
     pub(super) fn take_in(&self) -> bool {
         self.out.replace(self.ejected.get()) != self.ejected.get()
     }
@@ -77,8 +77,8 @@ impl Health {
         }
     }
 
-    /// Takes in a configuration, in force since a time. What is known of the hosts stays as long as there is any detection; the interval begins
-    /// when the detection does, or when it changes.
+    /// Applies a configuration that is in force since `since`. The detector's data on hosts is kept while detection is
+    /// enabled. The interval restarts if its length changes or detection is enabled.
     pub(super) fn configure(&self, cluster: &Cluster, since: Time) {
         self.window.set(cluster.update_merge_window);
         let mut outliers = self.outliers.borrow_mut();
@@ -96,14 +96,14 @@ impl Health {
         }
     }
 
-    /// The upstream is in its place: its interval may begin.
+    /// Sets the upstream, and starts the interval.
     pub(super) fn begin(&self, upstream: &Rc<Upstream>) {
         self.upstream.replace(Rc::downgrade(upstream));
         self.restart();
     }
 
-    /// A host is one of the cluster's, as it may have been before; nothing is known of a new one. Whether it is new, or is
-    /// in again because there is no detection any more.
+    /// Adds a host of the cluster, if it is new, and its entry in the detector. Returns true if the host is new, or
+    /// returns from ejection because detection is disabled.
     pub(super) fn join(&self, host: &HostHealth, address: SocketAddr) -> bool {
         let known = host.known.replace(true);
         match self.outliers.borrow_mut().as_mut() {
@@ -119,7 +119,7 @@ impl Health {
         }
     }
 
-    /// A host is no longer one of the cluster's.
+    /// Removes a host that was removed from the cluster.
     pub(super) fn leave(&self, host: &HostHealth) {
         host.known.set(false);
         let seat = host.seat.take();
@@ -128,8 +128,8 @@ impl Health {
         }
     }
 
-    /// Hosts came or went: the balancer hears of everything now. The first hosts of a cluster are not counted as a change.
-    /// Source: Envoy, `ClusterManagerImpl::onClusterInit`.
+    /// Notes that hosts were added or removed, so that the load balancer is updated now. The first hosts of a cluster
+    /// do not count as a change. Source: Envoy, `ClusterManagerImpl::onClusterInit`.
     pub(super) fn taken_in(&self, since: Time) {
         if self.settled.replace(true) {
             self.merge.borrow_mut().taken_in(since);
@@ -137,7 +137,7 @@ impl Health {
         }
     }
 
-    /// Takes note of how a try went; whether the balancer must hear of a change now.
+    /// Reports an attempt's outcome to the detector, and returns the resulting ejections.
     pub(super) fn observe(&self, host: &HostHealth, outcome: Outcome) -> Changes {
         let mut outliers = self.outliers.borrow_mut();
         match (outliers.as_mut(), host.seat.get()) {
@@ -149,7 +149,7 @@ impl Health {
         }
     }
 
-    /// The interval is over.
+    /// Ends an interval of the detector.
     fn tick(&self) -> Changes {
         let mut outliers = self.outliers.borrow_mut();
         let Some(outliers) = outliers.as_mut() else {
@@ -158,7 +158,7 @@ impl Health {
         outliers.tick(self.env.now(), &mut *self.random.borrow_mut())
     }
 
-    /// Tells the world of changes, and the balancer when it is time.
+    /// Emits the events of changes, and schedules the load balancer's update.
     fn tell(&self, upstream: &Upstream, changes: &Changes) {
         for change in changes {
             let cluster = Arc::clone(&self.cluster);
@@ -174,18 +174,18 @@ impl Health {
             if let Some(host) = upstream.host_at(address) {
                 host.health().ejected.set(ejected);
                 if ejected {
-                    // A new set of connections may do better. Source: Envoy, `onHostHealthFailure`.
+                    // New connections may work better. Source: Envoy, `onHostHealthFailure`.
                     host.pool().close_idle();
                 }
             }
             self.env.emit(event);
-            // Each change by itself: of several at one tick the first may be taken in at once, and alone. Source: Envoy,
+            // Per change, because the first of several in one interval may be applied at once and alone. Source: Envoy,
             // `DetectorImpl::onIntervalTimer`, `ClusterImplBase::reloadHealthyHosts`.
             self.hear(upstream);
         }
     }
 
-    /// The balancer hears of a change, now or when it is time.
+    /// Updates the load balancer now, or at the end of the merge window.
     fn hear(&self, upstream: &Upstream) {
         let when = self
             .merge
@@ -213,7 +213,7 @@ impl Health {
         self.late.replace(Some(task));
     }
 
-    /// Keeps the interval anew, counted from when it began; no task where there is nothing to look at.
+    /// Restarts the interval's task, aligned to `began`. Without detection there is nothing to run.
     fn restart(&self) {
         let settings = self.outliers.borrow();
         let interval = settings.as_ref().map(|known| known.settings().interval);
@@ -229,14 +229,14 @@ impl Health {
     }
 }
 
-/// The first tick after now.
+/// The end of the interval that contains `now`.
 fn next_tick(began: Time, interval: Duration, now: Time) -> Time {
     let passed = now.since(began).as_nanos() / interval.as_nanos().max(1);
     let passed = u32::try_from(passed).unwrap_or(u32::MAX - 1);
     began + interval.saturating_mul(passed + 1)
 }
 
-/// Looks at all hosts, interval after interval, for as long as the upstream is there.
+/// Runs the detector at each interval until the upstream is dropped.
 async fn watch(env: Env, upstream: Weak<Upstream>, first: Time, interval: Duration) {
     let mut next = first;
     loop {
@@ -253,12 +253,12 @@ async fn watch(env: Env, upstream: Weak<Upstream>, first: Time, interval: Durati
 }
 
 impl Upstream {
-    /// It is in its place: what runs as long as it lives may begin.
+    /// Starts the tasks that run as long as the upstream exists.
     pub(super) fn begin(self: &Rc<Self>) {
         self.health().begin(self);
     }
 
-    /// Takes note of how a try at one of its hosts went.
+    /// Reports the outcome of an attempt at one of its hosts.
     pub(crate) fn observe(&self, host: &HostHealth, outcome: Outcome) {
         let changes = self.health().observe(host, outcome);
         if !changes.is_empty() {

@@ -1,4 +1,4 @@
-//! One host of a cluster: its connections, its active requests, and what is known of its health and latency.
+//! A host of a cluster: its connection pools, active requests, health and latency.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -16,44 +16,43 @@ use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Load, Member};
 use crate::telemetry::Edge;
 
-/// One host of a cluster.
+/// A host of a cluster.
 #[derive(Debug)]
 pub(crate) struct Host {
     pub(super) address: SocketAddr,
     pub(super) workload: Identity,
     pub(super) pool: RefCell<Pool>,
-    /// The connections of requests of high priority, which count against limits of their own, and of those that came over
-    /// HTTP/2, where they are sent on as they came. None before the first.
+    /// The pools of high-priority requests, which have limits of their own, and of requests received over HTTP/2, if
+    /// the cluster uses the caller's protocol. Created on first use.
     pub(super) others: RefCell<SmallVec<[(PoolKind, Pool); 1]>>,
     pub(super) active: Cell<u32>,
-    /// Whether the control plane says that it takes traffic.
+    /// True if the control plane reports it as healthy.
     pub(super) serves: Cell<bool>,
-    /// When it was first there and healthy.
+    /// The first time at which it was healthy.
     pub(super) since: Cell<Option<Time>>,
     pub(super) latency: Cell<Ewma>,
-    /// How fast its latency is forgotten; `None` where nobody asks for it.
+    /// The decay time of its latency average; `None` unless the load balancer uses it.
     pub(super) decay: Cell<Option<Duration>>,
     pub(super) health: HostHealth,
     pub(super) edge: Rc<Edge>,
 }
 
 impl Host {
-    /// Where it is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The requests that it has now.
+    /// The number of active requests.
     pub(crate) fn active(&self) -> u32 {
         self.active.get()
     }
 
-    /// Whether it takes traffic: as the control plane says, and as outlier detection does.
+    /// True if both the control plane and outlier detection consider it healthy.
     pub(crate) fn is_healthy(&self) -> bool {
         self.serves.get() && self.health.is_in()
     }
 
-    /// Takes in that a try took so long, however it ended.
+    /// Adds the latency of an attempt to the average. Failed attempts count, too.
     pub(crate) fn observe(&self, latency: Duration, now: Time) {
         if let Some(decay) = self.decay.get() {
             let mut known = self.latency.get();
@@ -62,7 +61,7 @@ impl Host {
         }
     }
 
-    /// Takes in how it is configured.
+    /// Applies the configuration.
     pub(super) fn follow(&self, spec: &table::Host, cluster: &Cluster) {
         self.serves.set(spec.healthy);
         self.decay.set(match cluster.lb {
@@ -83,17 +82,17 @@ impl Host {
         }
     }
 
-    /// What outlier detection knows of it.
+    /// The health according to outlier detection.
     pub(crate) fn health(&self) -> &HostHealth {
         &self.health
     }
 
-    /// Its connections.
+    /// The connection pool of requests with default priority.
     pub(crate) fn pool(&self) -> Pool {
         self.pool.borrow().clone()
     }
 
-    /// What its requests count under.
+    /// The edge that its requests count for.
     pub(crate) fn edge(&self) -> &Rc<Edge> {
         &self.edge
     }
@@ -109,7 +108,7 @@ impl Load for [Rc<Host>] {
     }
 }
 
-/// A request that a host has: counts as active until dropped.
+/// An active request of a host. Dropping it decrements the host's count.
 #[derive(Debug)]
 pub(crate) struct Busy(Rc<Host>);
 

@@ -1,4 +1,4 @@
-//! What survives a swap of the table, and what does not.
+//! Tests of the state across table swaps.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn table(cluster: Cluster) -> Table {
     table
 }
 
-/// Runs a check on a host that has a world.
+/// Runs a check on a host of the simulator.
 fn on_a_pod(check: impl FnOnce(State) + 'static) {
     play(|scene| async move { check(state(scene.env(POD))) });
 }
@@ -127,7 +127,7 @@ fn hosts_outside_the_mesh_are_remembered_by_address() {
     });
 }
 
-/// A cluster whose outlier detection looks each second.
+/// A cluster whose outlier detection runs each second.
 fn detecting(hosts: &[SocketAddr]) -> Cluster {
     let mut cluster = cluster(REVIEWS, hosts);
     cluster.update_merge_window = Duration::ZERO;
@@ -166,7 +166,7 @@ fn an_interval_counts_from_the_configuration_and_not_from_the_first_request() {
         let host = upstream.pick(&PickContext::default()).unwrap();
         upstream.observe(host.health(), Outcome::Status(503));
         assert!(!host.is_healthy());
-        // Its time is over at 1.8 s; the interval that began with the configuration is over at 2 s.
+        // The ejection ends at 1.8 s, and the interval that started with the configuration at 2 s.
         env.sleep(ms(250)).await;
         assert!(!host.is_healthy());
         env.sleep(ms(100)).await;
@@ -197,7 +197,7 @@ fn slow_start_counts_from_the_configuration_that_brought_the_host() {
         let upstream = state.upstream(REVIEWS).unwrap();
         let pick = || upstream.pick(&PickContext::default()).unwrap().address();
         let new = (0..110).filter(|_| pick() == at(UP2, 1)).count();
-        // A tenth of the window has passed: 1 in 11.
+        // A tenth of the slow start window has passed: 1 in 11.
         assert!((5..=15).contains(&new), "{new}");
     });
 }

@@ -1,4 +1,5 @@
-//! One upstream cluster: its hosts, their connections and active requests, and where its balancer stands.
+//! The state of one upstream cluster: its hosts, their pools and active requests, the load balancer, and circuit
+//! breakers.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
@@ -23,59 +24,59 @@ use crate::budget::HedgeBudget;
 use crate::telemetry::{Edge, EdgeLabels};
 use crate::throttle::Throttle;
 
-/// How many hosts outside the mesh are remembered by one cluster; idle ones make room for new ones.
+/// The most hosts outside the mesh that a cluster keeps. Beyond this, idle ones are dropped.
 const OUTSIDE_HOSTS_MAX: usize = 1024;
 
-/// The state of one cluster. It lives under the cluster's name, through any number of configurations.
+/// The state of one cluster. It is kept under the cluster's name across configurations.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     env: Env,
     from: IpAddr,
     cluster: RefCell<Arc<Cluster>>,
-    /// What the hosts are made of.
+    /// The endpoints of the hosts.
     assignment: RefCell<Option<Arc<Assignment>>>,
-    /// All hosts, those that take no traffic included, in the order of the assignment.
+    /// All hosts in the order of the assignment, including those that take no traffic.
     hosts: RefCell<Vec<Rc<Host>>>,
-    /// Hosts that requests named, of a cluster that has none of its own.
+    /// Hosts named by requests, for an `ORIGINAL_DST` cluster.
     outside: RefCell<BTreeMap<SocketAddr, Rc<Host>>>,
     balancer: RefCell<Balancer>,
     random: RefCell<Rng>,
     health: Health,
-    /// What is in hand, by priority.
+    /// The circuit breakers, by priority.
     breakers: [Breaker; 2],
     hedges: RefCell<HedgeBudget>,
-    /// Holds requests back where that is asked for.
+    /// The client-side throttle, if configured.
     throttle: RefCell<Option<Throttle>>,
     labels: EdgeLabels,
-    /// The edge to each workload.
+    /// The edges, by workload.
     edges: RefCell<BTreeMap<Identity, Rc<Edge>>>,
     unreached: Rc<Edge>,
 }
 
-/// Which requests share connections.
+/// The properties by which requests are separated into pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PoolKind {
-    /// Each has limits of its own.
+    /// Each priority has limits of its own.
     pub(crate) priority: Priority,
-    /// Whether they came over HTTP/2.
+    /// True for requests received over HTTP/2.
     pub(crate) over_http2: bool,
 }
 
-/// What a host is wanted for.
+/// The inputs of a pick.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PickContext<'a> {
-    /// The request's hash, if it has one.
+    /// The request's hash, if there is one.
     pub(crate) hash: Option<u64>,
-    /// The labels that its route asks for of the host.
+    /// The labels that the route requires of the host.
     pub(crate) labels: Option<&'a Labels>,
-    /// Hosts to avoid.
+    /// Hosts that were tried already.
     pub(crate) tried: &'a [SocketAddr],
-    /// How often more is chosen for that.
+    /// The number of further picks if an already tried host is picked.
     pub(crate) attempts: u32,
 }
 
 impl Upstream {
-    /// A cluster without hosts as yet, that is there since a time.
+    /// A cluster without hosts, configured since `since`.
     pub(super) fn new(
         env: &Env,
         from: IpAddr,
@@ -83,7 +84,7 @@ impl Upstream {
         cluster: &Arc<Cluster>,
         since: Time,
     ) -> Upstream {
-        // A stream of its own, so that another cluster's requests do not shift this one's choices.
+        // A random stream per cluster, so that another cluster's requests do not shift this one's picks.
         let mut random = env.rng(&format!("proxy/balance/{}", cluster.name));
         Upstream {
             env: env.clone(),
@@ -104,29 +105,29 @@ impl Upstream {
         }
     }
 
-    /// The cluster as configured.
+    /// The configuration in force.
     #[cfg(test)]
     pub(crate) fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.cluster.borrow())
     }
 
-    /// Whether its requests name their host themselves.
+    /// True if requests name their host themselves.
     pub(crate) fn is_original_dst(&self) -> bool {
         matches!(self.cluster.borrow().kind, ClusterKind::OriginalDst)
     }
 
-    /// All hosts, those that take no traffic included.
+    /// All hosts, including those that take no traffic.
     pub(crate) fn hosts(&self) -> Ref<'_, Vec<Rc<Host>>> {
         self.hosts.borrow()
     }
 
-    /// The edge of requests that reached no host.
+    /// The edge of requests that have reached no host.
     pub(crate) fn unreached(&self) -> &Rc<Edge> {
         &self.unreached
     }
 
-    /// Takes in a configuration, which is in force since a time. A host that stays keeps its connections, unless these are to
-    /// be made otherwise, and its active requests; one that goes finishes what it has.
+    /// Applies a configuration that is in force since `since`. A host that remains keeps its active requests, and its
+    /// connections unless their options changed. A removed host completes its requests.
     pub(super) fn update(
         &self,
         cluster: &Arc<Cluster>,
@@ -187,7 +188,7 @@ impl Upstream {
         }
     }
 
-    /// Whether a request may be sent, or is held back since the upstream refuses so many.
+    /// True if the throttle admits a request, or none is configured.
     pub(crate) fn may_send(&self) -> bool {
         let mut throttle = self.throttle.borrow_mut();
         let Some(throttle) = throttle.as_mut() else {
@@ -196,19 +197,19 @@ impl Upstream {
         throttle.admit(self.env.now(), self.random.borrow_mut().next_u64())
     }
 
-    /// The upstream has taken a request on: its answer does not tell of overload.
+    /// Notes a response that signals no overload.
     pub(crate) fn accepted(&self) {
         if let Some(throttle) = self.throttle.borrow_mut().as_mut() {
             throttle.accepted(self.env.now());
         }
     }
 
-    /// When a request is sent again while its first try is open, as the cluster says.
+    /// The cluster's default hedge policy.
     pub(crate) fn hedge(&self) -> Option<HedgePolicy> {
         self.cluster.borrow().policy.hedge
     }
 
-    /// The balancer hears of what outlier detection has done.
+    /// Updates the load balancer after a change by outlier detection.
     pub(super) fn health_changed(&self) {
         self.take_in_health();
         self.rebuild(self.env.now());
@@ -220,7 +221,7 @@ impl Upstream {
         }
     }
 
-    /// The balancer takes in hosts and their health as they are.
+    /// Rebuilds the load balancer from the current hosts and their health.
     fn rebuild(&self, now: Time) {
         let (cluster, assignment) = (self.cluster.borrow(), self.assignment.borrow());
         let hosts = self.hosts.borrow();
@@ -235,12 +236,12 @@ impl Upstream {
         balancer.rebuild(&setting, &members, now);
     }
 
-    /// What of one priority is in hand, and may be.
+    /// The circuit breaker of a priority.
     pub(crate) fn breaker(&self, priority: Priority) -> &Breaker {
         &self.breakers[priority as usize]
     }
 
-    /// The connections of a host for requests of one kind.
+    /// The pool of a host for requests of a kind.
     pub(crate) fn pool_of(&self, host: &Host, mut kind: PoolKind) -> Pool {
         let cluster = self.cluster.borrow();
         kind.over_http2 &= matches!(cluster.protocol, UpstreamProtocol::Downstream { .. });
@@ -256,28 +257,28 @@ impl Upstream {
         pool
     }
 
-    /// Counts a request, for the budget of those that are hedged.
+    /// Counts a request for the hedge budget.
     pub(crate) fn count_request(&self, now: Time) {
         self.hedges.borrow_mut().request(now);
     }
 
-    /// Whether a request may be hedged now; counts the hedge if so.
+    /// Returns true if the hedge budget allows a hedge now, and counts it.
     pub(crate) fn may_hedge(&self, now: Time, share_ppm: Option<u32>) -> bool {
         self.hedges.borrow_mut().hedge(now, share_ppm)
     }
 
-    /// The state of its outlier detection.
+    /// The driver of outlier detection.
     pub(super) fn health(&self) -> &Health {
         &self.health
     }
 
-    /// One of its hosts.
+    /// A host by address.
     pub(super) fn host_at(&self, address: SocketAddr) -> Option<Rc<Host>> {
         let hosts = self.hosts.borrow();
         hosts.iter().find(|host| host.address == address).cloned()
     }
 
-    /// Chooses a host for a try.
+    /// Picks a host for an attempt; `None` if none is available.
     pub(crate) fn pick(&self, wanted: &PickContext<'_>) -> Option<Rc<Host>> {
         let hosts = self.hosts.borrow();
         let request = Request {
@@ -295,12 +296,12 @@ impl Upstream {
         Some(Rc::clone(&hosts[index]))
     }
 
-    /// Whether it looks at the hash of requests.
+    /// True if the load balancer uses the request's hash.
     pub(crate) fn is_hashing(&self) -> bool {
         self.cluster.borrow().lb.is_hashing()
     }
 
-    /// The host of an address that the request named.
+    /// The host at an address that the request named.
     pub(crate) fn outside(&self, address: SocketAddr) -> Rc<Host> {
         let mut outside = self.outside.borrow_mut();
         if let Some(host) = outside.get(&address) {
@@ -342,7 +343,7 @@ impl Upstream {
             quota: Some(self.breaker(kind.priority).quota().clone()),
             ..PoolOptions::default()
         };
-        // An address of another family cannot be dialled from ours.
+        // A socket cannot connect from an address of the other family.
         let from = (self.from.is_ipv4() == address.is_ipv4()).then_some(self.from);
         Pool::new(self.env.clone(), address, from, options)
     }
@@ -359,7 +360,7 @@ impl Upstream {
     }
 }
 
-/// The breaker of one priority, which tells when it opens and closes. Both priorities are told of alike.
+/// Creates the circuit breaker of a priority. Both priorities emit the same events when they open or close.
 fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> Breaker {
     let breaker = Breaker::new(cluster.limits.of(priority));
     let (env, name) = (env.clone(), Arc::clone(&cluster.name));
@@ -373,7 +374,7 @@ fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> Breaker {
     breaker
 }
 
-/// Whether connections made for one configuration do not fit the other.
+/// True if connections made for one configuration do not fit the other.
 fn pool_changed(before: &Cluster, after: &Cluster) -> bool {
     before.connect_timeout != after.connect_timeout
         || before.idle_timeout != after.idle_timeout

@@ -1,4 +1,4 @@
-//! The client's side of the delta protocol, against responses made by hand.
+//! Tests of the delta protocol's client against hand-made responses.
 
 use prost::Message as _;
 use shakedown_env::StoreValue as _;
@@ -7,7 +7,7 @@ use shakedown_xds::proto::{self, cluster, core, endpoint};
 
 use super::*;
 
-/// Takes in a response; every address can be bound.
+/// Applies a response. Every address can be bound.
 fn receive(session: &mut Session, response: DeltaDiscoveryResponse) -> Reply {
     session.receive(response, &|_| Ok(()))
 }
@@ -66,8 +66,7 @@ fn whole(push: u64, mut response: DeltaDiscoveryResponse) -> DeltaDiscoveryRespo
     response
 }
 
-/// A policy that no compiler of ours takes.
-/// A policy that no cluster with endpoints can have.
+/// A policy that the compiler refuses, because a cluster with endpoints cannot have it.
 const PROVIDED: i32 = cluster::cluster::LbPolicy::ClusterProvided as i32;
 
 #[test]
@@ -376,7 +375,7 @@ fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
         missing.starts_with("listener l was refused: cannot bind"),
         "{missing}"
     );
-    // One that has an earlier version goes on with that.
+    // A listener with an earlier version keeps that version.
     receive(
         &mut session,
         response(Kind::Listener, "3", vec![listener("l", 80)]),
@@ -397,7 +396,7 @@ fn two_listeners_cannot_have_one_address() {
         said(&reply),
         "Listener b: it has the address 127.0.0.1:80 of listener a"
     );
-    // One that goes makes room for one that comes.
+    // A removed listener frees its address for an added one.
     let mut next = response(Kind::Listener, "2", vec![listener("b", 80)]);
     next.removed_resources.push("a".into());
     assert_eq!(said(&receive(&mut session, next)), "");

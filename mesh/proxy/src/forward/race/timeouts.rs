@@ -32,7 +32,7 @@ impl Race<'_> {
         })
     }
 
-    /// The try goes on, and another begins beside it. Source: Envoy, `Filter::onSoftPerTryTimeout`.
+    /// Keeps the attempt open, and schedules a hedge beside it. Source: Envoy, `Filter::onSoftPerTryTimeout`.
     fn soft_timeout(&mut self, index: usize) {
         let open = &mut self.open[index];
         (open.timeout_at, open.idle_at) = (None, None);

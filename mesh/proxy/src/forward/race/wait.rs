@@ -1,4 +1,4 @@
-//! What a request waits for: its tries, its own body, and its bounds in time.
+//! Waiting for the next event of a request: an attempt's result, its own body, or a timeout.
 
 use std::future::{Future, poll_fn};
 use std::task::{Context, Poll};
@@ -14,8 +14,9 @@ use crate::outlier::Outcome;
 use crate::send::Sent;
 
 impl Race<'_> {
-    /// Waits for what comes first; an answer is put where it has `landed`. Tries are looked at before any time, so that an answer that is there at the deadline
-    /// counts; and the route's time before a try's, as what ends more.
+    /// Waits for the first event. A response is stored in `landed`. Attempts are polled before timers, so that a
+    /// response at the deadline counts. The route's timer is checked before those of attempts, because it ends all of
+    /// them.
     pub(in crate::forward) async fn next<F: Future<Output = Sent>>(
         &mut self,
         lanes: &mut Lanes<'_, '_, F>,
@@ -35,8 +36,8 @@ impl Race<'_> {
         .await
     }
 
-    /// Looks how the request's body is. Once it is complete the bounds begin that count from there; until then each piece of
-    /// it is a sign. Source: Envoy, `Filter::onRequestComplete`.
+    /// Polls the request's body. Its end starts the timeouts that count from there. Until then, arriving data restarts
+    /// the idle timeout. Source: Envoy, `Filter::onRequestComplete`.
     fn poll_body(&mut self, cx: &Context<'_>) {
         if self.complete.is_some() {
             return;
@@ -91,8 +92,8 @@ impl Race<'_> {
         Poll::Pending
     }
 
-    /// A try has its connection: its own time begins, if the request is complete.
-    /// Source: Envoy, `UpstreamRequest::onPoolReady`.
+    /// Notes that an attempt has its connection, and starts its timeouts if the request is complete. Source: Envoy,
+    /// `UpstreamRequest::onPoolReady`.
     fn connected(&mut self, index: usize) {
         let now = self.shared.env.now();
         let open = &mut self.open[index];
@@ -106,7 +107,7 @@ impl Race<'_> {
             .observe(open.host.health(), Outcome::Connected);
     }
 
-    /// The earliest of all that is timed; of several at one time the first here.
+    /// The earliest timer. Of timers at the same time, the first listed here wins.
     fn next_timer(&self) -> Option<(Time, Happened)> {
         let mut first: Option<(Time, Happened)> = None;
         let mut consider = |at: Option<Time>, happened: Happened| {
