@@ -27,6 +27,7 @@ mod rate_limit;
 mod retries;
 mod rewrite;
 mod routes;
+mod share;
 mod sharing;
 mod subsets;
 

@@ -22,13 +22,14 @@ mod rate_limit;
 pub mod re2;
 mod rewrite;
 mod routes;
+mod share;
 
 pub use balancing::{
     Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingFunction,
     RingHash, RoundRobin, Selector, SelectorFallback, SlowStart, Subsets,
 };
 pub use cors::{Cors, origin, preflight_method};
-pub use filters::{Abort, Fault, Filter, Mirror, RouteFilters, Share, TargetHeaders};
+pub use filters::{Abort, Fault, Filter, Mirror, RouteFilters, TargetHeaders};
 pub use hashing::{HashBy, HashCookie, HashPolicy, cookie_value};
 pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
 pub use identity::Identity;
@@ -55,6 +56,7 @@ pub use routes::{
     Action, DirectResponse, GrpcTimeout, Route, RouteAction, RouteTable, VirtualHost,
     WeightedCluster,
 };
+pub use share::Share;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

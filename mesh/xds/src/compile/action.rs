@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use http::header::HeaderName;
 
-use super::filters;
 use super::hashing;
 use super::headers::header_ops;
 use super::manager;
 use super::policies;
 use super::problem::{Problem, Result, duration, enumerated, fields, named};
 use super::rewrite;
+use super::share;
 use super::sharing::Sharing;
 use super::subsets;
 use crate::proto::route as message;
@@ -134,7 +134,7 @@ fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mi
     action.timeout = timeout;
     let share = match &message.runtime_fraction {
         None => crate::table::Share::ALL,
-        Some(fraction) => filters::runtime_share("runtime_fraction", Some(fraction))?,
+        Some(fraction) => share::runtime("runtime_fraction", Some(fraction))?,
     };
     Ok(Mirror {
         action,

@@ -2,9 +2,9 @@
 
 use http::header::HeaderValue;
 
-use super::filters::runtime_share;
 use super::matching;
 use super::problem::{Problem, Result, fields};
+use super::share;
 use crate::proto::cors as message;
 use crate::table::{Cors, Share};
 
@@ -34,7 +34,7 @@ pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Re
     let enabled = match &message.filter_enabled {
         // Where nothing is said, all.
         None => Share::ALL,
-        enabled => runtime_share("filter_enabled", enabled.as_ref())?,
+        enabled => share::runtime("filter_enabled", enabled.as_ref())?,
     };
     Ok(Cors {
         enabled,

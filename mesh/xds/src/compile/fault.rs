@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::filters::share;
 use super::matching;
 use super::problem::{Problem, Result, duration, fields};
+use super::share;
 use crate::proto::fault as message;
 use crate::proto::fault::fault_abort::ErrorType;
 use crate::proto::fault_delay::FaultDelay;
@@ -36,7 +36,7 @@ pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
     if let Some(written) = &message.delay {
         let delay = delay(written).map_err(|problem| problem.within("delay"))?;
         fault.delay = delay
-            .zip(Some(share(
+            .zip(Some(share::fixed(
                 "delay.percentage",
                 written.percentage.as_ref(),
             )?))
@@ -44,7 +44,7 @@ pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
     }
     if let Some(written) = &message.abort {
         let abort = abort(written).map_err(|problem| problem.within("abort"))?;
-        let share = share("abort.percentage", written.percentage.as_ref())?;
+        let share = share::fixed("abort.percentage", written.percentage.as_ref())?;
         fault.abort = Some((abort, share)).filter(|_| share.numerator > 0);
     }
     fault.headers = matching::headers(&message.headers)?;

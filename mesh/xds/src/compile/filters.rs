@@ -5,16 +5,13 @@ use std::sync::Arc;
 use super::cors;
 use super::fault;
 use super::overload;
-use super::problem::{Problem, Result, enumerated, fields};
+use super::problem::{Problem, Result, fields};
 use super::rate_limit;
-use crate::proto::core::RuntimeFractionalPercent;
-use crate::proto::fractional::FractionalPercent;
-use crate::proto::fractional::fractional_percent::DenominatorType;
 use crate::proto::manager::{HttpFilter, http_filter};
 use crate::proto::policies::SHED;
 use crate::proto::protobuf::Any;
 use crate::proto::{self, ADAPTIVE_CONCURRENCY, CORS, FAULT, RATE_LIMIT, ROUTER};
-use crate::table::{Filter, RouteFilters, Share};
+use crate::table::{Filter, RouteFilters};
 
 /// The filters, of which the last must be the router; and whether that suppresses Envoy's headers.
 pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
@@ -163,30 +160,4 @@ fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()
         }
     }
     Ok(())
-}
-
-/// A share as Envoy writes it; none where it is not set.
-pub(super) fn share(field: &str, percent: Option<&FractionalPercent>) -> Result<Share> {
-    let Some(percent) = percent else {
-        return Ok(Share::NONE);
-    };
-    let at = |problem: Problem| problem.within(field);
-    let denominator = match enumerated("denominator", percent.denominator).map_err(at)? {
-        DenominatorType::Hundred => 100,
-        DenominatorType::TenThousand => 10_000,
-        DenominatorType::Million => 1_000_000,
-    };
-    Ok(Share {
-        numerator: percent.numerator,
-        denominator,
-    })
-}
-
-/// A share that could be changed at run time, which nobody here does: its default holds.
-pub(super) fn runtime_share(
-    field: &str,
-    percent: Option<&RuntimeFractionalPercent>,
-) -> Result<Share> {
-    let value = percent.and_then(|percent| percent.default_value.as_ref());
-    share(&format!("{field}.default_value"), value)
 }

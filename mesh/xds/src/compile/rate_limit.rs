@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::filters::runtime_share;
 use super::headers;
 use super::matching;
 use super::problem::{Problem, Result, duration, enumerated, fields, named};
+use super::share;
 use crate::proto::fractional::TokenBucket;
 use crate::proto::rate_limit as message;
 use crate::proto::rate_limit_common::{
@@ -62,8 +62,8 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
         descriptors,
         always_default: always_default.is_none_or(|always| always.value),
         status: status.unwrap_or(STATUS),
-        enabled: runtime_share("filter_enabled", message.filter_enabled.as_ref())?,
-        enforced: runtime_share("filter_enforced", message.filter_enforced.as_ref())?,
+        enabled: share::runtime("filter_enabled", message.filter_enabled.as_ref())?,
+        enforced: share::runtime("filter_enforced", message.filter_enforced.as_ref())?,
         response_headers: headers::ops(
             &message.response_headers_to_add,
             &[],

@@ -7,8 +7,8 @@ use http::header::{
     HeaderValue, ORIGIN,
 };
 
-use super::filters::Share;
 use super::matching::StringMatcher;
+use super::share::Share;
 
 /// Which cross-origin requests are allowed. Source: Envoy, `CorsPolicy`.
 #[derive(Clone, Debug)]

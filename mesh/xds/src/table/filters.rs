@@ -10,6 +10,7 @@ use super::headers::HeaderOps;
 use super::matching::HeaderMatcher;
 use super::overload::{AdaptiveConcurrency, Shed};
 use super::rate_limit::{DescriptorRule, RateLimit};
+use super::share::Share;
 
 /// A filter of a listener, with what holds where a route says nothing of its own.
 #[derive(Clone, Debug)]
@@ -41,40 +42,6 @@ pub struct RouteFilters {
     pub host_descriptors: Arc<[DescriptorRule]>,
     /// Whether the virtual host's count beside the route's own, whatever the limit says.
     pub include_host_descriptors: bool,
-}
-
-/// A share of requests: `numerator` in `denominator`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// How many.
-    pub numerator: u32,
-    /// Of how many; never 0.
-    pub denominator: u32,
-}
-
-impl Share {
-    /// None.
-    pub const NONE: Share = Share {
-        numerator: 0,
-        denominator: 100,
-    };
-    /// All.
-    pub const ALL: Share = Share {
-        numerator: 100,
-        denominator: 100,
-    };
-
-    /// Whether a random number falls into it. A share of none or of all asks for none.
-    /// Source: Envoy, `ProtobufPercentHelper::evaluateFractionalPercent`.
-    pub fn takes(self, random: impl FnOnce() -> u64) -> bool {
-        if self.numerator == 0 {
-            false
-        } else if self.numerator >= self.denominator {
-            true
-        } else {
-            random() % u64::from(self.denominator) < u64::from(self.numerator)
-        }
-    }
 }
 
 /// What is done to requests on purpose. Source: Envoy, `HTTPFault`.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::filters::Share;
 use super::headers::HeaderOps;
 use super::matching::{HeaderMatcher, QueryMatcher};
+use super::share::Share;
 
 /// A local rate limit. Its buckets begin full, and live as long as it does.
 #[derive(Clone, Debug)]
