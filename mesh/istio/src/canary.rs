@@ -3,15 +3,13 @@
 //! Supported is the rollout by weight (`stepWeight`, `stepWeights`) and the A/B test (`match` with `iterations`), judged by
 //! the two built-in metrics. The rest of Flagger's fields are passed over.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer};
-use shakedown_yaml::decode::from_text;
 use shakedown_yaml::{Raw, Spanned};
 
+use super::decimal::Decimal;
 use super::destination_rule::TrafficPolicy;
 use super::duration::GoDuration;
 use super::virtual_service::{HttpMatch, HttpRetry};
@@ -270,68 +268,6 @@ fn percent(written: &Spanned<i64>) -> u32 {
     u32::try_from(written.value.clamp(0, 100)).expect("0 to 100 is in range")
 }
 
-/// A number that is 0 or more, with at most six decimals: compared as whole millionths.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Decimal {
-    micros: u64,
-}
-
-impl Decimal {
-    /// Decimals that are kept.
-    const PLACES: usize = 6;
-
-    /// So many millionths.
-    pub const fn from_micros(micros: u64) -> Decimal {
-        Decimal { micros }
-    }
-
-    /// Millionths.
-    pub const fn micros(self) -> u64 {
-        self.micros
-    }
-}
-
-impl FromStr for Decimal {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no number here: write `99` or `99.5`, 0 or more");
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
-            return Err(wrong());
-        }
-        if fraction.len() > Decimal::PLACES {
-            return Err(format!("`{text}` has more than six decimals"));
-        }
-        let whole: u64 = whole.parse().map_err(|_| wrong())?;
-        let part: u64 = format!("{fraction:0<width$}", width = Decimal::PLACES)
-            .parse()
-            .map_err(|_| wrong())?;
-        let micros = whole
-            .checked_mul(1_000_000)
-            .and_then(|micros| micros.checked_add(part));
-        micros.map(Decimal::from_micros).ok_or_else(wrong)
-    }
-}
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.micros / 1_000_000)?;
-        let fraction = format!("{:06}", self.micros % 1_000_000);
-        match fraction.trim_end_matches('0') {
-            "" => Ok(()),
-            fraction => write!(f, ".{fraction}"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Decimal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        from_text(deserializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,16 +296,5 @@ mod tests {
             ..Analysis::default()
         };
         assert_eq!(analysis.steps(), [1, 25]);
-    }
-
-    #[test]
-    fn a_decimal_reads_back_as_it_is_written_and_is_exact() {
-        for (text, micros) in [("99", 99_000_000), ("99.95", 99_950_000), ("0.000001", 1)] {
-            let read: Decimal = text.parse().unwrap();
-            assert_eq!((read.micros(), read.to_string()), (micros, text.to_owned()));
-        }
-        for text in ["", "-1", "1.", ".5", "1e3", "99%", "1.2345678", "1.2.3"] {
-            assert!(text.parse::<Decimal>().is_err(), "{text}");
-        }
     }
 }

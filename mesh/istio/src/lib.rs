@@ -8,6 +8,7 @@
 //! Pure: no input or output, and the same result for the same documents.
 
 mod canary;
+mod decimal;
 mod destination_rule;
 mod duration;
 pub mod export;
@@ -23,9 +24,9 @@ mod validate;
 mod virtual_service;
 
 pub use canary::{
-    Analysis, BuiltinMetric, Canary, CanaryMetric, CanaryService, Decimal, TargetRef,
-    ThresholdRange,
+    Analysis, BuiltinMetric, Canary, CanaryMetric, CanaryService, TargetRef, ThresholdRange,
 };
+pub use decimal::Decimal;
 pub use destination_rule::{
     ConnectionPool, ConsistentHash, CookieAttribute, DestinationRule, Distribute, Failover,
     H2UpgradePolicy, HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection,

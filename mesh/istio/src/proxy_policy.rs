@@ -2,7 +2,7 @@
 //!
 //! One that names a `host` holds in its callers' proxies, as a DestinationRule does; one with a `selector` holds in the
 //! proxies of the workloads selected, for what comes in. Which field goes with which is checked by
-//! [`validate`](mod@super::validate).
+//! [`validate`](crate::validate_documents).
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use shakedown_yaml::Spanned;
 use shakedown_yaml::decode::from_text;
 
-use super::canary::Decimal;
+use super::decimal::Decimal;
 use super::duration::GoDuration;
 
 /// How proxies treat a service, on the way to it or before it.

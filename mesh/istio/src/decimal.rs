@@ -1,0 +1,84 @@
+//! A decimal number, exact to six decimals.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+use shakedown_yaml::decode::from_text;
+
+/// A number of 0 or more with at most six decimals, stored as whole millionths so that comparisons are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decimal {
+    micros: u64,
+}
+
+impl Decimal {
+    const PLACES: usize = 6;
+
+    /// A number of millionths.
+    pub const fn from_micros(micros: u64) -> Decimal {
+        Decimal { micros }
+    }
+
+    /// The number in millionths.
+    pub const fn micros(self) -> u64 {
+        self.micros
+    }
+}
+
+impl FromStr for Decimal {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no number here: write `99` or `99.5`, 0 or more");
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
+            return Err(wrong());
+        }
+        if fraction.len() > Decimal::PLACES {
+            return Err(format!("`{text}` has more than six decimals"));
+        }
+        let whole: u64 = whole.parse().map_err(|_| wrong())?;
+        let part: u64 = format!("{fraction:0<width$}", width = Decimal::PLACES)
+            .parse()
+            .map_err(|_| wrong())?;
+        let micros = whole
+            .checked_mul(1_000_000)
+            .and_then(|micros| micros.checked_add(part));
+        micros.map(Decimal::from_micros).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.micros / 1_000_000)?;
+        let fraction = format!("{:06}", self.micros % 1_000_000);
+        match fraction.trim_end_matches('0') {
+            "" => Ok(()),
+            fraction => write!(f, ".{fraction}"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_reads_back_as_it_is_written_and_is_exact() {
+        for (text, micros) in [("99", 99_000_000), ("99.95", 99_950_000), ("0.000001", 1)] {
+            let read: Decimal = text.parse().unwrap();
+            assert_eq!((read.micros(), read.to_string()), (micros, text.to_owned()));
+        }
+        for text in ["", "-1", "1.", ".5", "1e3", "99%", "1.2345678", "1.2.3"] {
+            assert!(text.parse::<Decimal>().is_err(), "{text}");
+        }
+    }
+}
