@@ -15,7 +15,7 @@ use shakedown_xds::proto::route::{self, RouteAction, RouteConfiguration};
 use shakedown_xds::proto::{self, core, protobuf};
 use shakedown_xds::table::RingHash;
 
-use super::clusters::Policy;
+use super::cluster_policy::ClusterPolicy;
 use super::index::Index;
 use super::locality::{self, Setting};
 
@@ -168,7 +168,7 @@ fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a Loa
     let of_subset = rule
         .subset(subset)
         .and_then(|subset| subset.traffic_policy.as_ref());
-    let policy = Policy::of(rule.policy, port).with(of_subset, port);
+    let policy = ClusterPolicy::for_service(rule.policy, port).with(of_subset, port);
     policy.balancer.map(|balancer| &balancer.value)
 }
 

@@ -1,15 +1,13 @@
 //! Clusters of services: one for each port, and one for each subset of it.
 
 use indexmap::IndexMap;
+use shakedown_istio::OutlierDetection;
 use shakedown_istio::registry::{MeshOptions, Port, Service};
-use shakedown_istio::{
-    ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
-};
 use shakedown_xds::proto::cluster::{self, cluster as inner};
 use shakedown_xds::proto::{self, percent};
 use shakedown_xds::table::Direction;
-use shakedown_yaml::Spanned;
 
+use super::cluster_policy::{ClusterPolicy, value};
 use super::locality::{self, Setting};
 use super::rules::Rule;
 use super::{
@@ -34,7 +32,7 @@ pub(super) fn of_port<'a>(
 ) -> Vec<SubsetCluster<'a>> {
     let host = service.hostname.as_str();
     let http2 = port.protocol.is_http2();
-    let whole = Policy::of(rule.policy, port.number);
+    let whole = ClusterPolicy::for_service(rule.policy, port.number);
     let mut result = vec![SubsetCluster {
         message: eds(
             outbound_cluster(port.number, "", host),
@@ -43,7 +41,7 @@ pub(super) fn of_port<'a>(
             options,
         ),
         labels: None,
-        locality: whole.locality(),
+        locality: locality::of_policy(&whole),
     }];
     for subset in &rule.subsets {
         let policy = whole.with(subset.traffic_policy.as_ref(), port.number);
@@ -55,81 +53,18 @@ pub(super) fn of_port<'a>(
                 options,
             ),
             labels: Some(&subset.labels),
-            locality: policy.locality(),
+            locality: locality::of_policy(&policy),
         });
     }
     result
 }
 
-/// What holds for a cluster. Each part of a subset's policy replaces the whole service's part; what either says of a single
-/// port stands for all that it says there, but for the retry budget, of which ports say nothing.
-/// Source: Istio, `MergeSubsetTrafficPolicy`, `GetPortLevelTrafficPolicy`.
-#[derive(Clone, Copy, Default)]
-pub struct Policy<'a> {
-    /// The load balancer.
-    pub balancer: Option<&'a Spanned<LoadBalancer>>,
-    /// The connection pool.
-    pub pool: Option<&'a Spanned<ConnectionPool>>,
-    /// Outlier detection.
-    pub outlier: Option<&'a Spanned<OutlierDetection>>,
-    /// The retry budget.
-    pub budget: Option<&'a Spanned<RetryBudget>>,
-}
-
-impl<'a> Policy<'a> {
-    /// A whole service's, at a port.
-    pub fn of(policy: Option<&'a TrafficPolicy>, port: u16) -> Self {
-        Policy::default().with(policy, port)
-    }
-
-    pub(super) fn locality(&self) -> Option<Setting<'a>> {
-        locality::setting(value(self.balancer), self.outlier.is_some())
-    }
-
-    fn replaced(self, by: &'a PortPolicy) -> Self {
-        Policy {
-            balancer: by.load_balancer.as_ref(),
-            pool: by.connection_pool.as_ref(),
-            outlier: by.outlier_detection.as_ref(),
-            budget: self.budget,
-        }
-    }
-
-    /// The same for a subset that has a policy of its own.
-    pub fn with(self, nearer: Option<&'a TrafficPolicy>, port: u16) -> Self {
-        if let Some(own) = nearer.and_then(|policy| at(policy, port)) {
-            return self.replaced(own);
-        }
-        Policy {
-            balancer: nearer
-                .and_then(|policy| policy.load_balancer.as_ref())
-                .or(self.balancer),
-            pool: nearer
-                .and_then(|policy| policy.connection_pool.as_ref())
-                .or(self.pool),
-            outlier: nearer
-                .and_then(|policy| policy.outlier_detection.as_ref())
-                .or(self.outlier),
-            budget: nearer
-                .and_then(|policy| policy.retry_budget.as_ref())
-                .or(self.budget),
-        }
-    }
-}
-
-/// What a policy says of one port alone.
-fn at(policy: &TrafficPolicy, port: u16) -> Option<&PortPolicy> {
-    let mut ports = policy.port_level_settings.iter();
-    let found = ports.find(|own| own.port.number.value == port);
-    found.map(|own| &own.value)
-}
-
-/// A part without its place.
-fn value<T>(part: Option<&Spanned<T>>) -> Option<&T> {
-    part.map(|part| &part.value)
-}
-
-fn eds(name: String, http2: bool, policy: &Policy<'_>, options: &MeshOptions) -> cluster::Cluster {
+fn eds(
+    name: String,
+    http2: bool,
+    policy: &ClusterPolicy<'_>,
+    options: &MeshOptions,
+) -> cluster::Cluster {
     let timeout = connection_pool::connect_timeout(value(policy.pool));
     let mut message = cluster::Cluster {
         cluster_discovery_type: Some(inner::ClusterDiscoveryType::Type(

@@ -16,6 +16,7 @@ mod audience;
 mod balancing;
 mod by_host;
 pub mod caller;
+mod cluster_policy;
 mod clusters;
 mod connection_pool;
 pub mod delegate;
@@ -34,7 +35,7 @@ mod validate;
 
 pub use audience::{Audience, Audiences};
 pub use caller::{Caller, depends_on_caller};
-pub use clusters::Policy as ClusterPolicy;
+pub use cluster_policy::ClusterPolicy;
 pub use locality::{Client, Nearness};
 pub use policies::Inbound;
 pub use policies::{OfCallers, of_workload};

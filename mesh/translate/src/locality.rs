@@ -12,7 +12,7 @@ use shakedown_istio::{Distribute, Failover, LoadBalancer};
 use shakedown_yaml::Spanned;
 
 use super::caller::Caller;
-use super::clusters::Policy;
+use super::cluster_policy::{ClusterPolicy, value};
 use super::rules::{Rule, Rules};
 
 /// A label of failover and the value that is asked of it, where that is not the client's own.
@@ -109,15 +109,20 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
     })
 }
 
+/// The locality setting of a cluster; `None` if localities do not matter to it.
+pub(super) fn of_policy<'a>(policy: &ClusterPolicy<'a>) -> Option<Setting<'a>> {
+    setting(value(policy.balancer), policy.outlier.is_some())
+}
+
 /// The settings of a service's clusters.
 fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
     let mut found = Vec::new();
     for port in &service.ports {
-        let whole = Policy::of(rule.policy, port.number);
-        found.extend(whole.locality());
+        let whole = ClusterPolicy::for_service(rule.policy, port.number);
+        found.extend(of_policy(&whole));
         for subset in &rule.subsets {
             let policy = whole.with(subset.traffic_policy.as_ref(), port.number);
-            found.extend(policy.locality());
+            found.extend(of_policy(&policy));
         }
     }
     found

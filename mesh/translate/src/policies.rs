@@ -205,7 +205,7 @@ fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
         let rule = rules.rule_before_app(&pod, &service.hostname, &service.namespace);
         for port in &service.ports {
             let number = service.address(endpoint, port).port();
-            let pool = ClusterPolicy::of(rule.policy, port.number).pool;
+            let pool = ClusterPolicy::for_service(rule.policy, port.number).pool;
             if let (true, Some(pool)) = (seen.insert(number), pool) {
                 pools.insert(number, pool.value.clone());
             }

@@ -25,6 +25,7 @@ use shakedown_xds::proto::route::{Route, RouteConfiguration, VirtualHost};
 use shakedown_xds::proto::{Resource as Sent, cluster, endpoint};
 use shakedown_yaml::{Place, Spanned};
 
+use super::cluster_policy::ClusterPolicy;
 use super::clusters;
 use super::export::all_kinds_of_callers;
 use super::inbound;
@@ -113,7 +114,7 @@ impl Trial<'_, '_> {
             for (cluster, place) in all.iter().zip(places) {
                 self.note(place, "", compile_cluster(&cluster.message));
             }
-            let pool = clusters::Policy::of(rule.policy, port.number).pool;
+            let pool = ClusterPolicy::for_service(rule.policy, port.number).pool;
             if let Some(pool) = pool {
                 let cluster = inbound::cluster(POD, inbound_port(&port), Some(&pool.value));
                 self.note(&pool.place, "", compile_cluster(&cluster));

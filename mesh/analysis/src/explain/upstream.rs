@@ -29,7 +29,7 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
         found.extend(places(mesh).find(is_its).map(|place| ("subset", place)));
     }
     let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
-    let policy = ClusterPolicy::of(rule.policy, port).with(nearer, port);
+    let policy = ClusterPolicy::for_service(rule.policy, port).with(nearer, port);
     let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
     let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
     // The balancer of a ProxyPolicy replaces that of the rule.
