@@ -5,9 +5,10 @@ use serde::de::{
     DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use super::deserializer::{NodeDeserializer, read};
 use super::error::Error;
 use super::key::KeyDeserializer;
-use super::{Session, read};
+use super::session::Session;
 use crate::tree::{Entry, Map, Node};
 
 pub(super) struct ListAccess<'de> {
@@ -236,7 +237,7 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
     fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
         use serde::de::Deserializer as _;
         match self.value {
-            Some(node) => super::NodeDeserializer {
+            Some(node) => NodeDeserializer {
                 node,
                 session: self.session,
             }
@@ -254,7 +255,7 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
         use serde::de::Deserializer as _;
         match self.value {
             // A variant has no name of its own to be looked up among the keys that come later.
-            Some(node) => super::NodeDeserializer {
+            Some(node) => NodeDeserializer {
                 node,
                 session: self.session,
             }

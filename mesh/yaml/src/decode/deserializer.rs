@@ -1,10 +1,12 @@
 //! One value of the tree as a serde deserializer.
 
-use serde::de::{Deserializer, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use super::access::{EnumReader, ListAccess, MapReader, ShortAccess, StructAccess};
 use super::error::Error;
-use super::{Session, keep};
+use super::keep;
+use super::number::integer;
+use super::session::Session;
 use crate::suggest;
 use crate::tree::{Node, Value, scalar};
 
@@ -101,8 +103,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             Value::Scalar { text, quoted } if *quoted || scalar::is_string(text) => {
                 visitor.visit_borrowed_str(text)
             }
-            Value::Scalar { text, .. } => Err(name(text)),
-            Value::Bool(value) => Err(name(if *value { "true" } else { "false" })),
+            Value::Scalar { text, .. } => Err(Error::unquoted(text)),
+            Value::Bool(value) => Err(Error::unquoted(if *value { "true" } else { "false" })),
             _ => Err(Error::mismatch("a string", self.node)),
         }
     }
@@ -268,38 +270,6 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 }
 
-/// A string that was not written as one.
-pub(super) fn name(text: &str) -> Error {
-    Error::new(format!("names must be strings: write `\"{text}\"`"))
-}
-
-/// A whole number within bounds, from a plain scalar.
-pub(super) fn integer<T: TryFrom<i128>>(node: &Node, min: i128, max: i128) -> Result<T, Error> {
-    let Value::Scalar {
-        text,
-        quoted: false,
-    } = &node.value
-    else {
-        return Err(Error::mismatch("a whole number", node));
-    };
-    whole(text, min, max)
-}
-
-/// A whole number within bounds, from text.
-pub(super) fn whole<T: TryFrom<i128>>(text: &str, min: i128, max: i128) -> Result<T, Error> {
-    let shown = scalar::shorten(text);
-    let Some(value) = scalar::integer(text) else {
-        return Err(Error::new(format!(
-            "expected a whole number, found `{shown}`"
-        )));
-    };
-    T::try_from(value).map_err(|_| {
-        Error::new(format!(
-            "expected a whole number from {min} to {max}, found `{shown}`"
-        ))
-    })
-}
-
 /// What a visitor says that it reads.
 fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
     struct Words<'a>(&'a dyn serde::de::Expected);
@@ -309,4 +279,14 @@ fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
         }
     }
     Words(visitor).to_string()
+}
+
+/// Reads a child, and gives an error that has no place yet this child's.
+pub(super) fn read<'de, S: DeserializeSeed<'de>>(
+    seed: S,
+    node: &'de Node,
+    session: &'de Session<'de>,
+) -> Result<S::Value, Error> {
+    seed.deserialize(NodeDeserializer { node, session })
+        .map_err(|error| error.at(node, session))
 }

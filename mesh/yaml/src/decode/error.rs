@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::{Passed, Session, address};
+use super::session::{Passed, Session, address};
 use crate::diagnostic::Place;
 use crate::suggest;
 use crate::tree::Node;
@@ -25,9 +25,9 @@ struct Inner {
     effect: Option<&'static str>,
 }
 
-/// The report that an error leads to.
-pub(super) enum Told {
-    /// Nothing to report: another error or an ignored value explains this one.
+/// The report of an error.
+pub(super) enum Outcome {
+    /// Another error, or what was passed over, explains it.
     Nothing,
     Error(Place, String),
     Passed(Passed),
@@ -57,7 +57,12 @@ impl Error {
         Error::new(format!("expected {expected}, found {}", found.describe()))
     }
 
-    /// An error that is a consequence of another one and is not reported.
+    /// A string that was not written as one.
+    pub(super) fn unquoted(text: &str) -> Self {
+        Error::new(format!("names must be strings: write `\"{text}\"`"))
+    }
+
+    /// An error that another one explains, and that is not reported therefore.
     pub(super) fn echo() -> Self {
         let mut error = Error::new("left out: a part of it is in error");
         error.0.echo = true;
@@ -75,7 +80,7 @@ impl Error {
         if self.0.culprit.is_none() {
             self.0.culprit = Some(address(node));
             self.0.echo |= match &self.0.missing {
-                Some(key) => session.is_absence_told(node, key),
+                Some(key) => session.is_absence_explained(node, key),
                 None => session.is_poisoned_within(node),
             };
             self.0.place.get_or_insert_with(|| node.place.clone());
@@ -88,17 +93,17 @@ impl Error {
         self.0.culprit.unwrap_or(0)
     }
 
-    /// The message and place to report.
-    pub(super) fn told(self) -> Told {
+    /// The report of the error, with its place.
+    pub(super) fn outcome(self) -> Outcome {
         let inner = *self.0;
         match (inner.place, inner.effect) {
-            (Some(place), Some(effect)) => Told::Passed(Passed {
+            (Some(place), Some(effect)) => Outcome::Passed(Passed {
                 place,
                 key: inner.message,
                 effect,
             }),
-            (Some(place), None) if !inner.echo => Told::Error(place, inner.message),
-            _ => Told::Nothing,
+            (Some(place), None) if !inner.echo => Outcome::Error(place, inner.message),
+            _ => Outcome::Nothing,
         }
     }
 }

@@ -3,9 +3,9 @@
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, Visitor};
 
-use super::deserializer::{name, whole};
 use super::error::Error;
 use super::keep;
+use super::number::whole;
 use crate::tree::{Entry, scalar};
 
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         if self.entry.quoted || scalar::is_string(self.text) {
             visitor.visit_borrowed_str(self.text)
         } else {
-            Err(name(self.text))
+            Err(Error::unquoted(self.text))
         }
     }
 
