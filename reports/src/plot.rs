@@ -4,6 +4,7 @@
 //! Floats are used in this module only. They position pixels and decide nothing.
 
 pub(crate) mod axis;
+mod backdrop;
 pub(crate) mod bins;
 mod canvas;
 mod frame;
@@ -12,23 +13,18 @@ mod ink;
 mod lanes;
 mod levels;
 mod percentiles;
+mod span;
 mod timeline;
 
+pub(crate) use backdrop::Backdrop;
+pub(crate) use frame::Width;
 pub(crate) use histogram::{histogram, histogram_bars};
 pub(crate) use ink::Ink;
-pub(crate) use lanes::{Lane, Span, lanes, lanes_of};
+pub(crate) use lanes::{Lane, lanes, lanes_of};
 pub(crate) use levels::{Level, levels};
 pub(crate) use percentiles::percentiles;
-pub(crate) use timeline::{Backdrop, box_of_load, latency_over_time, throughput_over_time};
-
-/// The two widths of a chart over time, because one drawing scaled down to a phone would be too small to
-/// read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Width {
-    Wide,
-    /// A phone, or half a page.
-    Narrow,
-}
+pub(crate) use span::Span;
+pub(crate) use timeline::{box_of_load, latency_over_time, throughput_over_time};
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,9 @@
 //! A chart's frame: the plotting box with grid lines, tick labels and the axis.
 
-use super::Width;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Point};
 use super::ink::Ink;
-use super::lanes::Span;
+use super::span::{Span, joined};
 
 /// Room at the left for the labels of the vertical axis.
 const LEFT: f64 = 62.0;
@@ -29,6 +28,15 @@ pub(crate) struct Frame {
     right: f64,
     top: f64,
     bottom: f64,
+}
+
+/// The width of a chart over time. Each is drawn in both, because one drawing scaled down to a phone is too small to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// A page.
+    Wide,
+    /// A phone, or half a page.
+    Narrow,
 }
 
 impl Width {
@@ -136,20 +144,4 @@ impl Frame {
         let x = self.x(place);
         canvas.line(Ink::Edge, 1.0, [(x, self.top), (x, self.bottom)]);
     }
-}
-
-/// Spans as stretches of pixels, each at least `least` wide; what overlaps or all but touches is one, so that ten thousand
-/// faults cost no more than there are pixels.
-pub(crate) fn joined(spans: &[Span], x: impl Fn(i64) -> f64, least: f64) -> Vec<(f64, f64)> {
-    let mut spans = spans.to_vec();
-    spans.sort_by_key(|span| (span.from_ns, span.to_ns));
-    let mut joined: Vec<(f64, f64)> = Vec::new();
-    for span in spans {
-        let (from, to) = (x(span.from_ns), x(span.to_ns).max(x(span.from_ns) + least));
-        match joined.last_mut() {
-            Some(last) if from <= last.1 + 0.5 => last.1 = last.1.max(to),
-            _ => joined.push((from, to)),
-        }
-    }
-    joined
 }

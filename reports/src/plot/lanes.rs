@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use shakedown_results::EventRow;
 
-use super::Width;
 use super::axis::Axis;
+use super::backdrop::Backdrop;
 use super::canvas::{Anchor, Canvas, draw};
-use super::frame::{CHAR_WIDTH, Frame, joined};
+use super::frame::{CHAR_WIDTH, Frame, Width};
 use super::ink::Ink;
-use super::timeline::Backdrop;
+use super::span::{Span, joined};
 
 /// Faults that get a lane of their own; the others share one.
 const FAULT_LANES_MAX: usize = 10;
@@ -18,13 +18,6 @@ const LANE_HEIGHT: f64 = 24.0;
 /// A lane whose name stands above its marks: they come and go all along it, and leave no room beside them.
 const NAMED_ABOVE_HEIGHT: f64 = 32.0;
 const BAR_HEIGHT: f64 = 12.0;
-
-/// A stretch of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) from_ns: i64,
-    pub(crate) to_ns: i64,
-}
 
 /// An instant with a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use super::Width;
 use super::axis::Axis;
+use super::backdrop::Backdrop;
 use super::canvas::{Anchor, Point, draw};
 use super::frame::{CHAR_WIDTH, Frame};
 use super::ink::Ink;
-use super::timeline::{Backdrop, thinned};
+use super::timeline::thinned;
 
 const HEIGHT: f64 = 120.0;
 

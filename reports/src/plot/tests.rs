@@ -3,7 +3,7 @@ use shakedown_results::{EventRow, Histogram, Load, Second};
 use super::axis::{Axis, Nines};
 use super::bins::Bins;
 use super::ink::to_classes;
-use super::lanes::{Span, lanes_of};
+use super::lanes::lanes_of;
 use super::*;
 
 const MS: i64 = 1_000_000;
@@ -224,7 +224,7 @@ fn spans_closer_than_a_pixel_are_drawn_as_one() {
         span(9_400, 12_000),
     ];
     assert_eq!(
-        super::frame::joined(&spans, x, 3.0),
+        super::span::joined(&spans, x, 3.0),
         [(0.0, 12.4), (50.0, 53.0)]
     );
 }

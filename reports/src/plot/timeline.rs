@@ -1,37 +1,11 @@
 //! A load over time: throughput and latency, second by second, with the times of faults behind them.
 
-use super::Width;
 use super::axis::Axis;
+use super::backdrop::Backdrop;
 use super::bins::{Bin, Bins};
-use super::canvas::{Canvas, Point, draw};
-use super::frame::Frame;
+use super::canvas::{Point, draw};
+use super::frame::{Frame, Width};
 use super::ink::Ink;
-use super::lanes::Span;
-
-/// What all panels over time share: one axis, and what stands behind them.
-#[derive(Clone, Debug)]
-pub(crate) struct Backdrop {
-    /// The end of the axis, ns.
-    pub(crate) end_ns: i64,
-    /// The end of the warm-up, ns; 0 for none.
-    pub(crate) warm_up_ns: i64,
-    /// The end of the load, ns.
-    pub(crate) duration_ns: i64,
-    /// Faults.
-    pub(crate) bands: Vec<Span>,
-}
-
-impl Backdrop {
-    pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, time: &Axis) {
-        frame.draw_bands(canvas, time, &self.bands);
-        if self.warm_up_ns > 0 {
-            frame.draw_edge(canvas, time.place(self.warm_up_ns));
-        }
-        if self.duration_ns < self.end_ns {
-            frame.draw_edge(canvas, time.place(self.duration_ns));
-        }
-    }
-}
 
 /// The height of a load's charts.
 pub(crate) const LOAD_HEIGHT: f64 = 190.0;

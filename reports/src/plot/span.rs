@@ -1,0 +1,24 @@
+//! Stretches of time.
+
+/// A stretch of time, such as that of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) from_ns: i64,
+    pub(crate) to_ns: i64,
+}
+
+/// Spans in pixels, each at least `least` wide. Those that overlap or almost touch are joined, because ten thousand faults
+/// must not cost more rectangles than the chart has pixels.
+pub(crate) fn joined(spans: &[Span], x: impl Fn(i64) -> f64, least: f64) -> Vec<(f64, f64)> {
+    let mut spans = spans.to_vec();
+    spans.sort_by_key(|span| (span.from_ns, span.to_ns));
+    let mut joined: Vec<(f64, f64)> = Vec::new();
+    for span in spans {
+        let (from, to) = (x(span.from_ns), x(span.to_ns).max(x(span.from_ns) + least));
+        match joined.last_mut() {
+            Some(last) if from <= last.1 + 0.5 => last.1 = last.1.max(to),
+            _ => joined.push((from, to)),
+        }
+    }
+    joined
+}
