@@ -6,6 +6,7 @@
 
 mod compare;
 mod curves;
+mod elements;
 mod events;
 mod facts;
 mod heat;
@@ -26,7 +27,6 @@ use sha2::{Digest as _, Sha256};
 use shakedown_results::{Document, Mode};
 
 use crate::plot::box_of_load;
-use crate::units;
 
 use readings::Readings;
 use time::Scales;
@@ -52,8 +52,8 @@ pub fn render(document: &Document) -> String {
             (loads::section(document))
             (real::section(document))
             (latency::section(document))
-            // Of a real server only the responses are known.
-            @if !is_real_load(document) {
+            // Of a real server nothing is known but its answers.
+            @if !real::is_real_load(document) {
                 (tables::edges(document))
                 (tables::services(document))
             }
@@ -65,11 +65,7 @@ pub fn render(document: &Document) -> String {
     page(&title(document), "one", &body, readings)
 }
 
-/// Returns true if a document is of loads on real servers.
-fn is_real_load(document: &Document) -> bool {
-    document.loads.iter().any(|load| load.real.is_some())
-}
-
+/// A whole page around a body.
 fn page(title: &str, class: &str, body: &Markup, readings: Readings) -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let policy = format!(
@@ -133,51 +129,4 @@ fn head(document: &Document) -> Markup {
             }
         }
     }
-}
-
-/// Makes a table scrollable, also by keyboard, if the page is too narrow for it.
-fn scrolling(label: &str, table: Markup) -> Markup {
-    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
-}
-
-/// Labels a chart with a description of its contents.
-fn chart(words: &str, svg: Markup) -> Markup {
-    html! { div.plot role="img" aria-label=(words) { (svg) } }
-}
-
-/// Folds the table behind a chart.
-fn behind(summary: &str, table: Markup) -> Markup {
-    html! { details { summary { (summary) } (scrolling(summary, table)) } }
-}
-
-/// A legend entry: a swatch of this class, and its description.
-fn key(class: &str, words: &str) -> Markup {
-    html! { span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) } }
-}
-
-/// A legend entry with the value at the cursor.
-fn key_read(class: &str, words: &str, reading: usize) -> Markup {
-    html! {
-        span.key { span class={ "swatch " (class) } aria-hidden="true" {} (words) (readings::shown(reading)) }
-    }
-}
-
-/// A table cell with a duration; `-` if `count` is 0.
-fn time_cell(ns: i64, count: u64) -> Markup {
-    html! { td.n { @if count == 0 { "-" } @else { (units::duration(ns)) } } }
-}
-
-/// A table cell with the count of an undesired event, highlighted if it is not 0.
-fn bad_cell(n: u64) -> Markup {
-    html! { td.n.bad[n > 0] { (units::count(n)) } }
-}
-
-/// Limits a list to its `max` heaviest rows, and returns the number of rows left out.
-fn most<T>(rows: &[T], max: usize, weight: impl Fn(&T) -> u64) -> (Vec<&T>, usize) {
-    let mut kept: Vec<&T> = rows.iter().collect();
-    if rows.len() > max {
-        kept.sort_by_key(|row| std::cmp::Reverse(weight(row)));
-        kept.truncate(max);
-    }
-    (kept, rows.len().saturating_sub(max))
 }

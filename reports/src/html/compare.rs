@@ -4,9 +4,10 @@
 use maud::{Markup, html};
 use shakedown_results::{CheckResult, Document, Load};
 
+use super::elements::{scrolling, time_cell};
 use super::readings::{Readings, handle};
 use super::time::{self, Scales};
-use super::{page, scrolling, short, verdict};
+use super::{page, short, verdict};
 use crate::units;
 
 /// Maximum number of loads in the table of verdicts.
@@ -92,8 +93,8 @@ fn load_cells(document: &Document, name: &str) -> Markup {
         @if let Some(load) = load {
             td.n { (units::share(load.ok, load.scheduled)) }
             td.n { (units::rate(load.ok, document.duration_ns - document.warm_up_ns)) }
-            (super::time_cell(load.latency_ns.p50, load.latency_ns.count))
-            (super::time_cell(load.latency_ns.p99, load.latency_ns.count))
+            (time_cell(load.latency_ns.p50, load.latency_ns.count))
+            (time_cell(load.latency_ns.p99, load.latency_ns.count))
         } @else { @for _ in 0..4 { td.n { "-" } } }
     }
 }

@@ -4,9 +4,8 @@ use maud::{Markup, html};
 use shakedown_results::Document;
 use shakedown_results::series::{Canary, CanaryStep, Counts, Series, Weights};
 
+use super::elements::{behind, key_read, over_time};
 use super::readings::{Readings, Unit};
-use super::time::over_time;
-use super::{behind, key_read};
 use crate::plot::axis::Axis;
 use crate::plot::{Backdrop, Ink, Level, levels};
 use crate::units;

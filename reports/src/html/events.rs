@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, EventRow};
 
-use super::scrolling;
+use super::elements::scrolling;
 use crate::units;
 
 /// Maximum number of rows. Further events are only in the results document.

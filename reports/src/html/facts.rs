@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, Mode};
 
-use super::is_real_load;
+use super::real::is_real_load;
 use crate::units;
 
 pub(super) fn section(document: &Document) -> Markup {

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use shakedown_results::series::{Heat, bucket_from_ns};
 
+use super::elements::{behind, key_read, over_time};
 use super::readings::{Readings, Unit};
-use super::{behind, key_read};
 use crate::plot::axis::Axis;
 use crate::plot::bins::{Bin, Bins};
 use crate::plot::{Backdrop, latency_over_time};
@@ -69,7 +69,7 @@ pub(super) fn panel(
             (key_read("k-p50", "p50", p50))
             (key_read("k-p99", "p99", p99))
         }
-        (super::time::over_time(&words, heat_at.map(|(heat, _)| heat), narrow,
+        (over_time(&words, heat_at.map(|(heat, _)| heat), narrow,
             |width| latency_over_time(bins, &y, backdrop, width)))
         @if let Some((heat, bin_ns)) = heat {
             (behind(&format!("Table: latency of {name} over time"), table(heat, bin_ns)))

@@ -3,8 +3,8 @@
 use maud::{Markup, PreEscaped, html};
 use shakedown_results::{Document, Histogram, Load};
 
+use super::elements::{behind, chart, key};
 use super::time::CHARTS_MAX;
-use super::{behind, chart, key};
 use crate::plot::{histogram, histogram_bars, percentiles};
 use crate::units;
 

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, Latency, Load};
 
-use super::{bad_cell, scrolling, time_cell};
+use super::elements::{bad_cell, scrolling, time_cell};
 use crate::units;
 
 pub(super) fn section(document: &Document) -> Markup {

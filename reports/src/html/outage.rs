@@ -5,9 +5,8 @@ use maud::{Markup, html};
 use shakedown_results::Document;
 use shakedown_results::series::Stretches;
 
+use super::elements::{behind, key_read, over_time};
 use super::readings::Readings;
-use super::time::over_time;
-use super::{behind, key_read};
 use crate::plot::{Backdrop, Ink, Lane, Span, lanes};
 use crate::{overflow, units};
 

@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, Latency, Load, RealLoad};
 
-use super::{scrolling, time_cell};
+use super::elements::{scrolling, time_cell};
 use crate::text::failure_words;
 use crate::units;
 
@@ -116,4 +116,9 @@ fn latencies(load: &Load, real: &RealLoad) -> Markup {
             }
         }
     }
+}
+
+/// True for a document of loads on real servers.
+pub(super) fn is_real_load(document: &Document) -> bool {
+    document.loads.iter().any(|load| load.real.is_some())
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use shakedown_results::{Document, Edge, Service};
 
-use super::{bad_cell, most, scrolling, time_cell};
+use super::elements::{bad_cell, most, scrolling, time_cell};
 use crate::units;
 
 /// Maximum number of rows. Further rows are only in the results document.

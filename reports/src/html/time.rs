@@ -3,15 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use shakedown_results::series::Heat;
 use shakedown_results::{Document, EventRow, Load};
 
 use super::curves::{self, Rollout, Tops};
+use super::elements::{bad_cell, behind, key, key_read, over_time};
 use super::readings::{Readings, Unit, handle};
-use super::{behind, chart, heat, key, key_read, outage};
+use super::{heat, outage};
 use crate::plot::bins::{Bin, Bins};
-use crate::plot::{Backdrop, Ink, Lane, Span, Width, lanes, lanes_of, throughput_over_time};
+use crate::plot::{Backdrop, Ink, Lane, Span, lanes, lanes_of, throughput_over_time};
 use crate::units;
 
 /// Loads beyond these are in the tables only.
@@ -195,30 +196,6 @@ fn figure(
     }
 }
 
-/// A chart over time, in both widths unless it stands in a column; the style sheet shows the one that fits. A heatmap's
-/// canvas lies under it, and the script puts the cursor on it.
-pub(super) fn over_time(
-    words: &str,
-    heat: Option<usize>,
-    narrow: bool,
-    svg: impl Fn(Width) -> String,
-) -> Markup {
-    chart(
-        words,
-        html! {
-            div.timed {
-                @if let Some(heat) = heat { canvas.heat data-heat=(heat) aria-hidden="true" {} }
-                @if narrow {
-                    (PreEscaped(svg(Width::Narrow)))
-                } @else {
-                    div.at-wide { (PreEscaped(svg(Width::Wide))) }
-                    div.at-narrow { (PreEscaped(svg(Width::Narrow))) }
-                }
-            }
-        },
-    )
-}
-
 fn table(bins: &Bins) -> Markup {
     html! {
         table {
@@ -238,7 +215,7 @@ fn row(bin: &Bin) -> Markup {
             td.n { (units::count(bin.offered)) }
             td.n { (units::count(bin.admitted)) }
             td.n { (units::count(bin.ok)) }
-            (super::bad_cell(bin.failed))
+            (bad_cell(bin.failed))
             td.n { (time(bin.p50_ns)) }
             td.n { (time(bin.p99_ns)) }
         }
