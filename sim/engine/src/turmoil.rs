@@ -15,6 +15,7 @@
 //! its draws are used.
 
 mod net;
+mod shared;
 mod sleep;
 mod socket;
 mod task;
@@ -30,7 +31,7 @@ use crate::panics::{self, Note, Watch};
 use crate::{HostId, SimError};
 
 pub use net::TurmoilNet;
-use net::{Command, Shared};
+use shared::{Command, Shared};
 
 /// The step of turmoil's time.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -77,7 +78,7 @@ impl TurmoilSim {
             .build();
         TurmoilSim {
             sim: Some(sim),
-            shared: Arc::new(Shared::new(options)),
+            shared: Arc::new(Shared::new(options.seed, options.epoch)),
         }
     }
 

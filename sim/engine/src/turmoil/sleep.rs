@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use shakedown_env::{SleepFuture, Time};
 
-use super::net::Shared;
+use super::shared::Shared;
 
 /// A sleep until a moment of the run.
 pub(super) struct TurmoilSleep {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use ::turmoil::net::{TcpListener, TcpStream};
 use shakedown_env::{BoxStream, Listener, TokioStream};
 
-use super::net::Shared;
+use super::shared::Shared;
 use crate::HostId;
 
 /// A connection as a stream.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use shakedown_env::{LocalFuture, TaskName, Time};
 
-use super::net::Shared;
+use super::shared::Shared;
 use crate::{HostId, SimError, panics};
 
 thread_local! {

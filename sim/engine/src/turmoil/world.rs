@@ -12,7 +12,7 @@ use shakedown_env::{
 };
 use shakedown_types::MeshEvent;
 
-use super::net::Shared;
+use super::shared::Shared;
 use super::sleep::TurmoilSleep;
 use super::socket::{TurmoilListener, stream};
 use super::task;
