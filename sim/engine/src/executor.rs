@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use shakedown_env::{LocalFuture, TaskName, Time};
 
-use crate::SimError;
 use crate::arena::{Arena, Key};
+use crate::error::SimError;
 use crate::host::HostCell;
 use crate::noise::Noise;
 use crate::panics::{self, Note};

@@ -13,6 +13,7 @@
 
 mod arena;
 mod cpu;
+mod error;
 mod executor;
 mod host;
 mod kernel;
@@ -24,14 +25,17 @@ mod shared;
 mod sim;
 mod sink;
 mod sleep;
+mod stats;
 mod timer;
 #[cfg(feature = "turmoil")]
 pub mod turmoil;
 mod world;
 
+pub use error::SimError;
 pub use host::{HostId, HostSpec};
 pub use net::{Latency, Link, LinkFaultId, Net, PartitionId};
-pub use sim::{Sim, SimError, SimOptions, Stats};
+pub use sim::{Sim, SimOptions};
+pub use stats::Stats;
 
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,7 @@ pub(crate) mod endpoint;
 pub(crate) mod fault;
 pub(crate) mod flow;
 pub(crate) mod handshake;
+pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod listener;
 pub(crate) mod packet;
@@ -35,7 +36,6 @@ pub(crate) mod stream;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use shakedown_env::{Env, Time};
 use shakedown_types::MeshEvent;
@@ -44,7 +44,9 @@ pub use fault::{LinkFaultId, PartitionId};
 pub use link::{Latency, Link};
 
 use crate::shared::Shared;
-use crate::{HostId, HostSpec, Stats};
+use crate::stats::Stats;
+use crate::world;
+use crate::{HostId, HostSpec};
 use fault::Effect;
 
 /// The stage's hand in a run: hosts, links, names. Cheap to clone, usable from inside tasks and from the event sink.
@@ -65,12 +67,12 @@ impl Net {
     /// When a host has that name or address already.
     pub fn add_host(&self, spec: HostSpec) -> Env {
         let id = self.shared.with(|kernel| kernel.add_host(spec));
-        self.shared.env(id)
+        world::env(&self.shared, id)
     }
 
     /// A handle of a host, valid until its next crash. While it is down, one that does nothing.
     pub fn env(&self, host: HostId) -> Env {
-        self.shared.env(host)
+        world::env(&self.shared, host)
     }
 
     /// The host of a name.
@@ -117,7 +119,7 @@ impl Net {
     pub fn restart(&self, host: HostId) -> Env {
         self.shared.with(|kernel| kernel.restart(host));
         self.shared.call_attention();
-        self.shared.env(host)
+        world::env(&self.shared, host)
     }
 
     /// No task of the host runs until it resumes, and its virtual CPU stands still. Its sockets stay open.
@@ -256,24 +258,3 @@ impl std::fmt::Debug for Net {
             .finish_non_exhaustive()
     }
 }
-
-/// The retransmission timeout's floor. Source: Linux, `TCP_RTO_MIN`.
-pub(crate) const RTO_MIN: Duration = Duration::from_millis(200);
-/// The retransmission timeout's ceiling. Source: Linux, `TCP_RTO_MAX`.
-pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
-/// The retransmission timeout before any measurement, and of a handshake's packets. Source: RFC 6298, 2.1.
-pub(crate) const RTO_INITIAL: Duration = Duration::from_secs(1);
-/// Retransmissions in vain after which a connection times out. Source: Linux, `tcp_retries2`.
-pub(crate) const RETRIES: u32 = 15;
-/// The same for a SYN. Source: Linux, `tcp_syn_retries`.
-pub(crate) const SYN_RETRIES: u32 = 6;
-/// The same for a SYN/ACK. Source: Linux, `tcp_synack_retries`.
-pub(crate) const SYNACK_RETRIES: u32 = 5;
-/// How long a closed end waits for its peer's FIN. Source: Linux, `tcp_fin_timeout`.
-pub(crate) const FIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes that wait to be sent or acknowledged, at most.
-pub(crate) const SEND_BUFFER: u64 = 256 * 1024;
-/// Bytes that wait to be read, at most.
-pub(crate) const RECEIVE_BUFFER: u64 = 256 * 1024;
-/// Bytes of one packet, at most. Source: Linux, `GSO_LEGACY_MAX_SIZE`.
-pub(crate) const SEGMENT: usize = 64 * 1024;

@@ -3,13 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use shakedown_env::{Env, Time};
+use shakedown_env::Time;
 
-use crate::HostId;
 use crate::kernel::Kernel;
 use crate::ready::ReadyQueue;
 use crate::sink::EventSink;
-use crate::world::SimWorld;
 
 pub(crate) struct Shared {
     /// The kernel's clock once more, readable without the lock.
@@ -75,12 +73,6 @@ impl Shared {
     pub(crate) fn set_now(&self, kernel: &mut Kernel, now: Time) {
         kernel.now = now;
         self.now.store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    /// A handle that is valid until the host's next crash.
-    pub(crate) fn env(self: &Arc<Self>, host: HostId) -> Env {
-        let cell = self.with(|kernel| Arc::clone(&kernel.host(host).cell));
-        Env::new(Arc::new(SimWorld::new(Arc::clone(self), cell)))
     }
 
     /// Asks the executor to look at its tasks.

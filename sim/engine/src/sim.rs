@@ -5,13 +5,15 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use shakedown_env::{Env, TaskName, Time, UnixTime};
+use shakedown_env::{Env, Time, UnixTime};
 
+use crate::error::SimError;
 use crate::executor::Executor;
 use crate::kernel::Kernel;
 use crate::noise::Noise;
 use crate::panics::{self, Watch};
 use crate::shared::{Advance, Shared};
+use crate::stats::Stats;
 use crate::{HostId, HostSpec, Net};
 
 /// Options of a simulated run.
@@ -26,73 +28,7 @@ pub struct SimOptions {
     pub noise: Option<u64>,
 }
 
-/// The reason why a run cannot continue. After an error every later step returns it again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SimError {
-    /// Every task waits, and no event is left.
-    #[error("nothing is left to happen at {at}, and the run is not over")]
-    Stalled {
-        /// Virtual time of the error.
-        at: Time,
-    },
-    /// A task panicked, in a poll or when it was dropped.
-    #[error(
-        "task {task} of host {host}, born at {born}, panicked at {at} in {location}: {message}"
-    )]
-    Panicked {
-        /// Name of the task's host; `network` for the simulated kernel's own work.
-        host: String,
-        task: TaskName,
-        /// Virtual time at which the task was spawned.
-        born: Time,
-        /// Virtual time of the panic.
-        at: Time,
-        message: String,
-        /// Source position of the panic as `file:line:column`.
-        location: String,
-    },
-    /// Turmoil has no ephemeral port left for another connection of a host. It has 16,384, and does not close
-    /// connections to free one.
-    #[error(
-        "turmoil has no port left for {host} at {at}: 16,384 of its connections are open at once, as when requests arrive \
-         faster than they are answered; lower the rate, or use the native engine"
-    )]
-    PortsExhausted {
-        host: String,
-        /// Virtual time of the error.
-        at: Time,
-    },
-    /// Tasks keep waking each other while virtual time does not advance.
-    #[error("tasks spin without end at {at}; the last was {task} of host {host}")]
-    Spinning {
-        /// Host of the task that was polled last.
-        host: String,
-        /// Name of the task that was polled last.
-        task: TaskName,
-        /// Virtual time of the error.
-        at: Time,
-    },
-}
-
-/// Counters of a run, for benchmarks and leak tests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Number of polls of tasks.
-    pub polls: u64,
-    /// Number of events: timers, packets, awaited acknowledgements, retransmissions.
-    pub events: u64,
-    /// Number of packets sent between hosts, including acknowledgements and lost ones.
-    pub packets: u64,
-    /// Number of pending events.
-    pub live_timers: usize,
-    /// Number of tasks that have not ended.
-    pub tasks: u64,
-    /// Number of connection endpoints in the simulated kernels.
-    pub connections: usize,
-}
-
-/// A simulation. It stays on the thread that created it, and a thread can have one at a time. Dropping it
-/// drops all its tasks.
+/// A simulated world. It stays on the thread that made it, which carries one at a time; dropping it drops all its tasks.
 pub struct Sim {
     shared: Arc<Shared>,
     pub(crate) executor: Rc<Executor>,

@@ -8,26 +8,32 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use shakedown_env::{
-    BoxFuture, BoxListener, BoxStream, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
+    BoxFuture, BoxListener, BoxStream, Env, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
     UnixTime, Work, World, stream_seed,
 };
 use shakedown_types::MeshEvent;
 
 use crate::executor;
-use crate::host::HostCell;
+use crate::host::{HostCell, HostId};
 use crate::net::connect::Connect;
 use crate::net::listener::SimListener;
 use crate::shared::Shared;
 use crate::sleep::{SimSleep, Spend};
 
-pub(crate) struct SimWorld {
+/// A handle to a host, valid until its next crash.
+pub(crate) fn env(shared: &Arc<Shared>, host: HostId) -> Env {
+    let cell = shared.with(|kernel| Arc::clone(&kernel.host(host).cell));
+    Env::new(Arc::new(SimWorld::new(Arc::clone(shared), cell)))
+}
+
+struct SimWorld {
     shared: Arc<Shared>,
     host: Arc<HostCell>,
     incarnation: u32,
 }
 
 impl SimWorld {
-    pub(crate) fn new(shared: Arc<Shared>, host: Arc<HostCell>) -> SimWorld {
+    fn new(shared: Arc<Shared>, host: Arc<HostCell>) -> SimWorld {
         let incarnation = host.incarnation();
         SimWorld {
             shared,

@@ -5,7 +5,7 @@
 //! wait for one.
 
 use super::endpoint::Ack;
-use super::{RECEIVE_BUFFER, SEND_BUFFER};
+use super::limits::{RECEIVE_BUFFER, SEND_BUFFER};
 use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::FIN_TIMEOUT;
 use super::endpoint::{Endpoint, Owner, Phase};
+use super::limits::FIN_TIMEOUT;
 use super::packet::{Body, Packet};
 use crate::HostId;
 use crate::arena::Key;

@@ -9,9 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use shakedown_env::Time;
 
+use super::limits::{RECEIVE_BUFFER, RTO_INITIAL, RTO_MAX, RTO_MIN, SEND_BUFFER};
 use super::link::LinkIndex;
 use super::packet::Segment;
-use super::{RECEIVE_BUFFER, RTO_INITIAL, RTO_MAX, RTO_MIN, SEND_BUFFER};
 use crate::HostId;
 use crate::arena::Key;
 

@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use hyper::rt::ReadBufCursor;
 
 use super::endpoint::{Fin, InFlight, Owner, Phase};
+use super::limits::{RECEIVE_BUFFER, SEGMENT};
 use super::packet::{Body, Packet, Payload, Segment};
-use super::{RECEIVE_BUFFER, SEGMENT};
 use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 

@@ -4,8 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use super::endpoint::Phase;
+use super::limits::{RETRIES, SYN_RETRIES, SYNACK_RETRIES};
 use super::packet::{Body, Packet, Payload, Segment};
-use super::{RETRIES, SYN_RETRIES, SYNACK_RETRIES};
 use crate::arena::Key;
 use crate::kernel::{Due, Kernel};
 
