@@ -10,9 +10,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use shakedown_results::Engine;
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Edits, load_text};
-use shakedown_stage::{Options, World, run};
+use shakedown_stage::{Options, run};
 
 const CHAINS: usize = 333;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -46,7 +47,7 @@ fn one_second(story: &Story) -> Duration {
             seed: 1,
             ..Options::default()
         },
-        World::Native,
+        Engine::Native,
         &mut |_, record| {
             if (SECOND_NS..2 * SECOND_NS).contains(&black_box(record.at_ns)) {
                 let now = now();

@@ -13,7 +13,7 @@ mod reader;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
-use shakedown_results::{Cast, Digest, Record};
+use shakedown_results::{Cast, Digest, Engine, Record};
 
 pub use comparison::{Comparison, Divergence};
 pub use reader::{Line, Reader};
@@ -39,8 +39,8 @@ pub struct Header {
     pub set: Vec<String>,
     /// The seed of the run's random streams.
     pub seed: u64,
-    /// The backend of the run: `native`, `turmoil`, or `real`, whose runs are not repeatable.
-    pub engine: String,
+    /// The backend of the run.
+    pub engine: Engine,
     /// The whole scenario as YAML, with the variant merged and included files in place.
     pub expanded: String,
     /// The participants of the run.

@@ -54,6 +54,7 @@
 #![warn(missing_docs)]
 
 pub mod estimate;
+mod fold;
 pub mod journal;
 pub mod load;
 pub mod run;
@@ -61,9 +62,9 @@ pub mod scenario;
 pub mod secret;
 pub mod sweep;
 
-pub use run::{Conduct, Options, Outcome, RunError, run};
+pub use run::{Options, Outcome, RunError, run};
 pub use scenario::Scenario;
-pub use shakedown_results::{CheckResult, Document, Verdict};
+pub use shakedown_results::{CheckResult, Document, Engine, Verdict};
 pub use shakedown_scenarios::story::Story;
 
 /// Returns the package version joined with the version of the journal format; part of every digest.

@@ -9,13 +9,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use shakedown_istio::Omission;
-use shakedown_reports::{Header, Judgement, Summary};
-use shakedown_results::{Cast, Digester, Document, Mode, NotModelled, Record};
+use shakedown_results::{Cast, Document, Engine, NotModelled, Record};
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Judge, Sample};
 use shakedown_stage as stage;
 use shakedown_yaml::Place;
 
+use crate::fold::{Fold, RunLabels};
 use crate::journal::{self, Comparison, Divergence, JournalError};
 use crate::secret::masked;
 
@@ -25,7 +25,9 @@ pub struct Options {
     /// The seed; `None` is the scenario's seed.
     pub seed: Option<u64>,
     /// The backend of the run.
-    pub conduct: Conduct,
+    pub engine: Engine,
+    /// The seed of random real sleeps between polls of a run on the native engine. They must not change the results.
+    pub noise: Option<u64>,
     /// The `--set` edits that are already applied to the scenario. They are part of the replay command.
     pub set: Vec<String>,
     /// The scenario's name in the replay command, as the user typed it; `None` is the scenario's own name.
@@ -38,41 +40,6 @@ pub struct Options {
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
     /// Ends the run once set. The document then covers the events until that time, and is invalid.
     pub stop: Option<Arc<AtomicBool>>,
-}
-
-/// The backend that executes a scenario.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Conduct {
-    /// The native simulator.
-    #[default]
-    Simulated,
-    /// The native simulator, with random real sleeps between polls, drawn from this seed. They must not change the
-    /// results.
-    SimulatedWithNoise(u64),
-    /// Loopback sockets in real time.
-    Real,
-    /// The turmoil simulator, as a second opinion on the native one.
-    Turmoil,
-}
-
-impl Conduct {
-    /// The name of the backend in a results document.
-    fn engine(self) -> &'static str {
-        match self {
-            Conduct::Simulated | Conduct::SimulatedWithNoise(_) => "native",
-            Conduct::Real => "real",
-            Conduct::Turmoil => "turmoil",
-        }
-    }
-
-    /// The mode that repeats a run of this engine. `None` if its runs are not repeatable, or the name is unknown.
-    pub fn again(engine: &str) -> Option<Conduct> {
-        match engine {
-            "native" => Some(Conduct::Simulated),
-            "turmoil" => Some(Conduct::Turmoil),
-            _ => None,
-        }
-    }
 }
 
 /// The outcome of a run.
@@ -141,22 +108,19 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         }
         .into());
     }
-    let version = crate::version();
     let mut views = Views {
-        digester: Digester::new(&version, &story.expanded, seed, &cast),
-        judge: Judge::new(story, &cast),
-        summary: Summary::new(&cast),
+        fold: Fold::new(story, seed, &cast, Judge::new(story, &cast)),
         journal: None,
         comparison: options.replay.map(Comparison::new),
     };
     if let Some(destination) = options.journal {
         let header = journal::Header {
-            version: version.clone(),
+            version: crate::version(),
             scenario: story.name.clone(),
             variant: story.variant.clone(),
             set: set.clone(),
             seed,
-            engine: options.conduct.engine().to_owned(),
+            engine: options.engine,
             expanded: story.expanded.clone(),
             cast: cast.clone(),
         };
@@ -166,23 +130,17 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
             &header,
         )?);
     }
-    let (world, noise) = match options.conduct {
-        Conduct::Simulated => (stage::World::Native, None),
-        Conduct::SimulatedWithNoise(noise) => (stage::World::Native, Some(noise)),
-        Conduct::Real => (stage::World::Real, None),
-        Conduct::Turmoil => (stage::World::Turmoil, None),
-    };
     let called = options.called.unwrap_or_else(|| story.name.clone());
     let setting = stage::Options {
         seed,
-        noise,
+        noise: options.noise,
         progress: options.progress,
         stop: options.stop,
     };
     let ended = stage::run(
         story,
         setting,
-        world,
+        options.engine,
         &mut |cast: &Cast, record: &Record| views.record(cast, record),
     )
     .map_err(|source| RunError::Stage {
@@ -190,23 +148,29 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         seed,
         source: Box::new(source),
     })?;
-    views.conclude(story, ended, seed, options.conduct, &set, &called)
+    let labels = RunLabels {
+        story: story.story.clone(),
+        replay: replay_command(story, seed, options.engine, &set, &called),
+        set,
+        seed,
+        engine: options.engine,
+        elapsed_ns: i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX),
+        cut_ns: None,
+        not_modelled: not_modelled(&story.omissions),
+    };
+    views.conclude(story, ended, labels)
 }
 
 /// The consumers of the Journal during the run.
 struct Views {
-    digester: Digester,
-    judge: Judge,
-    summary: Summary,
+    fold: Fold,
     journal: Option<journal::Writer<Box<dyn Write + Send>>>,
     comparison: Option<Comparison>,
 }
 
 impl Views {
     fn record(&mut self, cast: &Cast, record: &Record) {
-        self.digester.record(record);
-        self.judge.record(record);
-        self.summary.record(cast, record);
+        self.fold.record(cast, record);
         if let Some(journal) = &mut self.journal {
             journal.record(record);
         }
@@ -219,68 +183,34 @@ impl Views {
         self,
         story: &Story,
         ended: stage::Ended,
-        seed: u64,
-        conduct: Conduct,
-        set: &[String],
-        called: &str,
+        mut labels: RunLabels,
     ) -> Result<Outcome, RunError> {
-        let digest = self.digester.finish();
+        let mut folded = self.fold.finish();
         if let Some(journal) = self.journal {
             match ended.cut {
                 // The missing footer marks the journal as incomplete.
                 true => journal.leave()?,
-                false => journal.end(&digest)?,
+                false => journal.end(&folded.digest)?,
             }
         }
         let comparison = self.comparison.filter(|_| !ended.cut);
-        let replayed = comparison.map(|comparison| comparison.finish(&digest));
+        let replayed = comparison.map(|comparison| comparison.finish(&folded.digest));
         let replayed = replayed.transpose()?;
-        let judged = self.judge.conclude();
-        // The journal contains the runner's reasons too, and so the judge reports them as well.
-        let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
-        let mut worthless = match ended.cut {
+        let mut worthless = std::mem::take(&mut folded.invariants);
+        if ended.cut {
             // Requests in flight have no final event, which would break an invariant of complete runs.
-            true => vec![cut_short(
-                elapsed_ns,
-                story.duration,
-                self.summary.in_flight(),
-            )],
-            false => judged.invariants,
-        };
+            let in_flight = folded.in_flight();
+            worthless = vec![cut_short(labels.elapsed_ns, story.duration, in_flight)];
+            labels.cut_ns = Some(labels.elapsed_ns);
+        }
+        // The journal contains the runner's reasons too, and so the judge reports them as well.
         worthless.extend(ended.invalid);
         let mut seen = BTreeSet::new();
         worthless.retain(|reason| seen.insert(reason.clone()));
-        let verdict = shakedown_scenarios::verdict(&judged.checks, &worthless);
-        let mut invalid = worthless.clone();
-        invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
-        let header = Header {
-            scenario: story.name.clone(),
-            story: story.story.clone(),
-            variant: story.variant.clone(),
-            set: set.to_vec(),
-            mode: if conduct == Conduct::Real {
-                Mode::Real
-            } else {
-                Mode::Simulated
-            },
-            seed,
-            engine: conduct.engine().to_owned(),
-            version: crate::version(),
-            digest,
-            replay: replay_command(story, seed, conduct, set, called),
-            elapsed_ns,
-            cut_ns: ended.cut.then_some(elapsed_ns),
-            not_modelled: not_modelled(&story.omissions),
-        };
-        let judgement = Judgement {
-            checks: judged.checks,
-            invalid,
-            verdict,
-        };
-        let document = self.summary.finish(header, judgement);
+        let samples = std::mem::take(&mut folded.samples);
         Ok(Outcome {
-            document,
-            samples: judged.samples,
+            document: folded.document(story, labels, worthless.clone()),
+            samples,
             worthless,
             replayed,
         })
@@ -318,7 +248,7 @@ pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
 fn replay_command(
     story: &Story,
     seed: u64,
-    conduct: Conduct,
+    engine: Engine,
     set: &[String],
     called: &str,
 ) -> String {
@@ -330,10 +260,10 @@ fn replay_command(
         command.push_str(&format!(" --set {}", quoted(edit)));
     }
     command.push_str(&format!(" --seed {seed}"));
-    match conduct {
-        Conduct::Real => command.push_str(" --real"),
-        Conduct::Turmoil => command.push_str(" --engine turmoil"),
-        Conduct::Simulated | Conduct::SimulatedWithNoise(_) => {}
+    match engine {
+        Engine::Real => command.push_str(" --real"),
+        Engine::Turmoil => command.push_str(" --engine turmoil"),
+        Engine::Native => {}
     }
     command
 }

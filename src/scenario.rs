@@ -10,12 +10,12 @@ mod build;
 use std::fmt;
 
 use shakedown_istio::refused;
-use shakedown_results::{CheckResult, Document, Load as LoadResult, Verdict};
+use shakedown_results::{CheckResult, Document, Engine, Load as LoadResult, Verdict};
 use shakedown_scenarios::{Edits, LoadError, load, load_text};
 
 pub use build::{Builder, Load, Service};
 
-use crate::run::{Conduct, Options, RunError, run};
+use crate::run::{Options, RunError, run};
 
 /// A scenario, the variant and edits chosen of it, and the seed to run it under.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Scenario {
     source: Source,
     edits: Edits,
     seed: Option<u64>,
-    real: bool,
+    engine: Engine,
     strict: bool,
 }
 
@@ -77,7 +77,7 @@ impl Scenario {
             source,
             edits: Edits::default(),
             seed: None,
-            real: false,
+            engine: Engine::Native,
             strict: false,
         }
     }
@@ -120,7 +120,7 @@ impl Scenario {
     /// Runs the scenario on loopback sockets in real time instead of in the simulator.
     #[must_use]
     pub fn real(mut self) -> Scenario {
-        self.real = true;
+        self.engine = Engine::Real;
         self
     }
 
@@ -147,11 +147,7 @@ impl Scenario {
         }
         let options = Options {
             seed: self.seed,
-            conduct: if self.real {
-                Conduct::Real
-            } else {
-                Conduct::Simulated
-            },
+            engine: self.engine,
             set: self.edits.set.clone(),
             called: match &self.source {
                 Source::Named(name) => Some(name.clone()),
@@ -176,7 +172,7 @@ impl Scenario {
             calls.push_str(&format!(".set({edit:?})"));
         }
         calls.push_str(&format!(".seed({seed})"));
-        if self.real {
+        if self.engine == Engine::Real {
             calls.push_str(".real()");
         }
         if self.strict {

@@ -16,7 +16,7 @@ mod services;
 use std::collections::BTreeMap;
 
 use shakedown_results::{
-    Answer, Cast, CheckResult, Digest, Document, Event, Fate, Mode, NotModelled, PartyId,
+    Answer, Cast, CheckResult, Digest, Document, Engine, Event, Fate, NotModelled, PartyId,
     PartyKind, Record, SCHEMA, Verdict,
 };
 
@@ -37,11 +37,9 @@ pub struct Header {
     pub variant: String,
     /// The `--set` edits, in order.
     pub set: Vec<String>,
-    /// Execution mode.
-    pub mode: Mode,
     pub seed: u64,
-    /// Backend of the run: `native`, `turmoil` or `real`.
-    pub engine: String,
+    /// Backend of the run, from which its execution mode follows.
+    pub engine: Engine,
     /// Package version and journal number.
     pub version: String,
     /// Identity of the run.
@@ -306,7 +304,7 @@ impl Summary {
             story: header.story,
             variant: header.variant,
             set: header.set,
-            mode: header.mode,
+            mode: header.engine.mode(),
             seed: header.seed,
             engine: header.engine,
             version: header.version,

@@ -7,7 +7,7 @@ mod sizes;
 
 use shakedown_reports::{Judgement, html, text};
 use shakedown_results::{
-    CheckResult, Document, LOAD_ROWS_MAX, Mode, PlannedFault, Second, Verdict,
+    CheckResult, Document, Engine, LOAD_ROWS_MAX, Mode, PlannedFault, Second, Verdict,
 };
 
 /// A malicious name of a service.
@@ -290,7 +290,7 @@ fn a_report_says_which_world_it_is_of_and_what_that_leaves_out() {
     let mut document = journal::calm();
     assert!(html::render(&document).contains("Not modelled: the kernel's TCP"));
     document.mode = Mode::Real;
-    document.engine = "real".to_owned();
+    document.engine = Engine::Real;
     let page = html::render(&document);
     assert!(page.contains("real run") && page.contains("Real sockets on one machine"));
     assert!(!page.contains("simulated run"));
@@ -340,7 +340,6 @@ fn spiteful() -> Document {
     for text in [
         &mut document.scenario,
         &mut document.story,
-        &mut document.engine,
         &mut document.version,
         &mut document.replay,
     ] {

@@ -4,7 +4,8 @@
 #[cfg(feature = "turmoil")]
 mod fit;
 
-use shakedown::{Document, Options, Story};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use shakedown::{Document, Engine, Options, Story};
 
 #[cfg(feature = "turmoil")]
 pub(crate) use self::fit::{fits_turmoil, notes};
@@ -12,13 +13,16 @@ pub(crate) use self::fit::{fits_turmoil, notes};
 use super::bad_input;
 use super::{Exit, failed};
 
-/// The simulator that executes a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Engine {
-    /// Shakedown's own: to the nanosecond, thousands of hosts
-    Native,
-    /// Turmoil's: ticks of 1 ms, up to 30 hosts; the native one runs too, and is compared
-    Turmoil,
+/// Parses the simulators that `--engine` accepts.
+pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {
+    let native = PossibleValue::new(Engine::Native.name())
+        .help("Shakedown's own: to the nanosecond, thousands of hosts");
+    let turmoil = PossibleValue::new(Engine::Turmoil.name())
+        .help("Turmoil's: ticks of 1 ms, up to 30 hosts; the native one runs too, and is compared");
+    PossibleValuesParser::new([native, turmoil]).map(|name| match name == Engine::Turmoil.name() {
+        true => Engine::Turmoil,
+        false => Engine::Native,
+    })
 }
 
 /// Refuses `--engine turmoil` in a build without the feature `turmoil`.

@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use shakedown::estimate::Estimate;
-use shakedown::{Conduct, Document, Options, Outcome, Story, Verdict};
+use shakedown::{Document, Engine, Options, Outcome, Story, Verdict};
 use shakedown_istio::refused;
 use shakedown_reports::{html, text};
 use shakedown_results::NotModelled;
 use shakedown_scenarios::{Edits, Told, as_told};
 
-use super::engine::{self, Engine};
+use super::engine;
 use super::interrupt::Interrupt;
 use super::output::{Output, distinct};
 use super::progress::Progress;
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     #[arg(long)]
     real: bool,
     /// Whose simulator: ours, or turmoil's for a second opinion on up to 30 hosts
-    #[arg(long, value_enum, default_value_t = Engine::Native, conflicts_with_all = ["real", "noise"])]
+    #[arg(long, value_parser = engine::simulators(), default_value = "native", conflicts_with_all = ["real", "noise"])]
     engine: Engine,
     /// Inject random real sleeps between polls: nothing may change by it
     #[arg(long, value_name = "SEED", conflicts_with = "real")]
@@ -296,12 +296,11 @@ fn perform(
     }
     let options = Options {
         seed: args.seed,
-        conduct: match (args.engine, args.real, args.noise) {
-            (Engine::Turmoil, _, _) => Conduct::Turmoil,
-            (Engine::Native, true, _) => Conduct::Real,
-            (Engine::Native, false, Some(noise)) => Conduct::SimulatedWithNoise(noise),
-            (Engine::Native, false, None) => Conduct::Simulated,
+        engine: match args.real {
+            true => Engine::Real,
+            false => args.engine,
         },
+        noise: args.noise,
         set: args.set.clone(),
         called: Some(scenario.to_owned()),
         journal,

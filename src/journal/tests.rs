@@ -11,7 +11,7 @@ fn header() -> Header {
         variant: "base".into(),
         set: Vec::new(),
         seed: 1,
-        engine: "native".into(),
+        engine: shakedown_results::Engine::Native,
         expanded: "scenario: s\n".into(),
         cast: Cast::default(),
     }

@@ -15,14 +15,15 @@ use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_loadgen::Schedule;
 use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Stop, Tally, Terms};
-use shakedown_results::{Answer, Cast, Event, PartyId, PodId, Record};
+use shakedown_results::{Answer, Cast, Engine, Event, PartyId, PodId, Record};
 use shakedown_scenarios::story::{Arrivals, Load, Story};
 use shakedown_wire::{TlsClient, lacks_http2, refusal};
 
 use super::real::{self, Reached};
 use super::trust::{self, Believed};
-use super::views::{Labels, Views};
+use super::views::Views;
 use super::{Error, Options, Outcome, Progress, Trust, text};
+use crate::fold::RunLabels;
 
 /// The time limit for resolving a name, and for each connection attempt.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -166,11 +167,14 @@ impl Job {
                 text::duration(self.story.duration)
             )
         }));
-        let labels = Labels {
+        let labels = RunLabels {
             story: (self.sentence)(&addresses),
             set: self.set,
             seed: self.seed,
+            engine: Engine::Real,
             replay: self.replay,
+            elapsed_ns: views.last_ns,
+            not_modelled: Vec::new(),
             cut_ns: cut.map(|cut| i64::try_from(cut.as_nanos()).unwrap_or(i64::MAX)),
         };
         let mut document = views.conclude(&self.story, labels);

@@ -1,59 +1,36 @@
-//! Consumers of a load's records: digest, judge and summary.
+//! The fold of a load's records into its results document.
 
-use shakedown_reports::{Header, Judgement, Summary};
-use shakedown_results::{Cast, Digester, Document, Event, Mode, PartyKind, Record};
+use shakedown_results::{Cast, Document, Event, PartyKind, Record};
 use shakedown_scenarios::Judge;
 use shakedown_scenarios::story::Story;
 
-/// The digest, judge and summary of a load, updated record by record.
+use crate::fold::{Fold, RunLabels};
+
+/// The fold of a load under way, and the time of its last record.
 #[derive(Default)]
 pub(super) struct Views {
-    fold: Option<Fold>,
-    last_ns: i64,
-}
-
-/// Descriptive fields of the results document.
-pub(super) struct Labels {
-    pub(super) story: String,
-    pub(super) set: Vec<String>,
-    pub(super) seed: u64,
-    pub(super) replay: String,
-    /// The time at which the user interrupted the load.
-    pub(super) cut_ns: Option<i64>,
-}
-
-struct Fold {
-    cast: Cast,
-    digester: Digester,
-    judge: Judge,
-    summary: Summary,
+    fold: Option<(Cast, Fold)>,
+    pub(super) last_ns: i64,
 }
 
 impl Views {
     pub(super) fn new(story: &Story, cast: Cast) -> Views {
-        let version = crate::version();
-        let fold = Fold {
-            digester: Digester::new(&version, &story.expanded, story.seed, &cast),
-            judge: Judge::new(story, &cast).of_real_servers(),
-            summary: Summary::new(&cast),
-            cast,
-        };
+        let judge = Judge::new(story, &cast).of_real_servers();
+        let fold = Fold::new(story, story.seed, &cast, judge);
         Views {
-            fold: Some(fold),
+            fold: Some((cast, fold)),
             last_ns: 0,
         }
     }
 
     pub(super) fn record(&mut self, record: &Record) {
         self.last_ns = record.at_ns;
-        if let Some(fold) = &mut self.fold {
-            fold.digester.record(record);
-            fold.judge.record(record);
-            fold.summary.record(&fold.cast, record);
+        if let Some((cast, fold)) = &mut self.fold {
+            fold.record(cast, record);
         }
     }
 
-    /// Records the reasons why the run is invalid.
+    /// Records why the run is invalid.
     pub(super) fn invalid(&mut self, reasons: impl IntoIterator<Item = String>) {
         for reason in reasons {
             let at_ns = self.last_ns;
@@ -64,46 +41,21 @@ impl Views {
         }
     }
 
-    pub(super) fn conclude(self, story: &Story, labels: Labels) -> Document {
-        let fold = self.fold.expect("views are concluded once");
-        let judged = fold.judge.conclude();
-        let mut invalid = judged.invariants;
-        let verdict = shakedown_scenarios::verdict(&judged.checks, &invalid);
-        invalid.extend(shakedown_scenarios::not_judged(&judged.checks));
-        let header = Header {
-            scenario: story.name.clone(),
-            story: labels.story,
-            variant: story.variant.clone(),
-            set: labels.set,
-            mode: Mode::Real,
-            seed: labels.seed,
-            engine: "real".to_owned(),
-            version: crate::version(),
-            digest: fold.digester.finish(),
-            replay: labels.replay,
-            elapsed_ns: self.last_ns,
-            cut_ns: labels.cut_ns,
-            not_modelled: Vec::new(),
-        };
-        let judgement = Judgement {
-            checks: judged.checks,
-            invalid,
-            verdict,
-        };
-        let services = fold.cast.parties.iter();
-        let names: Vec<&str> = services
-            .filter(|party| party.kind == PartyKind::Service)
-            .map(|party| party.name.as_str())
-            .collect();
-        let mut document = fold.summary.finish(header, judgement);
-        // Rates are computed over the time in which the load was sent.
+    pub(super) fn conclude(self, story: &Story, labels: RunLabels) -> Document {
+        let (cast, fold) = self.fold.expect("views are concluded once");
+        let mut folded = fold.finish();
+        let invariants = std::mem::take(&mut folded.invariants);
+        let mut document = folded.document(story, labels, invariants);
+        // Rates are those of the time in which the load was sent.
         if let Some(cut_ns) = document.cut_ns {
             document.duration_ns = cut_ns.clamp(document.warm_up_ns, document.duration_ns);
         }
-        // Only the server's responses are known, so its service row is removed.
-        document
-            .services
-            .retain(|row| !names.contains(&row.name.as_str()));
+        // The server is outside of Shakedown: only its responses are known.
+        let is_service = |name: &str| {
+            let mut parties = cast.parties.iter();
+            parties.any(|party| party.kind == PartyKind::Service && party.name == name)
+        };
+        document.services.retain(|row| !is_service(&row.name));
         document
     }
 }

@@ -34,8 +34,8 @@ pub struct Document {
     pub mode: Mode,
     /// Seed of all random draws.
     pub seed: u64,
-    /// Backend of the run: `native`, `turmoil` or `real`.
-    pub engine: String,
+    /// Backend of the run.
+    pub engine: Engine,
     /// Package version and journal number: `0.1.0+journal.1`.
     pub version: String,
     /// Identity of the run. Equal digests mean equal runs.
@@ -98,7 +98,39 @@ pub struct NotModelled {
     pub effect: Option<String>,
 }
 
-/// Execution mode of a run.
+/// Backend of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// Shakedown's simulator.
+    #[default]
+    Native,
+    /// Turmoil's simulator, which verifies the native one.
+    Turmoil,
+    /// Loopback sockets in real time, or a real deployment. Its runs are not repeatable.
+    Real,
+}
+
+impl Engine {
+    /// Returns the execution mode of this backend.
+    pub const fn mode(self) -> Mode {
+        match self {
+            Engine::Native | Engine::Turmoil => Mode::Simulated,
+            Engine::Real => Mode::Real,
+        }
+    }
+
+    /// Returns the name in documents, journals and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Engine::Native => "native",
+            Engine::Turmoil => "turmoil",
+            Engine::Real => "real",
+        }
+    }
+}
+
+/// Execution mode of a run, which follows from its [`Engine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {

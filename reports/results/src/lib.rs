@@ -19,9 +19,9 @@ pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
-    Asked, AskedHost, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, EventRow,
-    FailureCount, Generator, LOAD_ROWS_MAX, Latency, Load, Mode, NotModelled, RealLoad, SCHEMA,
-    Second, Service, StatusCount, Throughput, Verdict,
+    Asked, AskedHost, Bytes, CheckResult, Connections, Document, Edge, EjectionOverflow, Engine,
+    EventRow, FailureCount, Generator, LOAD_ROWS_MAX, Latency, Load, Mode, NotModelled, RealLoad,
+    SCHEMA, Second, Service, StatusCount, Throughput, Verdict,
 };
 pub use histogram::{Histogram, HistogramError};
 pub use journal::{Event, Fate, JOURNAL_VERSION, Record, Root};

@@ -28,7 +28,7 @@ pub(super) fn section(document: &Document) -> Markup {
 
 fn world(document: &Document) -> String {
     match document.mode {
-        Mode::Simulated => format!("simulated, {} engine", document.engine),
+        Mode::Simulated => format!("simulated, {} engine", document.engine.name()),
         Mode::Real if is_real_load(document) => "real servers".to_owned(),
         Mode::Real => "real sockets".to_owned(),
     }

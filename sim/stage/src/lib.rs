@@ -27,7 +27,7 @@ pub use play::PlayError;
 pub use pods::StartError;
 #[cfg(feature = "turmoil")]
 pub use run::turmoil::{Refusal, Stretched, TurmoilFit, turmoil_fit};
-pub use run::{Ended, Options, RunError, Sink, World, cast, run};
+pub use run::{Ended, Options, RunError, Sink, cast, run};
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use shakedown_engine::SimError;
 use shakedown_env::stream_seed;
-use shakedown_results::{Cast, Event, Record};
+use shakedown_results::{Cast, Engine, Event, Record};
 use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::story::Story;
 
@@ -35,17 +35,6 @@ impl Options {
     fn is_stopped(stop: Option<&AtomicBool>) -> bool {
         stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
     }
-}
-
-/// The execution environment of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum World {
-    /// The simulator.
-    Native,
-    /// Loopback sockets, in real time.
-    Real,
-    /// Turmoil's simulator, which verifies the native one.
-    Turmoil,
 }
 
 /// The result of a run that was completed or stopped.
@@ -102,16 +91,16 @@ pub fn cast(story: &Story, seed: u64) -> (Vec<PlannedAction>, Cast) {
 pub fn run(
     story: &Story,
     options: Options,
-    world: World,
+    engine: Engine,
     sink: &mut Sink<'_>,
 ) -> Result<Ended, RunError> {
-    match world {
-        World::Native => native::run(story, options, sink),
-        World::Real => real::run(story, options, sink),
+    match engine {
+        Engine::Native => native::run(story, options, sink),
+        Engine::Real => real::run(story, options, sink),
         #[cfg(feature = "turmoil")]
-        World::Turmoil => turmoil::run(story, options, sink),
+        Engine::Turmoil => turmoil::run(story, options, sink),
         #[cfg(not(feature = "turmoil"))]
-        World::Turmoil => Err(RunError::WithoutTurmoil),
+        Engine::Turmoil => Err(RunError::WithoutTurmoil),
     }
 }
 

@@ -19,7 +19,8 @@ mod routing;
 use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record};
 use shakedown_scenarios::story::Story;
 
-use crate::{Ended, Options, World, run};
+use crate::{Ended, Options, run};
+use shakedown_results::Engine;
 
 /// The result and the records of a run.
 struct Played {
@@ -43,9 +44,9 @@ impl Finish {
     }
 }
 
-fn play_with(story: &Story, options: Options, world: World) -> Played {
+fn play_with(story: &Story, options: Options, engine: Engine) -> Played {
     let mut records = Vec::new();
-    let ended = run(story, options, world, &mut |_, record| {
+    let ended = run(story, options, engine, &mut |_, record| {
         records.push(record.clone())
     })
     .unwrap();
@@ -59,7 +60,7 @@ fn play(story: &Story) -> Played {
             seed: 1,
             ..Options::default()
         },
-        World::Native,
+        Engine::Native,
     )
 }
 

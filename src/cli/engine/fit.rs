@@ -1,12 +1,11 @@
 //! Checks that turmoil can simulate a scenario: refuses each unsupported part by its line, and notes how coarse the
 //! rest is.
 
-use shakedown::Story;
+use shakedown::{Engine, Story};
 use shakedown_stage::{Refusal, turmoil_fit};
 use shakedown_yaml::{Node, Place, tree};
 
 use super::super::{Exit, bad_input};
-use super::Engine;
 
 /// Refuses each part of a scenario that turmoil cannot simulate, by its line.
 pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(), Exit> {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use shakedown::journal::{JournalError, Reader};
 use shakedown::run::shell_word;
-use shakedown::{Conduct, Options};
+use shakedown::{Engine, Options};
 use shakedown_reports::{html, text};
 use shakedown_scenarios::Edits;
 
@@ -33,14 +33,14 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
         );
         return Err(bad_input(text));
     }
-    let Some(conduct) = Conduct::again(&header.engine) else {
+    if header.engine == Engine::Real {
         let text = format!(
             "{}: of a run in the world `{}`, where no run is like another; one of the simulator can be replayed",
             path.display(),
-            header.engine
+            header.engine.name()
         );
         return Err(bad_input(text));
-    };
+    }
     let mut story =
         shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
             .map_err(bad_input)?;
@@ -48,7 +48,7 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
     story.expanded.clone_from(&header.expanded);
     let options = Options {
         seed: Some(header.seed),
-        conduct,
+        engine: header.engine,
         set: header.set.clone(),
         replay: Some(reader),
         progress: progress(&story),

@@ -2,7 +2,7 @@
 
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{
-    Cast, CheckResult, Digester, Document, Event, Mode, Party, PartyId, PartyKind, PlannedFault,
+    Cast, CheckResult, Digester, Document, Engine, Event, Party, PartyId, PartyKind, PlannedFault,
     Pod, PodId, Record,
 };
 
@@ -107,9 +107,8 @@ pub(crate) fn fold(
         story: "Jason sees reviews v2, everyone else v1. Not one request may stray, in either direction.".to_owned(),
         variant: variant.to_owned(),
         set: if edited.is_empty() { vec![] } else { vec!["load.others.rate=200/s".to_owned()] },
-        mode: Mode::Simulated,
         seed: 1,
-        engine: "native".to_owned(),
+        engine: Engine::Native,
         version: "0.1.0+journal.1".to_owned(),
         digest: digester.finish(),
         replay: format!("shakedown run header-routing --seed 1{edited}"),

@@ -7,7 +7,8 @@ use shakedown_scenarios::value::{Ratio, Share};
 
 use super::build::{Build, all_of};
 use super::{Played, play};
-use crate::{Options, World};
+use crate::Options;
+use shakedown_results::Engine;
 
 /// A server that works for 2 ms, at 100 requests/s for three seconds. `edit` adds a fault from 1 s to 2 s.
 fn story(edit: impl FnOnce(&mut Build)) -> Story {
@@ -194,7 +195,7 @@ fn ailments_repeat_themselves_even_under_noise() {
             noise,
             ..Options::default()
         };
-        super::play_with(&story, options, World::Native).records
+        super::play_with(&story, options, Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, Some(3)));

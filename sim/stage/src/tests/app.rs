@@ -286,7 +286,7 @@ fn the_same_seed_repeats_every_record_and_another_does_not() {
             noise,
             ..crate::Options::default()
         };
-        super::play_with(&story, options, crate::World::Native).records
+        super::play_with(&story, options, shakedown_results::Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, None));

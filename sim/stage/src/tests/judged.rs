@@ -3,7 +3,8 @@
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Edits, Judge, Told, as_told, catalogue, load, load_all};
 
-use crate::{Options, World, cast, run};
+use crate::{Options, cast, run};
+use shakedown_results::Engine;
 
 /// Scenarios with so large a number of requests that a short form is run here.
 const LARGE: [&str; 1] = ["fan-out-hedged"];
@@ -16,7 +17,7 @@ fn ends_as_told(story: &Story) {
         ..Options::default()
     };
     let record = &mut |_: &_, record: &_| judge.record(record);
-    let ended = run(story, options, World::Native, record).unwrap();
+    let ended = run(story, options, Engine::Native, record).unwrap();
     let judgement = judge.conclude();
     let who = format!("{}, {}", story.name, story.variant);
     let told = as_told(story, &judgement.checks);

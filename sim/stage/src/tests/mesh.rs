@@ -5,8 +5,9 @@ use shakedown_scenarios::story::{Action, Story};
 
 use super::build::{Build, all_of, millis};
 use super::{Played, play, play_with};
+use crate::Options;
 use crate::run::native::on_this_thread;
-use crate::{Options, World};
+use shakedown_results::Engine;
 
 /// A front that calls a back of two replicas, all with sidecars.
 fn chain(rate: &str, seconds: u64) -> Story {
@@ -83,7 +84,7 @@ fn a_meshed_run_repeats_itself_even_under_noise() {
                 noise,
                 ..Options::default()
             },
-            World::Native,
+            Engine::Native,
         )
         .records
     };

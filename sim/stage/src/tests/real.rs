@@ -7,7 +7,8 @@ use shakedown_scenarios::value::Distribution;
 
 use super::build::{Build, all_of, millis};
 use super::{Played, play_with};
-use crate::{Options, World};
+use crate::Options;
+use shakedown_results::Engine;
 
 /// A front that calls a back, both with sidecars, with one second of load.
 fn chain(edit: impl FnOnce(&mut Build)) -> Played {
@@ -24,7 +25,7 @@ fn chain(edit: impl FnOnce(&mut Build)) -> Played {
             seed: 1,
             ..Options::default()
         },
-        World::Real,
+        Engine::Real,
     )
 }
 
@@ -110,7 +111,7 @@ fn medians(latency: &str) -> [i64; 2] {
     build.service("front", vec![Step::Call(Box::new(call))]);
     build.load(1, "40/s");
     build.story.latency.same_zone = Distribution::parse_duration(latency).unwrap();
-    [World::Native, World::Real].map(|world| {
+    [Engine::Native, Engine::Real].map(|world| {
         let options = Options {
             seed: 1,
             ..Options::default()

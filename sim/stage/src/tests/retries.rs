@@ -11,7 +11,8 @@ use shakedown_scenarios::value::Share;
 
 use super::build::{Build, all_of, millis, seconds};
 use super::{Played, play, play_with};
-use crate::{Options, World};
+use crate::Options;
+use shakedown_results::Engine;
 
 const BACK: PartyId = PartyId(0);
 const FRONT: PodId = PodId(1);
@@ -189,7 +190,7 @@ fn jitter_repeats_itself_even_under_noise() {
             noise,
             ..Options::default()
         };
-        play_with(&story, options, World::Native).records
+        play_with(&story, options, Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, Some(5)));

@@ -7,7 +7,8 @@ use shakedown_yaml::tree;
 
 use super::build::{Build, seconds};
 use super::{Played, play, play_with};
-use crate::{Options, World};
+use crate::Options;
+use shakedown_results::Engine;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -195,7 +196,7 @@ fn a_rollout_repeats_itself_even_under_noise() {
             noise,
             ..Options::default()
         };
-        play_with(&story, options, World::Native).records
+        play_with(&story, options, Engine::Native).records
     };
     let first = with(None);
     assert_eq!(first, with(None));
@@ -210,7 +211,7 @@ fn a_rollout_plays_on_loopback_too() {
         seed: 1,
         ..Options::default()
     };
-    let played = play_with(&story, options, World::Real);
+    let played = play_with(&story, options, Engine::Real);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 300);
     let arrived = played.count(|event| matches!(event, Event::Arrived { pod: PodId(4), .. }));

@@ -1,0 +1,107 @@
+//! The fold of a Journal: digest, checks and summary, record by record, into a results document. No record is kept.
+
+use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_results::{
+    Cast, CheckResult, Digest, Digester, Document, Engine, NotModelled, Record,
+};
+use shakedown_scenarios::story::Story;
+use shakedown_scenarios::{Judge, Sample};
+
+/// The views of a Journal that every run has.
+pub(crate) struct Fold {
+    digester: Digester,
+    judge: Judge,
+    summary: Summary,
+}
+
+/// A complete fold: everything that follows from the Journal alone.
+pub(crate) struct Folded {
+    pub(crate) digest: Digest,
+    pub(crate) checks: Vec<CheckResult>,
+    /// One value for each check over seeds.
+    pub(crate) samples: Vec<Sample>,
+    /// Violated invariants, which make the run invalid.
+    pub(crate) invariants: Vec<String>,
+    summary: Summary,
+}
+
+/// The properties of a run that its Journal does not contain.
+pub(crate) struct RunLabels {
+    /// Description of the scenario.
+    pub(crate) story: String,
+    pub(crate) set: Vec<String>,
+    pub(crate) seed: u64,
+    pub(crate) engine: Engine,
+    /// Command that repeats the run.
+    pub(crate) replay: String,
+    pub(crate) elapsed_ns: i64,
+    /// Time at which the user stopped the run.
+    pub(crate) cut_ns: Option<i64>,
+    pub(crate) not_modelled: Vec<NotModelled>,
+}
+
+impl Fold {
+    pub(crate) fn new(story: &Story, seed: u64, cast: &Cast, judge: Judge) -> Fold {
+        Fold {
+            digester: Digester::new(&crate::version(), &story.expanded, seed, cast),
+            judge,
+            summary: Summary::new(cast),
+        }
+    }
+
+    /// Adds a record. `cast` includes the pods that were added before it.
+    pub(crate) fn record(&mut self, cast: &Cast, record: &Record) {
+        self.digester.record(record);
+        self.judge.record(record);
+        self.summary.record(cast, record);
+    }
+
+    pub(crate) fn finish(self) -> Folded {
+        let judged = self.judge.conclude();
+        Folded {
+            digest: self.digester.finish(),
+            checks: judged.checks,
+            samples: judged.samples,
+            invariants: judged.invariants,
+            summary: self.summary,
+        }
+    }
+}
+
+impl Folded {
+    /// Returns the number of calls without an end.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.summary.in_flight()
+    }
+
+    /// Builds the results document. `invalid` contains the reasons why the run is invalid, whatever its checks say.
+    pub(crate) fn document(
+        self,
+        story: &Story,
+        labels: RunLabels,
+        mut invalid: Vec<String>,
+    ) -> Document {
+        let verdict = shakedown_scenarios::verdict(&self.checks, &invalid);
+        invalid.extend(shakedown_scenarios::not_judged(&self.checks));
+        let header = Header {
+            scenario: story.name.clone(),
+            story: labels.story,
+            variant: story.variant.clone(),
+            set: labels.set,
+            seed: labels.seed,
+            engine: labels.engine,
+            version: crate::version(),
+            digest: self.digest,
+            replay: labels.replay,
+            elapsed_ns: labels.elapsed_ns,
+            cut_ns: labels.cut_ns,
+            not_modelled: labels.not_modelled,
+        };
+        let judgement = Judgement {
+            checks: self.checks,
+            invalid,
+            verdict,
+        };
+        self.summary.finish(header, judgement)
+    }
+}
