@@ -1,11 +1,12 @@
-//! Client settings of a service's calls: what `calls` says for a callee, merged under what a call step says itself.
+//! The section `calls` of a service: client settings for each callee.
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, patch, suggest};
+use shakedown_yaml::{Node, suggest};
 
-use super::Reader;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
+use super::settings::with_settings;
 use super::skeleton::Skeleton;
 use crate::story::{Hedge, Seats};
 
@@ -24,8 +25,6 @@ const POOL: Keys = Keys {
     known: &["size", "wait"],
     later: &[],
 };
-/// Settings that may be written short, and the first key of their long form.
-const SHORT: [(&str, &str); 3] = [("retries", "times"), ("hedge", "after"), ("pool", "size")];
 /// Tries that a hedge adds to one, at most: all of them may be open at once.
 const HEDGES_MAX: u32 = 100;
 
@@ -108,38 +107,4 @@ impl Reader<'_> {
             _ => self.duration(pool, "wait"),
         }
     }
-}
-
-/// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
-pub(super) fn with_settings(step: &Node, calls: Option<&Node>, callee: &str) -> Node {
-    let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
-    for settings in ["any", callee].iter().filter_map(|key| get(calls?, key)) {
-        patch::merge(&mut merged, &normal(settings));
-    }
-    patch::merge(&mut merged, &normal(step));
-    merged
-}
-
-/// `calls` with the short forms of its settings written out, so that maps merge with maps.
-pub(super) fn normal_calls(calls: &mut Node) {
-    let targets = calls
-        .as_map_mut()
-        .into_iter()
-        .flat_map(|map| map.values_mut());
-    for entry in targets {
-        entry.node = normal(&entry.node);
-    }
-}
-
-/// Client settings with short forms written out.
-fn normal(settings: &Node) -> Node {
-    let mut settings = settings.clone();
-    if let Some(map) = settings.as_map_mut() {
-        for (key, first) in SHORT {
-            if let Some(entry) = map.get_mut(key) {
-                entry.node = long(&entry.node, first);
-            }
-        }
-    }
-    settings
 }

@@ -1,17 +1,15 @@
 //! Chaos items.
 
 mod action;
-mod deploys;
 
 pub(super) use action::known_start;
-pub(super) use deploys::{Deploy, deploys};
 
 use std::time::Duration;
 
 use shakedown_yaml::{Node, suggest};
 
-use super::Reader;
 use super::fields::get;
+use super::reader::Reader;
 use super::target::Scene;
 use crate::check::names::Span;
 use crate::story::{Chaos, Draw, When};

@@ -4,7 +4,7 @@ use http::Method;
 use shakedown_istio::registry::Hostname;
 use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
-use super::Reader;
+use super::reader::Reader;
 use super::skeleton::Skeleton;
 use crate::story::{Host, Path, find_endpoint};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shakedown_yaml::tree::Value;
 use shakedown_yaml::{Node, Place as FilePlace};
 
-use super::Reader;
+use super::reader::Reader;
 use crate::check::names::Names;
 use crate::check::{Check, resolve};
 

@@ -1,4 +1,4 @@
-//! Helpers for keys and scalars that every section uses.
+//! Keys and scalars: the few moves that every section is read with.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -7,24 +7,26 @@ use http::{HeaderName, HeaderValue};
 use shakedown_yaml::tree::{Map, Value};
 use shakedown_yaml::{Node, suggest};
 
-use super::Reader;
-use crate::value::{Decimal, Distribution, Rate, Ratio, Share, parse_duration, parse_size};
+use super::reader::Reader;
+use crate::value::{
+    Decimal, Distribution, Rate, Ratio, Share, ValueError, parse_duration, parse_size,
+};
 
-/// The maximum factor, so that products of several factors and a time do not overflow.
+/// Factors, at most: products of a few of them and a time can be held.
 const FACTOR_MAX: i128 = 1_000_000_000;
 
-/// The keys of a map: those that are read, and those of the language that are not supported yet.
+/// The keys of a map: those that are read, and those that the language has and this version does not.
 pub(super) struct Keys {
     pub(super) known: &'static [&'static str],
     pub(super) later: &'static [&'static str],
 }
 
-/// The value of a key, unless it is missing or null.
+/// The value under a key, unless it is nothing.
 pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|value| !value.is_null())
 }
 
-/// Expands the short form of a value: a value that is not a map becomes the value of the first key.
+/// The long form of a value that may be written short: a plain value is the value of the first key.
 pub(super) fn long(node: &Node, first: &'static str) -> Node {
     match &node.value {
         Value::Map(_) | Value::Null => node.clone(),
@@ -33,7 +35,7 @@ pub(super) fn long(node: &Node, first: &'static str) -> Node {
 }
 
 impl Reader<'_> {
-    /// Reports unknown keys and keys that are not supported yet.
+    /// Says which keys are unknown and which not supported yet.
     pub(super) fn keys(&mut self, node: &Node, keys: &Keys) {
         let Some(map) = self.map(node) else { return };
         for (key, entry) in map {
@@ -54,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The entries of a map. Null counts as empty.
+    /// The entries of what must be a map; nothing counts as empty.
     pub(super) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n Map> {
         match &node.value {
             Value::Map(map) => Some(map),
@@ -69,7 +71,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The items of a list. Null counts as empty.
+    /// The items of what must be a list; nothing counts as empty.
     pub(super) fn list<'n>(&mut self, node: &'n Node, of: &str) -> &'n [Node] {
         match &node.value {
             Value::List(items) => items,
@@ -84,6 +86,7 @@ impl Reader<'_> {
         }
     }
 
+    /// A scalar's text.
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         let text = node.as_str();
         if text.is_none() {
@@ -95,7 +98,7 @@ impl Reader<'_> {
         text
     }
 
-    /// Parses the text of a scalar.
+    /// A scalar's text, parsed.
     pub(super) fn parsed<T, E: Display>(
         &mut self,
         node: &Node,
@@ -112,7 +115,36 @@ impl Reader<'_> {
         }
     }
 
-    /// Parses one of a list of words. Words in `later` are refused as not supported yet.
+    /// A distribution, with the values of the file that it names, if it names one.
+    pub(super) fn distribution(
+        &mut self,
+        node: &Node,
+        parse: fn(&str) -> Result<Distribution, ValueError>,
+    ) -> Option<Distribution> {
+        let distribution = self.parsed(node, "a duration or a distribution", parse)?;
+        let Some(file) = distribution.file().map(str::to_owned) else {
+            return Some(distribution);
+        };
+        let content = match self.source.include(&file) {
+            Ok(content) => content,
+            Err(error) => {
+                self.error(&node.place, error.to_string());
+                return None;
+            }
+        };
+        let text = String::from_utf8_lossy(&content).into_owned();
+        let read = distribution.with_values(&text);
+        self.included.insert(file, text);
+        match read {
+            Ok(distribution) => Some(distribution),
+            Err(error) => {
+                self.error(&node.place, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reads a word of a list; words planned for later are refused as such.
     pub(super) fn word<T: Copy>(
         &mut self,
         node: &Node,
@@ -136,12 +168,13 @@ impl Reader<'_> {
         None
     }
 
+    /// `true` or `false`.
     pub(super) fn flag(&mut self, map: &Node, key: &str) -> Option<bool> {
         let node = get(map, key)?;
         self.word(node, &[("true", true), ("false", false)], &[])
     }
 
-    /// Parses a factor: a bare number, such as `2.5` or `1k`.
+    /// A factor: a bare number, such as `2.5` or `1k`.
     pub(super) fn factor(&mut self, map: &Node, key: &str) -> Option<Ratio> {
         let node = get(map, key)?;
         self.parsed(node, "a factor", |text| {
@@ -178,13 +211,13 @@ impl Reader<'_> {
         self.parsed(node, "a size", parse_size)
     }
 
-    /// Parses a count that fits 32 bits.
+    /// A count that fits 32 bits.
     pub(super) fn count(&mut self, map: &Node, key: &str) -> Option<u32> {
         let node = get(map, key)?;
         self.count_of(node)
     }
 
-    /// Parses a count that fits 32 bits.
+    /// A count that fits 32 bits.
     pub(super) fn count_of(&mut self, node: &Node) -> Option<u32> {
         let count = self.parsed(node, "a count", crate::value::parse_count)?;
         match u32::try_from(count) {
@@ -199,7 +232,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Parses a count or `unlimited` (inner `None`).
+    /// A count or `unlimited` (`None` inside).
     pub(super) fn limit(&mut self, map: &Node, key: &str) -> Option<Option<u32>> {
         let node = get(map, key)?;
         if node.as_str() == Some("unlimited") {
@@ -208,7 +241,7 @@ impl Reader<'_> {
         self.count_of(node).map(Some)
     }
 
-    /// Parses a limit of at least 1.
+    /// A limit of which there is one at least.
     pub(super) fn positive_limit(&mut self, map: &Node, key: &str) -> Option<Option<u32>> {
         let limit = self.limit(map, key)?;
         if limit == Some(0)
@@ -220,13 +253,13 @@ impl Reader<'_> {
         Some(limit)
     }
 
-    /// Parses a name that is valid in a check.
+    /// Reads a name: a string that is valid in a check.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?.to_owned();
         self.is_name(&text, &node.place, what).then_some(text)
     }
 
-    /// Returns true if the text is a valid name, else reports an error.
+    /// Returns true if the text can be a name.
     pub(super) fn is_name(
         &mut self,
         text: &str,
@@ -248,7 +281,7 @@ impl Reader<'_> {
         good
     }
 
-    /// Parses header names and values.
+    /// Header names and values.
     pub(super) fn headers(&mut self, map: &Node, key: &str) -> Vec<(HeaderName, HeaderValue)> {
         let Some(entries) = get(map, key).and_then(|node| self.map(node)) else {
             return Vec::new();
@@ -273,17 +306,17 @@ impl Reader<'_> {
         headers
     }
 
-    /// Parses a distribution of durations.
+    /// A distribution of durations.
     pub(super) fn durations(&mut self, node: &Node) -> Option<Distribution> {
         self.distribution(node, Distribution::parse_duration)
     }
 
-    /// Parses a distribution of counts.
+    /// A distribution of counts.
     pub(super) fn counts(&mut self, node: &Node) -> Option<Distribution> {
         self.distribution(node, Distribution::parse_count)
     }
 
-    /// Reports a missing required key.
+    /// Says that a key that must be there is not.
     pub(super) fn missing(&mut self, node: &Node, key: &str, example: &str) {
         self.error(
             &node.place,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use shakedown_yaml::{Node, suggest};
 
-use super::Reader;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
 use crate::story::{LatencyRules, Zone};
 use crate::value::Distribution;
 

@@ -7,9 +7,9 @@ use http::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Node, Place as FilePlace};
 
-use super::Reader;
 use super::endpoint::Sender;
 use super::fields::{Keys, get};
+use super::reader::Reader;
 use super::skeleton::Skeleton;
 use crate::story::{Arrivals, Entry, Load, Stage, Success, Zone};
 use crate::value::Rate;

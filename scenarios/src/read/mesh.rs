@@ -7,9 +7,9 @@ use shakedown_istio::registry::{self, Mesh, MeshOptions, Port, Registry};
 use shakedown_istio::{Content, Document, Key, Manifest, Omission};
 use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
 
-use super::Reader;
 use super::chaos::known_start;
 use super::fields::{Keys, get};
+use super::reader::Reader;
 use super::routes::Routes;
 use super::target::Scene;
 use crate::story::Control;

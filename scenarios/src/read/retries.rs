@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shakedown_yaml::Node;
 
-use super::Reader;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
 use crate::story::Retries;
 use crate::value::Share;
 

@@ -7,8 +7,8 @@ use http::HeaderName;
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Node, Place as FilePlace, suggest};
 
-use super::Reader;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
 use super::skeleton::{PROTOCOLS, Skeleton};
 use super::steps::{Scope, Words};
 use crate::story::{

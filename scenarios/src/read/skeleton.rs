@@ -7,10 +7,10 @@ use shakedown_istio::registry::Hostname;
 use shakedown_yaml::tree::{Entry, Value};
 use shakedown_yaml::{Node, Place as FilePlace, patch};
 
-use super::Reader;
-use super::calls::normal_calls;
-use super::chaos::Deploy;
+use super::deploys::Deploy;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
+use super::settings::normal_calls;
 use crate::story::{Path, Protocol};
 
 const LATER: &[&str] = &[

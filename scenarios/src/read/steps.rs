@@ -6,10 +6,10 @@ use http::StatusCode;
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Node, suggest};
 
-use super::Reader;
-use super::calls::with_settings;
 use super::endpoint::Sender;
 use super::fields::{Keys, get, long};
+use super::reader::Reader;
+use super::settings::with_settings;
 use super::skeleton::Skeleton;
 use crate::story::{Bound, Call, Draw, Drawn, Failure, OnError, Protocol, Status, Step, Timed};
 use crate::value::{Distribution, Share};

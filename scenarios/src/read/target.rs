@@ -2,7 +2,7 @@
 
 use shakedown_yaml::{Place as FilePlace, suggest};
 
-use super::Reader;
+use super::reader::Reader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
 use crate::story::{Load, Part, Selector, Service, Target, Zone};

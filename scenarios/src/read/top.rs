@@ -8,9 +8,9 @@ use std::time::Duration;
 use shakedown_istio::registry::DefaultExport;
 use shakedown_yaml::{Diagnostics, Node, suggest};
 
-use super::Reader;
-use super::chaos::deploys;
+use super::deploys::deploys;
 use super::fields::{Keys, get};
+use super::reader::Reader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
 use super::target::Scene;

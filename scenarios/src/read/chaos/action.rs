@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shakedown_yaml::{Node, suggest};
 
-use super::super::Reader;
 use super::super::fields::{Keys, get};
+use super::super::reader::Reader;
 use super::super::service::PODS_MAX;
 use super::super::steps::Words;
 use super::super::target::Scene;

@@ -6,8 +6,8 @@ use shakedown_istio::registry::Hostname;
 use shakedown_yaml::tree::Entry;
 use shakedown_yaml::{Node, Place as FilePlace};
 
-use super::super::Reader;
 use super::super::fields::get;
+use super::super::reader::Reader;
 use super::super::skeleton::Skeleton;
 use crate::check::names::PartyNames;
 use crate::story::{Action, Chaos, Load, Service};

@@ -1,25 +1,25 @@
-//! Versions that a chaos item deploys. They are added to their service when it is read, with no replicas at 0 s.
+//! Versions that chaos deploys: listed among their service's versions from the start, without replicas at 0 s.
 
 use std::collections::BTreeMap;
 
 use shakedown_yaml::{Node, Place as FilePlace};
 
-use super::super::fields::get;
+use super::fields::get;
 
-/// A version that a `deploy` item adds.
+/// A version that a `deploy` brings.
 #[derive(Clone)]
-pub(in super::super) struct Deploy {
-    pub(in super::super) version: String,
-    /// The index of the item.
-    pub(in super::super) item: usize,
-    /// The keys in which the version differs.
-    pub(in super::super) with: Option<Node>,
-    /// The place of the item's target.
-    pub(in super::super) place: FilePlace,
+pub(super) struct Deploy {
+    pub(super) version: String,
+    /// The item, counted from 0.
+    pub(super) item: usize,
+    /// Keys of its own.
+    pub(super) with: Option<Node>,
+    /// The place of its target.
+    pub(super) place: FilePlace,
 }
 
-/// Collects deployed versions by service, in file order. Errors of an item are reported when the item itself is read.
-pub(in super::super) fn deploys(chaos: &Node) -> BTreeMap<String, Vec<Deploy>> {
+/// Versions that chaos deploys, by service, in the order of the file. Errors of an item are reported when it is read.
+pub(super) fn deploys(chaos: &Node) -> BTreeMap<String, Vec<Deploy>> {
     let mut deploys: BTreeMap<String, Vec<Deploy>> = BTreeMap::new();
     for (item, node) in chaos.as_list().unwrap_or_default().iter().enumerate() {
         if get(node, "do").and_then(Node::as_str) != Some("deploy") {
