@@ -32,23 +32,10 @@ mod sharing;
 mod subsets;
 
 pub use balancing::is_prime;
-
-use thiserror::Error;
+pub use problem::CompileError;
 
 use crate::proto::{self, Kind};
 use crate::table::{Assignment, Cluster, Listener, RouteTable};
-
-/// The reason why a resource cannot be executed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{kind} {name}: {path}: {problem}")]
-pub struct CompileError {
-    pub kind: Kind,
-    pub name: String,
-    /// The path of the field, as in `virtual_hosts[0].routes[2].route.timeout`.
-    pub path: String,
-    /// A description of the problem and of the accepted values.
-    pub problem: String,
-}
 
 /// Compiles a cluster.
 ///

@@ -3,11 +3,22 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::CompileError;
 use crate::proto::core::address::Address;
 use crate::proto::core::config_source::ConfigSourceSpecifier;
 use crate::proto::core::{self, socket_address};
 use crate::proto::{Kind, protobuf};
+
+/// The reason why a resource cannot be executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {name}: {path}: {problem}")]
+pub struct CompileError {
+    pub kind: Kind,
+    pub name: String,
+    /// The field, as in `virtual_hosts[0].routes[2].route.timeout`.
+    pub path: String,
+    /// The reason, and the values that would be accepted.
+    pub problem: String,
+}
 
 pub(super) type Result<T> = std::result::Result<T, Problem>;
 
