@@ -1,21 +1,20 @@
-//! Deserialises trees into types with serde and reports *all* errors of a document at once, each with its place.
+//! Deserialization of a tree by serde, which reports *all* errors of a document at once, each with its place.
 //!
-//! Write `#[derive(Deserialize)]` types and call [`decode`]. Differences from other serde formats:
+//! Write `#[derive(Deserialize)]` types and call [`decode`]. What differs from serde elsewhere:
 //!
-//! - A key that a struct does not have is an error with its place and the nearest known key. No attribute is needed.
-//! - An error is placed at the innermost value that was being read. That value is then treated as absent and reading
-//!   starts again, so that the next error is found, until no error is left (at most [`MAX_ERRORS`]). An error that is
-//!   only a consequence of a reported one is not reported.
-//! - A struct whose serde name ends with `*` (`#[serde(rename = "call*")]`) has a short form: a value that is not a map
-//!   is read as a map from the struct's first field to that value.
+//! - A key that a struct does not have is an error with its place and the nearest known key; no attribute is needed.
+//! - An error takes the place of the innermost value that was being read. That value is then taken as absent and
+//!   reading starts again, so that the next error is found, until nothing is left to find (at most [`MAX_ERRORS`]).
+//!   A failure that an error already reported explains is left out.
+//! - A struct whose serde name ends with `*` (`#[serde(rename = "call*")]`) has a short form: any value but a map
+//!   is read as the value of its first field.
 //! - Fields of type [`String`] are names: a plain `1.10` or `true` is refused there, with the advice to quote it. A
-//!   type with its own text syntax (a duration, say) uses [`from_text`] or `deserialize_str` and gets the text of any
-//!   scalar.
-//! - [`Spanned`] keeps the place of a value or map key, [`Raw`] a whole subtree.
-//! - An enum is written as its variant's name, or as a map with that one key. Numbers are read from plain scalars only.
+//!   type that reads text of its own (a duration, say) uses [`from_text`] or `deserialize_str`, and gets any scalar's.
+//! - [`Spanned`] keeps a value's place (a map key's, too), [`Raw`] a whole subtree.
+//! - An enum is its variant's name, or a map with that one key. Numbers are read from plain scalars only.
 //!
-//! Not supported, because serde buffers them without places: `flatten`, `untagged`, internally tagged enums. They are
-//! read, but unknown keys are not detected and errors are placed at the whole value.
+//! Not supported, because serde buffers them without places: `flatten`, `untagged`, internally tagged enums (they are
+//! read, but unknown keys go unseen and places are those of the whole).
 
 mod access;
 mod deserializer;
@@ -40,23 +39,23 @@ use session::{Session, address};
 /// The readable part of a value.
 #[derive(Clone, Debug)]
 pub struct Partial<T> {
-    /// The value without its erroneous and ignored parts. `None` if the type requires one of them.
+    /// The value without the parts that are in error or were passed over; `None` if its type does not allow that.
     pub value: Option<T>,
-    /// All errors, ordered by place.
+    /// All errors, in order of place.
     pub errors: Diagnostics,
-    /// Keys of [`Decoder::later`], in the order in which they were read.
+    /// Keys of [`Decoder::later`], in the order in which they were met.
     pub passed: Vec<Passed>,
 }
 
-/// Deserialises `node` as a `T`.
+/// Reads `node` as a `T`.
 ///
 /// # Errors
-/// All errors, ordered by place.
+/// All errors, in order of place.
 pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostics> {
     Decoder::new().decode(node)
 }
 
-/// Decoder options: the wording of errors and the keys to ignore.
+/// Options of decoding: the words of errors, and the keys that are passed over.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     word: &'static str,
@@ -71,7 +70,7 @@ impl Default for Decoder {
 }
 
 impl Decoder {
-    /// A decoder whose messages say `key` and have no prefix.
+    /// Calls a key `key` and has no prefix.
     pub fn new() -> Self {
         Decoder {
             word: "key",
@@ -80,32 +79,32 @@ impl Decoder {
         }
     }
 
-    /// Sets the word that messages use for a struct's key, as in `unknown field `x``.
+    /// Sets the word for a key of a struct, as in `unknown field `x``.
     #[must_use]
     pub fn word(mut self, word: &'static str) -> Self {
         self.word = word;
         self
     }
 
-    /// Sets the prefix of each message, e.g. `DestinationRule payment: `.
+    /// Sets the prefix of each message, such as `DestinationRule payment: `.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
     }
 
-    /// Sets the keys that are not modelled. [`decode_partial`](Self::decode_partial) ignores them,
-    /// [`decode`](Self::decode) reports them as errors.
+    /// Keys that are not modelled: passed over by [`decode_partial`](Self::decode_partial), errors for
+    /// [`decode`](Self::decode).
     #[must_use]
     pub fn later(mut self, later: Later) -> Self {
         self.later = later;
         self
     }
 
-    /// Deserialises `node` as a `T`.
+    /// Reads `node` as a `T`.
     ///
     /// # Errors
-    /// All errors, ordered by place.
+    /// All errors, in order of place.
     pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Diagnostics> {
         let mut read = self.decode_partial(node);
         for passed in read.passed {
@@ -118,8 +117,8 @@ impl Decoder {
         }
     }
 
-    /// Deserialises the readable part of `node`, for callers that go on to semantic checks or that ignore keys which
-    /// are not modelled.
+    /// Reads as much of `node` as is valid, for callers that look for errors of meaning next or that pass over unsupported
+    /// keys.
     pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> Partial<T> {
         let session = Session::new(self.word, &self.prefix, self.later);
         let value = run(&session, node);

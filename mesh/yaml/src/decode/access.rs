@@ -1,4 +1,4 @@
-//! Lists, maps, structs and enums, child by child. Children in error are passed over as if they were not there.
+//! Access to lists, maps, structs and enums, child by child. Children in error are taken as absent.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
@@ -150,7 +150,7 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
     }
 }
 
-/// A value that stands for a struct's first field.
+/// The short form of a struct: the value of its first field.
 pub(super) struct ShortAccess<'de> {
     field: Option<&'static str>,
     node: &'de Node,

@@ -1,4 +1,4 @@
-//! One value of the tree as a serde deserializer.
+//! A value of the tree as a serde deserializer.
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
@@ -270,7 +270,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 }
 
-/// What a visitor says that it reads.
+/// The value that a visitor expects, in its own words.
 fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
     struct Words<'a>(&'a dyn serde::de::Expected);
     impl std::fmt::Display for Words<'_> {
@@ -281,7 +281,7 @@ fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
     Words(visitor).to_string()
 }
 
-/// Reads a child, and gives an error that has no place yet this child's.
+/// Reads a child. An error without a place gets the place of the child.
 pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &'de Node,

@@ -6,21 +6,19 @@ use std::collections::BTreeSet;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::tree::{Entry, Node};
 
-/// After so many errors no more are looked for.
+/// The number of errors after which decoding stops.
 pub const MAX_ERRORS: usize = 100;
 
-/// Keys (or enum variants) that exist and are not modelled: the serde name of the struct or enum, without a `*`, its keys,
-/// and what it means for the answer that each is passed over; empty: nothing.
+/// Unsupported keys (or enum variants): the serde name of the struct or enum without its `*`, and each key with the effect of
+/// passing it over on the result. An empty effect: none.
 pub type Later = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 
-/// A key, or enum variant, that is not modelled and was passed over.
+/// An unsupported key, or enum variant, that was passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// Where it is.
     pub place: Place,
-    /// The key or variant.
     pub key: String,
-    /// What that means for the answer; empty: nothing.
+    /// The effect on the result; empty: none.
     pub effect: &'static str,
 }
 
@@ -54,7 +52,7 @@ impl<'a> Session<'a> {
         self.poisoned.borrow().contains(&address(node))
     }
 
-    /// Whether a value, or anything in it, is taken as absent.
+    /// Returns true if a value, or a part of it, is taken as absent.
     pub(super) fn is_poisoned_within(&self, node: &Node) -> bool {
         if self.is_poisoned(node) {
             return true;
@@ -66,7 +64,7 @@ impl<'a> Session<'a> {
                 .is_some_and(|map| map.values().any(|entry| within(&entry.node)))
     }
 
-    /// Whether the absence of a key is no news: its value is in error, or it stands there misspelt.
+    /// Returns true if a reported error explains that a key is missing: its value is in error, or the key is misspelt.
     pub(super) fn is_absence_explained(&self, node: &Node, key: &str) -> bool {
         if node.get(key).is_some_and(|child| self.is_poisoned(child)) {
             return true;
@@ -78,7 +76,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Tells of a key that a struct does not have, once.
+    /// Reports an unknown key of a struct, once.
     pub(super) fn unknown_key(
         &self,
         name: &str,
@@ -92,7 +90,7 @@ impl<'a> Session<'a> {
             .insert(std::ptr::from_ref(entry).addr())
         {
             if let Some(effect) = self.later(name, key) {
-                // Without a value it says nothing.
+                // A key without a value has no effect that could be missed.
                 let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
                 if !entry.node.is_null() && !is_empty {
                     self.passed.borrow_mut().push(Passed {
@@ -110,7 +108,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// What it means that a key, or variant, is passed over; none if it is not one of those.
+    /// The effect of passing over a key or variant; `None` if it must not be passed over.
     pub(super) fn later(&self, name: &str, key: &str) -> Option<&'static str> {
         let name = name.trim_end_matches('*');
         let mut of_name = self.later.iter().filter(|(of, _)| *of == name);
@@ -132,7 +130,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A node's identity: the tree is borrowed, and so does not move, as long as the decoding lasts.
+/// The identity of a node. It is stable because the tree is borrowed, and so does not move, during the decoding.
 pub(super) fn address(node: &Node) -> usize {
     std::ptr::from_ref(node).addr()
 }
