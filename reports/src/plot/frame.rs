@@ -8,13 +8,12 @@ use super::span::{Span, joined};
 /// Room at the left for the labels of the vertical axis.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
-/// Room above for what names marks.
+/// Room above for the names of marks.
 const TOP: f64 = 22.0;
 /// Room below for the labels of the horizontal axis.
 const BOTTOM: f64 = 26.0;
 
-/// A character's width at the least favourable: no font is asked, so labels are cut or left out rather than laid over one
-/// another.
+/// An upper bound of a character's width. Fonts are not measured, so labels are cut or left out because they could overlap.
 pub(crate) const CHAR_WIDTH: f64 = 7.2;
 /// Room between two labels.
 const LABEL_GAP: f64 = 4.0;
@@ -47,7 +46,7 @@ impl Width {
         }
     }
 
-    /// How many ticks a time axis has room for.
+    /// The number of ticks that a time axis has room for.
     pub(crate) fn time_ticks(self) -> i64 {
         match self {
             Width::Wide => 13,
@@ -116,7 +115,7 @@ impl Frame {
             1.0,
             [(self.left, self.bottom), (self.right, self.bottom)],
         );
-        // From the right, since the tail is what a reader came for: a label that would touch the last one is left out.
+        // From the right, because readers look for the tail: a label that would touch the one after it is left out.
         let mut free = f64::INFINITY;
         for (place, label) in ticks.iter().rev() {
             let x = self.x(*place);

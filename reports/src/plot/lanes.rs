@@ -1,4 +1,4 @@
-//! What happened while a run went on, as lanes over the time axis: a lane a fault, one for pods that were down, one for
+//! The events of a run as lanes over the time axis: a lane for each fault, one for pods that were down, one for
 //! configuration.
 
 use std::collections::BTreeMap;
@@ -15,18 +15,17 @@ use super::span::{Span, joined};
 /// Faults that get a lane of their own; the others share one.
 const FAULT_LANES_MAX: usize = 10;
 const LANE_HEIGHT: f64 = 24.0;
-/// A lane whose name stands above its marks: they come and go all along it, and leave no room beside them.
+/// The height of a lane with its name above its marks, because marks along the whole lane leave no room beside them.
 const NAMED_ABOVE_HEIGHT: f64 = 32.0;
 const BAR_HEIGHT: f64 = 12.0;
 
-/// An instant with a meaning.
+/// A mark at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marker {
     pub(crate) at_ns: i64,
     pub(crate) ink: Ink,
 }
 
-/// One lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Lane {
     pub(crate) name: String,
@@ -35,7 +34,7 @@ pub(crate) struct Lane {
     pub(crate) markers: Vec<Marker>,
 }
 
-/// The lanes of a run's events up to `end_ns`; what began and never ended lasts until then.
+/// The lanes of a run's events up to `end_ns`. A span without an end lasts until then.
 pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
     let mut lanes = fault_lanes(events, end_ns);
     let down = spans(events, ("crashed", "ready"), end_ns);
@@ -203,7 +202,7 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
     draw_name(canvas, frame, &lane.name, middle, (first, last));
 }
 
-/// Of proxies: pods out and breakers at their limit.
+/// True for the lanes of proxies: ejected pods, and breakers at their limit.
 fn is_named_above(lane: &Lane) -> bool {
     matches!(lane.ink, Ink::Ejected | Ink::Breaker)
 }

@@ -37,7 +37,7 @@ pub(crate) fn throughput_over_time(
                 Ink::OkArea,
                 (|bin| Some(bin.ok)) as fn(&Bin) -> Option<u64>,
             ),
-            // No failures is no line: red along the axis would cry wolf.
+            // No line without failures, because a red line along the axis looks like an error.
             (Ink::Failed, Ink::FailedArea, |bin| {
                 (bin.failed > 0).then_some(bin.failed)
             }),
@@ -88,14 +88,14 @@ pub(crate) fn latency_over_time(
     })
 }
 
-/// Where in a load's charts the plotting box lies: its top and its height, in hundredths of a per cent of the whole.
+/// The top and the height of the plotting box of a load's charts, in hundredths of a per cent of the chart's height.
 pub(crate) fn box_of_load() -> (u32, u32) {
     let frame = Frame::new(Width::Wide, LOAD_HEIGHT);
     let part = |pixels: f64| (pixels / frame.height * 10_000.0).round() as u32;
     (part(frame.top()), part(frame.bottom() - frame.top()))
 }
 
-/// Steps over the bins that have a value; a gap ends a run of them.
+/// Lines of steps over the bins that have a value. A bin without a value ends a line.
 fn stairs<T>(
     bins: &Bins,
     time: &Axis,
@@ -122,7 +122,7 @@ fn stairs<T>(
     runs.into_iter().map(thinned).collect()
 }
 
-/// Without the inner points of straight lines.
+/// Removes the inner points of horizontal lines.
 pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
     let mut kept: Vec<Point> = Vec::with_capacity(points.len());
     for point in points {
