@@ -1,6 +1,8 @@
-//! From a tree to a [`Story`]: every key is known, refused as not supported yet, or unknown; every value is parsed once.
+//! Reads a YAML tree into a [`Story`]. Each key is accepted, refused as not supported yet, or reported as unknown. Each
+//! value is parsed once.
 //!
-//! Reading continues after an error, so that all errors of a file are reported at once. Each submodule reads a section.
+//! Reading continues after an error, so that all errors of a file are reported together. Each submodule reads one
+//! section.
 
 mod calls;
 mod chaos;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Each crate with its folder and row.
-const HOUSE: [(&str, &str, u8); 18] = [
+/// Crate, folder, row.
+pub(super) const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown", ".", 8),
     ("shakedown-with-envoy", "tests/differential", 8),
     ("shakedown-stage", "sim/stage", 7),

@@ -7,6 +7,7 @@ mod browser;
 mod burst;
 mod callgrind;
 mod catalogue;
+mod circles;
 mod command;
 mod ejections;
 mod explain;

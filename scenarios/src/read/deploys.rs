@@ -1,4 +1,4 @@
-//! Versions that chaos deploys: listed among their service's versions from the start, without replicas at 0 s.
+//! Versions that a chaos item deploys. They are added to their service when it is read, with no replicas at 0 s.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use shakedown_yaml::{Node, Place as FilePlace};
 
 use super::fields::get;
 
-/// A version that a `deploy` brings.
+/// A version that a `deploy` item adds.
 #[derive(Clone)]
 pub(super) struct Deploy {
     pub(super) version: String,

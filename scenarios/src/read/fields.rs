@@ -1,4 +1,4 @@
-//! Keys and scalars: the few moves that every section is read with.
+//! Helpers for keys and scalars that every section uses.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use crate::value::{
     Decimal, Distribution, Rate, Ratio, Share, ValueError, parse_duration, parse_size,
 };
 
-/// Factors, at most: products of a few of them and a time can be held.
+/// The maximum factor, so that products of several factors and a time do not overflow.
 const FACTOR_MAX: i128 = 1_000_000_000;
 
-/// The keys of a map: those that are read, and those that the language has and this version does not.
+/// The keys of a map: those that are read, and those of the language that are not supported yet.
 pub(super) struct Keys {
     pub(super) known: &'static [&'static str],
     pub(super) later: &'static [&'static str],
 }
 
-/// The value under a key, unless it is nothing.
+/// The value of a key, unless it is missing or null.
 pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|value| !value.is_null())
 }
 
-/// The long form of a value that may be written short: a plain value is the value of the first key.
+/// Expands the short form of a value: a value that is not a map becomes the value of the first key.
 pub(super) fn long(node: &Node, first: &'static str) -> Node {
     match &node.value {
         Value::Map(_) | Value::Null => node.clone(),
@@ -35,7 +35,7 @@ pub(super) fn long(node: &Node, first: &'static str) -> Node {
 }
 
 impl Reader<'_> {
-    /// Says which keys are unknown and which not supported yet.
+    /// Reports unknown keys and keys that are not supported yet.
     pub(super) fn keys(&mut self, node: &Node, keys: &Keys) {
         let Some(map) = self.map(node) else { return };
         for (key, entry) in map {
@@ -56,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The entries of what must be a map; nothing counts as empty.
+    /// The entries of a map. Null counts as empty.
     pub(super) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n Map> {
         match &node.value {
             Value::Map(map) => Some(map),
@@ -71,7 +71,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The items of what must be a list; nothing counts as empty.
+    /// The items of a list. Null counts as empty.
     pub(super) fn list<'n>(&mut self, node: &'n Node, of: &str) -> &'n [Node] {
         match &node.value {
             Value::List(items) => items,
@@ -86,7 +86,6 @@ impl Reader<'_> {
         }
     }
 
-    /// A scalar's text.
     pub(super) fn text<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
         let text = node.as_str();
         if text.is_none() {
@@ -98,7 +97,7 @@ impl Reader<'_> {
         text
     }
 
-    /// A scalar's text, parsed.
+    /// Parses the text of a scalar.
     pub(super) fn parsed<T, E: Display>(
         &mut self,
         node: &Node,
@@ -168,13 +167,12 @@ impl Reader<'_> {
         None
     }
 
-    /// `true` or `false`.
     pub(super) fn flag(&mut self, map: &Node, key: &str) -> Option<bool> {
         let node = get(map, key)?;
         self.word(node, &[("true", true), ("false", false)], &[])
     }
 
-    /// A factor: a bare number, such as `2.5` or `1k`.
+    /// Parses a factor: a bare number, such as `2.5` or `1k`.
     pub(super) fn factor(&mut self, map: &Node, key: &str) -> Option<Ratio> {
         let node = get(map, key)?;
         self.parsed(node, "a factor", |text| {
@@ -211,13 +209,13 @@ impl Reader<'_> {
         self.parsed(node, "a size", parse_size)
     }
 
-    /// A count that fits 32 bits.
+    /// Parses a count that fits 32 bits.
     pub(super) fn count(&mut self, map: &Node, key: &str) -> Option<u32> {
         let node = get(map, key)?;
         self.count_of(node)
     }
 
-    /// A count that fits 32 bits.
+    /// Parses a count that fits 32 bits.
     pub(super) fn count_of(&mut self, node: &Node) -> Option<u32> {
         let count = self.parsed(node, "a count", crate::value::parse_count)?;
         match u32::try_from(count) {
@@ -232,7 +230,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A count or `unlimited` (`None` inside).
+    /// Parses a count or `unlimited` (inner `None`).
     pub(super) fn limit(&mut self, map: &Node, key: &str) -> Option<Option<u32>> {
         let node = get(map, key)?;
         if node.as_str() == Some("unlimited") {
@@ -241,7 +239,7 @@ impl Reader<'_> {
         self.count_of(node).map(Some)
     }
 
-    /// A limit of which there is one at least.
+    /// Parses a limit of at least 1.
     pub(super) fn positive_limit(&mut self, map: &Node, key: &str) -> Option<Option<u32>> {
         let limit = self.limit(map, key)?;
         if limit == Some(0)
@@ -253,13 +251,13 @@ impl Reader<'_> {
         Some(limit)
     }
 
-    /// Reads a name: a string that is valid in a check.
+    /// Parses a name that is valid in a check.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = self.text(node, what)?.to_owned();
         self.is_name(&text, &node.place, what).then_some(text)
     }
 
-    /// Returns true if the text can be a name.
+    /// Returns true if the text is a valid name, else reports an error.
     pub(super) fn is_name(
         &mut self,
         text: &str,
@@ -281,7 +279,7 @@ impl Reader<'_> {
         good
     }
 
-    /// Header names and values.
+    /// Parses header names and values.
     pub(super) fn headers(&mut self, map: &Node, key: &str) -> Vec<(HeaderName, HeaderValue)> {
         let Some(entries) = get(map, key).and_then(|node| self.map(node)) else {
             return Vec::new();
@@ -306,17 +304,17 @@ impl Reader<'_> {
         headers
     }
 
-    /// A distribution of durations.
+    /// Parses a distribution of durations.
     pub(super) fn durations(&mut self, node: &Node) -> Option<Distribution> {
         self.distribution(node, Distribution::parse_duration)
     }
 
-    /// A distribution of counts.
+    /// Parses a distribution of counts.
     pub(super) fn counts(&mut self, node: &Node) -> Option<Distribution> {
         self.distribution(node, Distribution::parse_count)
     }
 
-    /// Says that a key that must be there is not.
+    /// Reports a missing required key.
     pub(super) fn missing(&mut self, node: &Node, key: &str, example: &str) {
         self.error(
             &node.place,

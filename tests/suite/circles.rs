@@ -1,0 +1,423 @@
+//! Checks that the files of each crate import each other without circles.
+//!
+//! Two files may import each other (a parser and its parts, say). A strongly connected component of more files must be listed
+//! in [`EXCEPTIONS`], because none of its files can be read, tested or moved without the others.
+//!
+//! An import is a path to an item that another file of the crate defines: in a `use`, an expression, a type, a pattern or the
+//! tokens of a macro call. Re-exports are followed to the file of the definition and are no imports themselves. Code under
+//! `#[cfg(test)]` is left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::visit_mut::{self, VisitMut};
+use syn::{Attribute, Item, UseTree, Visibility};
+
+use crate::arrows::HOUSE;
+use exceptions::EXCEPTIONS;
+
+mod exceptions;
+
+/// The most files that may import each other.
+const FILES_MAX: usize = 2;
+/// The longest chain of re-exports that is followed.
+const REEXPORTS_MAX: usize = 16;
+
+/// A module: an inline one has the file of the module around it.
+#[derive(Debug, Default)]
+struct Module {
+    file: usize,
+    children: BTreeSet<String>,
+    items: BTreeSet<String>,
+    uses: Vec<Use>,
+    /// Paths outside of `use`.
+    paths: Vec<Vec<String>>,
+}
+
+/// One name of a `use`.
+#[derive(Clone, Debug)]
+struct Use {
+    path: Vec<String>,
+    /// `None` for a glob.
+    name: Option<String>,
+    is_reexport: bool,
+}
+
+/// The modules of a crate, by path.
+#[derive(Debug, Default)]
+struct Crate {
+    files: Vec<PathBuf>,
+    modules: BTreeMap<Vec<String>, Module>,
+}
+
+impl Crate {
+    /// Parses the crate at `root` (`src/lib.rs`, say) and all files of its modules.
+    fn parse(root: &Path) -> Crate {
+        let mut parsed = Crate::default();
+        let folder = root.parent().expect("a file has a folder");
+        parsed.file(root, folder, Vec::new());
+        parsed
+    }
+
+    /// `folder` is where the files of child modules are.
+    fn file(&mut self, path: &Path, folder: &Path, module: Vec<String>) {
+        let text = std::fs::read_to_string(path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file =
+            syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        self.files.push(path.to_owned());
+        self.module(file.items, self.files.len() - 1, folder, module);
+    }
+
+    fn module(&mut self, items: Vec<Item>, file: usize, folder: &Path, path: Vec<String>) {
+        let mut module = Module {
+            file,
+            ..Module::default()
+        };
+        for mut item in items {
+            if is_test(attributes(&item)) {
+                continue;
+            }
+            if let Some(name) = name(&item) {
+                module.items.insert(name);
+            }
+            match item {
+                Item::Mod(child) => {
+                    let name = child.ident.to_string();
+                    let mut inner = path.clone();
+                    inner.push(name.clone());
+                    let below = folder.join(&name);
+                    match child.content {
+                        Some((_, items)) => self.module(items, file, &below, inner),
+                        None => self.file(&folder.join(format!("{name}.rs")), &below, inner),
+                    }
+                    module.children.insert(name);
+                }
+                Item::Use(item) => {
+                    let is_reexport = !matches!(item.vis, Visibility::Inherited);
+                    flatten(&item.tree, &mut Vec::new(), &mut |path, name| {
+                        module.uses.push(Use {
+                            path,
+                            name,
+                            is_reexport,
+                        });
+                    });
+                }
+                ref mut other => Paths(&mut module.paths).visit_item_mut(other),
+            }
+        }
+        self.modules.insert(path, module);
+    }
+
+    /// The file that defines what `path` names, seen from a module; `None` for modules and for names of other crates.
+    fn definition(&self, module: &[String], path: &[String], depth: usize) -> Option<usize> {
+        let mut at = module.to_vec();
+        let mut rest = path;
+        while let [first, after @ ..] = rest {
+            match first.as_str() {
+                "crate" => at.clear(),
+                "self" => {}
+                "super" => {
+                    at.pop()?;
+                }
+                _ => break,
+            }
+            rest = after;
+        }
+        let is_relative = rest.len() < path.len();
+        while let [name, after @ ..] = rest {
+            let here = &self.modules[&at];
+            if here.children.contains(name) && !(after.is_empty() && here.items.contains(name)) {
+                at.push(name.clone());
+                rest = after;
+                continue;
+            }
+            if here.items.contains(name) {
+                return Some(here.file);
+            }
+            if depth == REEXPORTS_MAX {
+                return None;
+            }
+            let named = here
+                .uses
+                .iter()
+                .filter(|import| import.name.as_ref() == Some(name));
+            let globs = here.uses.iter().filter(|import| import.name.is_none());
+            for import in named.chain(globs) {
+                let mut whole = import.path.clone();
+                if import.name.is_none() {
+                    whole.push(name.clone());
+                }
+                whole.extend_from_slice(after);
+                if let Some(file) = self.definition(&at, &whole, depth + 1) {
+                    return Some(file);
+                }
+            }
+            // The name of another crate, or a name that a macro defines in a module of this one.
+            let is_ours = is_relative || at != module;
+            let is_imported = here
+                .uses
+                .iter()
+                .any(|import| import.name.as_ref() == Some(name));
+            return (is_ours && !is_imported).then_some(here.file);
+        }
+        None
+    }
+
+    /// The files that each file imports.
+    fn imports(&self) -> Vec<BTreeSet<usize>> {
+        let mut imports = vec![BTreeSet::new(); self.files.len()];
+        for (path, module) in &self.modules {
+            let uses = module.uses.iter().filter(|import| !import.is_reexport);
+            for import in uses.map(|import| &import.path).chain(&module.paths) {
+                if let Some(file) = self.definition(path, import, 0)
+                    && file != module.file
+                {
+                    imports[module.file].insert(file);
+                }
+            }
+        }
+        imports
+    }
+
+    /// The circles, as sorted paths relative to `src`.
+    fn circles(&self, src: &Path) -> Vec<Vec<String>> {
+        let mut circles = components(&self.imports());
+        circles.retain(|circle| circle.len() > FILES_MAX);
+        let named = |circle: Vec<usize>| {
+            let mut names: Vec<String> = circle
+                .into_iter()
+                .map(|file| self.files[file].strip_prefix(src).expect("it is in src"))
+                .map(|path| path.to_string_lossy().replace('\\', "/"))
+                .collect();
+            names.sort();
+            names
+        };
+        circles.into_iter().map(named).collect()
+    }
+}
+
+/// Collects paths of syntax trees, and of the tokens of macro calls, which have no tree.
+struct Paths<'a>(&'a mut Vec<Vec<String>>);
+
+impl VisitMut for Paths<'_> {
+    fn visit_path_mut(&mut self, path: &mut syn::Path) {
+        if path.leading_colon.is_none() {
+            let names = path
+                .segments
+                .iter()
+                .map(|segment| segment.ident.to_string());
+            self.0.push(names.collect());
+        }
+        visit_mut::visit_path_mut(self, path);
+    }
+
+    fn visit_item_use_mut(&mut self, item: &mut syn::ItemUse) {
+        flatten(&item.tree, &mut Vec::new(), &mut |path, _| {
+            self.0.push(path)
+        });
+    }
+
+    fn visit_macro_mut(&mut self, call: &mut syn::Macro) {
+        self.visit_path_mut(&mut call.path);
+        paths_of_tokens(call.tokens.clone(), self.0);
+    }
+
+    fn visit_item_macro_mut(&mut self, item: &mut syn::ItemMacro) {
+        self.visit_macro_mut(&mut item.mac);
+    }
+
+    // `pub(in path)` and `#[path(...)]` import nothing.
+    fn visit_visibility_mut(&mut self, _: &mut Visibility) {}
+    fn visit_attribute_mut(&mut self, _: &mut Attribute) {}
+
+    fn visit_impl_item_fn_mut(&mut self, item: &mut syn::ImplItemFn) {
+        if !is_test(&item.attrs) {
+            visit_mut::visit_impl_item_fn_mut(self, item);
+        }
+    }
+
+    fn visit_item_mut(&mut self, item: &mut Item) {
+        if !is_test(attributes(item)) {
+            visit_mut::visit_item_mut(self, item);
+        }
+    }
+}
+
+fn paths_of_tokens(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
+    let mut path: Vec<String> = Vec::new();
+    let mut colons = 0;
+    let mut is_member = false;
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                if colons != 2 {
+                    found.extend((!path.is_empty()).then(|| std::mem::take(&mut path)));
+                }
+                if !is_member {
+                    path.push(ident.to_string());
+                }
+                (colons, is_member) = (0, false);
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ':' && !path.is_empty() => colons += 1,
+            other => {
+                found.extend((!path.is_empty()).then(|| std::mem::take(&mut path)));
+                colons = 0;
+                is_member = matches!(&other, TokenTree::Punct(punct) if punct.as_char() == '.');
+                if let TokenTree::Group(group) = other {
+                    paths_of_tokens(group.stream(), found);
+                }
+            }
+        }
+    }
+    found.extend((!path.is_empty()).then_some(path));
+}
+
+/// Calls `each` with every path of a `use` and the name that it brings into scope.
+fn flatten(
+    tree: &UseTree,
+    before: &mut Vec<String>,
+    each: &mut impl FnMut(Vec<String>, Option<String>),
+) {
+    match tree {
+        UseTree::Path(path) => {
+            before.push(path.ident.to_string());
+            flatten(&path.tree, before, each);
+            before.pop();
+        }
+        UseTree::Group(group) => {
+            for tree in &group.items {
+                flatten(tree, before, each);
+            }
+        }
+        UseTree::Glob(_) => each(before.clone(), None),
+        UseTree::Name(name) if name.ident == "self" => each(before.clone(), before.last().cloned()),
+        UseTree::Name(name) => {
+            let name = name.ident.to_string();
+            each(
+                [before.as_slice(), std::slice::from_ref(&name)].concat(),
+                Some(name),
+            );
+        }
+        UseTree::Rename(rename) => {
+            let mut path = before.clone();
+            if rename.ident != "self" {
+                path.push(rename.ident.to_string());
+            }
+            each(path, Some(rename.rename.to_string()));
+        }
+    }
+}
+
+/// True for `#[cfg(test)]` and `#[cfg(all(test, ...))]`.
+fn is_test(attributes: &[Attribute]) -> bool {
+    let words = |attribute: &Attribute| match &attribute.meta {
+        syn::Meta::List(list) => list.tokens.to_string(),
+        _ => String::new(),
+    };
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .map(words)
+        .any(|words| words == "test" || words.replace(' ', "").starts_with("all(test,"))
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Macro(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Union(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+/// The name that an item defines; modules and imports are kept apart from these.
+fn name(item: &Item) -> Option<String> {
+    let ident = match item {
+        Item::Const(item) => &item.ident,
+        Item::Enum(item) => &item.ident,
+        Item::Fn(item) => &item.sig.ident,
+        Item::Macro(item) => item.ident.as_ref()?,
+        Item::Static(item) => &item.ident,
+        Item::Struct(item) => &item.ident,
+        Item::Trait(item) => &item.ident,
+        Item::Type(item) => &item.ident,
+        Item::Union(item) => &item.ident,
+        _ => return None,
+    };
+    Some(ident.to_string())
+}
+
+/// The strongly connected components of a graph: files that reach each other. Graphs are of a hundred files, so that plain
+/// reachability is fast enough.
+fn components(edges: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
+    let reached = |from: usize| {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(file) = open.pop() {
+            open.extend(edges[file].iter().filter(|next| reached.insert(**next)));
+        }
+        reached
+    };
+    let reached: Vec<BTreeSet<usize>> = (0..edges.len()).map(reached).collect();
+    let circle = |file: usize| -> Vec<usize> {
+        let mutual = reached[file]
+            .iter()
+            .filter(|other| reached[**other].contains(&file));
+        mutual.copied().collect()
+    };
+    let circles: BTreeSet<Vec<usize>> = (0..edges.len()).map(circle).collect();
+    circles
+        .into_iter()
+        .filter(|circle| !circle.is_empty())
+        .collect()
+}
+
+/// The circles of a crate's library and of its binary. A crate of tests has neither.
+fn circles_of(folder: &str) -> Vec<Vec<String>> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(folder)
+        .join("src");
+    let roots = ["lib.rs", "main.rs"].map(|root| src.join(root));
+    let roots = roots.iter().filter(|root| root.exists());
+    roots
+        .flat_map(|root| Crate::parse(root).circles(&src))
+        .collect()
+}
+
+#[test]
+fn no_more_than_two_files_import_each_other() {
+    let mut found = BTreeSet::new();
+    for (_, folder, _) in HOUSE {
+        found.extend(
+            circles_of(folder)
+                .into_iter()
+                .map(|circle| (folder, circle)),
+        );
+    }
+    let listed = EXCEPTIONS.iter().map(|(folder, files, _)| {
+        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+        (*folder, files)
+    });
+    let listed: BTreeSet<(&str, Vec<String>)> = listed.collect();
+    let new: Vec<_> = found.difference(&listed).collect();
+    assert!(
+        new.is_empty(),
+        "files that import each other in a circle; move what they share into a file below them: {new:#?}"
+    );
+    let gone: Vec<_> = listed.difference(&found).collect();
+    assert!(
+        gone.is_empty(),
+        "no such circles, delete the exceptions: {gone:#?}"
+    );
+}
