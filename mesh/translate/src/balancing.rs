@@ -1,4 +1,4 @@
-//! How a cluster's hosts are chosen, and what of a request is hashed for it.
+//! The load balancing policy of a cluster, and the hash policies of routes.
 //! Source: Istio, `applyLoadBalancer`, `ApplyRingHashLoadBalancer`, `consistentHashToHashPolicy`.
 
 use std::time::Duration;
@@ -19,7 +19,8 @@ use super::cluster_policy::ClusterPolicy;
 use super::index::Index;
 use super::locality::{self, Setting};
 
-/// Sets a cluster's policy. `ejects`: whether it has outlier detection, without which nothing fails over.
+/// Sets a cluster's load balancing policy. `ejects` is true if the cluster has outlier detection, which failover
+/// requires.
 pub(super) fn apply(
     cluster: &mut proto::cluster::Cluster,
     balancer: Option<&LoadBalancer>,
@@ -42,7 +43,8 @@ pub(super) fn apply(
     }
 }
 
-/// Only what the user has said makes localities matter: LEAST_REQUEST over all hosts is better than over those of one.
+/// Returns true if the user has configured localities explicitly. Otherwise they get no weights, because LEAST_REQUEST
+/// over all hosts is better than over those of one locality.
 fn weighs_localities(setting: &Setting<'_>) -> bool {
     match setting {
         Setting::Distribute(_) => true,
@@ -81,7 +83,7 @@ fn slow_start(balancer: &LoadBalancer) -> Option<inner::SlowStartConfig> {
             slow_start_window: warmup.duration.map(|window| proto::duration(window.0)),
             aggression: Some(core::RuntimeDouble {
                 default_value: warmup.aggression.unwrap_or(1.0),
-                // Istio's: nobody can set it.
+                // Istio's key, which cannot be set.
                 runtime_key: "(".into(),
             }),
             min_weight_percent: Some(Percent {
@@ -109,7 +111,7 @@ fn hashing(hash: &ConsistentHash) -> (LbPolicy, Option<LbConfig>) {
     }
     let minimum = match &hash.ring_hash {
         Some(ring) => ring.minimum_ring_size.filter(|size| *size > 0),
-        // Without either, Istio says Envoy's default.
+        // If neither is set, Istio sends Envoy's default explicitly.
         None => Some(
             hash.minimum_ring_size
                 .filter(|size| *size > 0)
@@ -125,7 +127,7 @@ fn hashing(hash: &ConsistentHash) -> (LbPolicy, Option<LbConfig>) {
     (LbPolicy::RingHash, config)
 }
 
-/// Says, for each route, what of its requests is hashed for the destinations that balance by it.
+/// Sets the hash policies of each route from the destinations that use consistent hashing.
 pub(super) fn hash_routes(routes: &mut RouteConfiguration, mesh: &Mesh, index: &Index<'_>) {
     let all = routes
         .virtual_hosts
@@ -142,12 +144,12 @@ pub(super) fn hash_routes(routes: &mut RouteConfiguration, mesh: &Mesh, index: &
     }
 }
 
-/// Whether the requests of a cluster stay where their hash says, and so do their retries.
+/// Returns true if the cluster uses consistent hashing, so that retries stay on the host of the request's hash.
 pub(super) fn is_hashed(cluster: &str, mesh: &Mesh, index: &Index<'_>) -> bool {
     hash_policy(balancer(cluster, mesh, index)).is_some()
 }
 
-/// The clusters that a route leads to.
+/// Returns the names of the clusters that a route leads to.
 fn clusters(action: &RouteAction) -> impl Iterator<Item = &str> {
     let (one, weighted) = match &action.cluster_specifier {
         Some(ClusterSpecifier::Cluster(name)) => (Some(name.as_str()), &[][..]),
@@ -158,7 +160,7 @@ fn clusters(action: &RouteAction) -> impl Iterator<Item = &str> {
     one.into_iter().chain(weighted)
 }
 
-/// How the hosts of a cluster are chosen, by its name.
+/// Looks up the load balancer of a cluster by the cluster's name.
 fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a LoadBalancer> {
     let mut parts = cluster.split('|');
     let (_outbound, port) = (parts.next()?, parts.next()?.parse().ok()?);
@@ -172,7 +174,7 @@ fn balancer<'a>(cluster: &str, mesh: &Mesh, index: &Index<'a>) -> Option<&'a Loa
     policy.balancer.map(|balancer| &balancer.value)
 }
 
-/// What of a request is hashed for a destination; `None` if its balancing looks at no hash.
+/// Returns the hash policy of a destination. `None` without consistent hashing.
 fn hash_policy(balancer: Option<&LoadBalancer>) -> Option<HashPolicy> {
     use hash_policy::{
         ConnectionProperties, Cookie, CookieAttribute, Header, PolicySpecifier, QueryParameter,

@@ -1,4 +1,4 @@
-//! Clusters of services: one for each port, and one for each subset of it.
+//! The clusters of services: one per port, and one per port and subset.
 
 use indexmap::IndexMap;
 use shakedown_istio::OutlierDetection;
@@ -15,15 +15,15 @@ use super::{
     outlier,
 };
 
-/// A cluster, and the labels that its endpoints have.
+/// A cluster, and the labels of its endpoints.
 pub(super) struct SubsetCluster<'a> {
     pub(super) message: cluster::Cluster,
     pub(super) labels: Option<&'a IndexMap<String, String>>,
-    /// How localities count.
+    /// The locality setting. `None` if localities do not matter.
     pub(super) locality: Option<Setting<'a>>,
 }
 
-/// The clusters of a service's port.
+/// Returns the clusters of a service's port, that of the whole service first.
 pub(super) fn of_port<'a>(
     service: &Service,
     port: &Port,
@@ -100,8 +100,9 @@ fn eds(
     message
 }
 
-/// What goes for every way of balancing. Istio sets the panic threshold wherever outliers are taken out, and Envoy's merge
-/// window of 1 s never; ours is set where the mesh has another.
+/// Returns the settings that do not depend on the balancing policy. Istio sets the panic threshold if outlier detection
+/// is configured, and never sets `update_merge_window`, so Envoy's default of 1 s applies. It is set here only if the
+/// mesh's ejection delay differs from that default.
 fn common_lb(
     outlier: Option<&OutlierDetection>,
     options: &MeshOptions,
@@ -120,12 +121,12 @@ fn common_lb(
     (common != Default::default()).then_some(common)
 }
 
-/// Thresholds that never bite.
+/// Returns thresholds that are effectively unlimited.
 pub(super) fn thresholds() -> cluster::CircuitBreakers {
     connection_pool::breakers(None, None)
 }
 
-/// The cluster of requests to hosts that no service has.
+/// The cluster of requests to hosts that belong to no service.
 pub(super) fn passthrough() -> cluster::Cluster {
     cluster::Cluster {
         name: PASSTHROUGH.into(),
@@ -139,7 +140,7 @@ pub(super) fn passthrough() -> cluster::Cluster {
     }
 }
 
-/// The cluster that reaches nothing.
+/// The static cluster without endpoints, which fails every request.
 pub(super) fn black_hole() -> cluster::Cluster {
     cluster::Cluster {
         name: BLACK_HOLE.into(),

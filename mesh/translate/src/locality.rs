@@ -1,4 +1,4 @@
-//! Endpoints as one client is to see them: nearer ones first, or by shares of localities.
+//! Arranges the endpoints of a cluster for one client: nearer localities first, or by shares of localities.
 //! Source: Istio, `pilot/pkg/networking/core/loadbalancer`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,30 +15,30 @@ use super::caller::Caller;
 use super::cluster_policy::{ClusterPolicy, value};
 use super::rules::{Rule, Rules};
 
-/// A label of failover and the value that is asked of it, where that is not the client's own.
+/// Separates a label of `failoverPriority` from its required value. Without it, the client's own value is required.
 const OVERRIDE: char = '=';
-/// Localities fail over in so many steps; what labels say is coarser than all of them. Source: Istio,
+/// The number of distances between two localities. Priorities by label take precedence over all of them. Source: Istio,
 /// `applyLocalityFailover`.
 const STEPS: u32 = 5;
 
-/// What of a client decides which endpoints it sees, and in which order. Clients that are equal here see the same.
+/// The properties of a client that select and order its endpoints. Equal clients receive the same endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client {
-    /// Where it runs; empty where that is not known.
+    /// Empty if unknown.
     pub locality: Locality,
-    /// Its labels, as far as a rule looks at them; `None` where they are not known.
+    /// The labels that the mesh's rules refer to. `None` if the client is unknown.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
-/// What the mesh's rules look at of a client.
+/// The properties of clients that the mesh's rules refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Nearness {
     labels: BTreeSet<String>,
 }
 
 impl Nearness {
-    /// What the rules of a mesh look at that hold for a caller; `None` if all clients for which these hold see all endpoints
-    /// alike.
+    /// Collects the properties that the rules for a caller refer to. `None` if no rule depends on the client, so that
+    /// all clients with these rules receive the same endpoints.
     pub fn of(mesh: &Mesh, caller: &Caller) -> Option<Nearness> {
         let rules = Rules::new(mesh);
         let mut found = None;
@@ -55,7 +55,7 @@ impl Nearness {
         found
     }
 
-    /// The client at an address. One that is not known has no locality.
+    /// Returns the client at an address. An unknown client has neither locality nor labels.
     pub fn client(&self, mesh: &Mesh, address: IpAddr) -> Client {
         let services = mesh.registry.services.values();
         let endpoint = services
@@ -75,23 +75,24 @@ impl Nearness {
     }
 }
 
-/// How localities count for a cluster.
+/// The locality setting of a cluster.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Setting<'a> {
-    /// By shares.
+    /// Distributes requests by shares of localities.
     Distribute(&'a [Distribute]),
-    /// Nearer ones first.
+    /// Prefers nearer localities, and fails over to others.
     Failover {
         labels: &'a [Spanned<String>],
         regions: &'a [Failover],
     },
 }
 
-/// How localities count; `None` if they do not. `ejects`: whether the cluster has outlier detection.
+/// Returns the locality setting of a load balancer. `None` if localities do not matter. `ejects` is true if the cluster
+/// has outlier detection, which failover requires.
 pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<Setting<'_>> {
     let written = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
     let Some(written) = written else {
-        // Source: Istio, `MeshConfig.localityLbSetting`: enabled, and no more is said.
+        // The mesh's default is enabled, without further settings. Source: Istio, `MeshConfig.localityLbSetting`.
         return ejects.then_some(Setting::Failover {
             labels: &[],
             regions: &[],
@@ -109,12 +110,12 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
     })
 }
 
-/// The locality setting of a cluster; `None` if localities do not matter to it.
+/// Returns the locality setting of a cluster. `None` if localities do not matter.
 pub(super) fn of_policy<'a>(policy: &ClusterPolicy<'a>) -> Option<Setting<'a>> {
     setting(value(policy.balancer), policy.outlier.is_some())
 }
 
-/// The settings of a service's clusters.
+/// Returns the settings of a service's clusters, including those of subsets.
 fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
     let mut found = Vec::new();
     for port in &service.ports {
@@ -128,17 +129,17 @@ fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
     found
 }
 
-/// Endpoints of one locality and priority.
+/// The endpoints of one locality and priority.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group<'a> {
     pub(super) locality: &'a Locality,
-    /// 0 is the first.
+    /// The priority in Envoy's order: 0 is used first.
     pub(super) priority: u32,
     pub(super) weight: u32,
     pub(super) endpoints: Vec<&'a Endpoint>,
 }
 
-/// Arranges a cluster's endpoints, by locality, for a client.
+/// Arranges a cluster's endpoints, grouped by locality, for a client.
 pub(super) fn arrange<'a>(
     groups: Vec<Group<'a>>,
     setting: &Setting<'_>,
@@ -182,7 +183,7 @@ fn distribute<'a>(
             .sum();
         for index in chosen {
             taken[index] = true;
-            // A share that several localities have is split by their weights, rounded up.
+            // The share of several localities is divided in proportion to their weights, and rounded up.
             let part = u64::from(groups[index].weight) * u64::from(*share);
             if part > 0 {
                 groups[index].weight =
@@ -198,13 +199,13 @@ fn distribute<'a>(
     groups
 }
 
-/// Splits each locality by how many of the labels, from the first on, an endpoint shares with the client.
+/// Splits each locality into priorities by the number of leading labels that an endpoint has in common with the client.
 fn by_label<'a>(
     groups: Vec<Group<'a>>,
     labels: &[Spanned<String>],
     client: &Client,
 ) -> Vec<Group<'a>> {
-    // A client of which nothing is known is not preferred by anybody. Source: Istio, `applyFailoverPriorities`.
+    // Without known labels of the client, no endpoint is preferred. Source: Istio, `applyFailoverPriorities`.
     let Some(own) = &client.labels else {
         return groups;
     };
@@ -238,7 +239,8 @@ fn by_label<'a>(
     result
 }
 
-/// The same subzone first, then the zone, the region, the region that it fails over to, any other.
+/// Orders the groups by distance: the same subzone, zone and region, then the region's failover target, then any other
+/// region. Without a failover rule for the client's region, all other regions are equal.
 fn by_distance(groups: &mut [Group<'_>], regions: &[Failover], client: &Client) {
     let here = &client.locality;
     for group in groups.iter_mut() {
@@ -262,7 +264,7 @@ fn by_distance(groups: &mut [Group<'_>], regions: &[Failover], client: &Client) 
     compact(groups);
 }
 
-/// Closes the gaps: Envoy wants priorities from 0 on.
+/// Renumbers priorities from 0 on without gaps, as Envoy requires.
 fn compact(groups: &mut [Group<'_>]) {
     let used: BTreeSet<u32> = groups.iter().map(|group| group.priority).collect();
     let places: BTreeMap<u32, u32> = used.into_iter().zip(0..).collect();
@@ -271,17 +273,18 @@ fn compact(groups: &mut [Group<'_>]) {
     }
 }
 
-/// A label's name, and its value where it is given.
+/// Splits a label into its name and its required value, if given.
 fn split(text: &str) -> (&str, Option<&str>) {
     match text.split_once(OVERRIDE) {
-        // More than one `=` is none. Source: Istio, `priorityLabelOverrides`.
+        // More than one `=` counts as no value. Source: Istio, `priorityLabelOverrides`.
         Some((name, value)) if !value.contains(OVERRIDE) => (name, Some(value)),
         Some((name, _)) => (name, None),
         None => (text, None),
     }
 }
 
-/// A label of a pod; those of its locality are given it by Istio. Source: Istio, `AugmentLabels`.
+/// Returns the value of a pod's label. A known locality replaces the pod's own labels of that name. Source: Istio,
+/// `AugmentLabels`.
 fn label<'a>(
     labels: &'a BTreeMap<String, String>,
     locality: &'a Locality,
@@ -300,7 +303,8 @@ fn label<'a>(
     }
 }
 
-/// Whether a locality is one of a pattern: `region/zone/subzone`, where `*` and what is left out are any.
+/// Returns true if a locality matches a pattern `region/zone/subzone`. `*` matches anything, and so does a missing zone
+/// or subzone.
 /// Source: Istio, `LocalityMatch`.
 fn matches(locality: &Locality, pattern: &str) -> bool {
     let mut parts = pattern.split('/');
