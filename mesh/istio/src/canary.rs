@@ -1,7 +1,7 @@
-//! `Canary`: how a new version of a service is rolled out. Source: Flagger, flagger.app/v1beta1.
+//! `Canary`: the rollout of a new version of a service. Source: Flagger, flagger.app/v1beta1.
 //!
-//! Supported is the rollout by weight (`stepWeight`, `stepWeights`) and the A/B test (`match` with `iterations`), judged by
-//! the two built-in metrics. The rest of Flagger's fields are passed over.
+//! Supports the rollout by weight (`stepWeight`, `stepWeights`) and the A/B test (`match` with `iterations`), judged by
+//! the two built-in metrics. Flagger's other fields are ignored.
 
 use std::time::Duration;
 
@@ -14,90 +14,86 @@ use super::destination_rule::TrafficPolicy;
 use super::duration::GoDuration;
 use super::virtual_service::{HttpMatch, HttpRetry};
 
-/// How long a rollout may go without a step. Source: Flagger, `ProgressDeadlineSeconds`.
+/// The default maximum time between two steps of a rollout. Source: Flagger, `ProgressDeadlineSeconds`.
 const PROGRESS_DEADLINE: Duration = Duration::from_secs(600);
-/// How often metrics are judged. Source: Flagger, `AnalysisInterval`.
+/// The default interval between two checks of the metrics. Source: Flagger, `AnalysisInterval`.
 const ANALYSIS_INTERVAL: Duration = Duration::from_secs(60);
-/// How far back a metric looks. Source: Flagger, `MetricInterval`.
+/// The default time window of a metric. Source: Flagger, `MetricInterval`.
 const METRIC_INTERVAL: Duration = Duration::from_secs(60);
 
-/// A service that is rolled out step by step.
+/// A service whose new versions are rolled out step by step.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Canary {
     /// The mesh: `istio`, which is also the default.
     pub provider: Option<Spanned<String>>,
-    /// The workload whose versions are rolled out; a service's name where `service` gives none.
+    /// The workload whose versions are rolled out. Its name is also the service's name if `service` has none.
     pub target_ref: TargetRef,
-    /// The service.
     pub service: CanaryService,
-    /// How a new version is judged.
+    /// The criteria and steps by which a new version is judged.
     #[serde(alias = "canaryAnalysis")]
     pub analysis: Spanned<Analysis>,
-    /// The rollout fails when it has made no step for so many seconds; none: 600.
+    /// The maximum time without a step, in seconds, after which the rollout fails. `None`: 600.
     pub progress_deadline_seconds: Option<Spanned<u32>>,
-    /// A new version is promoted as soon as it is ready.
+    /// True if a new version is promoted as soon as it is ready.
     #[serde(default)]
     pub skip_analysis: bool,
 }
 
-/// A workload.
+/// A reference to a workload.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TargetRef {
-    /// `apps/v1`.
+    /// For example `apps/v1`.
     pub api_version: Option<String>,
-    /// `Deployment`.
+    /// For example `Deployment`.
     pub kind: Spanned<String>,
-    /// Its name.
     pub name: Spanned<String>,
 }
 
-/// The service of a workload, and how it is reached.
+/// The service of a workload, and the settings of requests to it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CanaryService {
-    /// Its name; none: the workload's.
+    /// The name of the service. `None`: the name of the workload.
     pub name: Option<Spanned<String>>,
-    /// Its port.
     pub port: Spanned<u16>,
-    /// Other hosts that mean it.
+    /// Further hosts that lead to the service.
     #[serde(default)]
     pub hosts: Vec<Spanned<String>>,
-    /// Where the routes hold. Only `mesh`, which is also the default, is supported.
+    /// The gateways to which the routes apply. Only `mesh`, which is also the default, is supported.
     #[serde(default)]
     pub gateways: Vec<Spanned<String>>,
-    /// How long all tries of a request together may take; none: no bound.
+    /// The timeout of a request, including all of its attempts. `None`: no timeout.
     pub timeout: Option<Spanned<GoDuration>>,
-    /// When a request is tried again; none: Istio's default.
+    /// The retry policy. `None`: Istio's default.
     pub retries: Option<Spanned<HttpRetry>>,
-    /// How it is reached.
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
-/// How a new version is judged, and by which steps it comes.
+/// The criteria by which a new version is judged, and the steps in which it receives traffic.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
-    /// How often; none: every minute.
+    /// The time between two checks. `None`: one minute.
     pub interval: Option<Spanned<GoDuration>>,
-    /// So many failed checks end the rollout; none or 0: 1.
+    /// The number of failed checks that ends the rollout. `None` and 0 mean 1.
     pub threshold: Option<u32>,
-    /// The new version's greatest share before it is promoted, in percent; none: 100.
+    /// The maximum share of the new version before it is promoted, in percent. `None`: 100.
     pub max_weight: Option<Spanned<i64>>,
-    /// What a passed check adds to its share.
+    /// The increase of the share after each passed check, in percent.
     pub step_weight: Option<Spanned<i64>>,
-    /// Its shares, one after the other.
+    /// The successive shares, in percent. They replace `step_weight` and `max_weight`.
     #[serde(default)]
     pub step_weights: Vec<Spanned<i64>>,
-    /// What each interval adds while it is promoted; none: all at once.
+    /// The increase of the share per interval during the promotion, in percent. `None`: the whole remainder at once.
     pub step_weight_promotion: Option<Spanned<i64>>,
-    /// How many checks must pass, in an A/B test.
+    /// The number of checks that must pass in an A/B test.
     pub iterations: Option<Spanned<u32>>,
-    /// The requests that go to the new version, in an A/B test: any of these.
+    /// The matches of an A/B test. The new version receives a request if any of them applies.
     #[serde(default)]
     pub r#match: Vec<Spanned<HttpMatch>>,
-    /// What is judged; all must hold.
+    /// The metrics to check. All must be within their bounds.
     #[serde(default)]
     pub metrics: Vec<Spanned<CanaryMetric>>,
 }
@@ -106,13 +102,12 @@ pub struct Analysis {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(from = "WrittenMetric")]
 pub struct CanaryMetric {
-    /// Which.
     pub name: Spanned<String>,
-    /// What it may be.
+    /// The accepted values.
     pub threshold_range: Spanned<ThresholdRange>,
-    /// How far back it looks; none: a minute.
+    /// The time window of the metric. `None`: one minute.
     pub interval: Option<Spanned<GoDuration>>,
-    /// The field that makes it a metric of its own, not a built-in one: `templateRef` or `query`.
+    /// The field that makes this a custom metric instead of a built-in one: `templateRef` or `query`.
     pub custom: Option<Spanned<&'static str>>,
 }
 
@@ -121,11 +116,12 @@ pub struct CanaryMetric {
 struct WrittenMetric {
     name: Spanned<String>,
     threshold_range: Option<Spanned<ThresholdRange>>,
-    /// The older form: the least success rate, the longest duration. Source: Flagger, `runBuiltinMetricChecks`.
+    /// The older form of `thresholdRange`, used if that is missing: the minimum of the success rate, or the maximum of
+    /// the duration. Source: Flagger, `runBuiltinMetricChecks`.
     threshold: Option<Spanned<Decimal>>,
     interval: Option<Spanned<GoDuration>>,
     template_ref: Option<Raw>,
-    /// What the template is filled in with.
+    /// The parameters of the template. Templates are not supported.
     #[serde(rename = "templateVariables")]
     _template_variables: Option<IgnoredAny>,
     query: Option<Raw>,
@@ -154,30 +150,26 @@ impl From<WrittenMetric> for CanaryMetric {
     }
 }
 
-/// Bounds, inclusive.
+/// Inclusive bounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ThresholdRange {
-    /// The least.
     pub min: Option<Decimal>,
-    /// The most.
     pub max: Option<Decimal>,
 }
 
-/// The metrics that are built in.
+/// The built-in metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BuiltinMetric {
-    /// The share of responses that are no 5xx, in percent.
+    /// The share of responses with a status other than 5xx, in percent.
     SuccessRate,
     /// The 99th percentile of durations, in milliseconds.
     Duration,
 }
 
 impl BuiltinMetric {
-    /// Their names.
     pub const NAMES: &'static [&'static str] = &["request-success-rate", "request-duration"];
 
-    /// The metric of a name.
     pub fn named(name: &str) -> Option<BuiltinMetric> {
         match name {
             "request-success-rate" => Some(BuiltinMetric::SuccessRate),
@@ -186,7 +178,6 @@ impl BuiltinMetric {
         }
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             BuiltinMetric::SuccessRate => "request-success-rate",
@@ -196,12 +187,12 @@ impl BuiltinMetric {
 }
 
 impl Canary {
-    /// The service that is rolled out, a name of the document's namespace.
+    /// Returns the name of the service to roll out, which belongs to the document's namespace.
     pub fn service_name(&self) -> &Spanned<String> {
         self.service.name.as_ref().unwrap_or(&self.target_ref.name)
     }
 
-    /// How long it may go without a step.
+    /// Returns the maximum time between two steps.
     pub fn progress_deadline(&self) -> Duration {
         let seconds = self.progress_deadline_seconds.as_ref();
         seconds.map_or(PROGRESS_DEADLINE, |seconds| {
@@ -211,19 +202,19 @@ impl Canary {
 }
 
 impl Analysis {
-    /// How often metrics are judged.
+    /// Returns the time between two checks.
     pub fn every(&self) -> Duration {
         self.interval
             .as_ref()
             .map_or(ANALYSIS_INTERVAL, |interval| interval.value.0)
     }
 
-    /// How many failed checks end the rollout; at least 1.
+    /// Returns the number of failed checks that ends the rollout, at least 1.
     pub fn failures_max(&self) -> u32 {
         self.threshold.unwrap_or(1).max(1)
     }
 
-    /// The new version's shares before it is promoted, rising, in percent; empty for an A/B test.
+    /// Returns the ascending shares of the new version before it is promoted, in percent. Empty for an A/B test.
     pub fn steps(&self) -> Vec<u32> {
         if !self.step_weights.is_empty() {
             return self.step_weights.iter().map(percent).collect();
@@ -240,7 +231,7 @@ impl Analysis {
         steps
     }
 
-    /// What each interval adds while it is promoted, in percent; at least 1.
+    /// Returns the increase of the share per interval during the promotion, in percent, at least 1.
     pub fn promotion_step(&self) -> u32 {
         self.step_weight_promotion
             .as_ref()
@@ -248,14 +239,14 @@ impl Analysis {
             .max(1)
     }
 
-    /// How many checks must pass in an A/B test.
+    /// Returns the number of checks that must pass in an A/B test.
     pub fn rounds(&self) -> u32 {
         self.iterations.as_ref().map_or(0, |rounds| rounds.value)
     }
 }
 
 impl CanaryMetric {
-    /// How far back it looks.
+    /// Returns the time window of the metric.
     pub fn window(&self) -> Duration {
         self.interval
             .as_ref()
@@ -263,7 +254,7 @@ impl CanaryMetric {
     }
 }
 
-/// A weight that has been validated.
+/// Converts a validated weight. Values outside of 0 to 100 are clamped.
 fn percent(written: &Spanned<i64>) -> u32 {
     u32::try_from(written.value.clamp(0, 100)).expect("0 to 100 is in range")
 }

@@ -1,4 +1,4 @@
-//! `DestinationRule`: what happens to requests after routing. Source: Istio, networking/v1.
+//! `DestinationRule`: the treatment of requests after routing. Source: Istio, networking/v1.
 
 mod balancing;
 mod connection_pool;
@@ -20,34 +20,33 @@ use shakedown_yaml::{Diagnostics, Node, Place, Spanned};
 use super::proxy_policy::WorkloadSelector;
 use super::virtual_service::PortSelector;
 
-/// Subsets of a service, and how it and they are reached.
+/// The subsets of a service, and the traffic policies of the service and its subsets.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DestinationRule {
-    /// The service: a short name, a full one, or a wildcard.
+    /// The service: a short name, a full name or a wildcard.
     pub host: Spanned<String>,
-    /// For all of it.
+    /// The policy of the whole service.
     pub traffic_policy: Option<TrafficPolicy>,
-    /// Named parts of it.
     #[serde(default)]
     pub subsets: Vec<Spanned<Subset>>,
-    /// Whose callers it is for: `*` all, `.` those of its own namespace, or a namespace. None: as the mesh says, which is all.
+    /// The namespaces whose callers the rule applies to: `*` for all, `.` for its own, or a name. Empty: the mesh's
+    /// default, which is all.
     #[serde(default)]
     pub export_to: Vec<Spanned<String>>,
-    /// The workloads that it is for, as callers, in its own namespace; none: all.
+    /// The calling workloads, in its own namespace, that the rule applies to. `None`: all.
     pub workload_selector: Option<Spanned<WorkloadSelector>>,
 }
 
-/// A named part of a service.
+/// A named part of a service's endpoints.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subset {
-    /// Its name.
     pub name: Spanned<String>,
-    /// The labels that its endpoints have; none: all endpoints.
+    /// The labels of its endpoints. Empty: all endpoints.
     #[serde(default)]
     pub labels: IndexMap<String, String>,
-    /// What differs for it; each part given replaces the service's.
+    /// The policy of the subset. Each part of it replaces that of the service.
     pub traffic_policy: Option<TrafficPolicy>,
 }
 
@@ -59,8 +58,8 @@ impl Subset {
     }
 }
 
-/// Reports policies of a DestinationRule that are written as `{}`. Looks at the document as written, because a policy of which
-/// every field is not modelled reads as an empty one. Source: Istio, `validateTrafficPolicy`.
+/// Reports policies of a DestinationRule that are written as `{}`. Inspects the document as written, because a policy
+/// without any supported field is parsed into an empty one too. Source: Istio, `validateTrafficPolicy`.
 pub(super) fn empty_policies(node: &Node, name: &str) -> Diagnostics {
     let mut errors = Diagnostics::new();
     let subsets = node.find(&["spec", "subsets"]).and_then(Node::as_list);
@@ -80,25 +79,24 @@ pub(super) fn empty_policies(node: &Node, name: &str) -> Diagnostics {
     errors
 }
 
-/// How a service is reached.
+/// The settings of requests to a service or subset.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicy {
-    /// How an endpoint is chosen.
     pub load_balancer: Option<Spanned<LoadBalancer>>,
-    /// Bounds on connections and requests.
+    /// The limits of connections and requests.
     pub connection_pool: Option<Spanned<ConnectionPool>>,
-    /// When a host is taken out.
+    /// The conditions under which a host is ejected.
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
-    /// How many retries there may be at once.
+    /// The limit of concurrent retries.
     pub retry_budget: Option<Spanned<RetryBudget>>,
-    /// What holds for single ports, in the place of all the rest.
+    /// The settings of single ports. They replace all of the above except the retry budget.
     #[serde(default)]
     pub port_level_settings: Vec<Spanned<PortPolicy>>,
 }
 
 impl TrafficPolicy {
-    /// The place of the first thing that it says.
+    /// Returns the source location of the first setting. `None` without any setting.
     pub fn place(&self) -> Option<&Place> {
         let parts = [
             self.load_balancer.as_ref().map(|it| &it.place),
@@ -111,16 +109,15 @@ impl TrafficPolicy {
     }
 }
 
-/// How one port of a service is reached. What it leaves out is the mesh's default, not what the service says.
+/// The settings of requests to one port of a service. A missing part means the mesh's default, not the part of the
+/// service's policy.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PortPolicy {
-    /// Which.
     pub port: PortSelector,
-    /// How an endpoint is chosen.
     pub load_balancer: Option<Spanned<LoadBalancer>>,
-    /// Bounds on connections and requests.
+    /// The limits of connections and requests.
     pub connection_pool: Option<Spanned<ConnectionPool>>,
-    /// When a host is taken out.
+    /// The conditions under which a host is ejected.
     pub outlier_detection: Option<Spanned<OutlierDetection>>,
 }

@@ -1,8 +1,8 @@
-//! `ProxyPolicy`: what Istio has no resource for. shakedown.dev/v1, our own.
+//! `ProxyPolicy`: settings for which Istio has no resource. shakedown.dev/v1, our own API group.
 //!
-//! One that names a `host` holds in its callers' proxies, as a DestinationRule does; one with a `selector` holds in the
-//! proxies of the workloads selected, for what comes in. Which field goes with which is checked by
-//! [`validate`](crate::validate_documents).
+//! A policy with a `host` applies in the proxies of that service's callers, as a DestinationRule does. A policy with a
+//! `selector` applies to inbound requests in the proxies of the selected workloads.
+//! [`validate`](crate::validate_documents) checks which fields may be combined with which of both.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,74 +15,75 @@ use shakedown_yaml::decode::from_text;
 use super::decimal::Decimal;
 use super::duration::GoDuration;
 
-/// How proxies treat a service, on the way to it or before it.
+/// The treatment of requests to a service, either by its callers' proxies or by its own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProxyPolicy {
-    /// The service that is called: a short or a full name. It holds in its callers' proxies.
+    /// The short or full name of the called service. The policy applies in its callers' proxies.
     pub host: Option<Spanned<String>>,
-    /// The workloads that are called. It holds in their own proxies, for what comes in.
+    /// The called workloads. The policy applies to inbound requests in their own proxies.
     pub selector: Option<Spanned<WorkloadSelector>>,
-    /// How an endpoint is chosen. By host.
+    /// The load balancer. Requires `host`.
     pub balancer: Option<Spanned<PolicyBalancer>>,
-    /// When a request is sent a second time before the first has failed. By host.
+    /// Hedging: further attempts before the first has failed. Requires `host`.
     pub hedge: Option<Spanned<Hedge>>,
-    /// How many requests are not sent, as the service refuses them. By host.
+    /// Client-side throttling of requests that the service would probably refuse. Requires `host`.
     pub adaptive_throttle: Option<Spanned<AdaptiveThrottle>>,
-    /// How many requests are taken in a time. By selector.
+    /// The maximum rate of requests. Requires `selector`.
     pub rate_limit: Option<Spanned<RateLimit>>,
-    /// How many requests are taken at once, found from how long they take. By selector.
+    /// The limit of concurrent requests, derived from their latency. Requires `selector`.
     pub adaptive_concurrency: Option<Spanned<AdaptiveConcurrency>>,
-    /// How many requests are taken at once, and how long others may wait. By selector.
+    /// A fixed limit of concurrent requests, with a bounded queue. Requires `selector`.
     pub shed: Option<Spanned<Shed>>,
 }
 
-/// Workloads by their labels.
+/// A selection of workloads by labels.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadSelector {
-    /// All of these; a policy names at least one.
+    /// The labels that a workload must have, at least one in a policy.
     #[serde(default)]
     pub match_labels: IndexMap<String, String>,
 }
 
-/// A balancer that Istio has no name for.
+/// A load balancer that Istio cannot configure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PolicyBalancer {
-    /// Of two drawn at random the one whose recent latency, times what it has in hand, is least. Source: Finagle.
+    /// Draws two hosts at random and picks the one with the lower product of recent latency and active requests.
+    /// Source: Finagle.
     PeakEwma,
-    /// Of all endpoints the one with the fewest requests in hand.
+    /// Picks the host with the fewest active requests of all.
     LeastLoaded,
 }
 
-/// A second try before the first has failed.
+/// Further attempts of a request before the first has failed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hedge {
-    /// If there is no answer by then.
+    /// The time without a response after which another attempt is sent.
     pub after: Spanned<GoDuration>,
-    /// How many more tries at the most; none: 1.
+    /// The maximum number of further attempts. `None`: 1.
     pub times: Option<Spanned<u32>>,
-    /// At most this share of requests is sent again; none: no bound.
+    /// The maximum share of requests that may be hedged. `None`: no limit.
     pub budget: Option<Spanned<Portion>>,
 }
 
-/// A share of requests that is not sent.
+/// Client-side throttling: refuses a share of requests while the upstream refuses many.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdaptiveThrottle {
-    /// How many are sent for each that is accepted; none: 2. At least 1.
+    /// The number of requests sent per accepted request, at least 1. `None`: 2.
     pub k: Option<Spanned<Decimal>>,
-    /// How far back it looks; none: two minutes.
+    /// The time over which requests are counted. `None`: two minutes.
     pub window: Option<Spanned<GoDuration>>,
 }
 
-/// So many requests in a time.
+/// A rate limit.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
-    /// Counted by each proxy alone.
+    /// The limit that each proxy applies on its own.
     pub local: Spanned<LocalRateLimit>,
 }
 
@@ -90,53 +91,53 @@ pub struct RateLimit {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalRateLimit {
-    /// So many requests.
+    /// The number of requests allowed per period `per`.
     pub requests: Spanned<u32>,
-    /// In this time.
     pub per: Spanned<GoDuration>,
-    /// So many at once, after a rest; none: as many as `requests`.
+    /// The maximum number of requests at once after an idle time. `None`: `requests`.
     pub burst: Option<Spanned<u32>>,
-    /// Whether each connection has a bucket of its own.
+    /// True if each connection has its own bucket.
     #[serde(default)]
     pub per_connection: bool,
 }
 
-/// So many at once as do not wait for each other.
+/// A limit of concurrent requests, adapted so that requests do not queue.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdaptiveConcurrency {
-    /// Never more; none: 1000.
+    /// The maximum limit. `None`: 1000.
     pub max: Option<Spanned<u32>>,
-    /// Never fewer; none: 3.
+    /// The minimum limit. `None`: 3.
     pub min: Option<Spanned<u32>>,
-    /// How often the limit is set; none: 100 ms.
+    /// The time between two updates of the limit. `None`: 100 ms.
     pub interval: Option<Spanned<GoDuration>>,
-    /// How often the time of a request that waits for nobody is measured; none: a minute.
+    /// The time between two measurements of the latency without queueing. `None`: one minute.
     pub measure_every: Option<Spanned<GoDuration>>,
 }
 
-/// A queue before the app that gives up in time.
+/// A queue before the app that refuses requests which have waited too long.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Shed {
-    /// How many requests may be at the app at once.
+    /// The maximum number of concurrent requests at the app.
     pub concurrency: Spanned<u32>,
-    /// How many may wait; none: 1024.
+    /// The maximum number of queued requests. `None`: 1024.
     pub queue: Option<Spanned<u32>>,
-    /// How long one may wait in a queue that stands; none: 5 ms.
+    /// The maximum wait in a persistent queue, one that has not been empty for `interval`. `None`: 5 ms.
     pub target: Option<Spanned<GoDuration>>,
-    /// How long one may wait otherwise, and how long a queue must stand; none: 100 ms.
+    /// The maximum wait in any other queue, and the time after which a queue that was never empty counts as persistent.
+    /// `None`: 100 ms.
     pub interval: Option<Spanned<GoDuration>>,
 }
 
-/// A share, written `5%` or `0.5%`: whole parts per million.
+/// A share in whole parts per million, written as `5%` or `0.5%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Portion {
     ppm: u32,
 }
 
 impl Portion {
-    /// Parts per million.
+    /// Returns the share in parts per million.
     pub const fn ppm(self) -> u32 {
         self.ppm
     }
