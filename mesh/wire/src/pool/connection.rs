@@ -1,4 +1,4 @@
-//! One connection of a pool: what it carries, and what it may carry yet.
+//! The state of one connection of a pool: its phase, its active requests, and its capacity for more.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -11,51 +11,51 @@ use super::http1::Http1;
 use super::http2::Http2;
 use super::watch::{Trace, Watch};
 
-/// What a connection does. Source: Envoy, `ConnectionPool::ActiveClient::State`.
+/// The phase of a connection. Source: Envoy, `ConnectionPool::ActiveClient::State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Among its pool's ready ones: it can take a request.
+    /// Listed as ready in its pool, with room for a request.
     Ready,
-    /// It has all the requests that it can carry.
+    /// At its limit of concurrent requests.
     Busy,
-    /// The response has ended; hyper has yet to say that the connection is free (the request is still being written, or its
-    /// task has not come round). HTTP/1.1 only.
+    /// The response has ended, but hyper has not reported the connection as free yet: the request is still being
+    /// written, or the connection's task has not run. HTTP/1.1 only.
     Returning,
-    /// It takes no more requests, and closes with the last that it has.
+    /// Accepts no more requests, and closes after its last one.
     Draining,
     /// Closed, or about to be closed by its task.
     Closed,
 }
 
-/// What requests are handed to.
+/// The protocol's sending side, which dispatches requests.
 pub(super) enum Wire {
     Http1(Http1),
     Http2(Http2),
 }
 
-/// A connection as its pool, its leases and its task share it.
+/// A connection, shared by its pool, its leases and its task.
 pub(super) struct Connection {
     pool: Weak<Shared>,
     wire: Wire,
-    /// What is seen of it, where its pool counts traffic.
+    /// The observations of the connection. `None` if its pool does not count traffic.
     watch: Option<Watch>,
     phase: Cell<Phase>,
-    /// The requests that it has.
+    /// The number of active requests.
     active: Cell<u32>,
-    /// The requests that it has had.
+    /// The number of requests so far, including active ones.
     requests: Cell<u32>,
-    /// Since when it has no request.
+    /// The time since which the connection has been idle. Meaningful only while it is.
     since: Cell<Time>,
-    /// Whether it has been ready, and without a request, since it was opened.
+    /// True if the connection has been ready and idle at least once.
     rested: Cell<bool>,
-    /// Whether a request has asked to make something else of it. HTTP/1.1 only.
+    /// True if a request has asked for an upgrade. HTTP/1.1 only.
     may_be_upgraded: Cell<bool>,
-    /// The task that drives it.
+    /// The waker of the task that drives the connection.
     task: RefCell<Option<Waker>>,
 }
 
 impl Connection {
-    /// A connection that its pool knows nothing of yet.
+    /// Creates a connection that is not in its pool's ready list yet.
     pub(super) fn new(pool: &Rc<Shared>, wire: Wire, watch: Option<Watch>) -> Rc<Connection> {
         Rc::new(Connection {
             pool: Rc::downgrade(pool),
@@ -79,7 +79,7 @@ impl Connection {
         self.pool.upgrade()
     }
 
-    /// Leaves in `trace` that a request is on this connection from here on.
+    /// Records in `trace` that its request is on this connection from now on.
     pub(super) fn follow(&self, trace: &Trace, stream: Option<u32>) {
         if let (Some(watch), Some(pool)) = (&self.watch, self.pool()) {
             trace.follow(watch, pool.env.now(), stream);
@@ -90,37 +90,37 @@ impl Connection {
         self.phase.get()
     }
 
-    /// Whether it has no request.
+    /// Returns true if the connection has no active request.
     pub(super) fn is_idle(&self) -> bool {
         self.active.get() == 0
     }
 
-    /// Whether it has never had a request.
+    /// Returns true if the connection has never had a request.
     pub(super) fn is_unused(&self) -> bool {
         self.requests.get() == 0
     }
 
-    /// A request asks to make something else of it.
+    /// Records that a request asks for an upgrade.
     pub(super) fn expect_upgrade(&self) {
         self.may_be_upgraded.set(true);
     }
 
-    /// Whether a request has asked to make something else of it.
     pub(super) fn may_be_upgraded(&self) -> bool {
         self.may_be_upgraded.get()
     }
 
-    /// Since when it has no request; none while it has one.
+    /// Returns the time since which the connection has been ready and idle. `None` while it is not.
     pub(super) fn idle_since(&self) -> Option<Time> {
         (self.phase() == Phase::Ready && self.is_idle()).then(|| self.since.get())
     }
 
-    /// Whether the peer had time to close it before the next request: then one that it does not take may move on.
+    /// Returns true if the peer had time to close the connection before the next request. If such a connection does not
+    /// accept that request, the request may move to another.
     pub(super) fn is_seasoned(&self) -> bool {
         self.rested.get() || self.requests.get() > 0
     }
 
-    /// Whether it can take a request now, as far as is known.
+    /// Returns true if the connection can accept a request, as far as is known.
     pub(super) fn is_usable(&self) -> bool {
         let open = !matches!(self.phase(), Phase::Draining | Phase::Closed);
         open && match &self.wire {
@@ -129,7 +129,7 @@ impl Connection {
         }
     }
 
-    /// Whether it can take one more request beside those that it has.
+    /// Returns true if the limit allows one more concurrent request.
     pub(super) fn has_room(&self) -> bool {
         self.active.get() < self.limit()
     }
@@ -141,7 +141,8 @@ impl Connection {
         }
     }
 
-    /// Takes a request, as the pool's last where no more are allowed. Its pool looks at the phase afterwards.
+    /// Adds a request, after which the connection drains if it has reached the maximum number of requests per
+    /// connection. The caller must check the phase afterwards.
     pub(super) fn begin(&self, pool: &Shared) {
         self.active.set(self.active.get() + 1);
         self.requests.set(self.requests.get().saturating_add(1));
@@ -153,7 +154,7 @@ impl Connection {
         }
     }
 
-    /// Becomes one of its pool's ready ones.
+    /// Becomes ready. The caller adds the connection to its pool's ready list.
     pub(super) fn rest(&self, now: Time) {
         self.phase.set(Phase::Ready);
         if self.is_idle() {
@@ -162,7 +163,7 @@ impl Connection {
         }
     }
 
-    /// A request has ended: in order, or by being cut off.
+    /// Ends a request. `in_order` is false if it was cut off.
     pub(super) fn end(self: Rc<Connection>, in_order: bool) {
         self.active.set(self.active.get() - 1);
         let Some(pool) = self.pool.upgrade() else {
@@ -193,7 +194,7 @@ impl Connection {
         }
     }
 
-    /// Takes no more requests, and closes when it has none.
+    /// Prevents further requests, and closes the connection once it is idle.
     pub(super) fn retire(&self) {
         if matches!(self.phase(), Phase::Draining | Phase::Closed) {
             return self.leave();
@@ -208,7 +209,7 @@ impl Connection {
         self.leave();
     }
 
-    /// Closes if it has no request.
+    /// Closes the connection if it is idle, else lets it drain.
     fn leave(&self) {
         if self.is_idle() {
             self.close();
@@ -217,7 +218,7 @@ impl Connection {
         }
     }
 
-    /// Looks at its limit again: the peer may have changed it.
+    /// Moves the connection into or out of the ready list after a change of the peer's limit.
     pub(super) fn fit(self: &Rc<Connection>) {
         let Some(pool) = self.pool.upgrade() else {
             return;
@@ -232,7 +233,7 @@ impl Connection {
         }
     }
 
-    /// Has its task close it, at once and whatever it carries.
+    /// Makes the task close the connection at once, even with active requests.
     pub(super) fn close(&self) {
         self.leave_returning();
         self.phase.set(Phase::Closed);
@@ -248,7 +249,7 @@ impl Connection {
         }
     }
 
-    /// Leaves the waker of the task that drives it.
+    /// Stores the waker of the task that drives the connection.
     pub(super) fn driven_by(&self, waker: &Waker) {
         let mut task = self.task.borrow_mut();
         if !task.as_ref().is_some_and(|known| known.will_wake(waker)) {

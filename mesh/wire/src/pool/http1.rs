@@ -20,13 +20,14 @@ use super::{HttpError, SendError};
 use crate::framing::{Awaited, Framing, Line, ResponseWatch, Responses};
 use crate::{Body, WrittenPath};
 
-/// Where requests are handed in.
+/// The sending side of a connection.
 pub(super) struct Http1 {
     sender: RefCell<SendRequest<Body>>,
     watch: Arc<ResponseWatch>,
 }
 
-/// Where the bytes go; `None` once they go elsewhere, since the connection has been upgraded.
+/// The I/O side of a connection, driven by its task. `None` once hyper is done with the connection, either closed or
+/// upgraded.
 pub(super) struct End(Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>);
 
 impl Http1 {
@@ -47,7 +48,7 @@ impl Http1 {
         self.sender.borrow().is_closed()
     }
 
-    /// Hands the request over, and waits for the response's headers.
+    /// Sends the request, and waits for the response's headers.
     pub(super) async fn exchange(&self, lease: Lease, mut request: Request<Body>) -> Answered {
         let to_head = request.method() == Method::HEAD;
         self.watch.expect(if to_head {
@@ -75,7 +76,7 @@ impl Http1 {
     }
 }
 
-/// The line of a request whose path hyper does not take as it is written.
+/// Returns the request line that hyper would write and its replacement, if hyper does not accept the path as written.
 fn line_of(request: &Request<Body>) -> Option<Line> {
     let written = request.extensions().get::<WrittenPath>()?;
     let of = |path: &dyn Display| format!("{} {path} HTTP/1.1\r\n", request.method()).into_bytes();
@@ -85,7 +86,8 @@ fn line_of(request: &Request<Body>) -> Option<Line> {
     })
 }
 
-/// hyper sends no body with GET, HEAD and CONNECT unless a header says that there is one.
+/// Adds `transfer-encoding: chunked` if hyper would omit the body otherwise. With GET, HEAD and CONNECT hyper sends no
+/// body unless a header announces it.
 fn say_that_it_comes_in_chunks(request: &mut Request<Body>) {
     let seldom = matches!(
         *request.method(),
@@ -102,14 +104,14 @@ fn say_that_it_comes_in_chunks(request: &mut Request<Body>) {
 }
 
 impl End {
-    /// Ready when the connection has ended.
+    /// Drives the connection. Ready once it has ended.
     pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(driven) = &mut self.0 else {
             return Poll::Pending;
         };
         if driven.as_mut().poll(cx).is_ready() {
             self.0 = None;
-            // One that was upgraded counts until who has it lets it go.
+            // An upgraded connection counts as open until its user drops it.
             if connection.may_be_upgraded() && !connection.is_idle() {
                 return Poll::Pending;
             }
@@ -122,7 +124,7 @@ impl End {
     }
 }
 
-/// Hands the connection back once hyper says that it is free; ready when it has ended before that.
+/// Returns the connection to its pool once hyper reports it as free. Ready if it has ended before that.
 fn poll_return(connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
     let Wire::Http1(Http1 { sender, .. }) = connection.wire() else {
         return Poll::Pending;

@@ -1,5 +1,5 @@
-//! HTTP/2 on a pooled connection, by h2: many requests at a time, each a stream. No task but the connection's, and one for a
-//! request's body that outlives the arrival of its response's headers.
+//! HTTP/2 on a pooled connection, by h2: many concurrent requests, one stream each. The only tasks are one per
+//! connection, and one per request body that is still being sent when the response's headers have arrived.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -25,22 +25,23 @@ use crate::h2::{
 };
 use crate::{Body, BodyError};
 
-/// Where requests are handed in.
+/// The sending side of a connection, which opens streams.
 pub(super) struct Http2 {
     sender: RefCell<SendRequest<Bytes>>,
-    /// The most streams at a time: ours, or the peer's where that is less.
+    /// The current maximum of concurrent streams: the smaller of `most` and the peer's limit.
     limit: Cell<u32>,
     most: u32,
-    /// How many streams were cut off: h2 remembers each.
+    /// The number of streams that were cut off. h2 remembers each of them.
     resets: Cell<usize>,
     watch: Rc<Watch>,
 }
 
-/// Where the bytes go.
+/// The I/O side of a connection, driven by its task.
 pub(super) struct End(client::Connection<Watched<TokioIo<BoxStream>>, Bytes>);
 
 impl Http2 {
-    /// Does not wait for the peer: as in Envoy, the first requests go out with our own words of the handshake.
+    /// Sends the client's preface and SETTINGS without waiting for the peer's. As in Envoy, the first requests follow
+    /// at once.
     pub(super) async fn handshake(
         env: &Env,
         stream: BoxStream,
@@ -67,12 +68,12 @@ impl Http2 {
         Ok((http2, End(connection)))
     }
 
-    /// The most streams at a time.
+    /// Returns the current maximum of concurrent streams.
     pub(super) fn limit(&self) -> u32 {
         self.limit.get()
     }
 
-    /// Whether the connection takes new streams: it is there, and the peer has not said that it goes away.
+    /// Returns true if new streams can be opened: the connection is open, and the peer has not sent GOAWAY.
     pub(super) fn is_open(&self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         !matches!(
@@ -81,14 +82,14 @@ impl Http2 {
         )
     }
 
-    /// Counts a stream that was cut off; tells whether there have been as many as one connection should have.
+    /// Counts a stream that was cut off. Returns true once the connection has reached [`RESETS_MAX`].
     pub(super) fn count_reset(&self) -> bool {
         self.resets.set(self.resets.get() + 1);
         self.resets.get() >= RESETS_MAX
     }
 
-    /// Opens a stream, and waits for the response's headers. `opened` is called with the stream, of which nothing has been
-    /// written yet.
+    /// Opens a stream, and waits for the response's headers. `opened` receives the stream's id before anything of the
+    /// stream is written.
     pub(super) async fn exchange(
         &self,
         lease: Lease,
@@ -121,7 +122,7 @@ impl Http2 {
         });
         let (head, recv) = response.await.map_err(Failed::sent)?.into_parts();
         if head.headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
-            // h2 looks at one of them only.
+            // h2 checks only one of them.
             let error = SendError::of_http2(Reason::PROTOCOL_ERROR.into());
             return Err(Failed::sent(error));
         }
@@ -132,19 +133,20 @@ impl Http2 {
         ))
     }
 
-    /// The request's body has made no step yet.
+    /// Opens a stream. The upload of the request's body is returned unpolled.
     fn open(
         &self,
         request: Request<Body>,
     ) -> Result<(ResponseFuture, Option<Upload<BodyError>>), SendError> {
         let (mut head, body) = request.into_parts();
         let empty = body.is_end_stream();
-        // The frames tell how long a body is; nothing is said of one that is not there.
+        // An empty body gets no `content-length`: END_STREAM marks it as empty.
         if !empty {
             set_length(&mut head.headers, &body);
         }
         toward_wire(&mut head);
-        // A sender of its own: one that waits for its turn, where the peer has lowered its limit, must not hold up others.
+        // A separate sender per request: after the peer has lowered its limit, a request that waits for its stream must
+        // not block others.
         let mut sender = self.sender.borrow().clone();
         let (response, stream) = sender
             .send_request(Request::from_parts(head, ()), empty)
@@ -157,7 +159,7 @@ impl Http2 {
         Ok((response, upload))
     }
 
-    /// Takes over the peer's limit.
+    /// Adopts the peer's current limit.
     fn follow_peer(&self) {
         let peer = self.sender.borrow().current_max_send_streams();
         self.limit
@@ -166,7 +168,7 @@ impl Http2 {
 }
 
 impl End {
-    /// Ready when the connection has ended.
+    /// Drives the connection. Ready once it has ended.
     pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
         let super::connection::Wire::Http2(http2) = connection.wire() else {
             return Poll::Pending;

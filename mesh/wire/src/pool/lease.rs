@@ -1,4 +1,4 @@
-//! A connection while a request has it, and the response body that holds it.
+//! The lease of a connection by one request, and the response body that keeps the lease.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,26 +18,26 @@ use super::{SendError, Shared};
 use crate::h2::{H2Body, Upload};
 use crate::{Body, BodyError};
 
-/// One request's hold on a connection, or on a stream of it. Released, the connection may take another; dropped, an HTTP/1.1
-/// connection is closed, and a stream reset.
+/// The use of a connection, or of one of its streams, by one request. Releasing it frees the connection for another
+/// request. Dropping it unreleased closes an HTTP/1.1 connection or resets a stream.
 pub(super) struct Lease {
     connection: Option<Rc<Connection>>,
     permit: Option<Permit>,
     seasoned: bool,
 }
 
-/// A request that got no response.
+/// A request without a response.
 pub(super) struct Failed {
     pub(super) error: SendError,
-    /// The request, when none of it was written.
+    /// The request, if none of it was written.
     pub(super) unsent: Option<Request<Body>>,
 }
 
-/// What a request comes to.
+/// The outcome of a dispatched request.
 pub(super) type Answered = Result<Response<LeasedBody>, Failed>;
 
 impl Failed {
-    /// A request that may have been written.
+    /// The failure of a request that may have been written.
     pub(super) fn sent(error: SendError) -> Failed {
         Failed {
             error,
@@ -47,7 +47,7 @@ impl Failed {
 }
 
 impl Lease {
-    /// Puts a request on a connection that has room.
+    /// Assigns a request to a connection that has room.
     pub(super) fn new(pool: &Shared, connection: Rc<Connection>, permit: Option<Permit>) -> Lease {
         let seasoned = connection.is_seasoned();
         connection.begin(pool);
@@ -58,12 +58,12 @@ impl Lease {
         }
     }
 
-    /// Whether the connection was there before this request.
+    /// Returns true if the peer had time to close the connection before this request.
     pub(super) fn is_seasoned(&self) -> bool {
         self.seasoned
     }
 
-    /// Hands the request to the connection, and waits for the response's headers.
+    /// Sends the request on the connection, and waits for the response's headers.
     pub(super) async fn dispatch(self, request: Request<Body>, trace: Option<&Trace>) -> Answered {
         let connection = Rc::clone(
             self.connection
@@ -87,20 +87,20 @@ impl Lease {
         }
     }
 
-    /// Its request asks to make something else of the connection.
+    /// Records that the request asks for an upgrade of the connection.
     pub(super) fn may_be_upgraded(&self) {
         if let Some(connection) = &self.connection {
             connection.expect_upgrade();
         }
     }
 
-    /// Gives the connection back.
+    /// Returns the connection to its pool.
     pub(super) fn release(mut self) {
         self.end(true);
     }
 
     fn end(&mut self, in_order: bool) {
-        // The next in line may need this one's place.
+        // Released first, because the next request in the queue may need the permit.
         self.permit = None;
         if let Some(connection) = self.connection.take() {
             connection.end(in_order);
@@ -114,12 +114,12 @@ impl Drop for Lease {
     }
 }
 
-/// A response's body on a pooled connection. At its end the connection goes back to the pool; dropped before, an HTTP/1.1
-/// connection is closed, and a stream of HTTP/2 reset.
+/// The response body on a pooled connection. At its end the connection returns to the pool. Dropping it earlier closes
+/// an HTTP/1.1 connection or resets an HTTP/2 stream.
 pub struct LeasedBody {
     incoming: Arriving,
     lease: Option<Lease>,
-    /// The request's body, where it is still on its way.
+    /// The task that still sends the request's body. `None` if the body is complete.
     upload: Option<Owned>,
 }
 
@@ -133,7 +133,8 @@ impl LeasedBody {
         LeasedBody::new(Arriving::Http1(incoming), lease, None)
     }
 
-    /// No body: the connection has become something else, and is held until this is dropped.
+    /// Wraps the empty body of an upgrade's response. The upgraded protocol occupies the connection until the body is
+    /// dropped.
     pub(super) fn upgraded(incoming: Incoming, lease: Lease) -> LeasedBody {
         LeasedBody {
             incoming: Arriving::Http1(incoming),
@@ -148,10 +149,10 @@ impl LeasedBody {
         upload: Option<Upload<BodyError>>,
     ) -> LeasedBody {
         let pool = lease.connection.as_ref().and_then(|c| c.pool());
-        // Once the pool has gone, what is left of the request goes no further.
+        // If the pool has been dropped, the rest of the request's body is not sent.
         let upload = upload.zip(pool).map(|(upload, pool)| {
             pool.env.spawn_owned("http2-upload", async move {
-                // How it ended is seen on the response's side of the stream.
+                // Errors are ignored here. They also appear on the response's side of the stream.
                 let _ = upload.await;
             })
         });
@@ -168,7 +169,7 @@ impl LeasedBody {
         body
     }
 
-    /// The body as the request path has it.
+    /// Returns the body in the form that the request path uses.
     pub(super) fn into_body(self) -> Body {
         if self.lease.is_none() {
             Body::Empty
@@ -189,12 +190,12 @@ impl LeasedBody {
             Some(Ok(frame))
                 if frame.is_trailers() && matches!(self.incoming, Arriving::Http1(_)) =>
             {
-                // Envoy drops them unless it is configured not to. Source: Envoy, `Http1ProtocolOptions.enable_trailers`.
+                // Envoy drops trailers by default. Source: Envoy, `Http1ProtocolOptions.enable_trailers`.
                 self.release();
                 None
             }
             Some(Ok(frame)) => {
-                // A reader that trusts `is_end_stream` does not ask again.
+                // A reader that relies on `is_end_stream` does not poll again.
                 if frame.is_trailers() {
                     self.release()
                 } else {
@@ -234,7 +235,7 @@ impl LeasedBody {
     }
 
     fn release(&mut self) {
-        // A response that is complete before its request makes the rest of that pointless, as in Envoy.
+        // If the response is complete, the rest of the request's body is not sent, as in Envoy.
         self.upload = None;
         if let Some(lease) = self.lease.take() {
             lease.release();
