@@ -1,4 +1,4 @@
-//! The section `calls` of a service: client settings for each callee.
+//! Reads the section `calls` of a service: client settings for each callee.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::settings::with_settings;
 use super::skeleton::Skeleton;
 use crate::story::{Hedge, Seats};
 
-/// Client settings, as `calls` has them.
+/// The keys of the client settings of a callee.
 const SETTINGS: Keys = Keys {
     known: &[
         "timeout", "deadline", "retries", "hedge", "headers", "on-error", "pool",
@@ -25,11 +25,11 @@ const POOL: Keys = Keys {
     known: &["size", "wait"],
     later: &[],
 };
-/// Tries that a hedge adds to one, at most: all of them may be open at once.
+/// The maximum number of hedges per call, because all attempts of a call may be open at once.
 const HEDGES_MAX: u32 = 100;
 
 impl Reader<'_> {
-    /// Keys of `calls`: services or `any`, each with client settings.
+    /// Checks `calls`, whose keys are services or `any`, each with client settings.
     pub(super) fn client_settings(&mut self, node: &Node, services: &[Skeleton]) {
         let Some(map) = self.map(node) else { return };
         for (target, entry) in map {
@@ -39,7 +39,7 @@ impl Reader<'_> {
                 self.error(&entry.key, format!("no service `{target}`: {hint}"));
             }
             self.keys(&entry.node, &SETTINGS);
-            // What `any` lacks its callees may have.
+            // `any` is not checked alone, because its callees may supply the keys that it lacks.
             if target != "any" && entry.node.as_map().is_some() {
                 let empty = Node::map(Vec::<(String, Node)>::new(), entry.node.place.clone());
                 self.settings(&with_settings(&empty, Some(node), target));
@@ -47,7 +47,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Looks at settings for what is wrong with them, whether or not a call has them.
+    /// Reports errors in settings, even if no call uses them.
     fn settings(&mut self, node: &Node) {
         let places = self.places.len();
         self.try_timeout(node);
@@ -57,11 +57,11 @@ impl Reader<'_> {
         self.headers(node, "headers");
         self.on_error(node);
         self.pool(node);
-        // No call draws here.
+        // The settings are only validated here, so their random draws must not be recorded.
         self.places.truncate(places);
     }
 
-    /// `hedge` of a call; `None` where there is none.
+    /// Reads `hedge`. `None` without hedging.
     pub(super) fn hedge(&mut self, node: &Node) -> Option<Hedge> {
         let hedge = long(get(node, "hedge")?, "after");
         self.keys(&hedge, &HEDGE);
@@ -85,7 +85,7 @@ impl Reader<'_> {
         })
     }
 
-    /// `pool` of a caller's calls to one callee; `None` where there is none.
+    /// Reads `pool`, the limit of concurrent calls to one callee. `None` without a limit.
     pub(super) fn pool(&mut self, node: &Node) -> Option<Seats> {
         let pool = long(get(node, "pool")?, "size");
         self.keys(&pool, &POOL);
@@ -100,7 +100,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The maximum wait of a call for a place; `None` without a bound.
+    /// Reads the maximum wait of a call for a slot. `None`: no bound.
     fn wait(&mut self, pool: &Node) -> Option<Duration> {
         match get(pool, "wait")?.as_str() {
             Some("unlimited") => None,

@@ -1,4 +1,4 @@
-//! Endpoints: `payment POST /charge`, and as a key `POST /charge`.
+//! Reads endpoints: `payment POST /charge` in a call, `POST /charge` in a declaration.
 
 use http::Method;
 use shakedown_istio::registry::Hostname;
@@ -8,31 +8,32 @@ use super::reader::Reader;
 use super::skeleton::Skeleton;
 use crate::story::{Host, Path, find_endpoint};
 
-/// The port of a URL of plain HTTP that names none.
+/// The port of a plain HTTP URL without a port.
 const HTTP_PORT: u16 = 80;
 
 /// The sender of a request.
 pub(super) struct Sender<'a> {
-    /// In words, for messages.
+    /// The name for messages.
     pub(super) name: &'a str,
-    /// True if its requests pass a sidecar, which routes them.
+    /// True if a sidecar routes its requests.
     pub(super) meshed: bool,
 }
 
-/// A request that something sends.
+/// The destination of a request.
 pub(super) struct Target {
-    /// Index of the service, or past all of them, that of a host without one.
+    /// The index of the service, or the number of services plus the index of the host if no service has that name.
     pub(super) service: usize,
-    /// The name of either.
+    /// The name of the service or host.
     pub(super) name: String,
-    /// `None` where the service has none such, and routes may lead the request to another.
+    /// The index of the endpoint. `None` if the service does not declare it, but routes may lead the request to
+    /// another.
     pub(super) endpoint: Option<usize>,
     pub(super) method: Method,
     pub(super) path: String,
 }
 
 impl Reader<'_> {
-    /// `METHOD /path`, as a service declares it.
+    /// Parses `METHOD /path` of an endpoint that a service declares.
     pub(super) fn declared(&mut self, text: &str, place: &FilePlace) -> Option<Path> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let [method, path] = words[..] else {
@@ -49,7 +50,7 @@ impl Reader<'_> {
         })
     }
 
-    /// `SERVICE METHOD /path` of a request that proxies may route, with its callee and endpoint looked up.
+    /// Parses `SERVICE METHOD /path` of a request that proxies may route, and looks up its callee and endpoint.
     pub(super) fn target(
         &mut self,
         node: &Node,
@@ -83,7 +84,7 @@ impl Reader<'_> {
         Some(target)
     }
 
-    /// `SERVICE METHOD /path` as the service declares it: its index and the endpoint's.
+    /// Parses `SERVICE METHOD /path` of a declared endpoint. Returns the indices of the service and the endpoint.
     pub(super) fn declared_target(
         &mut self,
         node: &Node,
@@ -103,7 +104,7 @@ impl Reader<'_> {
         Some((service, endpoint?))
     }
 
-    /// A request to a host that no service has: routes may take it.
+    /// Parses a request to a host that belongs to no service, but that routes may handle.
     fn target_without_service(
         &mut self,
         node: &Node,
@@ -148,7 +149,7 @@ impl Reader<'_> {
         Some(target)
     }
 
-    /// Warns of a request that arrives where no endpoint answers it, wherever routes lead it.
+    /// Warns if no destination that the routes may choose has an endpoint for the request.
     fn warn_of_arrivals(
         &mut self,
         node: &Node,
@@ -181,7 +182,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The three words of an endpoint that is called.
+    /// Splits `SERVICE METHOD /path` into its words.
     fn written<'n>(&mut self, node: &'n Node) -> Option<(&'n str, &'n str, &'n str)> {
         let text = self.text(node, "an endpoint, such as `payment POST /charge`")?;
         let words: Vec<&str> = text.split_ascii_whitespace().collect();

@@ -1,4 +1,4 @@
-//! Helpers for keys and scalars that every section uses.
+//! Reads the keys and scalars that every section uses.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::value::{
     Decimal, Distribution, Rate, Ratio, Share, ValueError, parse_duration, parse_size,
 };
 
-/// The maximum factor, so that products of several factors and a time do not overflow.
+/// The maximum factor. Bounded so that products of several factors and a time do not overflow.
 const FACTOR_MAX: i128 = 1_000_000_000;
 
-/// The keys of a map: those that are read, and those of the language that are not supported yet.
+/// The accepted keys of a map, and those of the language that are not supported yet.
 pub(super) struct Keys {
     pub(super) known: &'static [&'static str],
     pub(super) later: &'static [&'static str],
 }
 
-/// The value of a key, unless it is missing or null.
+/// Returns the value of a key. `None` if it is missing or null.
 pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.get(key).filter(|value| !value.is_null())
 }
@@ -56,7 +56,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The entries of a map. Null counts as empty.
+    /// Returns the entries of a map. Null counts as empty.
     pub(super) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n Map> {
         match &node.value {
             Value::Map(map) => Some(map),
@@ -71,7 +71,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The items of a list. Null counts as empty.
+    /// Returns the items of a list. Null counts as empty.
     pub(super) fn list<'n>(&mut self, node: &'n Node, of: &str) -> &'n [Node] {
         match &node.value {
             Value::List(items) => items,
@@ -114,7 +114,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A distribution, with the values of the file that it names, if it names one.
+    /// Parses a distribution, and reads the values of the file that it names, if any.
     pub(super) fn distribution(
         &mut self,
         node: &Node,
@@ -143,7 +143,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads a word of a list; words planned for later are refused as such.
+    /// Parses a word of a list. Words planned for later are reported as not supported yet.
     pub(super) fn word<T: Copy>(
         &mut self,
         node: &Node,
@@ -239,7 +239,7 @@ impl Reader<'_> {
         self.count_of(node).map(Some)
     }
 
-    /// Parses a limit of at least 1.
+    /// Parses a limit of at least 1, or `unlimited` (inner `None`).
     pub(super) fn positive_limit(&mut self, map: &Node, key: &str) -> Option<Option<u32>> {
         let limit = self.limit(map, key)?;
         if limit == Some(0)
@@ -257,7 +257,7 @@ impl Reader<'_> {
         self.is_name(&text, &node.place, what).then_some(text)
     }
 
-    /// Returns true if the text is a valid name, else reports an error.
+    /// Returns true if the text is a valid name. Otherwise reports an error.
     pub(super) fn is_name(
         &mut self,
         text: &str,
