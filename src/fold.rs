@@ -1,4 +1,5 @@
-//! The fold of a Journal: digest, checks and summary, record by record, into a results document. No record is kept.
+//! Folds a Journal, record by record, into a digest, checks and a summary, and those into a results document. Records
+//! are not kept.
 
 use shakedown_reports::{Header, Judgement, Summary};
 use shakedown_results::{
@@ -7,18 +8,18 @@ use shakedown_results::{
 use shakedown_scenarios::story::Story;
 use shakedown_scenarios::{Judge, Sample};
 
-/// The views of a Journal that every run has.
+/// The views of a Journal that every run needs.
 pub(crate) struct Fold {
     digester: Digester,
     judge: Judge,
     summary: Summary,
 }
 
-/// A complete fold: everything that follows from the Journal alone.
+/// A complete fold: all results that follow from the Journal alone.
 pub(crate) struct Folded {
     pub(crate) digest: Digest,
     pub(crate) checks: Vec<CheckResult>,
-    /// One value for each check over seeds.
+    /// The outcomes of the checks over seeds under this seed.
     pub(crate) samples: Vec<Sample>,
     /// Violated invariants, which make the run invalid.
     pub(crate) invariants: Vec<String>,
@@ -27,15 +28,15 @@ pub(crate) struct Folded {
 
 /// The properties of a run that its Journal does not contain.
 pub(crate) struct RunLabels {
-    /// Description of the scenario.
+    /// The description of the scenario.
     pub(crate) story: String,
     pub(crate) set: Vec<String>,
     pub(crate) seed: u64,
     pub(crate) engine: Engine,
-    /// Command that repeats the run.
+    /// The command that repeats the run.
     pub(crate) replay: String,
     pub(crate) elapsed_ns: i64,
-    /// Time at which the user stopped the run.
+    /// The time at which the user stopped the run. `None` if it was not stopped.
     pub(crate) cut_ns: Option<i64>,
     pub(crate) not_modelled: Vec<NotModelled>,
 }
@@ -49,7 +50,7 @@ impl Fold {
         }
     }
 
-    /// Adds a record. `cast` includes the pods that were added before it.
+    /// Adds a record. `cast` must include the pods that were added before it.
     pub(crate) fn record(&mut self, cast: &Cast, record: &Record) {
         self.digester.record(record);
         self.judge.record(record);
@@ -69,12 +70,12 @@ impl Fold {
 }
 
 impl Folded {
-    /// Returns the number of calls without an end.
+    /// Returns the number of calls that have not ended.
     pub(crate) fn in_flight(&self) -> u64 {
         self.summary.in_flight()
     }
 
-    /// Builds the results document. `invalid` contains the reasons why the run is invalid, whatever its checks say.
+    /// Builds the results document. `invalid` contains the reasons why the run is invalid regardless of its checks.
     pub(crate) fn document(
         self,
         story: &Story,
