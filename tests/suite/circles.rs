@@ -1,11 +1,11 @@
-//! Checks that the files of each crate import each other without circles.
+//! Checks that the files of each crate import each other without cycles.
 //!
-//! Two files may import each other (a parser and its parts, say). A strongly connected component of more files must be listed
-//! in [`EXCEPTIONS`], because none of its files can be read, tested or moved without the others.
+//! Two files may import each other, for example a parser and its parts. A larger strongly connected component must be
+//! listed in [`EXCEPTIONS`], because none of its files can be read, tested or moved without the others.
 //!
-//! An import is a path to an item that another file of the crate defines: in a `use`, an expression, a type, a pattern or the
-//! tokens of a macro call. Re-exports are followed to the file of the definition and are no imports themselves. Code under
-//! `#[cfg(test)]` is left out.
+//! An import is a path to an item that another file of the crate defines: in a `use`, an expression, a type, a pattern
+//! or the tokens of a macro call. Re-exports do not count as imports, but are followed to the file of the definition.
+//! Code under `#[cfg(test)]` is ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,27 +19,27 @@ use exceptions::EXCEPTIONS;
 
 mod exceptions;
 
-/// The most files that may import each other.
+/// The maximum number of files that may import each other.
 const FILES_MAX: usize = 2;
-/// The longest chain of re-exports that is followed.
+/// The maximum length of a chain of re-exports. Names behind longer chains are not resolved.
 const REEXPORTS_MAX: usize = 16;
 
-/// A module: an inline one has the file of the module around it.
+/// A module. An inline module belongs to the file of the module around it.
 #[derive(Debug, Default)]
 struct Module {
     file: usize,
     children: BTreeSet<String>,
     items: BTreeSet<String>,
     uses: Vec<Use>,
-    /// Paths outside of `use`.
+    /// The paths outside of `use`.
     paths: Vec<Vec<String>>,
 }
 
-/// One name of a `use`.
+/// A single name of a `use`.
 #[derive(Clone, Debug)]
 struct Use {
     path: Vec<String>,
-    /// `None` for a glob.
+    /// The imported name. `None` for a glob.
     name: Option<String>,
     is_reexport: bool,
 }
@@ -52,7 +52,7 @@ struct Crate {
 }
 
 impl Crate {
-    /// Parses the crate at `root` (`src/lib.rs`, say) and all files of its modules.
+    /// Parses the crate at `root`, for example `src/lib.rs`, and all files of its modules.
     fn parse(root: &Path) -> Crate {
         let mut parsed = Crate::default();
         let folder = root.parent().expect("a file has a folder");
@@ -60,7 +60,7 @@ impl Crate {
         parsed
     }
 
-    /// `folder` is where the files of child modules are.
+    /// Parses one file. `folder` contains the files of its child modules.
     fn file(&mut self, path: &Path, folder: &Path, module: Vec<String>) {
         let text = std::fs::read_to_string(path)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -110,7 +110,8 @@ impl Crate {
         self.modules.insert(path, module);
     }
 
-    /// The file that defines what `path` names, seen from a module; `None` for modules and for names of other crates.
+    /// Returns the file that defines the item at `path`, as seen from a module. `None` for modules and for names of
+    /// other crates.
     fn definition(&self, module: &[String], path: &[String], depth: usize) -> Option<usize> {
         let mut at = module.to_vec();
         let mut rest = path;
@@ -154,7 +155,7 @@ impl Crate {
                     return Some(file);
                 }
             }
-            // The name of another crate, or a name that a macro defines in a module of this one.
+            // Either the name of another crate, or a name that a macro defines in a module of this one.
             let is_ours = is_relative || at != module;
             let is_imported = here
                 .uses
@@ -165,7 +166,7 @@ impl Crate {
         None
     }
 
-    /// The files that each file imports.
+    /// Returns the files that each file imports.
     fn imports(&self) -> Vec<BTreeSet<usize>> {
         let mut imports = vec![BTreeSet::new(); self.files.len()];
         for (path, module) in &self.modules {
@@ -181,7 +182,7 @@ impl Crate {
         imports
     }
 
-    /// The circles, as sorted paths relative to `src`.
+    /// Returns the cycles as sorted paths relative to `src`.
     fn circles(&self, src: &Path) -> Vec<Vec<String>> {
         let mut circles = components(&self.imports());
         circles.retain(|circle| circle.len() > FILES_MAX);
@@ -198,7 +199,7 @@ impl Crate {
     }
 }
 
-/// Collects paths of syntax trees, and of the tokens of macro calls, which have no tree.
+/// Collects the paths in syntax trees, and those in the tokens of macro calls, which are not parsed into trees.
 struct Paths<'a>(&'a mut Vec<Vec<String>>);
 
 impl VisitMut for Paths<'_> {
@@ -310,7 +311,7 @@ fn flatten(
     }
 }
 
-/// True for `#[cfg(test)]` and `#[cfg(all(test, ...))]`.
+/// Returns true for `#[cfg(test)]` and `#[cfg(all(test, ...))]`.
 fn is_test(attributes: &[Attribute]) -> bool {
     let words = |attribute: &Attribute| match &attribute.meta {
         syn::Meta::List(list) => list.tokens.to_string(),
@@ -341,7 +342,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The name that an item defines; modules and imports are kept apart from these.
+/// Returns the name that an item defines. `None` for modules and imports, which are stored separately.
 fn name(item: &Item) -> Option<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,
@@ -358,8 +359,8 @@ fn name(item: &Item) -> Option<String> {
     Some(ident.to_string())
 }
 
-/// The strongly connected components of a graph: files that reach each other. Graphs are of a hundred files, so that plain
-/// reachability is fast enough.
+/// Returns the strongly connected components of a graph, without single files that do not reach themselves. Plain
+/// reachability is fast enough, because a graph has about a hundred files.
 fn components(edges: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
     let reached = |from: usize| {
         let mut reached = BTreeSet::new();
@@ -383,7 +384,7 @@ fn components(edges: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// The circles of a crate's library and of its binary. A crate of tests has neither.
+/// Returns the cycles of a crate's library and of its binary. A crate that contains only tests has neither.
 fn circles_of(folder: &str) -> Vec<Vec<String>> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(folder)
