@@ -84,11 +84,11 @@ impl From<Verdict> for Exit {
 /// The result of a command. An `Err` was already reported to the user.
 pub(crate) type Ended = Result<Exit, Exit>;
 
-/// Learn before production what your service mesh does under load and failure.
+/// Test how your service mesh behaves under load and failure, before production.
 #[derive(Parser)]
 #[command(name = "shakedown", version, after_help = EXAMPLES)]
 struct Cli {
-    /// Colours in what is printed; `auto`: on a terminal, unless NO_COLOR is set or TERM is `dumb`
+    /// When to use colours; `auto` uses them on a terminal, unless NO_COLOR is set or TERM is `dumb`
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
     #[command(subcommand)]
@@ -97,39 +97,39 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  shakedown run header-routing --html report.html      a story of the catalogue, with a report
-  shakedown run shop.yaml --variant all                each ending of your own
-  shakedown sweep theory-mm1 --seeds 1..30             the same under thirty seeds
-  shakedown run header-routing --real                  real sockets on loopback, real time
+  shakedown run header-routing --html report.html      run a catalogue scenario and write a report
+  shakedown run shop.yaml --variant all                run every variant of a scenario file
+  shakedown sweep theory-mm1 --seeds 1..30             run a scenario under 30 seeds
+  shakedown run header-routing --real                  run on loopback sockets in real time
   shakedown load http://localhost:8080/ --rate 500/s --duration 30s
-  shakedown check mesh/*.yaml                          validate configuration
+  shakedown check mesh/*.yaml                          validate mesh configuration
   shakedown explain --config mesh/ --request 'GET http://reviews:9080/x' -H 'end-user: jason'
 
-Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 4 all checks are over seeds: use sweep,
-130 it was cut short by Ctrl-C.";
+Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 4 all checks are over seeds (use sweep),
+130 interrupted by Ctrl-C.";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one scenario and judge it
+    /// Run a scenario and evaluate its checks
     Run(Box<run::Args>),
     /// Run a scenario under many seeds, on all cores
     Sweep(sweep::Args),
-    /// Load a real HTTP server at a rate, and judge how it answers
+    /// Send requests to a real HTTP server at a given rate, and evaluate checks
     Load(Box<load::Args>),
-    /// List the catalogue
+    /// List the scenarios in the catalogue
     List,
     /// Print a scenario
     Show(list::ShowArgs),
     /// Validate scenarios and mesh configuration
     Check(check::Args),
-    /// Tell what a request would meet, and which line decided it
+    /// Explain how the mesh handles a request, and which line of configuration decides each step
     Explain(explain::Args),
-    /// Print completions for a shell
+    /// Print a shell completion script
     Completions {
-        /// The shell
+        /// Shell to generate completions for
         shell: Shell,
     },
-    /// Print the manual page, in roff
+    /// Print the manual page in roff format
     Man,
 }
 

@@ -16,22 +16,22 @@ use super::{Ended, Exit, bad_input, out, words};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  shakedown check shop.yaml                a scenario with all its variants
-  shakedown check mesh/                    mesh configuration: all files of a folder together
+  shakedown check shop.yaml                check a scenario and all its variants
+  shakedown check mesh/                    check all mesh configuration in a folder together
   kubectl get vs,dr,svc -A -o yaml | shakedown check -
   shakedown check --strict --fail-on warning mesh/*.yaml
 
-What is not modelled is passed over, with a warning that says what that means.
+Kinds and fields that are not modelled are passed over. A warning describes the effect, if there is one.
 
-Exit codes: 0 good, 1 a warning under `--fail-on warning`, 2 an error.")]
+Exit codes: 0 valid, 1 a warning with `--fail-on warning`, 2 an error.")]
 pub(crate) struct Args {
-    /// Scenario files, names of the catalogue, files and folders of mesh configuration, `-` for standard input
+    /// Scenario files, names of catalogue scenarios, mesh configuration files or folders, or `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Refuse kinds and fields that are not modelled
+    /// Reject kinds and fields that are not modelled
     #[arg(long)]
     strict: bool,
-    /// What makes the command fail
+    /// Lowest severity that makes the command fail
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::Error)]
     fail_on: Level,
 }
@@ -39,9 +39,9 @@ pub(crate) struct Args {
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Level {
-    /// Warnings, and errors
+    /// Warnings and errors
     Warning,
-    /// Errors alone
+    /// Errors only
     Error,
 }
 

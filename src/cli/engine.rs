@@ -16,9 +16,9 @@ use super::{Exit, failed};
 /// Parses the simulators that `--engine` accepts.
 pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {
     let native = PossibleValue::new(Engine::Native.name())
-        .help("Shakedown's own: to the nanosecond, thousands of hosts");
+        .help("Shakedown's own simulator: resolution of 1 ns, thousands of hosts");
     let turmoil = PossibleValue::new(Engine::Turmoil.name())
-        .help("Turmoil's: ticks of 1 ms, up to 30 hosts; the native one runs too, and is compared");
+        .help("The turmoil simulator: ticks of 1 ms, up to 30 hosts; also runs the native engine and compares the results");
     PossibleValuesParser::new([native, turmoil]).map(|name| match name == Engine::Turmoil.name() {
         true => Engine::Turmoil,
         false => Engine::Native,

@@ -24,34 +24,37 @@ Examples:
   shakedown explain --config header-routing --request http://reviews:9080/ --json
   shakedown explain --scenario crash-fail-over --variant no-outlier --request http://api:8080/
 
-Of mesh configuration alone, services are its Services; without any, all hosts that it
-names, at the ports of its destinations, else of the request. Their endpoints are not known.
-A scenario, or a name of the catalogue, has them all. Without a port a URL means port 80.
+With mesh configuration only, the services are those of its Service documents. If it has no Service, every
+host that it names is a service, at the ports of its destinations or else the port of the request. The
+endpoints are then unknown. With a scenario, services and endpoints are those of the scenario. A URL without
+a port means port 80.
 
-Exit codes: 0 it would be sent on, or answered as configured; 1 it would be refused; 2 bad input.")]
+Exit codes: 0 the request is forwarded, or answered as configured; 1 it is rejected; 2 bad input.")]
 pub(crate) struct Args {
-    /// A file or folder of mesh configuration, `-` for standard input, or a scenario; may be given several times
+    /// Mesh configuration file or folder, scenario file, name of a catalogue scenario, or `-` for standard input
+    /// (repeatable)
     #[arg(long, visible_alias = "scenario", required = true, value_name = "PATH")]
     config: Vec<PathBuf>,
-    /// The scenario's variant, by name [default: the file as written]
+    /// Variant of the scenario [default: the file as written]
     #[arg(long, value_name = "VARIANT")]
     variant: Option<String>,
-    /// Change a value of the scenario: `control.outbound=registry-only`; may be given several times
+    /// Change a value of the scenario, such as `control.outbound=registry-only` (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// The request: a method and a URL, or a URL
+    /// Request to explain: a URL, optionally preceded by a method
     #[arg(long, value_name = "METHOD URL")]
     request: String,
-    /// A header of it: `NAME: VALUE`; may be given several times
+    /// Request header, written `NAME: VALUE` (repeatable)
     #[arg(short = 'H', long = "header", value_name = "HEADER")]
     headers: Vec<String>,
-    /// Who sends it; of mesh configuration alone, a pod with the label `app: SVC` [default: one of no service]
+    /// Caller: a service or load; with mesh configuration only, a pod labelled `app: SVC` [default: a pod of no
+    /// service]
     #[arg(long, value_name = "SVC[.NAMESPACE]")]
     from: Option<String>,
-    /// Refuse kinds and fields that are not modelled
+    /// Reject kinds and fields that are not modelled
     #[arg(long)]
     strict: bool,
-    /// Print JSON
+    /// Print the explanation as JSON
     #[arg(long)]
     json: bool,
 }

@@ -9,12 +9,12 @@ use super::{Ended, Exit, bad_input, out, words};
 
 #[derive(clap::Args)]
 pub(crate) struct ShowArgs {
-    /// A path, or a name of the catalogue
+    /// Scenario file, or the name of a catalogue scenario
     scenario: String,
-    /// Written out: the variant merged, included files in place
+    /// Print the scenario with its variant merged and its included files inlined
     #[arg(long)]
     expanded: bool,
-    /// One variant of it (implies --expanded)
+    /// Variant to print (implies --expanded)
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
 }

@@ -34,17 +34,19 @@ Examples:
   shakedown load --scenario shop.yaml --target users=http://localhost:8080
   shakedown load --scenario shop.yaml --target users=https://staging.example/shop --set duration=2m
 
-Open loop: a request is due when the rate says so, whatever became of those before it. Corrected latency counts from
-then, uncorrected latency from the actual send: what a tool would show that waits for answers. A load whose latencies
-are the generator's own (it was late, or out of processor) is invalid, and so is one without a single success.
+The load is open loop: requests start at the given rate, whether or not earlier requests have completed. Corrected
+latency is measured from the scheduled start of a request. Uncorrected latency is measured from the actual send, as a
+closed-loop tool would report it. A load is invalid if the generator's own delay distorts its latencies (requests sent
+late, or no CPU time left), or if no request succeeds.
 
-Without --expect the check is `success >= 99%`. Checks are those of scenarios; a metric without a subject is the load's: `p99 < 250ms` is `p99(load) < 250ms`. Others:
-`count(where timeout) == 0`, `uncorrected.p99 < 20ms`, `always p99 < 250ms per 5s`, `goodput >= 490/s`.
+Checks use the scenario language. A metric without a subject applies to the load: `p99 < 250ms` means
+`p99(load) < 250ms`. More examples: `count(where timeout) == 0`, `uncorrected.p99 < 20ms`, `always p99 < 250ms per 5s`,
+`goodput >= 490/s`. Without --expect, the check is `success >= 99%`.
 
-Of a scenario its loads are sent, each to its target, for the scenario's duration and warm-up; the checks that are about
-loads alone are judged. What is left out is listed.
+With --scenario, each load of the scenario is sent to its target, for the scenario's duration and warm-up. Only checks
+that depend on loads alone are evaluated. Everything that is left out is listed.
 
-Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 it was cut short by Ctrl-C.";
+Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 130 interrupted by Ctrl-C.";
 
 /// The arguments that conflict with `--scenario`. A scenario sets them itself.
 const OF_A_URL: [&str; 12] = [
@@ -65,77 +67,77 @@ const OF_A_URL: [&str; 12] = [
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to ask for: `http://host:port/path`, or `https://`
+    /// URL to request: `http://host:port/path`, or `https://`
     #[arg(required_unless_present = "scenario")]
     url: Option<String>,
-    /// Send the loads of a scenario instead: a path, or a name of the catalogue
+    /// Send the loads of a scenario instead: a file, or the name of a catalogue scenario
     #[arg(long, value_name = "SCENARIO", conflicts_with_all = OF_A_URL)]
     scenario: Option<String>,
-    /// Where a load of the scenario goes; it wins over the file's own target (repeatable)
+    /// Target of one of the scenario's loads; overrides the target in the file (repeatable)
     #[arg(long, value_name = "LOAD=URL", requires = "scenario")]
     target: Vec<Target>,
-    /// A variant of the scenario
+    /// Variant of the scenario
     #[arg(long, value_name = "NAME", requires = "scenario")]
     variant: Option<String>,
-    /// Change a value of the scenario: a path of keys, and YAML (repeatable)
+    /// Change a value of the scenario: a path of keys, and a YAML value (repeatable)
     #[arg(long, value_name = "KEY=VALUE", requires = "scenario")]
     set: Vec<String>,
-    /// Requests per time: `500/s`, `90/m`, `1.5k/s`
+    /// Request rate: `500/s`, `90/m`, `1.5k/s`
     #[arg(long, value_parser = Rate::parse, required_unless_present_any = ["stage", "scenario"])]
     rate: Option<Rate>,
-    /// A stretch of the rate, one after another: `1m 500/s` holds it, `30s to 1k/s` is a ramp from the level before
+    /// Stage of the load: `1m 500/s` keeps a constant rate, `30s to 1k/s` ramps from the previous rate (repeatable)
     #[arg(long, value_name = "STAGE", value_parser = stage, conflicts_with = "rate")]
     stage: Vec<Stage>,
-    /// How long to send [default: the stages' sum, else 10s]
+    /// Time to send requests for [default: the sum of the stages, or else 10s]
     #[arg(long, value_parser = parse_duration)]
     duration: Option<Duration>,
-    /// Left out of figures and checks
+    /// Initial time to exclude from figures and checks
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "0s")]
     warm_up: Duration,
-    /// How requests are spaced: evenly, or at random around the rate
+    /// Spacing of requests: even, or random (a Poisson process)
     #[arg(long, value_enum, default_value = "constant")]
     arrivals: Spacing,
-    /// The seed of random spacing [default: 1, or the scenario's]
+    /// Seed of random spacing [default: 1, or the scenario's]
     #[arg(long)]
     seed: Option<u64>,
-    /// Open N connections before the first request and spread requests over them; a request that finds none free waits, and
-    /// the wait counts as latency [default: a request that finds none free opens one]
+    /// Open N connections before the first request, and send all requests over them; a request waits if none is free,
+    /// and the wait counts as latency [default: open a connection if none is free]
     #[arg(long, value_name = "N")]
     connections: Option<NonZeroU32>,
-    /// Past so many requests in flight, those that wait included, one is dropped and counted
+    /// Maximum number of requests in flight, including waiting ones; further requests are dropped and counted
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
     in_flight: u64,
-    /// From when a request is due to when it is given up and counts as a timeout
+    /// Time limit of a request, measured from its scheduled start; a request that exceeds it counts as a timeout
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "30s")]
     timeout: Duration,
-    /// The method
+    /// HTTP method
     #[arg(short = 'X', long, default_value = "GET")]
     method: String,
-    /// A request header: `name: value` (repeatable)
+    /// Request header, written `name: value` (repeatable)
     #[arg(short = 'H', long, value_name = "HEADER")]
     header: Vec<String>,
-    /// Request headers from a file, `name: value` a line: for secrets, which a command line shows to others
+    /// Read request headers from a file, one `name: value` per line; keeps secrets off the command line
     #[arg(long, value_name = "FILE", conflicts_with = "scenario")]
     header_file: Option<PathBuf>,
-    /// Size of each request's body: `512B`, `4kB`
+    /// Size of each request body: `512B`, `4kB`
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "0B")]
     body_size: u64,
-    /// Take certificates of the authorities in this PEM file, and no others
+    /// Trust only the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
-    /// Take any certificate: the connection is encrypted, and nobody knows with whom
+    /// Accept any certificate: the connection is encrypted, but the server is not authenticated
     #[arg(short = 'k', long, conflicts_with = "cacert")]
     insecure: bool,
-    /// Speak HTTP/2: with prior knowledge, or by ALPN over https; requests share connections
+    /// Use HTTP/2: with prior knowledge, or negotiated by ALPN over https; requests share connections
     #[arg(long)]
     http2: bool,
-    /// A check that must hold (repeatable) [default: success >= 99%]
+    /// Check that must pass (repeatable) [default: success >= 99%]
     #[arg(long, value_name = "CHECK")]
     expect: Vec<String>,
-    /// Write the results document (`-`: standard output)
+    /// Write the results document to a file (`-`: standard output)
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the report
+    /// Write the HTML report to a file
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -154,7 +156,7 @@ pub(crate) fn main(args: &Args) -> Ended {
     let outcome = match (&args.scenario, &args.url) {
         (Some(scenario), _) => of_scenario(args, scenario, &interrupt),
         (None, Some(url)) => of_url(args, url, &interrupt),
-        (None, None) => unreachable!("clap asks for one of them"),
+        (None, None) => unreachable!("clap requires one of them"),
     }?;
     let document = &outcome.document;
     if !reports.take_stdout() {

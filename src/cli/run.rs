@@ -24,55 +24,55 @@ use reports::{beside, destination, open_journal, write_html};
 
 const EXAMPLES: &str = "\
 Examples:
-  shakedown run header-routing                             a story of the catalogue
-  shakedown run shop.yaml --variant all                    each ending of a file
-  shakedown run shop.yaml --set load.users.rate=150/s      with one value changed
-  shakedown run shop.yaml --scale 5                        a fifth of its time, at the same rates
+  shakedown run header-routing                             run a catalogue scenario
+  shakedown run shop.yaml --variant all                    run every variant of a file
+  shakedown run shop.yaml --set load.users.rate=150/s      change one value
+  shakedown run shop.yaml --scale 5                        run in a fifth of the time, at the same rates
   shakedown run header-routing --html r.html --json r.json
-  shakedown run header-routing --journal j.jsonl.zst       keep every event, compressed
-  shakedown run header-routing --engine turmoil            a second opinion, by another simulator
-  shakedown run --replay j.jsonl.zst                       run again and compare event by event";
+  shakedown run header-routing --journal j.jsonl.zst       record every event, compressed
+  shakedown run header-routing --engine turmoil            cross-check with another simulator
+  shakedown run --replay j.jsonl.zst                       repeat the run and compare event by event";
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A path, a name of the catalogue, or `-` for standard input
+    /// Scenario file, the name of a catalogue scenario, or `-` for standard input
     #[arg(required_unless_present = "replay")]
     scenario: Option<String>,
-    /// One variant of it, or `all` for a table of all endings
+    /// Variant to run, or `all` to run every variant and print a table
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Change a value: a path of keys, and YAML
+    /// Change a value of the scenario: a path of keys, and a YAML value (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
+    /// Divide all times and durations of the scenario's timeline by N, like `--set scale=N`
     #[arg(long, value_name = "N")]
     scale: Option<String>,
-    /// Refuse kinds and fields of the mesh's documents that are not modelled
+    /// Reject kinds and fields of mesh documents that are not modelled
     #[arg(long)]
     strict: bool,
-    /// The seed [default: the scenario's]
+    /// Seed of the run [default: the scenario's]
     #[arg(long)]
     seed: Option<u64>,
-    /// Run on loopback sockets in real time
+    /// Run on loopback sockets in real time instead of in a simulator
     #[arg(long)]
     real: bool,
-    /// Whose simulator: ours, or turmoil's for a second opinion on up to 30 hosts
+    /// Simulator to use
     #[arg(long, value_parser = engine::simulators(), default_value = "native", conflicts_with_all = ["real", "noise"])]
     engine: Engine,
-    /// Inject random real sleeps between polls: nothing may change by it
+    /// Inject random real sleeps between polls, which must not change the results
     #[arg(long, value_name = "SEED", conflicts_with = "real")]
     noise: Option<u64>,
-    /// Write the results document (`-`: standard output); an array under `--variant all`
+    /// Write the results document to a file (`-`: standard output); an array with `--variant all`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Write the report; under `--variant all` all endings side by side, and one file a variant beside it
+    /// Write the HTML report to a file; with `--variant all`, a comparison, and one report per variant next to it
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// Write every event, one JSON value a line; compressed with zstd where the name ends in `.zst`
+    /// Write every event to a file, one JSON value per line; compressed with zstd if the name ends in `.zst`
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// Run what a journal holds again, and compare event by event
+    /// Repeat the run recorded in a journal, and compare it event by event
     #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "seed", "real", "engine", "journal"])]
     replay: Option<PathBuf>,
 }
@@ -83,7 +83,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
         (Some(journal), _) => replay(&args, journal),
         (None, Some(scenario)) if args.variant.as_deref() == Some("all") => all(&args, scenario),
         (None, Some(scenario)) => one(&args, scenario),
-        (None, None) => unreachable!("clap asks for one of them"),
+        (None, None) => unreachable!("clap requires one of them"),
     }
 }
 

@@ -23,28 +23,28 @@ const SHOWN: usize = 5;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  shakedown sweep theory-mm1                       the scenario's own seeds
-  shakedown sweep shop.yaml --seeds 1..1000        a thousand
-  shakedown sweep theory-mm1 --variant all         each ending")]
+  shakedown sweep theory-mm1                       use the scenario's own seeds
+  shakedown sweep shop.yaml --seeds 1..1000        run 1,000 seeds
+  shakedown sweep theory-mm1 --variant all         sweep every variant")]
 pub(crate) struct Args {
-    /// A path, or a name of the catalogue
+    /// Scenario file, or the name of a catalogue scenario
     scenario: String,
-    /// One variant of it, or `all`
+    /// Variant to run, or `all` to run every variant
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Change a value: a path of keys, and YAML
+    /// Change a value of the scenario: a path of keys, and a YAML value (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
-    /// Divide all instants and durations of the scenario's timeline by this: `--set scale=N`
+    /// Divide all times and durations of the scenario's timeline by N, like `--set scale=N`
     #[arg(long, value_name = "N")]
     scale: Option<String>,
-    /// Refuse kinds and fields of the mesh's documents that are not modelled
+    /// Reject kinds and fields of mesh documents that are not modelled
     #[arg(long)]
     strict: bool,
-    /// First and last seed [default: the scenario's]
+    /// First and last seed, both included [default: the scenario's]
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<RangeInclusive<u64>>,
-    /// How many runs at once [default: one a core]
+    /// Number of concurrent runs [default: one per core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
 }
