@@ -89,15 +89,15 @@ route VirtualService/reviews spec.http[0] mesh.yaml:8
 host reviews:9080
 path /x
 cluster outbound|9080|v2|reviews.default.svc.cluster.local mesh.yaml:11
-endpoints not known here mesh.yaml:32
+endpoints unknown mesh.yaml:32
 balancer LEAST_REQUEST
 protocol HTTP/1.1
 connect timeout 10s
-outlier detection 3 x 5xx, out for 30s, at most 10%, detection every 10s mesh.yaml:29
+outlier detection 3 x 5xx, ejected for 30s, at most 10% of endpoints, checked every 10s mesh.yaml:29
 timeout 2s mesh.yaml:9
 retries 2 on connect-failure,refused-stream,retriable-status-codes,cancelled,unavailable, backoff up to 25ms, doubling to 250ms
 
-Sent on.";
+Forwarded.";
     assert_eq!(squeezed.join("\n"), expected, "\n{shown}");
 }
 
@@ -267,7 +267,8 @@ fn a_variant_of_a_scenario_tells_what_it_changes() {
     let args = ["explain", "--config", &alone, "--variant", "fragile"];
     let ran = shakedown(&[&args[..], &["--request", "http://reviews/"]].concat()).exits(2);
     assert!(
-        ran.stderr.contains("are of a scenario, and none is given"),
+        ran.stderr
+            .contains("invalid --variant or --set: no scenario is given"),
         "{}",
         ran.stderr
     );

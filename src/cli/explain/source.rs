@@ -51,7 +51,9 @@ impl Known {
             }
         }
         if !known.complete && *edits != Edits::default() {
-            return Err("`--variant` and `--set` are of a scenario, and none is given".into());
+            return Err(
+                "invalid --variant or --set: no scenario is given; expected one in --config".into(),
+            );
         }
         known.omissions.append(&mut files.omissions);
         if !known.complete {
@@ -77,7 +79,7 @@ impl Known {
     fn scenario(&mut self, path: &str, name: &str, edits: &Edits) -> Result<(), String> {
         if self.complete {
             return Err(format!(
-                "{name}: one scenario is enough: its services are all that there are"
+                "{name}: more than one scenario is given; expected at most one, because a scenario defines all services"
             ));
         }
         let story = load(path, edits).map_err(words)?;
@@ -111,7 +113,7 @@ impl Known {
         for document in &self.mesh.documents {
             if let Document::Canary(canary) = document {
                 self.warnings.push(format!(
-                    "{}: what the control plane makes of a Canary is not looked at",
+                    "{}: the resources that the control plane generates for this Canary are not considered",
                     canary.place
                 ));
             }
@@ -151,7 +153,7 @@ impl Known {
         });
         let names: Vec<String> = names.chain(self.loads.keys().cloned()).collect();
         let hint = suggest::hint(name, names.iter().map(String::as_str));
-        Err(format!("--from: no service `{name}`: {hint}"))
+        Err(format!("invalid --from: no service `{name}`: {hint}"))
     }
 }
 

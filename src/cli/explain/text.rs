@@ -65,7 +65,7 @@ impl<'a> Walk<'a> {
         }
         if let Some(answer) = &told.direct_response {
             let words = format!("{} {:?}", answer.status, answer.body);
-            self.decided("answer", &words, "direct_response");
+            self.decided("direct response", &words, "direct_response");
         }
         self.some("host", told.host.as_deref(), "host");
         self.some("path", told.path.as_deref(), "path");
@@ -91,7 +91,7 @@ impl<'a> Walk<'a> {
                 mirror.clusters.join(", ")
             );
             if let Some(rejection) = &mirror.rejected_by {
-                words.push_str(&format!(", where none arrives: {}", rejection.because));
+                words.push_str(&format!(", but none is delivered: {}", rejection.because));
             }
             self.decided("mirror", &words, "mirrors");
         }
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
         if let Some(cluster) = &told.cluster {
             self.decided("cluster", cluster, "cluster");
             if cluster == PASSTHROUGH {
-                let words = "no service has this host: it goes where the name leads";
+                let words = "no service has this host: forwarded to its original destination";
                 return self.row("  endpoints", words, None);
             }
             self.upstream(told.policies.cluster.as_ref(), told.endpoints.as_deref());
@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
         if let Some(header) = &told.split_by {
             self.row(
                 "split by",
-                &format!("the number in the header {header}, else by chance"),
+                &format!("the number in the header {header}, or else at random"),
                 None,
             );
         }
@@ -162,7 +162,7 @@ impl<'a> Walk<'a> {
         self.upstream(target.policies.as_ref(), target.endpoints.as_deref());
         self.inbound(&target.inbound);
         if let Some(rejection) = &target.rejected_by {
-            self.row("  refused", &rejected(rejection), None);
+            self.row("  rejected", &rejected(rejection), None);
         }
     }
 
@@ -170,7 +170,7 @@ impl<'a> Walk<'a> {
         let Some(policies) = policies else { return };
         match endpoints {
             Some(endpoints) => self.endpoints(endpoints),
-            None => self.decided("  endpoints", "not known here", "subset"),
+            None => self.decided("  endpoints", "unknown", "subset"),
         }
         let hash = policies.hash_by.join(", ");
         let by = if hash.is_empty() {
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         }
         if policies.min_health_percent > 0 {
             let words = format!(
-                "below {}% healthy, all are used",
+                "below {}% healthy, all endpoints are used",
                 policies.min_health_percent
             );
             self.decided("  panic threshold", &words, "outlier_detection");
@@ -217,7 +217,7 @@ impl<'a> Walk<'a> {
         }
         if let Some(budget) = &policies.retry_budget {
             let words = format!(
-                "{} of requests in hand, at least {}",
+                "{} of active and pending requests, at least {}",
                 percent(budget.share_ppm),
                 budget.min_concurrency
             );
@@ -235,7 +235,7 @@ impl<'a> Walk<'a> {
         }
         if let Some(throttle) = &policies.adaptive_throttle {
             let words = format!(
-                "at most {} sent for each that is accepted, in {}",
+                "at most {} requests sent per accepted request, over {}",
                 thousandths(throttle.k_milli),
                 time(throttle.window_ms)
             );
@@ -247,7 +247,7 @@ impl<'a> Walk<'a> {
     fn inbound(&mut self, inbound: &[InboundTold]) {
         for told in inbound {
             self.row(
-                "  before the app",
+                "  inbound proxy",
                 &format!("of {}", told.workloads.join(", ")),
                 None,
             );
@@ -256,7 +256,7 @@ impl<'a> Walk<'a> {
             }
             if let Some(adaptive) = &told.adaptive_concurrency {
                 let words = format!(
-                    "{} to {} at once, found every {}; others are answered {}",
+                    "between {} and {} concurrent requests, recalculated every {}; excess requests get {}",
                     adaptive.min,
                     adaptive.max,
                     time(adaptive.interval_ms),
@@ -266,7 +266,7 @@ impl<'a> Walk<'a> {
             }
             if let Some(shed) = &told.shed {
                 let words = format!(
-                    "{} at once, {} wait {} at most, or {} where the queue stands",
+                    "{} concurrent requests; {} queued for at most {}, or {} while the queue is congested",
                     shed.concurrency,
                     shed.queue,
                     time(shed.interval_ms),
@@ -333,8 +333,8 @@ impl<'a> Walk<'a> {
             };
         }
         let _ = match &self.told.rejected_by {
-            Some(rejection) => writeln!(text, "\nRefused: {}", rejected(rejection)),
-            None if self.told.path.is_some() => writeln!(text, "\nSent on."),
+            Some(rejection) => writeln!(text, "\nRejected: {}", rejected(rejection)),
+            None if self.told.path.is_some() => writeln!(text, "\nForwarded."),
             None => writeln!(text, "\nAnswered by the proxy, as configured."),
         };
         for note in &self.told.notes {

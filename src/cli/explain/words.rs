@@ -32,28 +32,28 @@ pub(super) fn endpoint_words(endpoint: &EndpointTold) -> String {
 pub(super) fn fault_words(fault: &FaultTold) -> String {
     let mut words = Vec::new();
     if let (Some(delay), Some(share)) = (fault.delay_ms, fault.delay_ppm) {
-        words.push(format!("{} held back {}", percent(share), time(delay)));
+        words.push(format!("{} delayed by {}", percent(share), time(delay)));
     }
     if let Some(share) = fault.abort_ppm {
         let status = match (fault.abort_status, fault.abort_grpc_status) {
             (Some(status), _) => status.to_string(),
             (None, grpc) => format!("gRPC status {}", grpc.unwrap_or(0)),
         };
-        words.push(format!("{} answered {status}", percent(share)));
+        words.push(format!("{} aborted with {status}", percent(share)));
     }
     words.join(", ")
 }
 
 pub(super) fn cors_words(cors: &CorsTold) -> String {
     let origin = match cors.allowed {
-        None => "it comes from no page",
-        Some(true) => "its origin has leave",
-        Some(false) => "its origin has no leave",
+        None => "no Origin header",
+        Some(true) => "origin allowed",
+        Some(false) => "origin not allowed",
     };
     let preflight = match cors.answered {
         None => "",
-        Some(true) => "; a preflight, answered here",
-        Some(false) => "; a preflight, sent on",
+        Some(true) => "; preflight, answered by the proxy",
+        Some(false) => "; preflight, forwarded",
     };
     let s = if cors.allowed_origins == 1 { "" } else { "s" };
     format!(
@@ -65,20 +65,17 @@ pub(super) fn cors_words(cors: &CorsTold) -> String {
 pub(super) fn rate_words(limit: &RateLimitTold) -> String {
     let mut words = match (limit.requests, limit.per_ms) {
         (Some(requests), Some(per)) => format!("{requests} in {}", time(per)),
-        _ => "no bound".to_owned(),
+        _ => "no limit".to_owned(),
     };
     if let Some(burst) = limit.burst.filter(|burst| Some(*burst) != limit.requests) {
-        words.push_str(&format!(", {burst} at once"));
+        words.push_str(&format!(", in bursts of up to {burst}"));
     }
     let whose = if limit.per_connection {
         "connection"
     } else {
         "proxy"
     };
-    format!(
-        "{words} for each {whose}; others are answered {}",
-        limit.status
-    )
+    format!("{words} per {whose}; excess requests get {}", limit.status)
 }
 
 pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
@@ -87,10 +84,10 @@ pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
         words.push(format!("{} more after {}", hedge.times, time(after)));
     }
     if hedge.on_per_try_timeout {
-        words.push("one more when a try meets its timeout".to_owned());
+        words.push("one more when an attempt reaches its per-try timeout".to_owned());
     }
     if let Some(budget) = hedge.budget_ppm {
-        words.push(format!("for {} of requests at most", percent(budget)));
+        words.push(format!("for at most {} of requests", percent(budget)));
     }
     words.join(", ")
 }
@@ -112,7 +109,7 @@ pub(super) fn retries(retries: &RetriesTold) -> String {
         words.push_str(&format!(" ({})", codes.join(",")));
     }
     if let Some(timeout) = retries.per_try_timeout_ms {
-        words.push_str(&format!(", {} a try", time(timeout)));
+        words.push_str(&format!(", {} per attempt", time(timeout)));
     }
     words.push_str(&format!(
         ", backoff up to {}, doubling to {}",
@@ -120,7 +117,7 @@ pub(super) fn retries(retries: &RetriesTold) -> String {
         time(retries.max_interval_ms)
     ));
     if !retries.avoid_previous_hosts {
-        words.push_str(", perhaps at the same endpoint");
+        words.push_str(", possibly to the same endpoint");
     }
     words
 }
@@ -150,10 +147,10 @@ pub(super) fn outlier_words(outlier: &OutlierTold) -> String {
         words.push(format!("{number} local-origin failures"));
     }
     if outlier.split_local_origin {
-        words.push("local-origin failures counted apart".to_owned());
+        words.push("local-origin failures counted separately".to_owned());
     }
     words.push(format!(
-        "out for {}, at most {}%, detection every {}",
+        "ejected for {}, at most {}% of endpoints, checked every {}",
         time(outlier.base_ejection_time_ms),
         outlier.max_ejection_percent,
         time(outlier.interval_ms)
@@ -163,7 +160,7 @@ pub(super) fn outlier_words(outlier: &OutlierTold) -> String {
 
 pub(super) fn protocol_words(policies: &ClusterPolicies) -> String {
     match policies.max_concurrent_streams {
-        Some(streams) => format!("{}, {streams} streams a connection", policies.protocol),
+        Some(streams) => format!("{}, {streams} streams per connection", policies.protocol),
         None => policies.protocol.to_owned(),
     }
 }
@@ -179,8 +176,8 @@ pub(super) fn slow_start_words(slow: &SlowStartTold) -> String {
 
 pub(super) fn locality_words(locality: &str) -> &'static str {
     match locality {
-        "distribute" => "by the shares of localities",
-        _ => "nearer endpoints first, the next as those fail",
+        "distribute" => "weighted by locality",
+        _ => "nearest endpoints first, with failover to the next nearest",
     }
 }
 
@@ -189,11 +186,11 @@ pub(super) fn connection_words(policies: &ClusterPolicies) -> Option<String> {
     let idle = match policies.idle_timeout_ms {
         Some(DEFAULT_IDLE_TIMEOUT_MS) => None,
         Some(idle) => Some(format!("closed after {} without requests", time(idle))),
-        None => Some("never closed for being idle".to_owned()),
+        None => Some("no idle timeout".to_owned()),
     };
     let age = policies
         .max_connection_duration_ms
-        .map(|age| format!("closed at an age of {}", time(age)));
+        .map(|age| format!("closed {} after opening", time(age)));
     let requests = policies
         .max_requests_per_connection
         .map(|requests| format!("closed after {requests} requests"));
