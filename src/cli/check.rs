@@ -73,7 +73,7 @@ fn scenario(args: &Args, path: &str, name: &str) -> Exit {
     }
     let variants = stories.len() - 1;
     let s = if variants == 1 { "" } else { "s" };
-    let what = format!("{name}: good, with {variants} variant{s}");
+    let what = format!("{name}: valid, with {variants} variant{s}");
     findings.tell(args, &[what])
 }
 
@@ -102,7 +102,7 @@ fn judge(args: &Args, mut files: MeshFiles) -> Exit {
         findings.warning(advice);
     }
     findings.omissions(&files.omissions);
-    let good = files.names.iter().map(|name| format!("{name}: good"));
+    let good = files.names.iter().map(|name| format!("{name}: valid"));
     findings.tell(args, &good.collect::<Vec<_>>())
 }
 

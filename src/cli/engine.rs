@@ -29,7 +29,7 @@ pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {
 #[cfg(not(feature = "turmoil"))]
 pub(crate) fn fits_turmoil(_story: &Story, _scenario: &str, _seed: u64) -> Result<(), Exit> {
     Err(bad_input(
-        "`--engine turmoil`: this build is without turmoil; build it with the feature `turmoil`, which is on by default",
+        "invalid --engine turmoil: this build does not include turmoil; rebuild with the feature `turmoil`, which is on by default",
     ))
 }
 
@@ -84,9 +84,9 @@ fn differences(turmoil: &Document, native: &Document) -> String {
         })
         .collect();
     match (differing.is_empty(), turmoil.verdict == native.verdict) {
-        (true, true) => "  note    the native engine judges every check alike\n".to_owned(),
+        (true, true) => "  note    the native engine agrees on every check\n".to_owned(),
         (true, false) => {
-            "  differs the native engine has another verdict, by no check\n".to_owned()
+            "  differs the native engine reaches a different verdict, although it agrees on every check\n".to_owned()
         }
         (false, _) => differing.concat(),
     }

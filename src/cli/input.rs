@@ -52,7 +52,7 @@ pub(super) fn inputs(paths: &[PathBuf]) -> Result<Vec<Input>, String> {
         }
         if found.is_empty() {
             return Err(format!(
-                "{}: no files of YAML or JSON in this folder",
+                "{}: no YAML or JSON files in this folder",
                 path.display()
             ));
         }

@@ -84,7 +84,7 @@ fn a_folder_of_other_kinds_is_checked_and_each_is_named() {
         lines[2],
         "passed over, without effect on requests: 1 Deployment"
     );
-    assert!(ran.stdout.ends_with("shop.yaml: good\n"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("shop.yaml: valid\n"), "{}", ran.stdout);
 }
 
 #[test]
@@ -252,10 +252,10 @@ fn standard_input_is_taken_for_documents_and_for_scenarios() {
         "{}",
         ran.stderr
     );
-    assert_eq!(ran.stdout, "<stdin>: good\n");
+    assert_eq!(ran.stdout, "<stdin>: valid\n");
     let story = STORY.replace("mesh: [{file: shop.yaml}]\n", "");
     let ran = shakedown_reading(&["check", "-"], &story).exits(0);
-    assert_eq!(ran.stdout, "<stdin>: good, with 1 variant\n");
+    assert_eq!(ran.stdout, "<stdin>: valid, with 1 variant\n");
     let ran = shakedown_reading(&["run", "-", "--variant", "all"], &story).exits(0);
     assert!(ran.stdout.contains("same"), "{}", ran.stdout);
     let args = ["explain", "--config", "-", "--request", "http://shop:8080/"];
@@ -285,7 +285,7 @@ fn json_is_never_taken_for_a_scenario() {
     let ran = shakedown(&["check", &path]).exits(0);
     assert_eq!(
         (ran.stdout.as_str(), ran.stderr.as_str()),
-        (&*format!("{path}: good\n"), "")
+        (&*format!("{path}: valid\n"), "")
     );
     let broken = file(&folder, "broken.json", &list[..list.len() - 2]);
     let ran = shakedown(&["check", &broken]).exits(2);

@@ -15,7 +15,7 @@ pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(
         let lines = fit.refused.iter().map(|refusal| {
             let place = place(root.as_ref(), &story.variant, scenario, refusal);
             format!(
-                "{place}: `{}` is not for --engine turmoil: {}",
+                "{place}: `{}` is not supported by --engine turmoil: {}",
                 refusal.path.join("."),
                 refusal.reason
             )
@@ -34,7 +34,7 @@ pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
         return String::new();
     }
     let mut text =
-        "  note    turmoil ticks by 1 ms: every sleep and every hop is rounded up to it".to_owned();
+        "  note    turmoil runs in ticks of 1 ms: every sleep and every hop is rounded up to whole ticks".to_owned();
     let fit = turmoil_fit(story, seed);
     let rounded: Vec<String> = fit
         .rounded

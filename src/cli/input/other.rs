@@ -6,11 +6,12 @@ use shakedown_istio::registry::DEFAULT_NAMESPACE;
 use shakedown_istio::{Key, Omission};
 use shakedown_yaml::{Node, Place};
 
-const KUSTOMIZE: &str = "kustomize is not run: resources and patches that it names are missing from the answer; check \
-                         `kubectl kustomize DIR` by a pipe";
-const HELM: &str = "Helm is not run: its templates are missing from the answer; check `helm template DIR` by a pipe";
-const COMPOSE: &str = "its containers are no services of the mesh: nothing answers for them";
-const UNKNOWN: &str = "it holds neither Kubernetes documents nor a scenario";
+const KUSTOMIZE: &str = "kustomize is not run, so its resources and patches are missing from the result; pipe in the \
+                         output of `kubectl kustomize DIR` instead";
+const HELM: &str = "Helm is not run, so its templates are missing from the result; pipe in the output of \
+                    `helm template DIR` instead";
+const COMPOSE: &str = "its containers are not added to the mesh, so nothing responds for them";
+const UNKNOWN: &str = "it contains neither Kubernetes documents nor a scenario";
 
 /// Returns the omission for a file that is recognised as another tool's.
 pub(super) fn passed_over(path: &Path, name: &str, documents: &[Node]) -> Option<Omission> {
