@@ -154,14 +154,14 @@ pub enum Error {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The server's name has no address.
-    #[error("find the address of `{0}`")]
+    #[error("failed to resolve `{0}`")]
     Resolve(String, #[source] io::Error),
     /// The certificate authorities could not be read. Contains a description.
     #[error("{0}")]
     Trust(String),
     /// The server's certificate is not accepted.
     #[error(
-        "the certificate of `{host}` is not to be trusted: {refusal}; name its authority by `--cacert FILE`, or take any by `--insecure`"
+        "the certificate of `{host}` is not trusted: {refusal}; pass its authority with `--cacert FILE`, or accept any certificate with `--insecure`"
     )]
     Certificate {
         /// The host name of the server.
@@ -170,13 +170,13 @@ pub enum Error {
         refusal: Refusal,
     },
     /// The server does not speak HTTP/2 over TLS.
-    #[error("`{host}` does not speak HTTP/2: it did not agree on `h2` by ALPN; leave out --http2")]
+    #[error("`{host}` does not support HTTP/2: it did not negotiate `h2` by ALPN; omit --http2")]
     NoHttp2 {
         /// The host name of the server.
         host: String,
     },
     /// The operating system refused a resource.
-    #[error("start the load")]
+    #[error("failed to start the load")]
     Runtime(#[from] io::Error),
 }
 

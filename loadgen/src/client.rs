@@ -73,7 +73,7 @@ struct Ready {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// The path is not a valid URI.
-    #[error("ask for `{0}`: not a path")]
+    #[error("invalid path `{0}`: not a valid URI")]
     Path(String),
 }
 

@@ -179,7 +179,7 @@ fn belongs(args: &Args) -> Result<(), Exit> {
     ];
     match of_a_scenario.iter().find(|(_, given)| *given) {
         Some((option, _)) if args.scenario.is_none() => Err(bad_input(format!(
-            "{option} is of a scenario's loads: give --scenario in place of a URL"
+            "invalid {option}: it applies to the loads of a scenario; expected --scenario instead of a URL"
         ))),
         _ => Ok(()),
     }
@@ -191,7 +191,9 @@ fn of_url(args: &Args, url: &str, interrupt: &Interrupt) -> Result<Outcome, Exit
         ..options(args, url)?
     };
     if options.duration.is_zero() || options.timeout.is_zero() {
-        return Err(bad_input("--duration and --timeout are longer than 0s"));
+        return Err(bad_input(
+            "invalid --duration or --timeout: 0s; expected more than 0s",
+        ));
     }
     fire(&options, progress(interrupt)).map_err(unsent)
 }
@@ -282,7 +284,10 @@ fn headers(args: &Args) -> Result<Vec<String>, Exit> {
     if let Some(path) = &args.header_file {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| {
-            bad_input(format!("read --header-file {}: {error}", path.display()))
+            bad_input(format!(
+                "failed to read --header-file {}: {error}",
+                path.display()
+            ))
         })?;
         for (at, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -331,7 +336,7 @@ fn stage(text: &str) -> Result<Stage, String> {
     let (length, rate, ramp) = match words.as_slice() {
         [length, rate] => (length, rate, false),
         [length, "to", rate] => (length, rate, true),
-        _ => return Err("a stage is `1m 500/s`, or `30s to 500/s` for a ramp".to_owned()),
+        _ => return Err("expected `1m 500/s`, or `30s to 500/s` for a ramp".to_owned()),
     };
     let length = parse_duration(length).map_err(|error| error.to_string())?;
     let rate = Rate::parse(rate).map_err(|error| error.to_string())?;
@@ -348,7 +353,7 @@ fn progress(interrupt: &Interrupt) -> impl FnMut(Far) + 'static {
     move |far| {
         if interrupt.is_asked() && !std::mem::replace(&mut told, true) {
             out::complain(format_args!(
-                "interrupted: waiting for {} requests in flight; Ctrl-C again ends at once",
+                "interrupted: waiting for {} requests in flight; press Ctrl-C again to exit immediately",
                 far.in_flight
             ));
         }

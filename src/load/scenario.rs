@@ -30,7 +30,7 @@ impl std::str::FromStr for Target {
             // The equals sign is part of the URL.
             _ if text.starts_with("http://") || text.starts_with("https://") => (None, text),
             Some((load, url)) if !load.is_empty() => (Some(load.to_owned()), url),
-            _ => return Err("write LOAD=URL: `users=http://localhost:8080`".to_owned()),
+            _ => return Err("expected LOAD=URL, such as `users=http://localhost:8080`".to_owned()),
         };
         Ok(Target {
             load,
@@ -83,11 +83,11 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
     for target in targets {
         match &target.load {
             Some(load) if !names.contains(&load.as_str()) => wrong.push(format!(
-                "--target {load}=...: no load has this name; there is {}",
+                "invalid --target {load}=...: no load has this name; expected one of {}",
                 names.join(", ")
             )),
             None if names.len() > 1 => wrong.push(format!(
-                "--target {}: which load? write LOAD=URL; there is {}",
+                "invalid --target {}: the scenario has several loads; expected LOAD=URL, where LOAD is one of {}",
                 target.url,
                 names.join(", ")
             )),
@@ -101,7 +101,7 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
         match given.or(load.target.as_ref()) {
             Some(url) => urls.push(url.clone()),
             None => wrong.push(format!(
-                "load `{0}` has no target: give --target {0}=http://localhost:8080, or write `target:` in the file",
+                "load `{0}` has no target: pass --target {0}=http://localhost:8080, or set `target:` in the file",
                 load.name
             )),
         }
@@ -111,19 +111,19 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
             .map(|entry| story.protocol(entry.service));
         if spoken.clone().any(|protocol| protocol == Protocol::Grpc) {
             wrong.push(format!(
-                "not supported yet: load `{}` calls gRPC, which a load on a real server does not speak",
+                "not supported yet: load `{}` calls gRPC, which is not available for loads on real servers",
                 load.name
             ));
         }
         if !http2 && spoken.any(|protocol| protocol == Protocol::Http2) {
             wrong.push(format!(
-                "load `{}` calls a service of `protocol: http2`: add --http2",
+                "load `{}` calls a service with `protocol: http2`: add --http2",
                 load.name
             ));
         }
         if load.retries.is_some() {
             wrong.push(format!(
-                "load `{0}` has retries, which a load on a real server does not do yet: take them out by --set load.{0}.retries=null",
+                "load `{0}` has retries, which are not supported yet on real servers: remove them with --set load.{0}.retries=null",
                 load.name
             ));
         }
@@ -139,7 +139,7 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
 fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
     let names: Vec<&str> = story.services.iter().map(|s| s.name.as_str()).collect();
     skipped.push(format!(
-        "topology: {} (what answers is real)",
+        "topology: {} (replaced by the real servers)",
         names.join(", ")
     ));
     if !story.mesh.is_empty() {
@@ -155,7 +155,7 @@ fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
     }
     for load in &story.loads {
         let apart = [
-            (load.clients > 1).then_some("its clients (one sends all)"),
+            (load.clients > 1).then_some("its clients (one client sends all requests)"),
             (load.zones.len() > 1).then_some("their zones"),
         ];
         let apart: Vec<&str> = apart.into_iter().flatten().collect();
@@ -186,9 +186,9 @@ fn of_window(window: &Window) -> Option<String> {
     [&window.from, &window.to]
         .into_iter()
         .find_map(|point| match &point.base {
-            Base::StartOf(item) | Base::EndOf(item) => {
-                Some(format!("its time is that of {item}, which does not happen"))
-            }
+            Base::StartOf(item) | Base::EndOf(item) => Some(format!(
+                "its window depends on {item}, which does not happen"
+            )),
             Base::Zero | Base::WarmUp | Base::End => None,
         })
 }
@@ -203,7 +203,7 @@ fn of_expression(expression: &Expression) -> Option<String> {
 
 fn of_metric(metric: &Metric) -> Option<String> {
     let Subject::Load(_) = metric.subject else {
-        return Some(format!("{} is not of a load", metric.text));
+        return Some(format!("{} is not a metric of a load", metric.text));
     };
     let seen = match metric.figure {
         Figure::Success
@@ -218,7 +218,7 @@ fn of_metric(metric: &Metric) -> Option<String> {
         _ => false,
     };
     if !seen || !metric.conditions.iter().all(is_met_in_sight) {
-        return Some(format!("{} is not seen from outside", metric.text));
+        return Some(format!("{} cannot be observed by a client", metric.text));
     }
     metric.window.as_ref().and_then(of_window)
 }

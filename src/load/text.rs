@@ -22,11 +22,14 @@ const INTO_A_STRING: &str = "writing into a string succeeds";
 /// Parses the load as a scenario, or returns a description of its errors.
 pub(super) fn story(options: &Options) -> Result<Story, String> {
     if options.stages.iter().all(|stage| stage.rate.milli() == 0) {
-        return Err("a rate of 0 sends nothing: give --rate or --stage more than 0/s".to_owned());
+        return Err(
+            "invalid rate: no request is sent at 0/s; expected a --rate or --stage above 0/s"
+                .to_owned(),
+        );
     }
     if options.warm_up >= options.duration {
         return Err(format!(
-            "the warm-up of {} leaves nothing of the {} that the load is sent: make it shorter",
+            "invalid --warm-up {}: the load lasts only {}; expected a shorter warm-up",
             duration(options.warm_up),
             duration(options.duration)
         ));
@@ -120,7 +123,7 @@ pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> Str
         Arrivals::Poisson => "as a Poisson process",
     };
     let connections = match options.connections {
-        None => "as many connections as it takes".to_owned(),
+        None => "as many connections as needed".to_owned(),
         Some(most) if most.get() == 1 => "one connection".to_owned(),
         Some(most) => format!("{most} connections"),
     };

@@ -19,8 +19,9 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
     match trust {
         Trust::Anyone => return Ok(Believed(Verified::Anyone)),
         Trust::File(path) => {
-            let wrong =
-                |why: String| Error::Trust(format!("read --cacert {}: {why}", path.display()));
+            let wrong = |why: String| {
+                Error::Trust(format!("failed to read --cacert {}: {why}", path.display()))
+            };
             let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
             roots
                 .add_pem(&pem)
@@ -35,7 +36,7 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
             if roots.is_empty() {
                 let why = found.errors.first().map(|error| format!(": {error}"));
                 return Err(Error::Trust(format!(
-                    "this machine names no authority for certificates{}; name one by `--cacert FILE`, or take any certificate by `--insecure`",
+                    "this machine has no trusted certificate authority{}; pass one with `--cacert FILE`, or accept any certificate with `--insecure`",
                     why.unwrap_or_default()
                 )));
             }

@@ -34,25 +34,29 @@ pub struct Aim {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AimError {
     /// Not a URL, or a relative one.
-    #[error("`{0}` is not a URL: write `http://localhost:8080/path`")]
+    #[error("invalid URL `{0}`: expected a URL such as `http://localhost:8080/path`")]
     Url(String),
-    #[error("`{0}://` is not supported: `http://` and `https://` are")]
+    #[error("invalid URL scheme `{0}://`: not supported; expected `http://` or `https://`")]
     Scheme(String),
     /// The port is 0.
-    #[error("port 0 is none to connect to: give the port that the server listens on")]
+    #[error("invalid port 0: expected the port that the server listens on")]
     Port,
     /// The URL contains a user name and a password.
-    #[error("a URL holds no user here: give `-H 'authorization: ...'`")]
+    #[error(
+        "invalid URL: user names and passwords are not supported; use `-H 'authorization: ...'` instead"
+    )]
     User,
-    #[error("`{0}` is not a method")]
+    #[error("invalid method `{0}`")]
     Method(String),
     /// Not a header. Contains only the name, because the rest may be a secret.
     #[error("invalid header `{0}`: expected `name: value`")]
     Header(String),
     /// The URL of a scenario's target has a query. Entries have paths of their own.
-    #[error("a target holds no query: its loads name the paths")]
+    #[error(
+        "invalid target: a query is not allowed, because the entries of the load set the paths"
+    )]
     Query,
-    #[error("a body has at most {BODY_BYTES_MAX} bytes")]
+    #[error("invalid body size: expected at most {BODY_BYTES_MAX} bytes")]
     Body,
 }
 

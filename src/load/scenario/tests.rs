@@ -50,8 +50,8 @@ fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
     for wanted in [
         "topology: shop",
         "chaos: sick",
-        "check of-chaos: its time is that of sick",
-        "check of-a-service: busy(shop) is not of a load",
+        "check of-chaos: its window depends on sick",
+        "check of-a-service: busy(shop) is not a metric of a load",
         "check of-an-edge: ",
         "check of-a-descendant: ",
         "check of-tries: ",
@@ -78,9 +78,9 @@ fn a_load_without_a_target_is_told_of() {
     let words = urls(&shop(), &[], false).unwrap_err();
     assert!(words.starts_with("load `tests` has no target"), "{words}");
     let words = urls(&shop(), &[target("test=http://b")], false).unwrap_err();
-    assert!(words.contains("there is users, tests"), "{words}");
+    assert!(words.contains("expected one of users, tests"), "{words}");
     let words = urls(&shop(), &[target("http://b?x=y")], false).unwrap_err();
-    assert!(words.contains("which load?"), "{words}");
+    assert!(words.contains("the scenario has several loads"), "{words}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_service_of_http2_is_loaded_by_http2_and_one_of_grpc_not_at_all() {
     };
     let given = [target("tests=http://b")];
     let words = urls(&of("http2"), &given, false).unwrap_err();
-    assert!(words.contains("load `users` calls a service of `protocol: http2`: add --http2"));
+    assert!(words.contains("load `users` calls a service with `protocol: http2`: add --http2"));
     assert!(urls(&of("http2"), &given, true).is_ok());
     let words = urls(&of("grpc"), &given, true).unwrap_err();
     assert!(

@@ -75,7 +75,7 @@ fn http2_that_tls_does_not_agree_on_is_bad_input() {
     let authority = file(&folder("https-no-http2"), "ca.pem", &server.authority);
     let args = [&SHORT[..], &["--http2", "--cacert", &authority]].concat();
     let ran = load(&url(&server), &args).exits(2);
-    for wanted in ["does not speak HTTP/2", "ALPN"] {
+    for wanted in ["does not support HTTP/2", "ALPN"] {
         assert!(ran.stderr.contains(wanted), "{}", ran.stderr);
     }
     assert!(server.seen().is_empty(), "no request was sent");

@@ -148,14 +148,17 @@ fn a_header_file_that_cannot_be_read_is_told_by_line_and_not_by_content() {
 fn what_no_load_can_do_is_bad_input_in_a_line() {
     let url = "http://localhost:1/";
     for (args, wanted) in [
-        (&["--rate", "0/s"][..], "a rate of 0 sends nothing"),
+        (
+            &["--rate", "0/s"][..],
+            "invalid rate: no request is sent at 0/s",
+        ),
         (
             &["--stage", "1s 0/s", "--stage", "1s to 0/s"][..],
-            "a rate of 0",
+            "invalid rate: no request is sent at 0/s",
         ),
         (
             &["--rate", "1/s", "--warm-up", "10s"][..],
-            "leaves nothing of the 10s",
+            "the load lasts only 10s",
         ),
         (
             &["--rate", "1/s", "--expect", "success >= 200%"][..],
@@ -167,10 +170,16 @@ fn what_no_load_can_do_is_bad_input_in_a_line() {
         ),
         (
             &["--rate", "1/s", "--target", "a=http://b"][..],
-            "--target is of",
+            "invalid --target: it applies to",
         ),
-        (&["--rate", "1/s", "--set", "a=b"][..], "--set is of"),
-        (&["--rate", "1/s", "--variant", "a"][..], "--variant is of"),
+        (
+            &["--rate", "1/s", "--set", "a=b"][..],
+            "invalid --set: it applies to",
+        ),
+        (
+            &["--rate", "1/s", "--variant", "a"][..],
+            "invalid --variant: it applies to",
+        ),
     ] {
         let ran = load(url, args).exits(2);
         assert!(ran.stderr.contains(wanted), "{}", ran.stderr);

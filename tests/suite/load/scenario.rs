@@ -123,7 +123,7 @@ fn what_a_scenario_lacks_and_what_it_has_of_its_own_is_told() {
     );
     let ran = load(&path, &["--target", "nobody=http://localhost:1"]).exits(2);
     assert!(
-        ran.stderr.contains("there is users, tests"),
+        ran.stderr.contains("expected one of users, tests"),
         "{}",
         ran.stderr
     );
