@@ -63,7 +63,7 @@ pub struct Footer {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file could not be read, or decompressed.
-    #[error("read the journal after line {line}")]
+    #[error("failed to read the journal after line {line}")]
     Io {
         /// The last line that was read, counted from 1.
         line: u64,
@@ -71,7 +71,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// A line does not parse as the value required at its position.
-    #[error("invalid journal, line {line}: not {wanted}: {source}")]
+    #[error("invalid journal, line {line}: expected {wanted}: {source}")]
     Line {
         /// The number of the line, counted from 1.
         line: u64,
@@ -82,7 +82,7 @@ pub enum JournalError {
     },
     /// A line parses, but differs from the serialization of its value.
     #[error(
-        "invalid journal, line {line}: not as a journal writes it (unknown or repeated keys, other spaces or numbers)"
+        "invalid journal, line {line}: not in the exact form that a journal is written in (unknown or repeated keys, different spaces or numbers)"
     )]
     Rewritten {
         /// The number of the line, counted from 1.
@@ -105,7 +105,7 @@ pub enum JournalError {
         what: String,
     },
     /// The journal is empty, or ends before its footer.
-    #[error("the journal is cut off after line {line}")]
+    #[error("invalid journal: truncated after line {line}")]
     CutOff {
         /// The last line that is present, counted from 1; 0 if the journal is empty.
         line: u64,

@@ -60,7 +60,7 @@ pub struct Outcome {
 #[derive(thiserror::Error)]
 pub enum RunError {
     /// The backend could not execute the run: a bug, or a resource that the machine lacks.
-    #[error("{called} could not be run with seed {seed}")]
+    #[error("failed to run {called} with seed {seed}")]
     Stage {
         /// The scenario's name, as in [`Options::called`].
         called: String,
@@ -70,7 +70,7 @@ pub enum RunError {
         source: Box<stage::RunError>,
     },
     /// The journal could not be written.
-    #[error("write the journal")]
+    #[error("failed to write the journal")]
     Journal(#[from] std::io::Error),
     /// The journal to replay could not be read.
     #[error(transparent)]
@@ -104,7 +104,7 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
     {
         return Err(JournalError::Contradiction {
             line: 1,
-            what: format!("not the cast of its scenario under seed {seed}"),
+            what: format!("the participants do not match the scenario under seed {seed}"),
         }
         .into());
     }
@@ -220,7 +220,7 @@ impl Views {
 fn cut_short(at_ns: i64, duration: Duration, in_flight: u64) -> String {
     use shakedown_reports::units::{counted, written};
     format!(
-        "it was cut short at {} of {}, with {} in flight, which no figure includes",
+        "the run was cut short at {} of {}, with {} in flight that no figure includes",
         // Milliseconds are precise enough for a key press.
         written(at_ns / 1_000_000 * 1_000_000),
         written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),

@@ -91,16 +91,16 @@ impl Comparison {
             let (counts, are) = (footer.records, self.compared);
             return wrong(
                 line,
-                format!("counts {counts} records, and there are {are}"),
+                format!("the footer counts {counts} records, but the journal contains {are}"),
             );
         }
         if footer.header != *self.reader.checksum() {
-            let what = format!("not the header that the closing line {line} was written for");
+            let what = format!("the header does not match its checksum in line {line}");
             return wrong(1, what);
         }
         if footer.digest != *digest {
             let what = format!(
-                "holds the digest {}, and the run has {digest}",
+                "the footer contains the digest {}, but the run has {digest}",
                 footer.digest
             );
             return wrong(line, what);
@@ -130,8 +130,7 @@ impl Divergence {
         for record in &self.before {
             text.push_str(&format!("    {}\n", one_line(record)));
         }
-        let side =
-            |record: &Option<Record>| record.as_ref().map_or("(the end)".to_owned(), one_line);
+        let side = |record: &Option<Record>| record.as_ref().map_or("(end)".to_owned(), one_line);
         text.push_str(&format!("  - {}\n", side(&self.journal)));
         text.push_str(&format!("  + {}\n", side(&self.run)));
         text

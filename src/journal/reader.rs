@@ -88,7 +88,7 @@ impl Reader {
         self.line += 1;
         let (text, written) = (&self.text, &mut self.written);
         if text.starts_with(FOOTER) {
-            return parse(text, written, self.line, "the closing line").map(Line::Footer);
+            return parse(text, written, self.line, "a footer").map(Line::Footer);
         }
         parse(text, written, self.line, "a record").map(Line::Record)
     }
@@ -107,7 +107,7 @@ impl Reader {
         }
         Err(JournalError::Contradiction {
             line: self.line + 1,
-            what: format!("follows the closing line {}", self.line),
+            what: format!("unexpected data after the footer in line {}", self.line),
         })
     }
 }

@@ -139,38 +139,41 @@ fn each_kind_of_change_is_refused_with_its_line() {
     for (message, words) in [
         (
             replaced(0, "\"seed\":1", "\"seed\":2"),
-            "line 1: not the header",
+            "line 1: the header does not match its checksum in line 6",
         ),
-        (replaced(0, "base", "fragile"), "line 1: not the header"),
+        (
+            replaced(0, "base", "fragile"),
+            "line 1: the header does not match its checksum",
+        ),
         (
             replaced(0, "{", "{\"more\":1,"),
-            "line 1: not a header: unknown field",
+            "line 1: expected a header: unknown field",
         ),
         (
             replaced(2, "{", "{\"more\":1,"),
-            "line 3: not as a journal writes it",
+            "line 3: not in the exact form that a journal is written in",
         ),
         (
             replaced(2, "\"at_ns\":1", "\"at_ns\": 1"),
-            "line 3: not as a journal",
+            "line 3: not in the exact form",
         ),
         (
             replaced(2, "\"ready\"", "\"raedy\""),
-            "line 3: not a record: unknown variant",
+            "line 3: expected a record: unknown variant",
         ),
         (
             replaced(5, "\"records\":4", "\"records\":5"),
-            "line 6: counts 5 records",
+            "line 6: the footer counts 5 records",
         ),
         (
             replaced(5, "}", ",\"more\":1}"),
-            "line 6: not the closing line",
+            "line 6: expected a footer",
         ),
         (
             message(|lines| lines.push(lines[1].clone())),
-            "line 7: follows the closing line 6",
+            "line 7: unexpected data after the footer in line 6",
         ),
-        (message(|lines| drop(lines.pop())), "cut off after line 5"),
+        (message(|lines| drop(lines.pop())), "truncated after line 5"),
         (
             message(|lines| lines.swap(1, 2)),
             "differs from the journal at record 0",
@@ -187,7 +190,10 @@ fn each_kind_of_change_is_refused_with_its_line() {
         let digest = digest(&records(4)).to_string();
         lines[5] = lines[5].replace(&digest, &other);
     });
-    assert!(message.contains("line 6: holds the digest"), "{message}");
+    assert!(
+        message.contains("line 6: the footer contains the digest"),
+        "{message}"
+    );
 }
 
 #[test]

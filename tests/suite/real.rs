@@ -24,7 +24,9 @@ fn the_journal_of_a_real_run_is_not_replayed() {
     ]);
     let refused = shakedown(&["run", "--replay", path]).exits(2);
     assert!(
-        refused.stderr.contains("world `real`"),
+        refused
+            .stderr
+            .contains("engine `real`, which is not deterministic"),
         "{}",
         refused.stderr
     );

@@ -178,7 +178,7 @@ fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
     let path = file(&folder, "changed.jsonl", changed);
     let ran = shakedown(&["run", "--replay", &path]);
     assert!([2, 3].contains(&ran.code), "exit code {}", ran.code);
-    let words = "line 1: not the cast";
+    let words = "line 1: the participants do not match";
     assert!(ran.stderr.contains(words), "no `{words}`:\n{}", ran.stderr);
     assert!(!ran.stdout.contains("all equal"), "{}", ran.stdout);
     let zeros = shakedown(&["run", "--replay", "/dev/zero"]).exits(2);

@@ -26,7 +26,7 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
     let header = reader.header().clone();
     if header.version != shakedown::version() {
         let text = format!(
-            "{}: written by version {}, this is {}: events may mean something else",
+            "{}: cannot replay a journal of version {} with version {}, because its events may have another meaning",
             path.display(),
             header.version,
             shakedown::version()
@@ -35,7 +35,7 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
     }
     if header.engine == Engine::Real {
         let text = format!(
-            "{}: of a run in the world `{}`, where no run is like another; one of the simulator can be replayed",
+            "{}: cannot replay a run of the engine `{}`, which is not deterministic; expected a journal of a simulated run",
             path.display(),
             header.engine.name()
         );
@@ -65,7 +65,7 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
         shell_word(&path.display().to_string())
     );
     match outcome.replayed.as_ref() {
-        None => out::complain("cut short: not compared to its end"),
+        None => out::complain("interrupted: the journal was not compared to its end"),
         Some(Ok(events)) if reports.take_stdout() => {
             out::complain(format_args!("replayed: {events} events, all equal"));
         }
