@@ -94,7 +94,7 @@ impl Estimate {
         }
         let requests = count(self.requests.saturating_mul(runs));
         Some(format!(
-            "{requests} requests will take {}; `--set duration=...` or a lower rate makes it less",
+            "{requests} requests will need {}; reduce this with `--set duration=...` or a lower rate",
             costs.join(" and ")
         ))
     }
@@ -191,7 +191,7 @@ fn count(number: u64) -> String {
         0..10_000 => number.to_string(),
         10_000..10_000_000 => format!("{} thousand", number / 1_000),
         10_000_000..10_000_000_000 => format!("{} million", number / 1_000_000),
-        _ => format!("{} thousand million", number / 1_000_000_000),
+        _ => format!("{} billion", number / 1_000_000_000),
     }
 }
 

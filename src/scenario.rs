@@ -202,7 +202,7 @@ impl Run {
     #[track_caller]
     pub fn check(&self, name: &str) -> &CheckResult {
         let found = self.document.checks.iter().find(|check| check.name == name);
-        found.unwrap_or_else(|| panic!("no check is called `{name}`:\n{self}"))
+        found.unwrap_or_else(|| panic!("no check is named `{name}`:\n{self}"))
     }
 
     /// The figures of a load, including its histograms.
@@ -212,7 +212,7 @@ impl Run {
     #[track_caller]
     pub fn load(&self, name: &str) -> &LoadResult {
         let found = self.document.loads.iter().find(|load| load.name == name);
-        found.unwrap_or_else(|| panic!("no load is called `{name}`:\n{self}"))
+        found.unwrap_or_else(|| panic!("no load is named `{name}`:\n{self}"))
     }
 
     /// Asserts that every check is true.
@@ -243,7 +243,7 @@ impl Run {
         wanted.sort_unstable();
         assert!(
             self.verdict() == Verdict::Fail && found == wanted,
-            "wanted {wanted:?} to break:\n{self}"
+            "expected exactly {wanted:?} to fail:\n{self}"
         );
     }
 }

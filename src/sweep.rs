@@ -107,7 +107,7 @@ pub fn sweep(
     };
     #[expect(
         clippy::disallowed_methods,
-        reason = "a sweep's threads decide nothing: each seed is a run of its own"
+        reason = "the threads of a sweep affect no result: each seed is an independent run"
     )]
     std::thread::scope(|scope| {
         for _ in 0..jobs.get() {

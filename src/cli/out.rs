@@ -47,7 +47,7 @@ fn paint(choice: ColorChoice, terminal: bool, no_color: &str, term: &str) -> Pai
 /// Fails if the text cannot be written for another reason than a closed pipe, such as a full disk.
 pub(crate) fn print(text: impl Display) -> Result<(), Exit> {
     settle(&mut io::stdout().lock(), text).map_err(|error| {
-        fault(format_args!("write to standard output: {error}"));
+        fault(format_args!("failed to write to standard output: {error}"));
         Exit::Input
     })
 }

@@ -138,7 +138,7 @@ pub(crate) fn distinct<'a>(outputs: impl IntoIterator<Item = &'a Output>) -> Res
             let same_file = one.identity().is_some() && one.identity() == other.identity();
             if same_file || one.is_stdout() && other.is_stdout() {
                 return Err(bad_input(format!(
-                    "{} and {} both write `{}`: give each a file of its own",
+                    "{} and {} both write `{}`: expected different files",
                     other.option,
                     one.option,
                     one.path.display()
@@ -150,5 +150,8 @@ pub(crate) fn distinct<'a>(outputs: impl IntoIterator<Item = &'a Output>) -> Res
 }
 
 fn refused(option: &str, path: &Path, error: &io::Error) -> Exit {
-    bad_input(format!("write {option} {}: {error}", path.display()))
+    bad_input(format!(
+        "failed to write {option} {}: {error}",
+        path.display()
+    ))
 }

@@ -62,7 +62,7 @@ fn is_due(terminal: bool, shown: bool, since: Duration) -> bool {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "how often a terminal line is drawn decides nothing"
+    reason = "the redraw rate of a terminal line affects no result"
 )]
 fn now() -> Instant {
     Instant::now()

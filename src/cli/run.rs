@@ -200,7 +200,7 @@ fn show_all(
         let rendered = text::render(document, out::screen());
         let variant = &row.variant;
         out::print(format_args!(
-            "\n{variant} should have ended otherwise:\n{rendered}"
+            "\n{variant} did not end as expected:\n{rendered}"
         ))?;
     }
     Ok(())
@@ -220,10 +220,10 @@ fn ending(document: &Document, told: &Told) -> Exit {
 pub(crate) fn remark(story: &Story, told: &Told) -> String {
     match (told, story.breaks.as_deref().unwrap_or_default()) {
         (Told::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
-            "every check is over seeds: a sweep judges them".to_owned()
+            "all checks are over seeds: run a sweep to judge them".to_owned()
         }
-        (Told::As, []) => "every check holds".to_owned(),
-        (Told::As, breaks) => format!("breaks {}, as it should", breaks.join(", ")),
+        (Told::As, []) => "all checks passed".to_owned(),
+        (Told::As, breaks) => format!("breaks {}, as expected", breaks.join(", ")),
         (Told::Otherwise(lines) | Told::NotJudged(lines), _) => lines.join("; "),
     }
 }

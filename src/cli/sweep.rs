@@ -80,7 +80,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
         show_failures(&swept)?;
         if interrupt.is_asked() {
             out::print(format_args!(
-                "  cut short: {seeds} of {} seeds ran\n",
+                "  interrupted: {seeds} of {} seeds ran\n",
                 seeds_of(args, &story).count()
             ))?;
             return Ok(Exit::Interrupted);
@@ -158,7 +158,7 @@ fn show_failures(swept: &Swept) -> Result<(), Exit> {
 
 /// Parses a seed range: `1..30`, both ends included.
 fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
-    let accepted = || "two whole numbers, as in 1..30".to_owned();
+    let accepted = || "expected two whole numbers, such as 1..30".to_owned();
     let (first, last) = text.split_once("..").ok_or_else(accepted)?;
     let first: u64 = first.parse().map_err(|_| accepted())?;
     let last: u64 = last
@@ -166,7 +166,9 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
         .parse()
         .map_err(|_| accepted())?;
     if first > last {
-        return Err(format!("{first} is after {last}"));
+        return Err(format!(
+            "the first seed {first} is greater than the last seed {last}"
+        ));
     }
     Ok(first..=last)
 }

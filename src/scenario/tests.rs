@@ -72,7 +72,7 @@ fn what_is_wrong_with_a_built_scenario_is_said_in_the_languages_words() {
 }
 
 #[test]
-#[should_panic(expected = "wanted [] to break")]
+#[should_panic(expected = "expected exactly [] to fail")]
 fn a_run_that_passes_breaks_nothing() {
     shop().run().unwrap().assert_breaks(&[]);
 }

@@ -100,7 +100,7 @@ fn a_run_that_will_take_very_long_warns_before_it_begins() {
     let first = first.expect("something is said").expect("it is UTF-8");
     assert!(first.starts_with("warning: "), "{first}");
     assert!(
-        first.contains("requests will take about") && first.contains("days"),
+        first.contains("requests will need about") && first.contains("days"),
         "{first}"
     );
 }

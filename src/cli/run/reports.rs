@@ -12,7 +12,7 @@ use crate::cli::{Exit, bad_input, out};
 pub(super) fn destination(journal: Output) -> Result<Destination, Exit> {
     let is_zstd = journal.path().extension() == Some("zst".as_ref());
     let file = journal.into_file();
-    let file = file.map_err(|error| bad_input(format!("write --journal: {error}")))?;
+    let file = file.map_err(|error| bad_input(format!("failed to write --journal: {error}")))?;
     Ok(Destination {
         out: Box::new(BufWriter::new(file)),
         format: if is_zstd { Format::Zstd } else { Format::Plain },
@@ -39,7 +39,7 @@ pub(super) fn beside(path: &Path, variant: &str) -> PathBuf {
 pub(super) fn open_journal(path: Option<&Path>) -> Result<Option<Output>, Exit> {
     if path == Some(Path::new("-")) {
         return Err(bad_input(
-            "--journal goes to a file: standard output holds the summary",
+            "invalid --journal `-`: standard output is used for the summary; expected a file",
         ));
     }
     Output::maybe("--journal", path)

@@ -48,7 +48,7 @@ fn outputs_of_a_run_are_checked_before_it_begins() {
             &["--journal", "/nowhere/j.jsonl"][..],
             "write --journal /nowhere/j.jsonl",
         ),
-        (&["--journal", "-"][..], "--journal goes to a file"),
+        (&["--journal", "-"][..], "invalid --journal `-`"),
         (
             &["--json", &same, "--journal", &same][..],
             "--json and --journal both write",
