@@ -1,4 +1,4 @@
-//! `HTTPFault`.
+//! Compiles `HTTPFault`, the configuration of Envoy's fault filter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::proto::fault_delay::FaultDelay;
 use crate::proto::fault_delay::fault_delay::FaultDelaySecifier;
 use crate::table::{Abort, Fault};
 
-/// A fault that does nothing.
+/// Returns a fault without effect.
 pub(super) fn none() -> Fault {
     Fault {
         delay: None,
@@ -22,9 +22,9 @@ pub(super) fn none() -> Fault {
     }
 }
 
-/// The fault; `None` if it does nothing.
+/// Compiles a fault. `None`: it has no effect.
 pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
-    // What is said of statistics and of runtime keys, which nobody here sets, changes nothing.
+    // Runtime keys are ignored because the proxy has no runtime layer. Settings of statistics have no visible effect.
     fields!(message => message::HttpFault {
         refused: downstream_nodes max_active_faults response_rate_limit;
         used: delay abort upstream_cluster headers;
@@ -54,7 +54,7 @@ pub(super) fn compile(message: &message::HttpFault) -> Result<Option<Fault>> {
     Ok(Some(fault).filter(|fault| fault.delay.is_some() || fault.abort.is_some()))
 }
 
-/// In whole milliseconds, as Envoy's timers are.
+/// Rounds the delay down to whole milliseconds, the resolution of Envoy's timers. `None`: no delay.
 fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
     fields!(message => FaultDelay {
         used: percentage fault_delay_secifier;

@@ -1,4 +1,4 @@
-//! The HTTP filters before the router, and `typed_per_filter_config`, by which routes speak to them.
+//! Compiles the HTTP filters before the router, and their per-route configuration in `typed_per_filter_config`.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::proto::protobuf::Any;
 use crate::proto::{self, ADAPTIVE_CONCURRENCY, CORS, FAULT, RATE_LIMIT, ROUTER};
 use crate::table::{Filter, RouteFilters};
 
-/// The filters, of which the last must be the router; and whether that suppresses Envoy's headers.
+/// Compiles a filter chain, which must end with the router. The flag is the router's `suppress_envoy_headers`.
 pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
     let Some((last, before)) = filters.split_last() else {
         return Err(Problem::new(
@@ -25,7 +25,7 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
     for (index, filter) in before.iter().enumerate() {
         let at = |problem: Problem| problem.within(&format!("http_filters[{index}]"));
         if filter.disabled {
-            // A route could switch it on again.
+            // A disabled filter is not supported, because a route could enable it again.
             if known(&filter.name) {
                 return Err(at(Problem::later("disabled")));
             }
@@ -33,9 +33,9 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
         }
         match one(filter).map_err(at)? {
             Some(filter) => compiled.push(filter),
-            // Known, and switched off.
+            // A known filter whose configuration disables it.
             None if known(&filter.name) => {}
-            // An optional filter that is not known is skipped by Envoy, too.
+            // Envoy also skips an unknown filter if it is optional.
             None if filter.is_optional => {}
             None => {
                 let text = format!(
@@ -70,7 +70,8 @@ fn known(name: &str) -> bool {
     [FAULT, CORS, RATE_LIMIT, ADAPTIVE_CONCURRENCY, SHED, ROUTER].contains(&name)
 }
 
-/// A filter by its name, by which routes speak to it; `None` if it is none that is known.
+/// Compiles one filter. Filters are identified by name, because `typed_per_filter_config` refers to them by name.
+/// `None`: the filter is unknown, or disabled by its configuration.
 fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
     fields!(filter => HttpFilter {
         used: name is_optional disabled config_type;
@@ -96,7 +97,7 @@ fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
         RATE_LIMIT => {
             let message = proto::unpack(config).map_err(unpacked)?;
             let limit = rate_limit::compile(&message).map_err(within)?;
-            // Without a bucket it stands there for routes to fill in.
+            // Without a bucket, the filter has no limit until a route configures one.
             let limit = message.token_bucket.is_some().then(|| Arc::new(limit));
             Some(Filter::RateLimit(limit))
         }
@@ -116,12 +117,13 @@ fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
     })
 }
 
-/// Takes what a level says of filters over into what those above it have said.
+/// Merges the filter configuration of one level (route configuration, virtual host or route) into that of the levels
+/// above, which it overrides filter by filter.
 pub(super) fn per_level<'m>(
     written: impl IntoIterator<Item = (&'m String, &'m Any)>,
     filters: &mut RouteFilters,
 ) -> Result<()> {
-    // In order of name, so that the error does not depend on the map's order.
+    // Sorted by name, so that the reported error does not depend on the map's order.
     let mut written: Vec<(&String, &Any)> = written.into_iter().collect();
     written.sort_by_key(|(name, _)| *name);
     for (name, config) in written {
@@ -136,7 +138,7 @@ fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()
     match name {
         FAULT => {
             let message = proto::unpack(config).map_err(unpacked)?;
-            // One that does nothing still takes the place of those above it.
+            // A fault without effect still overrides those of the levels above.
             let fault = fault::compile(&message)?.unwrap_or_else(fault::none);
             filters.fault = Some(Arc::new(fault));
         }

@@ -1,4 +1,4 @@
-//! `LocalRateLimit`, and the `rate_limits` of routes, which describe requests to it.
+//! Compiles `LocalRateLimit`, and the `rate_limits` of routes, which compute the descriptors of requests.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::table::{
     Bucket, DescriptorAction, DescriptorRule, HeaderKey, HostRules, LimitDescriptor, RateLimit,
 };
 
-/// The status where none, or none of an error, is set. Source: Envoy, `LocalRateLimit.status`.
+/// The status if the configured one is missing or below 400. Source: Envoy, `LocalRateLimit.status`.
 const STATUS: u16 = 429;
 /// Source: Envoy, `LocalRateLimit.max_dynamic_descriptors`.
 const DYNAMIC_MAX: u32 = 20;
-/// Envoy refuses buckets that fill faster.
+/// The minimum fill interval. Source: Envoy, which refuses shorter intervals.
 const INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
@@ -141,7 +141,7 @@ fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
     })
 }
 
-/// How a level describes its requests.
+/// Compiles the `rate_limits` of a route, a virtual host or the filter.
 pub(super) fn rules(messages: &[route::RateLimit]) -> Result<Vec<DescriptorRule>> {
     let mut rules = Vec::with_capacity(messages.len());
     for (index, message) in messages.iter().enumerate() {
@@ -167,7 +167,7 @@ fn rule(message: &route::RateLimit) -> Result<DescriptorRule> {
     })
 }
 
-/// A key where it is set, else the action's own.
+/// Returns the configured key, or the action's default if it is empty.
 fn key(written: &str, own: &str) -> Box<str> {
     if written.is_empty() { own } else { written }.into()
 }
@@ -248,7 +248,7 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
     }
 }
 
-/// A value without operators, which newer versions of Envoy know here.
+/// Refuses a value with command operators (`%...%`), which newer versions of Envoy accept here.
 fn fixed(value: &str) -> Result<Box<str>> {
     named("descriptor_value", value)?;
     if value.contains('%') {

@@ -1,4 +1,5 @@
-//! Which cross-origin requests are allowed, and what they are told. Envoy's CORS filter.
+//! The compiled CORS policy: matches origins, and writes the `access-control-*` response headers. Source: Envoy, CORS
+//! filter.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -10,52 +11,51 @@ use http::header::{
 use super::matching::StringMatcher;
 use super::share::Share;
 
-/// Which cross-origin requests are allowed. Source: Envoy, `CorsPolicy`.
+/// The cross-origin requests that are allowed. Source: Envoy, `CorsPolicy`.
 #[derive(Clone, Debug)]
 pub struct Cors {
-    /// Whether it is in force, and for what share of requests.
+    /// The share of requests that the policy applies to.
     pub enabled: Share,
-    /// The origins.
     pub allow_origins: Vec<StringMatcher>,
-    /// The methods told to a preflight; `*`: the one that it asks for.
+    /// The methods listed in the reply to a preflight. `*` is replaced by the requested method.
     pub allow_methods: Option<HeaderValue>,
-    /// The headers told to a preflight; `*`: those that it asks for.
+    /// The headers listed in the reply to a preflight. `*` is replaced by the requested headers.
     pub allow_headers: Option<HeaderValue>,
-    /// The headers that a page may read.
+    /// The response headers that a page may read.
     pub expose_headers: Option<HeaderValue>,
-    /// How long a preflight's answer holds, in seconds.
+    /// The time for which a browser may cache the reply to a preflight, in seconds.
     pub max_age: Option<HeaderValue>,
-    /// Whether credentials may be sent.
     pub allow_credentials: bool,
-    /// Whether a preflight from another origin is sent on; otherwise it is answered without leave.
+    /// True if a preflight from an origin that is not allowed is forwarded upstream. Otherwise, the proxy replies
+    /// without granting access.
     pub forward_not_matching_preflights: bool,
 }
 
-/// The origin of a request that comes from a page; `None` for any other request.
+/// Returns the value of the `Origin` header; `None` if it is missing or empty.
 pub fn origin(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(ORIGIN).filter(|origin| !origin.is_empty())
 }
 
-/// The method that a preflight asks for; `None` if the request is none.
+/// Returns the method that a preflight requests; `None` if the request is not a preflight.
 pub fn preflight_method<'h>(method: &str, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
     let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
     (method == "OPTIONS" && !asked.is_empty()).then_some(asked)
 }
 
 impl Cors {
-    /// Whether an origin has leave. An origin that takes `*` is any.
+    /// Returns true if an origin is allowed. A matcher that matches `*` allows every origin.
     pub fn allows(&self, origin: &HeaderValue) -> bool {
         let takes =
             |wanted: &StringMatcher| wanted.matches(b"*") || wanted.matches(origin.as_bytes());
         self.allow_origins.iter().any(takes)
     }
 
-    /// Whether a preflight is answered; otherwise it is sent on.
+    /// Returns true if the proxy replies to a preflight itself instead of forwarding it.
     pub fn answers_preflight(&self, is_allowed: bool) -> bool {
         is_allowed || !self.forward_not_matching_preflights
     }
 
-    /// The answer to a preflight that asks for a method, beside what the response to any allowed request says.
+    /// Returns the headers of the reply to a preflight, except those that [`Cors::tell`] adds to all allowed responses.
     pub fn preflight(&self, method: &HeaderValue, headers: &HeaderMap) -> HeaderMap {
         let mut answer = HeaderMap::new();
         if self.allow_credentials {
@@ -90,7 +90,7 @@ impl Cors {
         answer
     }
 
-    /// Tells a page of an allowed origin that it may read the response.
+    /// Adds the headers that let a page of an allowed origin read the response.
     pub fn tell(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if self.allow_credentials {

@@ -1,4 +1,4 @@
-//! The HTTP filters before the router, and what routes say of them: fault, CORS, local rate limit.
+//! The HTTP filters before the router, and their per-route configuration: fault, CORS, local rate limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,78 +12,72 @@ use super::overload::{AdaptiveConcurrency, Shed};
 use super::rate_limit::{DescriptorRule, RateLimit};
 use super::share::Share;
 
-/// A filter of a listener, with what holds where a route says nothing of its own.
+/// An HTTP filter of a listener, with its default configuration for routes without their own.
 #[derive(Clone, Debug)]
 pub enum Filter {
-    /// Delays and aborts.
+    /// Delays and aborts. `None`: only routes configure faults.
     Fault(Option<Arc<Fault>>),
-    /// Cross-origin requests; only routes say what is allowed.
+    /// CORS. Only routes configure the policy.
     Cors,
-    /// The local rate limit.
+    /// The local rate limit. `None`: only routes configure limits.
     RateLimit(Option<Arc<RateLimit>>),
-    /// A limit on requests in hand that follows how long they take.
+    /// A limit on concurrent requests, adjusted to the measured latency.
     AdaptiveConcurrency(Arc<AdaptiveConcurrency>),
-    /// A queue that gives up in time. Not Envoy's.
+    /// A request queue with load shedding. An extension, not part of Envoy.
     Shed(Arc<Shed>),
 }
 
-/// What a route says of filters; what it leaves out its virtual host has said, or else the whole route configuration.
+/// The filter configuration of a route. A filter that the route does not configure is configured by its virtual host,
+/// else by the route configuration.
 #[derive(Clone, Debug, Default)]
 pub struct RouteFilters {
-    /// Of delays and aborts.
     pub fault: Option<Arc<Fault>>,
-    /// Of cross-origin requests.
     pub cors: Option<Arc<Cors>>,
-    /// Of the local rate limit.
     pub rate_limit: Option<Arc<RateLimit>>,
-    /// How requests are described to the rate limit, by the route.
+    /// The route's descriptor rules of the local rate limit.
     pub descriptors: Vec<DescriptorRule>,
-    /// The same, by the virtual host.
+    /// The virtual host's descriptor rules.
     pub host_descriptors: Arc<[DescriptorRule]>,
-    /// Whether the virtual host's count beside the route's own, whatever the limit says.
+    /// True if the virtual host's rules apply in addition to the route's, regardless of [`RateLimit::host_rules`].
     pub include_host_descriptors: bool,
 }
 
-/// What is done to requests on purpose. Source: Envoy, `HTTPFault`.
+/// Faults injected into requests. Source: Envoy, `HTTPFault`.
 #[derive(Clone, Debug)]
 pub struct Fault {
-    /// How long a share of them is held back; in whole milliseconds, more than 0.
+    /// The delay, in whole milliseconds and more than 0, and the share of requests delayed.
     pub delay: Option<(Duration, Share)>,
-    /// What a share of them is answered.
+    /// The local reply, and the share of requests that get it.
     pub abort: Option<(Abort, Share)>,
-    /// Only requests to this cluster, where it is given.
+    /// If set, only requests to this cluster are affected.
     pub upstream_cluster: Option<Arc<str>>,
-    /// Only requests with all of these headers.
+    /// Only requests that match all of these are affected.
     pub headers: Vec<HeaderMatcher>,
 }
 
-/// The answer of an abort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Abort {
-    /// This status.
+    /// An HTTP status.
     Http(u16),
-    /// This status of gRPC; who does not speak gRPC sees 200.
+    /// A gRPC status. Clients that do not use gRPC receive HTTP status 200.
     Grpc(u32),
 }
 
-/// A copy of requests, whose answers nobody reads.
+/// A mirror policy: copies of requests are sent to another cluster, and the responses are discarded.
 #[derive(Clone, Debug)]
 pub struct Mirror {
-    /// Where it goes.
     pub action: super::RouteAction,
-    /// Of what share of requests.
+    /// The share of requests that are mirrored.
     pub share: Share,
-    /// Whether its host ends in `-shadow`.
+    /// True if `-shadow` is appended to the host of the copy.
     pub suffix: bool,
 }
 
-/// What the headers of messages to and from one of several destinations meet before all other changes.
+/// Header changes of one weighted cluster, applied before all other header changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetHeaders {
-    /// On the way there.
     pub request: HeaderOps,
-    /// On the way back.
     pub response: HeaderOps,
-    /// The host that it is told.
+    /// The replacement of the request's Host header; `None` leaves it unchanged.
     pub host: Option<HeaderValue>,
 }

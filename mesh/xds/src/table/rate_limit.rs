@@ -1,4 +1,5 @@
-//! The local rate limit: token buckets, one for all requests and one for each description. Envoy's `LocalRateLimit`.
+//! The compiled local rate limit: a default token bucket, and one bucket per descriptor. Source: Envoy,
+//! `LocalRateLimit`.
 
 use std::time::Duration;
 
@@ -6,129 +7,113 @@ use super::headers::HeaderOps;
 use super::matching::{HeaderMatcher, QueryMatcher};
 use super::share::Share;
 
-/// A local rate limit. Its buckets begin full, and live as long as it does.
+/// A local rate limit. The buckets start full, and are discarded together with the limit.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
-    /// The bucket of requests that no descriptor takes, and unless [`RateLimit::always_default`] is false of all.
+    /// The default bucket, for requests that match no descriptor. With [`RateLimit::always_default`], requests that
+    /// match one take from it as well. `None`: no limit on such requests.
     pub bucket: Option<Bucket>,
-    /// Buckets of their own, for requests that are described so.
     pub descriptors: Vec<LimitDescriptor>,
-    /// Whether a request that a descriptor has let through takes from the common bucket, too.
+    /// True if a request admitted by a descriptor's bucket must also get a token from the default bucket.
     pub always_default: bool,
-    /// The status of a request that is too many.
+    /// The HTTP status of the local reply to a rate-limited request.
     pub status: u16,
-    /// For what share of requests it is looked at.
+    /// The share of requests that the limit is evaluated for.
     pub enabled: Share,
-    /// For what share of those that are too many it holds.
+    /// The share of rate-limited requests that are rejected. The others are only counted and tagged.
     pub enforced: Share,
-    /// Added to the response of one that is too many.
+    /// Headers added to the local reply to a rate-limited request.
     pub response_headers: HeaderOps,
-    /// Added to a request that is too many and let through.
+    /// Headers added to a rate-limited request that is forwarded because the limit is not enforced for it.
     pub request_headers: HeaderOps,
-    /// Whether each connection has buckets of its own.
+    /// True if each downstream connection has separate buckets.
     pub per_connection: bool,
-    /// Whether responses tell the state of the bucket (`x-ratelimit-limit`, `-remaining`, `-reset`).
+    /// True if responses report the state of the bucket (`x-ratelimit-limit`, `-remaining`, `-reset`).
     pub tell: bool,
-    /// How requests are described; if not at all, their routes say how.
+    /// The rules that compute the descriptors of a request. If empty, the `rate_limits` of the route are used.
     pub rules: Vec<DescriptorRule>,
-    /// Which of a route's rules count.
+    /// The stage of the limit. Only route rules with the same [`DescriptorRule::stage`] apply.
     pub stage: u32,
-    /// Whether those of a virtual host count.
     pub host_rules: HostRules,
-    /// The status that gRPC callers are told is RESOURCE_EXHAUSTED instead of UNAVAILABLE.
+    /// True if gRPC clients receive the status RESOURCE_EXHAUSTED instead of UNAVAILABLE.
     pub resource_exhausted: bool,
-    /// How many values of a descriptor that takes any value have a bucket; those used last.
+    /// The maximum number of buckets of a descriptor with wildcard values. The least recently used bucket is evicted.
     pub dynamic_max: usize,
 }
 
-/// A token bucket: it holds at most `max` tokens, and `per_fill` come in each `interval`, evenly.
+/// A token bucket of at most `max` tokens. In each `interval`, `per_fill` tokens are added, spread evenly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// The most tokens.
     pub max: u32,
-    /// Tokens that come in.
     pub per_fill: u32,
-    /// In this time; whole milliseconds, 50 or more.
+    /// The fill interval, in whole milliseconds, at least 50 ms.
     pub interval: Duration,
 }
 
-/// A bucket for requests that are described so.
+/// A bucket for requests with a matching descriptor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitDescriptor {
-    /// Keys and values; an empty value is any, and each has a bucket of its own.
+    /// Keys and values. An empty value is a wildcard: each value in a request gets a separate bucket.
     pub entries: Vec<(Box<str>, Box<str>)>,
-    /// The bucket.
     pub bucket: Bucket,
 }
 
-/// Whether the rules of a virtual host count beside those of its routes.
+/// The use of a virtual host's rules beside those of its routes. Source: Envoy, `VhRateLimitsOptions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostRules {
-    /// For routes that have none.
+    /// The virtual host's rules apply only to routes without rules.
     Override,
-    /// Always.
+    /// The virtual host's rules apply in addition to the route's.
     Include,
-    /// Never.
+    /// The virtual host's rules are not used.
     Ignore,
 }
 
-/// How a request is described: an entry each. If one has no entry to give, there is no description.
+/// A rule that computes a descriptor, one entry per action. If an action that is not optional yields no entry, the rule
+/// yields no descriptor.
 #[derive(Clone, Debug)]
 pub struct DescriptorRule {
-    /// Limits of this stage look at it.
+    /// The stage of the rate limits that use this rule.
     pub stage: u32,
-    /// Where the entries come from.
     pub actions: Vec<DescriptorAction>,
 }
 
-/// Where an entry of a description comes from. Source: Envoy, `RateLimit.Action`.
+/// The source of a descriptor's entry. Source: Envoy, `RateLimit.Action`.
 #[derive(Clone, Debug)]
 pub enum DescriptorAction {
-    /// A fixed value.
     GenericKey {
-        /// The entry's key.
         key: Box<str>,
-        /// Its value.
         value: Box<str>,
     },
-    /// The value of a header.
     Header {
-        /// Which.
         name: super::HeaderKey,
-        /// The entry's key.
         key: Box<str>,
-        /// Whether a request without it is described without this entry, instead of not at all.
+        /// True if a request without the value only lacks this entry. Otherwise, it gets no descriptor from the rule.
         optional: bool,
     },
-    /// The value of a parameter of the query.
+    /// The value of a query parameter.
     Query {
-        /// Which.
         name: Box<str>,
-        /// The entry's key.
         key: Box<str>,
-        /// Whether a request without it is described without this entry, instead of not at all.
+        /// True if a request without the value only lacks this entry. Otherwise, it gets no descriptor from the rule.
         optional: bool,
     },
-    /// A fixed value for requests with such headers.
+    /// A fixed value for requests whose headers match.
     HeaderMatch {
-        /// The entry's key.
         key: Box<str>,
-        /// Its value.
         value: Box<str>,
-        /// All of these.
+        /// All must match.
         headers: Vec<HeaderMatcher>,
-        /// Whether they must match, or must not.
+        /// False inverts the condition: the entry is added if the matchers do not match.
         expect: bool,
     },
-    /// A fixed value for requests with such parameters.
+    /// A fixed value for requests whose query parameters match.
     QueryMatch {
-        /// The entry's key.
         key: Box<str>,
-        /// Its value.
         value: Box<str>,
-        /// All of these.
+        /// All must match.
         query: Vec<QueryMatcher>,
-        /// Whether they must match, or must not.
+        /// False inverts the condition: the entry is added if the matchers do not match.
         expect: bool,
     },
 }
