@@ -1,4 +1,4 @@
-//! Access to lists, maps, structs and enums, child by child. Children in error are taken as absent.
+//! Serde access to lists, maps, structs and enums, child by child. Children in error are treated as absent.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
@@ -44,7 +44,7 @@ impl<'de> SeqAccess<'de> for ListAccess<'de> {
     }
 }
 
-/// A map whose keys are data.
+/// Access to a map whose keys are data.
 pub(super) struct MapReader<'de> {
     entries: indexmap::map::Iter<'de, String, Entry>,
     value: Option<&'de Node>,
@@ -95,7 +95,7 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
     }
 }
 
-/// A map whose keys are a struct's fields.
+/// Access to a map whose keys are a struct's fields. Unknown keys are reported to the session.
 pub(super) struct StructAccess<'de> {
     name: &'static str,
     fields: &'static [&'static str],
@@ -150,7 +150,7 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
     }
 }
 
-/// The short form of a struct: the value of its first field.
+/// Access to the short form of a struct: the value alone, taken as that of the first field.
 pub(super) struct ShortAccess<'de> {
     field: Option<&'static str>,
     node: &'de Node,
@@ -187,7 +187,7 @@ impl<'de> MapAccess<'de> for ShortAccess<'de> {
     }
 }
 
-/// A variant by name, or as the one key of a map.
+/// Access to an enum variant, written as a name or as the only key of a map.
 pub(super) struct EnumReader<'de> {
     pub(super) variant: &'de str,
     pub(super) value: Option<&'de Node>,
@@ -254,7 +254,8 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
     ) -> Result<V::Value, Error> {
         use serde::de::Deserializer as _;
         match self.value {
-            // A variant has no name of its own to be looked up among the keys that come later.
+            // The name is empty because serde passes no name for a variant, so its keys cannot be in the list of
+            // unsupported keys.
             Some(node) => NodeDeserializer {
                 node,
                 session: self.session,

@@ -1,4 +1,4 @@
-//! A value of the tree as a serde deserializer.
+//! A serde deserializer of one value of the tree.
 
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
@@ -16,7 +16,7 @@ pub(super) struct NodeDeserializer<'de> {
     pub(super) session: &'de Session<'de>,
 }
 
-/// Whole numbers, each with its bounds in the message.
+/// Deserializes integers. An error message states the bounds of the type.
 macro_rules! integers {
     ($($method:ident $visit:ident $kind:ty;)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
@@ -39,7 +39,8 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         deserialize_u64 visit_u64 u64;
     }
 
-    /// Plain data, for visitors that take several shapes: whole numbers, other numbers, text, lists, maps.
+    /// Used by visitors that accept several types. An unquoted scalar is an integer if it parses as one, else a float,
+    /// else text.
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
@@ -89,7 +90,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         self.deserialize_str(visitor)
     }
 
-    /// The text of any scalar, for types that read text of their own.
+    /// Accepts the text of any scalar, for types that parse their own text format, such as durations.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.node.as_str() {
             Some(text) => visitor.visit_borrowed_str(text),
@@ -97,7 +98,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         }
     }
 
-    /// A name: quoted, or plain and not to be taken for a number or boolean.
+    /// Accepts a quoted scalar, or a plain one that cannot be mistaken for a number or boolean.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match &self.node.value {
             Value::Scalar { text, quoted } if *quoted || scalar::is_string(text) => {
@@ -270,7 +271,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     }
 }
 
-/// The value that a visitor expects, in its own words.
+/// Returns the visitor's own description of the value that it expects.
 fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
     struct Words<'a>(&'a dyn serde::de::Expected);
     impl std::fmt::Display for Words<'_> {
@@ -281,7 +282,7 @@ fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
     Words(visitor).to_string()
 }
 
-/// Reads a child. An error without a place gets the place of the child.
+/// Reads a child. An error without a source location gets that of the child.
 pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &'de Node,

@@ -1,4 +1,4 @@
-//! A map's key as a serde deserializer: a name, a number, a place to keep.
+//! A serde deserializer of a map's key: a name, a number, or a type that also records the key's source location.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, Visitor};
@@ -40,7 +40,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         visitor.visit_borrowed_str(self.text)
     }
 
-    /// A name: quoted, or plain and not to be taken for anything else.
+    /// Accepts a quoted key, or a plain one that cannot be mistaken for a number or boolean.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.entry.quoted || scalar::is_string(self.text) {
             visitor.visit_borrowed_str(self.text)

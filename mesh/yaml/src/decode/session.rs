@@ -9,27 +9,27 @@ use crate::tree::{Entry, Node};
 /// The number of errors after which decoding stops.
 pub const MAX_ERRORS: usize = 100;
 
-/// Unsupported keys (or enum variants): the serde name of the struct or enum without its `*`, and each key with the effect of
-/// passing it over on the result. An empty effect: none.
+/// Unsupported keys (or enum variants): the serde name of the struct or enum without its `*`, and for each key, the
+/// effect that ignoring it has on the result. An empty string means no effect.
 pub type Later = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 
-/// An unsupported key, or enum variant, that was passed over.
+/// An unsupported key or enum variant that was ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passed {
     pub place: Place,
     pub key: String,
-    /// The effect on the result; empty: none.
+    /// The effect on the result; empty if ignoring the key has no effect.
     pub effect: &'static str,
 }
 
-/// One decoding, which may read the tree many times.
+/// The state of one decoding, which may read the tree several times: the values in error are skipped in the next pass.
 pub(super) struct Session<'a> {
     word: &'a str,
     prefix: &'a str,
     later: Later,
-    /// The addresses of values that are in error, and taken as absent.
+    /// The addresses of values in error, which are treated as absent.
     pub(super) poisoned: RefCell<BTreeSet<usize>>,
-    /// The addresses of map entries whose key has been refused.
+    /// The addresses of map entries whose key has been reported as unknown or recorded as unsupported.
     noted: RefCell<BTreeSet<usize>>,
     pub(super) found: RefCell<Diagnostics>,
     pub(super) passed: RefCell<Vec<Passed>>,
@@ -52,7 +52,7 @@ impl<'a> Session<'a> {
         self.poisoned.borrow().contains(&address(node))
     }
 
-    /// Returns true if a value, or a part of it, is taken as absent.
+    /// Returns true if a value, or a part of it, is in error and treated as absent.
     pub(super) fn is_poisoned_within(&self, node: &Node) -> bool {
         if self.is_poisoned(node) {
             return true;
@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
             .insert(std::ptr::from_ref(entry).addr())
         {
             if let Some(effect) = self.later(name, key) {
-                // A key without a value has no effect that could be missed.
+                // A key without a value is not reported, because ignoring it changes nothing.
                 let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
                 if !entry.node.is_null() && !is_empty {
                     self.passed.borrow_mut().push(Passed {
@@ -108,7 +108,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The effect of passing over a key or variant; `None` if it must not be passed over.
+    /// Returns the effect of ignoring a key or variant; `None` if it must not be ignored.
     pub(super) fn later(&self, name: &str, key: &str) -> Option<&'static str> {
         let name = name.trim_end_matches('*');
         let mut of_name = self.later.iter().filter(|(of, _)| *of == name);
