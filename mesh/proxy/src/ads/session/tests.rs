@@ -66,7 +66,7 @@ fn whole(push: u64, mut response: DeltaDiscoveryResponse) -> DeltaDiscoveryRespo
     response
 }
 
-/// A policy that the compiler refuses, because a cluster with endpoints cannot have it.
+/// A policy that the compiler refuses, because `CLUSTER_PROVIDED` is invalid for a cluster with endpoints.
 const PROVIDED: i32 = cluster::cluster::LbPolicy::ClusterProvided as i32;
 
 #[test]
