@@ -1,6 +1,7 @@
-//! The tasks of a run: a table of futures that stay on the run's thread, polled in the order in which they were woken.
+//! The executor of a run: a table of futures that stay on the run's thread, polled in the order in which they were
+//! woken.
 //!
-//! A future is outside the table while it is polled or dropped, so that it may spawn, and may crash its own host.
+//! A future is taken out of the table while it is polled or dropped, so that it can spawn tasks and crash its own host.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -21,19 +22,20 @@ use crate::panics::{self, Note};
 use crate::ready::TaskWaker;
 use crate::shared::Shared;
 
-/// Polls at one instant after which a run is taken to spin without end.
+/// The number of polls at one instant after which the run fails with [`SimError::Spinning`].
 const POLLS_AT_ONE_INSTANT_MAX: u64 = 20_000_000;
 
 thread_local! {
-    /// The run of this thread: futures need not be `Send`, so a world can only reach its executor this way.
+    /// The run of this thread. A thread-local is required because an `Env` is `Send`, but the futures of its tasks are
+    /// not.
     static CURRENT: RefCell<Option<Rc<Executor>>> = const { RefCell::new(None) };
 }
 
 pub(crate) struct Executor {
     shared: Arc<Shared>,
-    /// `None`: being polled.
+    /// The tasks; `None` while a task is being polled.
     tasks: RefCell<Arena<Option<Task>>>,
-    /// Woken tasks of paused hosts, in order.
+    /// Tasks of paused hosts that have been woken, in order.
     parked: RefCell<Vec<(Key, Arc<HostCell>)>>,
     batch: RefCell<VecDeque<Key>>,
     noise: RefCell<Option<Noise>>,
@@ -57,10 +59,10 @@ impl Task {
     }
 }
 
-/// Gives a task to the executor of this thread.
+/// Spawns a task on the executor of this thread.
 ///
 /// # Panics
-/// When `shared` is not of this thread's run.
+/// If `shared` does not belong to this thread's run.
 pub(crate) fn spawn(
     shared: &Arc<Shared>,
     host: &Arc<HostCell>,
@@ -88,10 +90,10 @@ pub(crate) fn spawn(
 }
 
 impl Executor {
-    /// The executor of a new run, which is this thread's until it is released.
+    /// Creates the executor of a new run, which occupies this thread until [`Executor::release`].
     ///
     /// # Panics
-    /// When this thread has a run already.
+    /// If this thread already has a run.
     pub(crate) fn claim(shared: Arc<Shared>, noise: Option<Noise>) -> Rc<Executor> {
         let executor = Rc::new(Executor {
             shared,
@@ -109,21 +111,21 @@ impl Executor {
         executor
     }
 
-    /// Drops all tasks, which must be dead, and frees the thread for another run.
+    /// Drops all tasks, whose hosts must have crashed, and frees the thread for another run.
     pub(crate) fn release(&self) {
         let tasks = self.tasks.replace(Arena::new());
         let keys: Vec<Key> = tasks.iter().map(|(key, _)| key).collect();
         let mut tasks = tasks;
         for key in keys {
             let task = tasks.remove(key).flatten();
-            // The run is over and has its result: a destructor that panics now changes nothing.
+            // A panic of a destructor is ignored here, because the run already has its result.
             let _ = panics::catch(|| drop(task));
         }
         self.parked.borrow_mut().clear();
         CURRENT.with_borrow_mut(|current| *current = None);
     }
 
-    /// Time has moved on.
+    /// Resets the poll count of [`SimError::Spinning`] after time has advanced.
     pub(crate) fn instant_over(&self) {
         self.polls_at_instant.set(0);
     }
@@ -177,7 +179,7 @@ impl Executor {
             Err(note) => {
                 self.tasks.borrow_mut().remove(key);
                 let error = self.panicked(&task, note);
-                // The first panic is the one to tell of.
+                // Only the first panic is reported.
                 let _ = self.bury(task);
                 Err(error)
             }
@@ -192,9 +194,10 @@ impl Executor {
             .expect("a task that is out keeps its place") = Some(task);
     }
 
-    /// After a crash or the end of a pause: drops the tasks of the dead, readies those that were parked.
+    /// Drops the tasks of crashed hosts, and queues the parked tasks of hosts that have resumed.
     fn attend(&self) -> Result<(), SimError> {
-        // Destructors of the dead may crash further hosts, hence the loop; each crash is of a host that was up.
+        // The loop is needed because destructors of dropped tasks may crash further hosts. It ends, since only a host
+        // that is up can crash.
         while self.shared.attention.swap(false, Ordering::Relaxed) {
             self.parked.borrow_mut().retain(|(key, host)| {
                 if !host.is_paused() {
@@ -219,10 +222,10 @@ impl Executor {
         Ok(())
     }
 
-    /// Drops a task that has left the table.
+    /// Drops a task that was removed from the table.
     fn bury(&self, mut task: Task) -> Result<(), SimError> {
         self.shared.tasks.fetch_sub(1, Ordering::Relaxed);
-        // In its place stands what takes no memory.
+        // The replacement is a zero-sized future, so boxing it does not allocate.
         let future = mem::replace(&mut task.future, Box::pin(future::ready(())));
         panics::catch(|| drop(future)).map_err(|note| self.panicked(&task, note))
     }

@@ -1,5 +1,5 @@
-//! The kernel of the simulated world: hosts, timers, connections, links and names. It is plain data under one lock and
-//! calls nobody; wakers that are due are collected for the one who unlocks.
+//! The simulated kernel: hosts, timers, connections, links and names. Plain data under one lock. No foreign code is
+//! called under the lock, so due wakers are collected, and woken after it is released.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,10 +16,10 @@ use crate::net::packet::Packet;
 use crate::net::socket::ListenSocket;
 use crate::timer::Timers;
 
-/// The longest backlog of a listener, where the stage sets no other. Source: common `somaxconn` settings; Linux has 4096.
+/// The default maximum backlog of a listener. Source: common `somaxconn` settings; the default of Linux is 4096.
 const BACKLOG: usize = 1024;
 
-/// Something that happens at an instant.
+/// A scheduled event.
 pub(crate) enum Due {
     /// A sleep ends.
     Wake(Waker),
@@ -27,7 +27,7 @@ pub(crate) enum Due {
     Packet(Packet),
     /// Acknowledgements arrive at an endpoint that waits for them.
     Acks(Key),
-    /// An endpoint sends again what got lost.
+    /// The retransmission timer of an endpoint expires.
     Retry(Key),
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Kernel {
     pub(crate) now: Time,
     pub(crate) seed: u64,
     epoch: UnixTime,
-    /// When the wall clock shows the epoch.
+    /// The virtual time at which wall clocks show the epoch.
     pub(crate) epoch_origin: Time,
     pub(crate) timers: Timers<Due>,
     pub(crate) hosts: Vec<Host>,
@@ -45,9 +45,9 @@ pub(crate) struct Kernel {
     pub(crate) listeners: Arena<ListenSocket>,
     pub(crate) links: Links,
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
-    /// To be woken when the lock is free.
+    /// Wakers to be woken after the lock is released.
     pub(crate) wakes: Vec<Waker>,
-    /// To be dropped when the lock is free.
+    /// Wakers to be dropped after the lock is released.
     pub(crate) discards: Vec<Waker>,
     pub(crate) events: u64,
 }
@@ -99,7 +99,7 @@ impl Kernel {
         &mut self.hosts[id.index()]
     }
 
-    /// The wall clock of a host.
+    /// Returns the time of a host's wall clock, skew included.
     pub(crate) fn unix_time(&self, id: HostId) -> UnixTime {
         let nanos = i128::from(self.epoch.as_nanos()) + i128::from(self.now.as_nanos())
             - i128::from(self.epoch_origin.as_nanos())
@@ -107,7 +107,7 @@ impl Kernel {
         UnixTime::from_nanos(u64::try_from(nanos.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// Lets everything happen that is due now, what that leads to at this instant included.
+    /// Processes all events that are due now, including those that they schedule for the same instant.
     pub(crate) fn fire_due(&mut self) {
         while let Some(due) = self.timers.pop_due(self.now) {
             self.events += 1;
@@ -120,7 +120,7 @@ impl Kernel {
         }
     }
 
-    /// The host is gone in silence: its connections are forgotten and send nothing.
+    /// Crashes a host: its connections are removed without notifying the peers.
     pub(crate) fn crash(&mut self, id: HostId) {
         let now = self.now;
         let host = self.host_mut(id);
@@ -149,7 +149,7 @@ impl Kernel {
         }
     }
 
-    /// The host is up again, empty.
+    /// Restarts a host, without listeners and connections. A host that is up crashes first.
     pub(crate) fn restart(&mut self, id: HostId) {
         self.crash(id);
         self.host(id).cell.rise();
@@ -171,14 +171,14 @@ impl Kernel {
         host.cpu.resume(now);
     }
 
-    /// All hosts are gone: the end of the run.
+    /// Crashes all hosts, at the end of the run.
     pub(crate) fn crash_all(&mut self) {
         for id in (0u32..).map(HostId).take(self.hosts.len()) {
             self.crash(id);
         }
     }
 
-    /// Takes out what may own handles into this world, to be dropped with no lock held.
+    /// Removes the state that may own handles of this simulation, to be dropped with no lock held.
     pub(crate) fn clear(&mut self) -> (Timers<Due>, Links) {
         let timers = std::mem::replace(&mut self.timers, Timers::new());
         (
@@ -187,12 +187,13 @@ impl Kernel {
         )
     }
 
-    /// Wakes and forgets a waiting task.
+    /// Moves the waker of a waiting task to `wakes`.
     pub(crate) fn wake(wakes: &mut Vec<Waker>, waiting: &mut Option<Waker>) {
         wakes.extend(waiting.take());
     }
 
-    /// Remembers a waiting task. The one before it is handed to `discards`, since dropping a waker is foreign code.
+    /// Stores the waker of a waiting task. A replaced waker is moved to `discards`, because dropping a waker runs
+    /// foreign code.
     pub(crate) fn wait(discards: &mut Vec<Waker>, waiting: &mut Option<Waker>, waker: &Waker) {
         if !waiting.as_ref().is_some_and(|known| known.will_wake(waker)) {
             discards.extend(waiting.replace(waker.clone()));

@@ -1,22 +1,24 @@
-//! The simulated network, and the hand that chaos reaches in with.
+//! The simulated network, and [`Net`], the interface for fault injection.
 //!
-//! A packet here is what an application writes at once, up to 64 KiB, as a network card with segmentation offload sees it;
-//! a hop takes the link's latency, and packets of one direction of a connection never overtake each other. Modelled:
+//! A packet carries one write of an application, up to 64 KiB, like a segment that Linux passes to a network card with
+//! segmentation offload. Transit takes the link's latency. Packets of one direction of a connection never overtake each
+//! other. Modelled:
 //!
-//! - Handshake: a client is connected after one round trip; the server accepts at one and a half, or at the first data. A
-//!   closed port answers RST. A full backlog drops the SYN, as a dead or unknown host does; it is sent again after 1 s,
-//!   2 s, ..., six times, then the attempt times out.
+//! - Handshake: a client is connected after one round trip. The server accepts after one and a half, or at the first data.
+//!   A closed port replies with RST. The SYN is lost if the backlog is full, or the host is down or unknown. It is
+//!   retransmitted after 1 s, 2 s, ..., six times, then the attempt times out.
 //! - Flow control: a receive window and a send buffer of 256 KiB each. A blocked writer is woken when half of its buffer
-//!   is free, and the receiver tells of its window when half of it is.
-//! - Loss: a lost packet is sent again after the retransmission timeout of RFC 6298 (at least 200 ms, doubling, at most
-//!   120 s); after 15 in vain the connection times out. What came in order is readable, what came early waits.
-//! - Close: FIN after all data, half-close, RST on close with unread data. A RST travels like data, and what came before
-//!   it stays readable.
-//! - Crash: the host forgets its connections and says nothing; while it is down packets vanish, after its restart they are
-//!   answered with RST. A paused host's kernel works on: it accepts into the backlog, acknowledges and buffers.
+//!   is free, and the receiver announces its window when half of it is free.
+//! - Loss: a lost packet is retransmitted after the timeout of RFC 6298 (at least 200 ms, doubling, at most 120 s). After
+//!   15 failed retransmissions, the connection times out. Data received in order is readable, early data is buffered.
+//! - Close: FIN after all data, half-close, RST on close with unread data. A RST travels like data, and data received
+//!   before it stays readable.
+//! - Crash: the host drops its connections without notifying the peers. Packets to it are lost while it is down, and
+//!   answered with RST after its restart. The kernel of a paused host keeps working: it accepts into the backlog,
+//!   acknowledges and buffers.
 //!
-//! Not modelled: congestion windows, fast retransmission and retransmissions that turn out needless (only what was truly
-//! lost, or whose acknowledgement was, is sent again), delayed acknowledgements, keep-alive, TIME_WAIT, path MTU.
+//! Not modelled: congestion windows, fast retransmission, spurious retransmissions (a packet is sent again only if it, or
+//! its acknowledgement, was really lost), delayed acknowledgements, keep-alive, TIME_WAIT, path MTU.
 
 pub(crate) mod acks;
 pub(crate) mod close;
@@ -49,114 +51,109 @@ use crate::world;
 use crate::{HostId, HostSpec};
 use fault::Effect;
 
-/// The stage's hand in a run: hosts, links, names. Cheap to clone, usable from inside tasks and from the event sink.
+/// The runner's handle to the simulated network: hosts, links, names. Cheap to clone, and usable from tasks and from
+/// the event sink.
 #[derive(Clone)]
 pub struct Net {
     shared: Arc<Shared>,
 }
 
-/// Hosts.
 impl Net {
     pub(crate) fn new(shared: Arc<Shared>) -> Net {
         Net { shared }
     }
 
-    /// Adds a host, up and empty, and gives its handle.
+    /// Adds a host, which is up and has no tasks, and returns its handle.
     ///
     /// # Panics
-    /// When a host has that name or address already.
+    /// If a host with that name or address exists.
     pub fn add_host(&self, spec: HostSpec) -> Env {
         let id = self.shared.with(|kernel| kernel.add_host(spec));
         world::env(&self.shared, id)
     }
 
-    /// A handle of a host, valid until its next crash. While it is down, one that does nothing.
+    /// Returns a handle of a host, valid until its next crash. For a host that is down, the handle does nothing.
     pub fn env(&self, host: HostId) -> Env {
         world::env(&self.shared, host)
     }
 
-    /// The host of a name.
     pub fn host_id(&self, name: &str) -> Option<HostId> {
         self.shared.with(|kernel| kernel.by_name.get(name).copied())
     }
 
-    /// The host that has an address.
     pub fn host_at(&self, address: IpAddr) -> Option<HostId> {
         self.shared
             .with(|kernel| kernel.by_address.get(&address).copied())
     }
 
-    /// The name of a host.
     pub fn host_name(&self, host: HostId) -> String {
         self.shared
             .with(|kernel| kernel.host(host).cell.name.to_string())
     }
 
-    /// The address of a host.
     pub fn host_address(&self, host: HostId) -> IpAddr {
         self.shared.with(|kernel| kernel.host(host).cell.address)
     }
 
-    /// The zone that a host was added with.
     pub fn host_zone(&self, host: HostId) -> u16 {
         self.shared.with(|kernel| kernel.host(host).zone)
     }
 
-    /// Whether a host is up.
     pub fn is_up(&self, host: HostId) -> bool {
         self.shared.with(|kernel| kernel.host(host).cell.is_up())
     }
 
-    /// The host is gone in silence: no FIN, no RST; its tasks are dropped before the next poll of any task. A host that is
-    /// down stays so.
+    /// Crashes a host without notifying its peers: no FIN, no RST. Its tasks are dropped before the next poll of any
+    /// task. Does nothing if the host is down.
     pub fn crash(&self, host: HostId) {
         self.shared.with(|kernel| kernel.crash(host));
         self.shared.call_attention();
     }
 
-    /// The host is up again, empty but for its store; one that is up crashes first. Its software is to be spawned anew
-    /// through the handle given.
+    /// Restarts a host, which keeps only its store. A host that is up crashes first. The caller must spawn its tasks
+    /// again through the returned handle.
     pub fn restart(&self, host: HostId) -> Env {
         self.shared.with(|kernel| kernel.restart(host));
         self.shared.call_attention();
         world::env(&self.shared, host)
     }
 
-    /// No task of the host runs until it resumes, and its virtual CPU stands still. Its sockets stay open.
+    /// Pauses a host: none of its tasks run, and its virtual CPU makes no progress, until [`Net::resume`]. Its sockets
+    /// stay open.
     pub fn pause(&self, host: HostId) {
         self.shared.with(|kernel| kernel.pause(host));
     }
 
-    /// Ends a pause: what was woken meanwhile runs now, in that order.
+    /// Ends a pause. Tasks woken during the pause run now, in the order in which they were woken.
     pub fn resume(&self, host: HostId) {
         self.shared.with(|kernel| kernel.resume(host));
         self.shared.call_attention();
     }
 
-    /// Sets how far the host's wall clock is ahead (behind, when negative).
+    /// Sets the offset of the host's wall clock, ns; negative if it is behind.
     pub fn skew(&self, host: HostId, nanos: i64) {
         self.shared
             .with(|kernel| kernel.host_mut(host).skew_ns = nanos);
     }
 
-    /// The longest backlog of the host's listeners, connections in their handshake included; 1024 unless set.
+    /// Sets the maximum backlog of the host's listeners, including connections in their handshake. The default is 1024.
     pub fn set_backlog(&self, host: HostId, connections: usize) {
         self.shared
             .with(|kernel| kernel.host_mut(host).backlog = connections);
     }
 }
 
-/// Links.
 impl Net {
-    /// How one host reaches another, asked once per direction at the first packet. Without a rule all links are
-    /// instantaneous and perfect. Setting another rule forgets the answers, not the random streams. A host reaches itself
-    /// at once and without loss, always. The rule and the latencies that it gives must not call this world.
+    /// Sets the rule that defines the link from one host to another. The rule is called once per direction, at the
+    /// first packet. Without a rule, all links are instantaneous and lossless. Setting another rule discards the known
+    /// links, but not their random streams. A host always reaches itself without latency and loss. The rule and the
+    /// latencies it returns must not call this simulation.
     pub fn set_link(&self, rule: Box<dyn Fn(HostId, HostId) -> Link + Send>) {
         let old = self.shared.with(|kernel| kernel.links.set_rule(rule));
         drop(old);
     }
 
-    /// Drops all packets from one set of hosts to another, that way only.
+    /// Drops all packets from one set of hosts to another, in this direction only.
     pub fn partition(
         &self,
         from: impl IntoIterator<Item = HostId>,
@@ -185,13 +182,13 @@ impl Net {
         self.add_fault(from, to, Effect::Loss(loss_ppm))
     }
 
-    /// Takes a partition, a delay or a loss back. The answer is how many packets it touched: dropped, delayed or lost.
+    /// Clears a partition, a delay or a loss. Returns the number of packets that it dropped, delayed or lost.
     pub fn heal(&self, fault: LinkFaultId) -> u64 {
         let fault = self.shared.with(|kernel| kernel.links.faults.remove(fault));
         fault.map_or(0, |fault| fault.hits)
     }
 
-    /// How many packets a partition, a delay or a loss has touched so far; 0 when it has been taken back.
+    /// Returns the number of packets that a partition, a delay or a loss has affected so far; 0 if it has been cleared.
     pub fn hits(&self, fault: LinkFaultId) -> u64 {
         self.shared.with(|kernel| kernel.links.faults.hits(fault))
     }
@@ -208,35 +205,34 @@ impl Net {
     }
 }
 
-/// Names, clocks, facts and counts.
 impl Net {
-    /// Gives a name to addresses, in the order in which resolvers answer them. An empty list is an empty answer.
+    /// Sets the addresses of a name, in the order in which resolvers return them. An empty list resolves to no
+    /// addresses.
     pub fn set_name(&self, name: impl Into<String>, addresses: Vec<IpAddr>) {
         self.shared
             .with(|kernel| kernel.names.insert(name.into(), addresses));
     }
 
-    /// Takes a name away: resolvers then know nothing of it.
+    /// Removes a name. Resolving it then fails with `NotFound`.
     pub fn remove_name(&self, name: &str) {
         self.shared.with(|kernel| kernel.names.remove(name));
     }
 
-    /// Sends all facts of the mesh to `sink`, at once and with no lock held. What it emits itself follows after it returns.
+    /// Sends all mesh events to `sink`, synchronously and with no lock held. Events that the sink itself emits are
+    /// delivered after it returns.
     pub fn set_event_sink(&self, sink: Box<dyn FnMut(Time, HostId, MeshEvent) + Send>) {
         self.shared.sink.set(Some(sink));
     }
 
-    /// Makes every wall clock show the epoch at `origin` (plus its host's skew).
+    /// Sets the virtual time at which every wall clock shows the epoch, plus its host's skew.
     pub fn set_epoch_origin(&self, origin: Time) {
         self.shared.with(|kernel| kernel.epoch_origin = origin);
     }
 
-    /// Virtual time.
     pub fn now(&self) -> Time {
         self.shared.now()
     }
 
-    /// Counts so far.
     pub fn stats(&self) -> Stats {
         let polls = self.shared.polls.load(Ordering::Relaxed);
         let tasks = self.shared.tasks.load(Ordering::Relaxed);

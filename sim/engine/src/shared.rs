@@ -1,4 +1,4 @@
-//! What every handle into a run shares: the clock, the kernel behind its lock, the ready queue and the event sink.
+//! The state shared by all handles of a run: the clock, the kernel behind its lock, the ready queue and the event sink.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,12 +10,12 @@ use crate::ready::ReadyQueue;
 use crate::sink::EventSink;
 
 pub(crate) struct Shared {
-    /// The kernel's clock once more, readable without the lock.
+    /// A copy of the kernel's clock, ns, readable without the lock.
     now: AtomicU64,
     kernel: Mutex<Kernel>,
     pub(crate) ready: Arc<ReadyQueue>,
     pub(crate) sink: EventSink,
-    /// A host has crashed or resumed: the executor is to look at its tasks before the next poll.
+    /// Set when a host has crashed or resumed. The executor must then check its tasks before the next poll.
     pub(crate) attention: AtomicBool,
     pub(crate) polls: AtomicU64,
     pub(crate) tasks: AtomicU64,
@@ -38,8 +38,8 @@ impl Shared {
         Time::from_nanos(self.now.load(Ordering::Relaxed))
     }
 
-    /// Works on the kernel under its lock. Wakers are foreign code: those that the work made ready or replaced are called
-    /// and dropped after the lock is free again.
+    /// Calls `work` with the kernel locked. Wakers to be woken or dropped are collected and processed after the lock is
+    /// released, because wakers are foreign code.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Kernel) -> R) -> R {
         let mut kernel = self.lock();
         let result = work(&mut kernel);
@@ -56,7 +56,7 @@ impl Shared {
         result
     }
 
-    /// Moves on to the next instant at which something happens, if that is not after `end`, and lets it all happen.
+    /// Advances time to the next event, if it is not after `end`, and processes all events of that instant.
     pub(crate) fn advance(&self, end: Time) -> Advance {
         self.with(|kernel| match kernel.timers.next_time() {
             None => Advance::Idle,
@@ -75,24 +75,24 @@ impl Shared {
         self.now.store(now.as_nanos(), Ordering::Relaxed);
     }
 
-    /// Asks the executor to look at its tasks.
+    /// Makes the executor check its tasks before the next poll.
     pub(crate) fn call_attention(&self) {
         self.attention.store(true, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Kernel> {
-        // A panic ends the run; what is dropped after it must still find the kernel.
+        // A panic ends the run, but destructors that run afterwards still need the kernel.
         self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What came of moving on.
+/// The result of [`Shared::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advance {
-    /// Something happened; `moved` when at a later instant than before.
+    /// Events were processed. `moved` is true if time advanced.
     Fired { moved: bool },
-    /// The next thing happens after the end asked for.
+    /// The next event is after `end`.
     Beyond,
-    /// Nothing is left to happen.
+    /// No event is scheduled.
     Idle,
 }

@@ -28,7 +28,8 @@ pub struct SimOptions {
     pub noise: Option<u64>,
 }
 
-/// A simulated world. It stays on the thread that made it, which carries one at a time; dropping it drops all its tasks.
+/// A simulation. Bound to the thread that created it, which can have only one at a time. Dropping it drops all its
+/// tasks.
 pub struct Sim {
     shared: Arc<Shared>,
     pub(crate) executor: Rc<Executor>,

@@ -1,4 +1,4 @@
-//! Sleeps: of virtual time, and of a host's virtual processor.
+//! Sleeps in virtual time, and in the time of a host's virtual CPU.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::host::HostCell;
 use crate::kernel::Due;
 use crate::shared::Shared;
 
-/// A sleep. It holds a timer only from its first pending poll until it elapses, is moved or is dropped.
+/// A sleep. A timer exists only from the first pending poll until the sleep elapses, is reset or is dropped.
 pub(crate) struct SimSleep {
     shared: Arc<Shared>,
     host: Arc<HostCell>,
@@ -39,7 +39,7 @@ impl SimSleep {
 
     fn cancel(&mut self) {
         if let Some(timer) = self.timer.take() {
-            // The waker comes out of the lock with the entry, and is dropped after it.
+            // The entry contains a waker, which must be dropped after the lock is released.
             let entry = self.shared.with(|kernel| kernel.timers.cancel(timer));
             drop(entry);
         }
@@ -94,10 +94,10 @@ impl Drop for SimSleep {
     }
 }
 
-/// Waits until the host's processor has done a piece of work, pauses not counted.
+/// Waits until the host's CPU has completed a unit of work. Pauses do not count.
 pub(crate) struct Spend {
     sleep: Pin<Box<SimSleep>>,
-    /// On the processor's clock.
+    /// The completion time on the CPU's clock, which stops during pauses.
     done_at: Time,
 }
 
@@ -128,7 +128,7 @@ impl Future for Spend {
             if left.is_zero() {
                 return Poll::Ready(());
             }
-            // The host was paused meanwhile.
+            // The host was paused in the meantime, so work remains.
             let later = shared.now() + left;
             this.sleep.as_mut().reset(later);
         }

@@ -1,5 +1,5 @@
-//! One host's view of the simulated world. A handle belongs to one incarnation of its host: after a crash whatever it
-//! is asked for never comes, and whatever it is told is not heard.
+//! The simulated environment of one host. A handle belongs to one incarnation of its host. After a crash, its futures
+//! never complete, its events are discarded, and its listens and store writes fail.
 
 use std::future::{Future, pending, ready};
 use std::io;
@@ -20,7 +20,7 @@ use crate::net::listener::SimListener;
 use crate::shared::Shared;
 use crate::sleep::{SimSleep, Spend};
 
-/// A handle to a host, valid until its next crash.
+/// Returns a handle to a host, valid until its next crash.
 pub(crate) fn env(shared: &Arc<Shared>, host: HostId) -> Env {
     let cell = shared.with(|kernel| Arc::clone(&kernel.host(host).cell));
     Env::new(Arc::new(SimWorld::new(Arc::clone(shared), cell)))
@@ -123,7 +123,7 @@ impl World for SimWorld {
     }
 
     fn spawn(&self, name: TaskName, task: LocalFuture) {
-        // On a dead host the task is dropped here, with no lock held.
+        // If the host has crashed, the task is dropped here, with no lock held.
         if self.lives() {
             executor::spawn(&self.shared, &self.host, self.incarnation, name, task);
         }
@@ -137,7 +137,7 @@ impl World for SimWorld {
                 Work::Request => host.request_cost,
                 Work::Handshake => host.handshake_cost,
             };
-            // A dead handle charges nothing: the processor belongs to the host's next life.
+            // A handle of an earlier incarnation charges nothing, because the CPU belongs to the current one.
             let charged = !cost.is_zero() && self.lives();
             charged.then(|| (host.cpu.charge(now, cost), host.cpu.clock(now)))
         });

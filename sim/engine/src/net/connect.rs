@@ -1,4 +1,4 @@
-//! The future of a connection that is being opened. Dropping it gives the attempt up.
+//! The future of a connection attempt. Dropping it cancels the attempt.
 
 use std::future::Future;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) struct Connect {
     incarnation: u32,
     to: SocketAddr,
     from: Option<IpAddr>,
-    /// From the first poll until the stream is handed out.
+    /// Set from the first poll until the stream is returned.
     endpoint: Option<Key>,
 }
 

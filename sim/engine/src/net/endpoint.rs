@@ -1,4 +1,4 @@
-//! One end of a connection, as its host's kernel keeps it.
+//! The kernel's state of a connection's endpoint: TCP phase, send and receive buffers, retransmission timing.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -19,33 +19,34 @@ pub(crate) struct Endpoint {
     pub(crate) host: HostId,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// This end has connected; the other has listened.
+    /// True for the end that opened the connection.
     pub(crate) client: bool,
     pub(crate) phase: Phase,
     pub(crate) owner: Owner,
-    /// The host at the remote address and the way to it; none while nobody has that address.
+    /// The host at the remote address, and the link to it; `None` while no host has that address.
     pub(crate) way: Option<(HostId, LinkIndex)>,
     pub(crate) peer: Option<Key>,
     pub(crate) send: SendHalf,
     pub(crate) receive: ReceiveHalf,
-    /// When the last packet to the peer arrives: later ones do not overtake it.
+    /// The arrival time of the last packet sent to the peer. Later packets do not arrive before it.
     pub(crate) travels_until: Time,
-    /// The same for acknowledgements.
+    /// The arrival time of the last acknowledgement sent to the peer.
     pub(crate) acks_travel_until: Time,
-    /// When the last packet went that only a timeout sends again: SYN, SYN/ACK, probe.
+    /// The time of the last SYN, SYN/ACK or window probe sent, from which its retransmission timeout is measured.
     pub(crate) asked_at: Time,
-    /// The retransmission timer. It runs only when something is known to be lost, or when a closed end lingers.
+    /// The retransmission timer. Runs only if a packet is known to be lost, or while a closed endpoint lingers.
     pub(crate) retry: Option<Key>,
-    /// Retransmissions in vain since the peer was last heard.
+    /// Retransmissions since the last packet from the peer.
     pub(crate) retries: u32,
-    /// Closed and acknowledged; only the peer's FIN is missing.
+    /// True if the endpoint is closed, all its data is acknowledged, and only the peer's FIN is missing.
     pub(crate) lingering: bool,
-    /// The event that reads the next acknowledgement at its arrival, while somebody waits for one.
+    /// The event that processes the next acknowledgement at its arrival, scheduled only while
+    /// [`Endpoint::awaits_acks`].
     pub(crate) ack_event: Option<Key>,
     pub(crate) timing: Timing,
 }
 
-/// How far a connection is.
+/// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// SYN sent.
@@ -53,50 +54,50 @@ pub(crate) enum Phase {
     /// SYN/ACK sent.
     Answering,
     Open,
-    /// Broken; `told` when the application has had the error from a write.
+    /// Failed. `told` is set once a write has returned the error to the application.
     Dead {
         error: io::ErrorKind,
         told: bool,
     },
 }
 
-/// Who holds an end.
+/// The owner of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     App,
-    /// Nobody yet: it belongs to a listening socket.
+    /// A listening socket, until the connection is accepted.
     Listener(Key),
-    /// Nobody any more: the kernel sends what is left.
+    /// The kernel, which sends the remaining data after the application has closed its end.
     Kernel,
 }
 
-/// The bytes that leave.
 pub(crate) struct SendHalf {
-    /// Written, and not sent for want of window.
+    /// Data written but not sent, because the peer's window is full.
     pub(crate) queued: VecDeque<Bytes>,
     pub(crate) queued_bytes: u64,
-    /// Sent, and not acknowledged.
+    /// Segments sent and not acknowledged.
     pub(crate) in_flight: VecDeque<InFlight>,
-    /// The first byte that is not acknowledged.
+    /// The sequence number of the first unacknowledged byte.
     pub(crate) acknowledged: u64,
-    /// The next byte to send.
+    /// The sequence number of the next byte to send.
     pub(crate) next: u64,
-    /// The first byte that the peer's window does not admit.
+    /// The sequence number of the first byte beyond the peer's window.
     pub(crate) window_end: u64,
     pub(crate) fin: Fin,
-    /// Acknowledgements on their way here, by arrival. They are read when this end does something, so that one which
-    /// nobody waits for costs no event.
+    /// Acknowledgements in transit to this endpoint, by arrival time. They are processed at the endpoint's next
+    /// operation, so an acknowledgement without a waiter costs no event.
     pub(crate) acks: VecDeque<Ack>,
-    /// The last acknowledgement for here got lost, so the peer's window may be wider than is known.
+    /// True if the last acknowledgement to this endpoint was lost, so the peer's window may be larger than
+    /// `window_end`.
     pub(crate) missed_ack: bool,
-    /// Waits for room, or for the connection to open.
+    /// The task that waits for buffer space, or for the connection to open.
     pub(crate) writer: Option<Waker>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fin {
     No,
-    /// To be sent after what is queued.
+    /// To be sent after all queued data.
     Queued,
     Sent,
 }
@@ -106,9 +107,9 @@ pub(crate) struct InFlight {
     pub(crate) len: u32,
     pub(crate) fin: bool,
     pub(crate) sent_at: Time,
-    /// Sent more than once: says nothing about the round trip (Karn).
+    /// True if retransmitted. Such a segment does not yield a round-trip sample (Karn's algorithm).
     pub(crate) again: bool,
-    /// The bytes, when the network has lost them: only then do they have to be sent again.
+    /// The data to retransmit, set only if the network has lost the segment.
     pub(crate) lost: Option<Bytes>,
 }
 
@@ -125,17 +126,16 @@ pub(crate) struct Ack {
     pub(crate) window_end: u64,
 }
 
-/// The bytes that come.
 pub(crate) struct ReceiveHalf {
     pub(crate) readable: VecDeque<Bytes>,
     pub(crate) unread: u64,
-    /// The next byte to come.
+    /// The sequence number of the next byte expected in order.
     pub(crate) next: u64,
-    /// What came before its turn.
+    /// Segments received out of order, by sequence number.
     pub(crate) early: BTreeMap<u64, Segment>,
-    /// The peer's FIN has come, and all before it.
+    /// True if the peer's FIN and all data before it have been received.
     pub(crate) ended: bool,
-    /// The window that the peer has been told of.
+    /// The end of the window announced to the peer.
     pub(crate) told_window_end: u64,
     pub(crate) reader: Option<Waker>,
 }
@@ -189,7 +189,7 @@ impl Endpoint {
         }
     }
 
-    /// When what is lost is to be sent again.
+    /// Returns the time of the next retransmission, with exponential backoff.
     pub(crate) fn retry_at(&self) -> Time {
         let (since, timeout) = match self.phase {
             Phase::Connecting | Phase::Answering => (self.asked_at, RTO_INITIAL),
@@ -205,24 +205,24 @@ impl Endpoint {
         since + timeout.saturating_mul(factor).min(RTO_MAX)
     }
 
-    /// Whether somebody waits for the next acknowledgement.
+    /// Returns true if a writer, queued data or a close in progress waits for the next acknowledgement.
     pub(crate) fn awaits_acks(&self) -> bool {
         self.send.writer.is_some() || !self.send.queued.is_empty() || self.owner == Owner::Kernel
     }
 
-    /// All bytes and the FIN have been acknowledged.
+    /// Returns true if all data and the FIN have been acknowledged.
     pub(crate) fn all_said(&self) -> bool {
         self.send.fin == Fin::Sent && self.send.acknowledged == self.send.next
     }
 }
 
 impl SendHalf {
-    /// Bytes that may still be written.
+    /// Returns the free space of the send buffer, in bytes.
     pub(crate) fn room(&self) -> u64 {
         SEND_BUFFER.saturating_sub(self.next - self.acknowledged + self.queued_bytes)
     }
 
-    /// Reads the acknowledgements that have arrived; whether there were any.
+    /// Processes the acknowledgements that have arrived. Returns true if there were any.
     pub(crate) fn read_acks(&mut self, now: Time, timing: &mut Timing) -> bool {
         let mut any = false;
         while let Some(ack) = self.acks.front().copied().filter(|ack| ack.at <= now) {
@@ -240,7 +240,7 @@ impl SendHalf {
         any
     }
 
-    /// Takes the bytes of a segment back that the network has lost.
+    /// Stores the data of a segment that the network has lost, for retransmission.
     pub(crate) fn take_back(&mut self, sequence: u64, bytes: Bytes) {
         if let Ok(at) = self
             .in_flight

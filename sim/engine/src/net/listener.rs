@@ -1,4 +1,4 @@
-//! A listening socket as its application holds it.
+//! The application's handle to a listening socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -49,7 +49,7 @@ impl Listener for SimListener {
 
 impl Drop for SimListener {
     fn drop(&mut self) {
-        // After a crash there is no such socket, and nothing happens.
+        // Does nothing after a crash, which has removed the socket.
         self.shared
             .with(|kernel| kernel.close_listener(self.socket));
     }

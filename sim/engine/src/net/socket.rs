@@ -13,15 +13,15 @@ use crate::kernel::Kernel;
 pub(crate) struct ListenSocket {
     pub(crate) host: HostId,
     pub(crate) port: u16,
-    /// In their handshake.
+    /// Connections in their handshake.
     pub(crate) half_open: BTreeSet<Key>,
-    /// Waiting to be accepted.
+    /// Established connections that wait to be accepted.
     pub(crate) queue: VecDeque<Key>,
     pub(crate) acceptor: Option<Waker>,
 }
 
 impl Kernel {
-    /// Binds a socket to an address of the host (its own or the unspecified one); port 0 is any free one.
+    /// Binds a socket to the host's address or the unspecified one. Port 0 selects a free port.
     pub(crate) fn listen(&mut self, id: HostId, addr: SocketAddr) -> io::Result<(Key, SocketAddr)> {
         let host = &mut self.hosts[id.index()];
         let own = host.cell.address;
@@ -48,9 +48,10 @@ impl Kernel {
         Ok((socket, SocketAddr::new(own, port)))
     }
 
-    /// The next connection of the backlog, now the application's: its endpoint and the peer's address.
+    /// Takes the next connection from the backlog. Returns its endpoint, which the application then owns, and the
+    /// peer's address.
     pub(crate) fn accept(&mut self, socket: Key, waker: &Waker) -> Poll<(Key, SocketAddr)> {
-        // Without a socket the host has crashed, and nothing will come.
+        // If the socket is missing, the host has crashed, and the accept never completes.
         let Some(listener) = self.listeners.get_mut(socket) else {
             return Poll::Pending;
         };
@@ -66,7 +67,7 @@ impl Kernel {
         Poll::Ready((key, endpoint.remote))
     }
 
-    /// Closes a socket: what was not accepted is reset, what was in its handshake is forgotten.
+    /// Closes a socket. Connections not accepted yet are reset, and those in their handshake are dropped silently.
     pub(crate) fn close_listener(&mut self, socket: Key) {
         let Some(listener) = self.forget_listener(socket) else {
             return;
@@ -79,7 +80,7 @@ impl Kernel {
         }
     }
 
-    /// Takes a socket off its host, and says nothing to anybody.
+    /// Removes a socket from its host without notifying any peer.
     pub(crate) fn forget_listener(&mut self, socket: Key) -> Option<ListenSocket> {
         let mut listener = self.listeners.remove(socket)?;
         self.discards.extend(listener.acceptor.take());

@@ -1,4 +1,4 @@
-//! One end of a connection as its application holds it.
+//! The application's handle to an endpoint of a connection.
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ impl Write for SimStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // What is written is the kernel's at once.
+        // Nothing to flush, because a write passes its data to the kernel immediately.
         Poll::Ready(Ok(()))
     }
 
@@ -96,7 +96,7 @@ impl Stream for SimStream {
 
 impl Drop for SimStream {
     fn drop(&mut self) {
-        // After a crash there is no such endpoint, and nothing happens.
+        // Does nothing after a crash, which has removed the endpoint.
         self.shared
             .with(|kernel| kernel.close(self.endpoint, self.abrupt));
     }

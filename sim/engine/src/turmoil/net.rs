@@ -1,4 +1,4 @@
-//! The handle through which chaos changes the hosts and links of a run.
+//! The interface for fault injection into the hosts and links of a run on turmoil.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::task;
 use super::world::TurmoilWorld;
 use crate::HostId;
 
-/// A handle to the hosts and links of a run, through which chaos changes them.
+/// A handle to the hosts and links of a run, used for fault injection. Cheap to clone.
 #[derive(Clone)]
 pub struct TurmoilNet {
     shared: Arc<Shared>,
@@ -24,7 +24,7 @@ impl TurmoilNet {
         TurmoilNet { shared }
     }
 
-    /// A handle of a host, valid until its next crash.
+    /// Returns a handle of a host, valid until its next crash.
     pub fn env(&self, host: HostId) -> Env {
         Env::new(Arc::new(TurmoilWorld::new(Arc::clone(&self.shared), host)))
     }
@@ -63,7 +63,7 @@ impl TurmoilNet {
         self.shared.lock().host_mut(host).paused = true;
     }
 
-    /// Ends a pause.
+    /// Ends a pause, and wakes the tasks that were woken during it.
     pub fn resume(&self, host: HostId) {
         let held = {
             let mut state = self.shared.lock();
@@ -79,14 +79,14 @@ impl TurmoilNet {
         self.shared.lock().host_mut(host).name = name.into();
     }
 
-    /// Sets the time that a packet takes between two hosts, in both directions, from the next tick on. It is rounded up to
-    /// whole [ticks](super::TICK), at least one.
+    /// Sets the latency between two hosts, in both directions, from the next tick on. Rounded up to whole
+    /// [ticks](super::TICK), at least one.
     pub fn set_latency(&self, a: HostId, b: HostId, latency: Duration) {
         let command = Command::Latency(a, b, latency);
         self.shared.lock().commands.push(command);
     }
 
-    /// Gives a name to addresses.
+    /// Sets the addresses of a name.
     pub fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
         self.shared.lock().names.insert(name, addresses);
     }

@@ -1,4 +1,4 @@
-//! The state that all hosts of a run share.
+//! The state shared by all hosts of a run on turmoil.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,16 +12,14 @@ use shakedown_env::{StoreValue, Time, UnixTime};
 use crate::sink::EventSink;
 use crate::{HostId, SimError};
 
-/// The state that the hosts of a run share.
 pub(super) struct Shared {
-    /// The time of the tick, ns.
+    /// The time of the current tick, ns.
     now: AtomicU64,
     pub(super) seed: u64,
     pub(super) sink: EventSink,
     state: Mutex<State>,
 }
 
-/// The state that is behind the lock.
 pub(super) struct State {
     pub(super) hosts: Vec<Host>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
@@ -32,18 +30,17 @@ pub(super) struct State {
     failure: Option<SimError>,
 }
 
-/// A host.
 pub(super) struct Host {
     pub(super) name: Arc<str>,
     pub(super) address: IpAddr,
-    /// The number of crashes. Handles, sockets and tasks of an earlier life are dead.
+    /// The host's incarnation: its number of crashes. Handles, sockets and tasks of earlier incarnations are unusable.
     pub(super) life: u32,
     pub(super) up: bool,
     pub(super) paused: bool,
     /// Ports with a listener.
     pub(super) ports: BTreeSet<u16>,
     pub(super) store: BTreeMap<String, Arc<dyn StoreValue>>,
-    /// The waker of the task that starts the host's tasks, while it waits for some.
+    /// The waker of the host's root task, while its inbox is empty.
     pub(super) root: Option<Waker>,
     /// The tasks that were woken during a pause.
     pub(super) held: Vec<Waker>,

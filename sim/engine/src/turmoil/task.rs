@@ -1,5 +1,5 @@
-//! Tasks on turmoil's hosts. A task may be spawned on one host by another's (that is how the stage starts pods), and tokio
-//! spawns only where it runs: so every task goes through its host's inbox, which a root task on the host empties.
+//! Tasks on turmoil's hosts. The runner spawns tasks of other hosts (to start pods), but tokio can spawn only on the
+//! host that is running. Every task is therefore queued in its host's inbox, and spawned by a root task on that host.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,14 +14,14 @@ use super::shared::Shared;
 use crate::{HostId, SimError, panics};
 
 thread_local! {
-    /// Here and not with what hosts share, because tasks stay on their thread.
+    /// The tasks to be spawned, by host. Not part of [`Shared`], because tasks are not `Send`.
     static INBOXES: RefCell<Option<BTreeMap<HostId, VecDeque<Task>>>> = const { RefCell::new(None) };
 }
 
-/// This thread carries a run from now on.
+/// Reserves this thread for a run.
 ///
 /// # Panics
-/// When it carries one already.
+/// If the thread already has a run.
 pub(super) fn claim() {
     INBOXES.with_borrow_mut(|inboxes| {
         assert!(inboxes.is_none(), "a thread carries one run at a time");
@@ -29,20 +29,20 @@ pub(super) fn claim() {
     });
 }
 
-/// This thread carries no run any more.
+/// Ends this thread's run, and drops the tasks not spawned yet.
 pub(super) fn release() {
-    // Dropped with nothing borrowed: a task's end may spawn.
+    // Dropped after the borrow has ended, because a task's destructor may spawn tasks.
     let rest = INBOXES.with_borrow_mut(Option::take);
     drop(rest);
 }
 
-/// Drops what a host was to start.
+/// Drops the tasks in a host's inbox.
 pub(super) fn forget(host: HostId) {
     let tasks = INBOXES.with_borrow_mut(|inboxes| inboxes.as_mut()?.remove(&host));
     drop(tasks);
 }
 
-/// Gives a task to a living host.
+/// Queues a task for a host that is up.
 pub(super) fn spawn(
     shared: &Arc<Shared>,
     host: HostId,
@@ -72,7 +72,7 @@ pub(super) fn spawn(
     }
 }
 
-/// A host's software in one of its lives: starts the tasks that are given to it, for ever.
+/// The root task of one incarnation of a host: spawns the tasks from the host's inbox, and never ends.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the door to tokio's executor, for this world"
@@ -90,7 +90,7 @@ fn poll_inbox(shared: &Shared, host: HostId, life: u32, cx: &Context<'_>) -> Pol
     let tasks = if shared.life(host) == life {
         INBOXES.with_borrow_mut(|inboxes| inboxes.as_mut()?.remove(&host))
     } else {
-        // They are for the host's next life, which begins after this tick.
+        // The tasks belong to the host's next incarnation, which starts after this tick.
         None
     };
     match tasks {
@@ -102,7 +102,7 @@ fn poll_inbox(shared: &Shared, host: HostId, life: u32, cx: &Context<'_>) -> Pol
     }
 }
 
-/// A task that stands still while its host is paused or gone, and whose panic ends the run.
+/// A task that makes no progress while its host is paused or down. A panic ends the run.
 struct Task {
     shared: Arc<Shared>,
     host: HostId,
@@ -113,12 +113,12 @@ struct Task {
 }
 
 impl Task {
-    /// Whether it may run; if not, it is woken when it may.
+    /// Returns true if the task may run. During a pause, its waker is stored and woken at the end of the pause.
     fn may_run(&self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
         let host = state.host_mut(self.host);
         if !host.up || host.life != self.life {
-            // It is dropped when the tick is over.
+            // Turmoil drops the task at the end of the tick.
             return false;
         }
         if host.paused {
@@ -153,7 +153,7 @@ impl Future for Task {
                     },
                 };
                 self.shared.fail(error);
-                // Not polled again: the run ends with this tick.
+                // The task is not polled again, because the run ends with this tick.
                 Poll::Ready(())
             }
         }

@@ -1,4 +1,4 @@
-//! One host's view of a world on turmoil. As in ours, a handle belongs to one life of its host.
+//! The environment of one host on turmoil. As in the native engine, a handle belongs to one incarnation of its host.
 
 use std::future::{pending, ready};
 use std::io;
@@ -121,12 +121,12 @@ impl World for TurmoilWorld {
     }
 
     fn rng(&self, label: &str) -> Rng {
-        // The draws of the native world, so that outcomes can be compared.
+        // The same random streams as in the native engine, so that outcomes can be compared.
         stream_seed(self.shared.seed, &self.name, label)
     }
 
     fn spawn(&self, name: TaskName, future: LocalFuture) {
-        // On a dead host the task is dropped here, with no lock held.
+        // If the host has crashed, the task is dropped here, with no lock held.
         if self.lives() {
             task::spawn(&self.shared, self.host, self.life, name, future);
         }
