@@ -52,7 +52,7 @@ pub fn render(document: &Document) -> String {
             (loads::section(document))
             (real::section(document))
             (latency::section(document))
-            // Of a real server nothing is known but its answers.
+            // The state of a real server is unknown, except for its responses.
             @if !real::is_real_load(document) {
                 (tables::edges(document))
                 (tables::services(document))
@@ -65,7 +65,7 @@ pub fn render(document: &Document) -> String {
     page(&title(document), "one", &body, readings)
 }
 
-/// A whole page around a body.
+/// Renders a complete page around a body.
 fn page(title: &str, class: &str, body: &Markup, readings: Readings) -> String {
     let hash = STANDARD.encode(Sha256::digest(SCRIPT.as_bytes()));
     let policy = format!(

@@ -1,4 +1,4 @@
-//! What else moved while a run went on: canaries and their weights, retries, queues, ready pods.
+//! Charts of further series over time: canaries and their weights, retries, hedges, queues, ready pods.
 
 use maud::{Markup, html};
 use shakedown_results::Document;
@@ -11,20 +11,21 @@ use crate::plot::{Backdrop, Ink, Level, levels};
 use crate::units;
 
 const SECOND_NS: u64 = 1_000_000_000;
-/// Canaries beyond these are among the events only.
+/// The maximum number of canaries charted. Further ones appear only in the list of events.
 const CANARIES_MAX: usize = 8;
-/// Rows of a table behind a chart, at most.
+/// The maximum number of rows of the table behind a chart.
 const ROWS_MAX: usize = 60;
-/// Phases named above a chart, at most.
+/// The maximum number of phases named above a chart.
 const PHASES_MAX: usize = 40;
 
-/// When a weight changed, ns, and to what, parts per million.
+/// The times of weight changes, ns, and the new weights, parts per million.
 type Steps<'a> = &'a [(i64, u32)];
 
-/// Which of two neighbouring bins stands for both.
+/// Reduces the values of neighbouring bins to one, by maximum or minimum.
 type Pick = fn(u64, u64) -> u64;
 
-/// A chart as documents share it: how high it reaches, and of whom it has lines, each in a colour of its own.
+/// The part of a chart that compared documents share: the top of its axis, and the subjects of its lines, each with a
+/// colour.
 #[derive(Clone, Debug, Default)]
 struct Shared {
     top: u64,
@@ -32,7 +33,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// Of the rows that reach highest, in order of first appearance; `height` of a number in a document.
+    /// Selects the rows with the highest peaks, in order of first appearance. `height` converts a count of a bin to the
+    /// chart's unit.
     fn of(
         documents: &[&Document],
         rows: fn(&Series) -> &Vec<Counts>,
@@ -62,7 +64,7 @@ impl Shared {
         }
     }
 
-    /// The rows that the chart has colours for, with them.
+    /// Returns the rows that the chart shows, with their colours.
     fn charted<'r>(&self, rows: &'r [Counts]) -> Vec<(Ink, &'r Counts)> {
         let inks = Ink::ALIKE.into_iter().zip(&self.subjects);
         inks.filter_map(|(ink, name)| Some((ink, rows.iter().find(|row| row.name == *name)?)))
@@ -70,7 +72,7 @@ impl Shared {
     }
 }
 
-/// The charts of counts, as documents share them.
+/// The shared parts of all charts of counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tops {
     retries: Shared,
@@ -94,14 +96,14 @@ impl Tops {
     }
 }
 
-/// A service that a canary rolls out, or whose weights move, and its versions, each of which has a colour of its own.
+/// A service with a canary or with changing weights, and its versions, each of which has a separate colour.
 #[derive(Clone, Debug)]
 pub(super) struct Rollout {
     service: String,
     versions: Vec<String>,
 }
 
-/// What is rolled out in any of these runs.
+/// Returns the services rolled out in any of these runs, at most [`CANARIES_MAX`].
 pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
     let mut rollouts: Vec<Rollout> = Vec::new();
     for series in documents.iter().map(|document| &document.series) {
@@ -128,7 +130,7 @@ pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
     rollouts
 }
 
-/// Every canary: its weights and what it did, step by step.
+/// Renders the charts of all rollouts: weights over time, and the steps of the canary.
 pub(super) fn canaries(
     document: &Document,
     rollouts: &[Rollout],
@@ -196,7 +198,8 @@ fn canary_figure(
     }
 }
 
-/// The weights in force, a line a version. Without any there are those that the canary `asked` for.
+/// Returns one line per version with the weights in force. If none were recorded, the weights that the canary `asked`
+/// for.
 fn lines<'a>(
     rollout: &Rollout,
     weights: &[&'a Weights],
@@ -221,7 +224,7 @@ fn lines<'a>(
     lines
 }
 
-/// When each phase began.
+/// Returns the start of each phase, ns, with its name, at most [`PHASES_MAX`].
 fn phases(steps: &[CanaryStep]) -> Vec<(i64, &str)> {
     let mut phases: Vec<(i64, &str)> = Vec::new();
     for step in steps.iter().filter(|step| step.at_ns > 0) {
@@ -252,7 +255,7 @@ fn canary_table(steps: &[CanaryStep]) -> Markup {
     }
 }
 
-/// Retries, queues and ready pods.
+/// Renders the charts of retries, hedges, queues, concurrent requests and ready pods.
 pub(super) fn rest(
     document: &Document,
     tops: &Tops,
@@ -306,7 +309,7 @@ fn counts(
     }
     let axis = Axis::linear(top, 4);
     html! {
-        // Beside others that have it, nothing is a chart too.
+        // In a comparison, a run without rows still gets an empty chart, if another run has one.
         @if !shown_rows.is_empty() || (narrow && top > 0) {
             figure {
                 figcaption {
@@ -328,7 +331,7 @@ fn counts(
     }
 }
 
-/// So many rows that a person can read them: each stands for its bins by the one that `pick` picks.
+/// Renders a table of at most [`ROWS_MAX`] rows. Each row covers several bins, reduced to one value by `pick`.
 fn table(rows: &[&Counts], unit: Unit, pick: Pick, bin_ns: i64) -> Markup {
     let bins = rows.iter().map(|row| row.bins.len()).max().unwrap_or(0);
     let each = bins.div_ceil(ROWS_MAX).max(1);
@@ -366,7 +369,7 @@ fn class(ink: Ink) -> &'static str {
     }
 }
 
-/// Rounded up.
+/// Returns the rate per second of a count in one bin, rounded up.
 fn per_second(n: u64, bin_ns: i64) -> u64 {
     n.saturating_mul(SECOND_NS)
         .div_ceil(bin_ns.max(1).unsigned_abs())

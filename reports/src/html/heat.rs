@@ -1,4 +1,5 @@
-//! A load's latency over time: a heatmap on a canvas under the lines of median and 99th percentile, and a table of it.
+//! A load's latency over time: a heatmap on a canvas under the lines of median and 99th percentile, and a table of the
+//! heatmap.
 
 use maud::{Markup, html};
 use shakedown_results::series::{Heat, bucket_from_ns};
@@ -10,13 +11,13 @@ use crate::plot::bins::{Bin, Bins};
 use crate::plot::{Backdrop, latency_over_time};
 use crate::units;
 
-/// Rows and columns of the table, at most.
+/// The maximum number of rows of the table.
 const ROWS_MAX: usize = 48;
 const COLUMNS_MAX: usize = 10;
-/// Labels of the latency axis, at most.
+/// The maximum number of labels of the latency axis.
 const LABELS_MAX: usize = 10;
 
-/// The lowest and the highest latency of loads that share an axis.
+/// Returns the lowest and the highest latency of loads that share an axis, ns; 1 ms for both without data.
 pub(super) fn range<'a>(loads: impl Iterator<Item = (&'a Bins, Option<&'a Heat>)>) -> (i64, i64) {
     let (mut low, mut high) = (i64::MAX, i64::MIN);
     for (bins, heat) in loads {
@@ -36,7 +37,7 @@ pub(super) fn range<'a>(loads: impl Iterator<Item = (&'a Bins, Option<&'a Heat>)
     (low, high)
 }
 
-/// The chart. `heat` may be missing: then there are the lines only.
+/// Renders the chart. Without `heat`, only the lines are drawn.
 pub(super) fn panel(
     name: &str,
     (bins, heat): (&Bins, Option<(&Heat, i64)>),
@@ -77,7 +78,7 @@ pub(super) fn panel(
     }
 }
 
-/// Counts by time and latency, so coarse that a person can read it.
+/// Renders a table of request counts by time and latency, at most [`ROWS_MAX`] by [`COLUMNS_MAX`].
 fn table(heat: &Heat, bin_ns: i64) -> Markup {
     let span = |bin: &Vec<u64>| {
         let first = usize::try_from(*bin.first()?).ok()?;
@@ -87,7 +88,7 @@ fn table(heat: &Heat, bin_ns: i64) -> Markup {
     let low = spans().map(|span| span.0).min().unwrap_or(0);
     let high = spans().map(|span| span.1).max().unwrap_or(0);
     let rows_each = heat.bins.len().div_ceil(ROWS_MAX).max(1);
-    // Whole octaves: four buckets each.
+    // Columns cover whole octaves of latency, which have four buckets each.
     let low = low / 4 * 4;
     let columns_each = (high + 1 - low).div_ceil(COLUMNS_MAX).next_multiple_of(4);
     let columns = (high + 1 - low).div_ceil(columns_each).max(1);

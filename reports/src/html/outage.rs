@@ -1,5 +1,5 @@
-//! What proxies kept traffic from: a bar for each pod while it was ejected, and for each breaker while it was at its limit, on
-//! the axis of all charts over time.
+//! The chart of ejections and circuit breakers: a bar for each pod while it was ejected, and for each breaker while it
+//! was at its limit, on the time axis of all charts.
 
 use maud::{Markup, html};
 use shakedown_results::Document;
@@ -10,12 +10,12 @@ use super::readings::Readings;
 use crate::plot::{Backdrop, Ink, Lane, Span, lanes};
 use crate::{overflow, units};
 
-/// Pods, and breakers, that have a lane of their own; the others share one.
+/// The maximum number of lanes for pods, and for breakers. The last lane is shared if there are more.
 const LANES_MAX: usize = 16;
-/// Rows of the table, at most.
+/// The maximum number of rows of the table.
 const ROWS_MAX: usize = 60;
 
-/// Whether any of these runs has something to show.
+/// Returns true if any of these runs has ejections, breakers at their limit, or refused ejections.
 pub(super) fn any(documents: &[&Document]) -> bool {
     documents.iter().any(|document| {
         let series = &document.series;
@@ -25,7 +25,8 @@ pub(super) fn any(documents: &[&Document]) -> bool {
     })
 }
 
-/// The chart. Beside runs that have something to show, one that has nothing says so.
+/// Renders the chart. A run without ejections and breakers gets a note instead, because it may be compared with one
+/// that has some.
 pub(super) fn figure(
     document: &Document,
     backdrop: &Backdrop,
@@ -77,7 +78,7 @@ fn spans(row: &Stretches) -> Vec<Span> {
         .collect()
 }
 
-/// A lane a row, in their order; those beyond the most share the last.
+/// Returns one lane per row, in their order. Rows beyond [`LANES_MAX`] share the last lane.
 fn lanes_of(rows: &[Stretches], ink: Ink, what: &str) -> Vec<Lane> {
     let own = if rows.len() > LANES_MAX {
         LANES_MAX - 1

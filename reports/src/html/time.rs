@@ -1,5 +1,5 @@
-//! The run over time: what happened, canaries, every load's throughput and latency, retries, queues and replicas, all on one
-//! time axis and under one cursor.
+//! The charts over time: events, canaries, the throughput and latency of every load, retries, queues and replicas. All
+//! share a time axis and a cursor.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::plot::bins::{Bin, Bins};
 use crate::plot::{Backdrop, Ink, Lane, Span, lanes, lanes_of, throughput_over_time};
 use crate::units;
 
-/// Loads beyond these are in the tables only.
+/// The maximum number of loads charted. Further ones appear only in the tables.
 pub(super) const CHARTS_MAX: usize = 8;
-/// Events that the cursor can name, at most.
+/// The maximum number of events that the cursor can name.
 const NAMED_MAX: usize = 2_000;
 
-/// The axes that charts have in common: those of one run, or of several that are shown side by side.
+/// The axes that charts share, within one run or across several runs shown side by side.
 #[derive(Debug)]
 pub(super) struct Scales {
     pub(super) end_ns: i64,
@@ -28,7 +28,7 @@ pub(super) struct Scales {
     latencies: BTreeMap<String, (i64, i64)>,
     tops: Tops,
     rollouts: Vec<Rollout>,
-    /// Whether ejections and breakers are charted.
+    /// True if the chart of ejections and breakers is shown.
     outage: bool,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn section(document: &Document, scales: &Scales, readings: &mut Readi
     }
 }
 
-/// All charts over time of a run. `narrow`: in a column beside others.
+/// Renders all charts over time of a run. `narrow`: in a column beside other runs.
 pub(super) fn charts(
     document: &Document,
     scales: &Scales,
@@ -87,7 +87,8 @@ pub(super) fn charts(
         .iter()
         .filter(|lane| lane.ink == Ink::Fault)
         .flat_map(|lane| &lane.spans)
-        // What lasts to the end is the new normal: a line where it began, not a shade over the rest.
+        // A fault that lasts until the end is drawn as a line at its start, instead of a band over the rest of the
+        // chart.
         .map(|span| match span.to_ns >= document.duration_ns {
             true => Span {
                 to_ns: span.from_ns,

@@ -1,4 +1,4 @@
-//! The background of all charts over time.
+//! The background of all charts over time: fault bands, and the ends of warm-up and load.
 
 use super::axis::Axis;
 use super::canvas::Canvas;
@@ -14,7 +14,7 @@ pub(crate) struct Backdrop {
     pub(crate) warm_up_ns: i64,
     /// The end of the load, ns.
     pub(crate) duration_ns: i64,
-    /// The times of faults.
+    /// The times of faults, drawn as shaded bands.
     pub(crate) bands: Vec<Span>,
 }
 

@@ -5,17 +5,18 @@ use super::canvas::{Anchor, Canvas, Point};
 use super::ink::Ink;
 use super::span::{Span, joined};
 
-/// Room at the left for the labels of the vertical axis.
+/// The left margin, for the labels of the vertical axis, in CSS pixels.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
-/// Room above for the names of marks.
+/// The top margin, for the names of marks.
 const TOP: f64 = 22.0;
-/// Room below for the labels of the horizontal axis.
+/// The bottom margin, for the labels of the horizontal axis.
 const BOTTOM: f64 = 26.0;
 
-/// An upper bound of a character's width. Fonts are not measured, so labels are cut or left out because they could overlap.
+/// An upper bound of a character's width. Fonts are not measured, so labels that could overlap by this bound are
+/// truncated or omitted.
 pub(crate) const CHAR_WIDTH: f64 = 7.2;
-/// Room between two labels.
+/// The minimum gap between two labels.
 const LABEL_GAP: f64 = 4.0;
 
 /// The plotting box of a chart, in CSS pixels.
@@ -29,10 +30,11 @@ pub(crate) struct Frame {
     bottom: f64,
 }
 
-/// The width of a chart over time. Each is drawn in both, because one drawing scaled down to a phone is too small to read.
+/// The width of a chart over time. Each chart is drawn in both widths, because a wide drawing scaled down to a phone is
+/// too small to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// A page.
+    /// A full page.
     Wide,
     /// A phone, or half a page.
     Narrow,
@@ -46,7 +48,7 @@ impl Width {
         }
     }
 
-    /// The number of ticks that a time axis has room for.
+    /// Returns the number of ticks that fit on a time axis.
     pub(crate) fn time_ticks(self) -> i64 {
         match self {
             Width::Wide => 13,
@@ -99,7 +101,7 @@ impl Frame {
         self.left
     }
 
-    /// Grid lines and labels of the vertical axis.
+    /// Draws the grid lines and labels of the vertical axis.
     pub(crate) fn draw_y(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) {
         for (place, label) in ticks.iter().filter(|(_, label)| !label.is_empty()) {
             let y = self.y(*place);
@@ -108,14 +110,14 @@ impl Frame {
         }
     }
 
-    /// The horizontal axis with its ticks and labels.
+    /// Draws the horizontal axis with its ticks and labels.
     pub(crate) fn draw_x(&self, canvas: &Canvas<'_>, ticks: &[(f64, String)]) {
         canvas.line(
             Ink::Axis,
             1.0,
             [(self.left, self.bottom), (self.right, self.bottom)],
         );
-        // From the right, because readers look for the tail: a label that would touch the one after it is left out.
+        // From right to left, so that the last label is always drawn. A label that would touch the next one is omitted.
         let mut free = f64::INFINITY;
         for (place, label) in ticks.iter().rev() {
             let x = self.x(*place);
@@ -131,14 +133,14 @@ impl Frame {
         }
     }
 
-    /// The times of faults, shaded from top to bottom.
+    /// Shades the times of faults from top to bottom.
     pub(crate) fn draw_bands(&self, canvas: &Canvas<'_>, time: &Axis, bands: &[Span]) {
         for (from, to) in joined(bands, |ns| self.x(time.place(ns)), 1.5) {
             canvas.rect(Ink::FaultBand, (from, self.top), (to, self.bottom));
         }
     }
 
-    /// A dashed line at an instant: the end of the warm-up, the end of the load.
+    /// Draws a dashed line at an instant, such as the end of the warm-up or of the load.
     pub(crate) fn draw_edge(&self, canvas: &Canvas<'_>, place: f64) {
         let x = self.x(place);
         canvas.line(Ink::Edge, 1.0, [(x, self.top), (x, self.bottom)]);

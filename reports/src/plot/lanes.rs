@@ -12,14 +12,14 @@ use super::frame::{CHAR_WIDTH, Frame, Width};
 use super::ink::Ink;
 use super::span::{Span, joined};
 
-/// Faults that get a lane of their own; the others share one.
+/// The maximum number of fault lanes. The last lane is shared if there are more faults.
 const FAULT_LANES_MAX: usize = 10;
 const LANE_HEIGHT: f64 = 24.0;
 /// The height of a lane with its name above its marks, because marks along the whole lane leave no room beside them.
 const NAMED_ABOVE_HEIGHT: f64 = 32.0;
 const BAR_HEIGHT: f64 = 12.0;
 
-/// A mark at an instant.
+/// A diamond at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Marker {
     pub(crate) at_ns: i64,
@@ -34,7 +34,7 @@ pub(crate) struct Lane {
     pub(crate) markers: Vec<Marker>,
 }
 
-/// The lanes of a run's events up to `end_ns`. A span without an end lasts until then.
+/// Returns the lanes of a run's events up to `end_ns`. A span without an end lasts until `end_ns`.
 pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
     let mut lanes = fault_lanes(events, end_ns);
     let down = spans(events, ("crashed", "ready"), end_ns);
@@ -107,8 +107,8 @@ fn fault_lanes(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
     lanes
 }
 
-/// The spans between a kind of beginning and a kind of end, by subject, in order of the first beginning. What was not begun
-/// has no end: a pod's first start is none.
+/// Returns the spans between two kinds of events, by subject, in order of the first beginning. An end without a
+/// beginning is ignored, such as the `ready` event of a pod's first start.
 fn spans(events: &[EventRow], (begin, end): (&str, &str), end_ns: i64) -> Vec<(String, Vec<Span>)> {
     let mut order: Vec<(String, Vec<Span>)> = Vec::new();
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
@@ -168,7 +168,7 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
         canvas.rect(lane.ink, (from, middle - half), (to, middle + half));
         (first, last) = (first.min(from), last.max(to));
     }
-    // One marker of a kind where several would cover one another.
+    // Of markers with the same ink that would overlap, only the first is drawn.
     let mut drawn: BTreeMap<Ink, f64> = BTreeMap::new();
     for marker in &lane.markers {
         let at = x(marker.at_ns);
@@ -214,8 +214,8 @@ fn lane_height(lane: &Lane) -> f64 {
     }
 }
 
-/// A lane's name stands beside its marks: to the right where there is room, else on the side that has more of it, cut; on the
-/// marks when they fill the lane.
+/// Draws a lane's name beside its marks: to the right if there is room, else truncated on the side with more room. If
+/// the marks fill the lane, the name is drawn on them.
 fn draw_name(
     canvas: &Canvas<'_>,
     frame: &Frame,

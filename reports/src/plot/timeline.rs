@@ -1,4 +1,4 @@
-//! A load over time: throughput and latency, second by second, with the times of faults behind them.
+//! Line charts of a load over time: throughput and latency, with the times of faults in the background.
 
 use super::axis::Axis;
 use super::backdrop::Backdrop;
@@ -7,10 +7,10 @@ use super::canvas::{Point, draw};
 use super::frame::{Frame, Width};
 use super::ink::Ink;
 
-/// The height of a load's charts.
+/// The height of a load's charts, in CSS pixels.
 pub(crate) const LOAD_HEIGHT: f64 = 190.0;
 
-/// Offered, admitted, good and failed requests per second, on an axis up to `top`.
+/// Draws the offered, admitted, good and failed requests per second, on an axis up to `top`.
 pub(crate) fn throughput_over_time(
     bins: &Bins,
     top: u64,
@@ -59,8 +59,8 @@ pub(crate) fn throughput_over_time(
     })
 }
 
-/// Median and 99th percentile of what ended in each second, on a logarithmic axis from one latency to another. They lie on
-/// the heatmap, so their lines have a halo.
+/// Draws the median and 99th percentile latency of the requests that ended in each bin, on the axis `y`. The lines have
+/// a halo, because they lie on the heatmap.
 pub(crate) fn latency_over_time(
     bins: &Bins,
     y: &Axis,
@@ -88,14 +88,15 @@ pub(crate) fn latency_over_time(
     })
 }
 
-/// The top and the height of the plotting box of a load's charts, in hundredths of a per cent of the chart's height.
+/// Returns the top and the height of the plotting box of a load's charts, in hundredths of a per cent of the chart's
+/// height.
 pub(crate) fn box_of_load() -> (u32, u32) {
     let frame = Frame::new(Width::Wide, LOAD_HEIGHT);
     let part = |pixels: f64| (pixels / frame.height * 10_000.0).round() as u32;
     (part(frame.top()), part(frame.bottom() - frame.top()))
 }
 
-/// Lines of steps over the bins that have a value. A bin without a value ends a line.
+/// Returns step lines over the bins. A bin without a value ends a line.
 fn stairs<T>(
     bins: &Bins,
     time: &Axis,
@@ -137,7 +138,7 @@ pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
     kept
 }
 
-/// A line closed into an area down to a height.
+/// Closes a line into an area that extends down to `bottom`.
 fn closed(line: &[Point], bottom: f64) -> Vec<Point> {
     let (Some(first), Some(last)) = (line.first(), line.last()) else {
         return Vec::new();
