@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use shakedown_results::Engine;
-use shakedown_scenarios::story::Story;
+use shakedown_runner::{RunnerOptions, run};
+use shakedown_scenarios::scenario::ResolvedScenario;
 use shakedown_scenarios::{Edits, load_text};
-use shakedown_stage::{Options, run};
 
 const CHAINS: usize = 333;
 const SECOND_NS: i64 = 1_000_000_000;
 
-fn story() -> Story {
+fn story() -> ResolvedScenario {
     let mut text = String::from(
         "scenario: chains\nstory: Many chains.\nduration: 2s\ntopology:\n  services:\n",
     );
@@ -39,13 +39,13 @@ fn story() -> Story {
 }
 
 /// The wall time of the second simulated second.
-fn one_second(story: &Story) -> Duration {
+fn one_second(story: &ResolvedScenario) -> Duration {
     let (mut first, mut last) = (None, None);
     run(
         story,
-        Options {
+        RunnerOptions {
             seed: 1,
-            ..Options::default()
+            ..RunnerOptions::default()
         },
         Engine::Native,
         &mut |_, record| {

@@ -4,25 +4,25 @@
 
 use serde_json::json;
 use shakedown::Scenario;
-use shakedown::scenario::{Load, Service};
+use shakedown::scenario::{LoadBuilder, ServiceBuilder};
 
-fn main() -> Result<(), shakedown::scenario::Error> {
+fn main() -> Result<(), shakedown::scenario::ScenarioError> {
     let checkout = Scenario::build("slow-payment")
         .story("One payment replica stops for five seconds. A second try must hide it.")
         .duration("30s")
         .service(
-            Service::new("checkout")
+            ServiceBuilder::new("checkout")
                 .version("v1", 2)
                 .workers(64)
                 .endpoint("POST /order", ["work: exp(4ms)", "call: payment POST /charge"]),
         )
         .service(
-            Service::new("payment")
+            ServiceBuilder::new("payment")
                 .version("v1", 3)
                 .workers(8)
                 .endpoint("POST /charge", ["work: lognormal(5ms cv 0.5)"]),
         )
-        .load(Load::new("users").to("checkout POST /order").rate("100/s").poisson().timeout("1s"))
+        .load(LoadBuilder::new("users").to("checkout POST /order").rate("100/s").poisson().timeout("1s"))
         .chaos(json!({"name": "stuck", "at": "10s", "for": "5s", "do": "pause", "target": "payment/v1/0"}))
         .check("slo", "success(users) >= 99.5%")
         .check("calm", "p99(users) < 100ms before stuck");

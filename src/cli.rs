@@ -82,13 +82,13 @@ impl From<Verdict> for Exit {
 }
 
 /// The result of a command. An `Err` was already reported to the user.
-pub(crate) type Ended = Result<Exit, Exit>;
+pub(crate) type Reported = Result<Exit, Exit>;
 
 /// Test how your service mesh behaves under load and failure, before production.
 #[derive(Parser)]
 #[command(name = "shakedown", version, after_help = EXAMPLES)]
 struct Cli {
-    /// When to use colours; `auto` uses them on a terminal, unless NO_COLOR is set or TERM is `dumb`
+    /// Colours of the output; `auto` uses them on a terminal, unless NO_COLOR is set or TERM is `dumb`
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
     color: ColorChoice,
     #[command(subcommand)]
@@ -111,19 +111,19 @@ Exit codes: 0 pass, 1 a check failed, 2 bad input, 3 the run is invalid, 4 all c
 #[derive(Subcommand)]
 enum Command {
     /// Run a scenario and evaluate its checks
-    Run(Box<run::Args>),
+    Run(Box<run::RunArgs>),
     /// Run a scenario under many seeds, on all cores
-    Sweep(sweep::Args),
+    Sweep(sweep::SweepArgs),
     /// Send requests to a real HTTP server at a given rate, and evaluate checks
-    Load(Box<load::Args>),
+    Load(Box<load::LoadArgs>),
     /// List the scenarios in the catalogue
     List,
     /// Print a scenario
     Show(list::ShowArgs),
     /// Validate scenarios and mesh configuration
-    Check(check::Args),
+    Check(check::CheckArgs),
     /// Explain how the mesh handles a request, and which line of configuration decides each step
-    Explain(explain::Args),
+    Explain(explain::ExplainArgs),
     /// Print a shell completion script
     Completions {
         /// Shell to generate completions for
@@ -170,7 +170,7 @@ fn suggesting(mut error: clap::Error) -> clap::Error {
 }
 
 /// Prints the script that makes a shell complete commands, options and files.
-fn completions(shell: Shell) -> Ended {
+fn completions(shell: Shell) -> Reported {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "shakedown", &mut script);
     out::print(String::from_utf8_lossy(&script))?;
@@ -178,7 +178,7 @@ fn completions(shell: Shell) -> Ended {
 }
 
 /// Prints the manual: a page for `shakedown` and one for each of its commands.
-fn manual() -> Ended {
+fn manual() -> Reported {
     let mut command = Cli::command();
     command.build();
     let pages = std::iter::once(&command).chain(command.get_subcommands());

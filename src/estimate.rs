@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use shakedown_env::{Rng, stream_seed};
-use shakedown_scenarios::story::{Call, Draw, Load, Step, Story};
+use shakedown_scenarios::scenario::{Call, Draw, LoadSpec, ResolvedScenario, Step};
 use shakedown_scenarios::value::Distribution;
 
 use crate::journal::Format;
@@ -44,7 +44,7 @@ pub struct Estimate {
 
 impl Estimate {
     /// Estimates the work of a scenario.
-    pub fn new(story: &Story) -> Estimate {
+    pub fn new(story: &ResolvedScenario) -> Estimate {
         let mut calls = Calls::new(story);
         let (mut requests, mut all) = (0.0, 0.0);
         for load in &story.loads {
@@ -102,13 +102,13 @@ impl Estimate {
 
 /// The expected number of calls caused by a request, by (service, endpoint).
 struct Calls<'a> {
-    story: &'a Story,
+    story: &'a ResolvedScenario,
     known: BTreeMap<(usize, usize), f64>,
     rng: Rng,
 }
 
 impl<'a> Calls<'a> {
-    fn new(story: &'a Story) -> Calls<'a> {
+    fn new(story: &'a ResolvedScenario) -> Calls<'a> {
         Calls {
             story,
             known: BTreeMap::new(),
@@ -174,7 +174,7 @@ impl<'a> Calls<'a> {
 }
 
 /// The number of requests that a load schedules, without surges.
-fn requests_of(load: &Load) -> f64 {
+fn requests_of(load: &LoadSpec) -> f64 {
     let whole = load.stop.saturating_sub(load.start).as_nanos() as f64;
     let (mut left, mut sum) = (whole, 0.0);
     for stage in &load.stages {

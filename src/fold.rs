@@ -1,12 +1,12 @@
 //! Folds a Journal, record by record, into a digest, checks and a summary, and those into a results document. Records
 //! are not kept.
 
-use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_reports::{JudgedChecks, Summary, SummaryHeader};
 use shakedown_results::{
-    Cast, CheckResult, Digest, Digester, Document, Engine, NotModelled, Record,
+    CheckResult, Digest, Digester, Document, Engine, NotModelled, Participants, Record,
 };
-use shakedown_scenarios::story::Story;
-use shakedown_scenarios::{Judge, Sample};
+use shakedown_scenarios::scenario::ResolvedScenario;
+use shakedown_scenarios::{Judge, SeedSample};
 
 /// The views of a Journal that every run needs.
 pub(crate) struct Fold {
@@ -20,7 +20,7 @@ pub(crate) struct Folded {
     pub(crate) digest: Digest,
     pub(crate) checks: Vec<CheckResult>,
     /// The outcomes of the checks over seeds under this seed.
-    pub(crate) samples: Vec<Sample>,
+    pub(crate) samples: Vec<SeedSample>,
     /// Violated invariants, which make the run invalid.
     pub(crate) invariants: Vec<String>,
     summary: Summary,
@@ -42,7 +42,12 @@ pub(crate) struct RunLabels {
 }
 
 impl Fold {
-    pub(crate) fn new(story: &Story, seed: u64, cast: &Cast, judge: Judge) -> Fold {
+    pub(crate) fn new(
+        story: &ResolvedScenario,
+        seed: u64,
+        cast: &Participants,
+        judge: Judge,
+    ) -> Fold {
         Fold {
             digester: Digester::new(&crate::version(), &story.expanded, seed, cast),
             judge,
@@ -51,7 +56,7 @@ impl Fold {
     }
 
     /// Adds a record. `cast` must include the pods that were added before it.
-    pub(crate) fn record(&mut self, cast: &Cast, record: &Record) {
+    pub(crate) fn record(&mut self, cast: &Participants, record: &Record) {
         self.digester.record(record);
         self.judge.record(record);
         self.summary.record(cast, record);
@@ -78,13 +83,13 @@ impl Folded {
     /// Builds the results document. `invalid` contains the reasons why the run is invalid regardless of its checks.
     pub(crate) fn document(
         self,
-        story: &Story,
+        story: &ResolvedScenario,
         labels: RunLabels,
         mut invalid: Vec<String>,
     ) -> Document {
         let verdict = shakedown_scenarios::verdict(&self.checks, &invalid);
         invalid.extend(shakedown_scenarios::not_judged(&self.checks));
-        let header = Header {
+        let header = SummaryHeader {
             scenario: story.name.clone(),
             story: labels.story,
             variant: story.variant.clone(),
@@ -98,7 +103,7 @@ impl Folded {
             cut_ns: labels.cut_ns,
             not_modelled: labels.not_modelled,
         };
-        let judgement = Judgement {
+        let judgement = JudgedChecks {
             checks: self.checks,
             invalid,
             verdict,

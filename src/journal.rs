@@ -1,7 +1,7 @@
 //! A journal on disk: one JSON value per line, plain or as one zstd stream.
 //!
 //! The first line is the header, which identifies the run. The records follow in order, and a footer closes the
-//! journal. [`Header`] carries the whole scenario, so a journal is enough to repeat the run and compare it event by
+//! journal. [`JournalHeader`] carries the whole scenario, so a journal is enough to repeat the run and compare it event by
 //! event.
 //!
 //! Only a journal exactly as this program wrote it is read back. Each line is compared with the serialization of its
@@ -13,10 +13,10 @@ mod reader;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
-use shakedown_results::{Cast, Digest, Engine, Record};
+use shakedown_results::{Digest, Engine, Participants, Record};
 
 pub use comparison::{Comparison, Divergence};
-pub use reader::{Line, Reader};
+pub use reader::{JournalLine, JournalReader};
 
 /// The maximum length of the header line. The header contains the scenario and the files that it includes.
 pub const HEADER_BYTES_MAX: usize = 64 << 20;
@@ -28,7 +28,7 @@ const ZSTD_LEVEL: i32 = 3;
 /// The first line of a journal, which identifies the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Header {
+pub struct JournalHeader {
     /// The package and journal version that wrote it, see [`version`](crate::version).
     pub version: String,
     /// The scenario's name, from its `scenario` key.
@@ -44,13 +44,13 @@ pub struct Header {
     /// The whole scenario as YAML, with the variant merged and included files in place.
     pub expanded: String,
     /// The participants of the run.
-    pub cast: Cast,
+    pub cast: Participants,
 }
 
 /// The last line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Footer {
+pub struct JournalFooter {
     /// Number of records between header and footer.
     pub records: u64,
     /// The digest of the run's records.
@@ -123,7 +123,7 @@ pub enum Format {
 }
 
 /// The destination and format of a journal.
-pub struct Destination {
+pub struct JournalOutput {
     /// The writer of the journal's bytes.
     pub out: Box<dyn Write + Send>,
     /// The storage format.
@@ -131,7 +131,7 @@ pub struct Destination {
 }
 
 /// Writes a journal during the run.
-pub struct Writer<W: Write> {
+pub struct JournalWriter<W: Write> {
     out: Out<W>,
     header: Digest,
     records: u64,
@@ -153,18 +153,18 @@ impl<W: Write> Out<W> {
     }
 }
 
-impl<W: Write> Writer<W> {
+impl<W: Write> JournalWriter<W> {
     /// Writes the header of a journal.
     ///
     /// # Errors
     /// Fails if the header could not be written.
-    pub fn begin(out: W, format: Format, header: &Header) -> io::Result<Writer<W>> {
+    pub fn begin(out: W, format: Format, header: &JournalHeader) -> io::Result<JournalWriter<W>> {
         let out = match format {
             Format::Plain => Out::Plain(out),
             Format::Zstd => Out::Zstd(zstd::Encoder::new(out, ZSTD_LEVEL)?),
         };
         let line = serde_json::to_vec(header)?;
-        let mut writer = Writer {
+        let mut writer = JournalWriter {
             out,
             header: Digest::of_bytes(&line),
             records: 0,
@@ -202,7 +202,7 @@ impl<W: Write> Writer<W> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let footer = Footer {
+        let footer = JournalFooter {
             records: self.records,
             digest: digest.clone(),
             header: self.header.clone(),

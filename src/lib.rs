@@ -1,7 +1,7 @@
 //! Shakedown: a service mesh whose full proxy and control logic run for real and inside a deterministic network
 //! simulator.
 //!
-//! This crate is the facade: it runs a [`Story`] on the simulated or the real backend, and derives a [`Document`] from
+//! This crate is the facade: it runs a [`ResolvedScenario`] on the simulated or the real backend, and derives a [`Document`] from
 //! the run's Journal with the pure functions of the other crates (digest, judge, summary). The `shakedown` command is a
 //! thin layer over it.
 //!
@@ -40,7 +40,7 @@
 //! let run = shop.clone().seed(7).run()?;
 //! assert_eq!(run.verdict(), Verdict::Pass);
 //! shop.variant("fragile").seed(7).run()?.assert_breaks(&["slo"]);
-//! # Ok::<(), shakedown::scenario::Error>(())
+//! # Ok::<(), shakedown::scenario::ScenarioError>(())
 //! ```
 //!
 //! Simulations are CPU-bound. A workspace whose tests use this crate should build its dependencies with optimisation,
@@ -62,10 +62,10 @@ pub mod scenario;
 pub mod secret;
 pub mod sweep;
 
-pub use run::{Options, Outcome, RunError, run};
+pub use run::{RunError, RunOptions, RunOutcome, run};
 pub use scenario::Scenario;
 pub use shakedown_results::{CheckResult, Document, Engine, Verdict};
-pub use shakedown_scenarios::story::Story;
+pub use shakedown_scenarios::scenario::ResolvedScenario;
 
 /// Returns the package version joined with the version of the journal format; part of every digest.
 pub fn version() -> String {

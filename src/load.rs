@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use shakedown_loadgen::live::AimError;
+use shakedown_loadgen::live::RequestTemplateError;
 use shakedown_results::Document;
-use shakedown_scenarios::story::Arrivals;
+use shakedown_scenarios::scenario::Arrivals;
 use shakedown_scenarios::value::Rate;
 use shakedown_scenarios::{Edits, LoadError};
-use shakedown_wire::Refusal;
+use shakedown_wire::CertificateRefusal;
 
 mod job;
 mod real;
@@ -25,13 +25,13 @@ mod text;
 mod trust;
 mod views;
 
-use job::Job;
-pub use scenario::Target;
+use job::LoadJob;
+pub use scenario::TargetOverride;
 pub use text::imply_subject;
 
 /// The options of a load that is given on the command line.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LoadOptions {
     /// The target: `http://host:port/path`, or `https://`.
     pub url: String,
     /// The method of each request.
@@ -41,7 +41,7 @@ pub struct Options {
     /// Size of each request's body, in bytes.
     pub body_bytes: u64,
     /// The rate over time, never empty. The last stage's rate continues after its end.
-    pub stages: Vec<Stage>,
+    pub stages: Vec<LoadStage>,
     /// The time during which requests are sent.
     pub duration: Duration,
     /// The initial time that figures and checks exclude.
@@ -61,7 +61,7 @@ pub struct Options {
     /// The checks. A metric without a subject applies to the load. If empty, the check is `success >= 99%`.
     pub expect: Vec<String>,
     /// The certificates accepted over https.
-    pub trust: Trust,
+    pub trust: TrustOption,
     /// The command that repeats the load.
     pub replay: String,
     /// Ends the load early once set. Requests in flight complete, and the results cover the requests sent.
@@ -70,13 +70,13 @@ pub struct Options {
 
 /// The options of a scenario's loads that are sent to real servers.
 #[derive(Clone, Debug)]
-pub struct ScenarioOptions {
+pub struct ScenarioLoadOptions {
     /// A path, or a name of the catalogue.
     pub scenario: String,
     /// The variant and the `--set` edits.
     pub edits: Edits,
     /// The targets of loads. A target given here overrides the file's own.
-    pub targets: Vec<Target>,
+    pub targets: Vec<TargetOverride>,
     /// The seed of the arrivals; `None` is the scenario's seed.
     pub seed: Option<u64>,
     /// True to use HTTP/2: with prior knowledge, or by ALPN over https.
@@ -85,7 +85,7 @@ pub struct ScenarioOptions {
     /// none free.
     pub connections: Option<NonZeroU32>,
     /// The certificates accepted over https.
-    pub trust: Trust,
+    pub trust: TrustOption,
     /// The command that repeats the load.
     pub replay: String,
     /// Ends the load early once set. Requests in flight complete, and the results cover the requests sent.
@@ -94,7 +94,7 @@ pub struct ScenarioOptions {
 
 /// The certificates that a load accepts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Trust {
+pub enum TrustOption {
     /// Certificates of the authorities that this machine trusts.
     #[default]
     System,
@@ -106,7 +106,7 @@ pub enum Trust {
 
 /// A stage of a load's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage {
+pub struct LoadStage {
     /// The stage's length. `None` extends it to the end of the load.
     pub length: Option<Duration>,
     /// The rate, or the rate at the end of a ramp.
@@ -117,7 +117,7 @@ pub struct Stage {
 
 /// The progress of a load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct LoadProgress {
     /// The time since the load's start, in ns.
     pub now_ns: i64,
     /// The time during which requests are sent.
@@ -134,7 +134,7 @@ pub struct Progress {
 
 /// The outcome of a load.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct LoadOutcome {
     /// The results document, as `--json` writes it.
     pub document: Document,
     /// The parts of a scenario that were left out, a line each with the reason.
@@ -143,10 +143,10 @@ pub struct Outcome {
 
 /// A load that could not be sent.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LoadRunError {
     /// The URL, method or headers are invalid.
     #[error(transparent)]
-    Aim(#[from] AimError),
+    Aim(#[from] RequestTemplateError),
     /// A rate, a duration, a check or a target is invalid. The text has one line per error.
     #[error("{0}")]
     Story(String),
@@ -167,7 +167,7 @@ pub enum Error {
         /// The host name of the server.
         host: String,
         /// The reason given by the verifier.
-        refusal: Refusal,
+        refusal: CertificateRefusal,
     },
     /// The server does not speak HTTP/2 over TLS.
     #[error("`{host}` does not support HTTP/2: it did not negotiate `h2` by ALPN; omit --http2")]
@@ -185,8 +185,11 @@ pub enum Error {
 /// # Errors
 /// Fails if the options are invalid, if the server has no address, or if its certificate is not accepted. Failed
 /// requests are not errors.
-pub fn fire(options: &Options, progress: impl FnMut(Progress) + 'static) -> Result<Outcome, Error> {
-    Job::of_options(options)?.run(progress)
+pub fn fire(
+    options: &LoadOptions,
+    progress: impl FnMut(LoadProgress) + 'static,
+) -> Result<LoadOutcome, LoadRunError> {
+    LoadJob::of_options(options)?.run(progress)
 }
 
 /// Sends the loads of a scenario to real servers, and judges the checks that depend on the loads alone.
@@ -194,8 +197,8 @@ pub fn fire(options: &Options, progress: impl FnMut(Progress) + 'static) -> Resu
 /// # Errors
 /// Fails like [`fire`], and if the scenario is invalid or a load has no target.
 pub fn fire_scenario(
-    options: &ScenarioOptions,
-    progress: impl FnMut(Progress) + 'static,
-) -> Result<Outcome, Error> {
+    options: &ScenarioLoadOptions,
+    progress: impl FnMut(LoadProgress) + 'static,
+) -> Result<LoadOutcome, LoadRunError> {
     scenario::job(options)?.run(progress)
 }

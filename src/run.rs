@@ -9,11 +9,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use shakedown_istio::Omission;
-use shakedown_results::{Cast, Document, Engine, NotModelled, Record};
-use shakedown_scenarios::story::Story;
-use shakedown_scenarios::{Judge, Sample};
-use shakedown_stage as stage;
-use shakedown_yaml::Place;
+use shakedown_results::{Document, Engine, NotModelled, Participants, Record};
+use shakedown_runner as runner;
+use shakedown_scenarios::scenario::ResolvedScenario;
+use shakedown_scenarios::{Judge, SeedSample};
+use shakedown_yaml::Location;
 
 use crate::fold::{Fold, RunLabels};
 use crate::journal::{self, Comparison, Divergence, JournalError};
@@ -21,7 +21,7 @@ use crate::secret::masked;
 
 /// Options of a run besides the scenario itself.
 #[derive(Default)]
-pub struct Options {
+pub struct RunOptions {
     /// The seed; `None` is the scenario's seed.
     pub seed: Option<u64>,
     /// The backend of the run.
@@ -33,9 +33,9 @@ pub struct Options {
     /// The scenario's name in the replay command, as the user typed it; `None` is the scenario's own name.
     pub called: Option<String>,
     /// The destination of the journal; `None` writes no journal.
-    pub journal: Option<journal::Destination>,
+    pub journal: Option<journal::JournalOutput>,
     /// A journal to compare the run with.
-    pub replay: Option<journal::Reader>,
+    pub replay: Option<journal::JournalReader>,
     /// Called periodically with the time of the run, in ns from 0 s.
     pub progress: Option<Box<dyn FnMut(i64) + Send>>,
     /// Ends the run once set. The document then covers the events until that time, and is invalid.
@@ -44,15 +44,15 @@ pub struct Options {
 
 /// The outcome of a run.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct RunOutcome {
     /// The results document, as `--json` writes it.
     pub document: Document,
     /// The values of checks over seeds, one per check, for a sweep to judge.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SeedSample>,
     /// The reasons why the run is invalid regardless of its checks, such as a broken invariant or a fault without
     /// effect.
     pub worthless: Vec<String>,
-    /// With [`Options::replay`]: the number of events if all were equal, or the first difference.
+    /// With [`RunOptions::replay`]: the number of events if all were equal, or the first difference.
     pub replayed: Option<Result<u64, Box<Divergence>>>,
 }
 
@@ -61,13 +61,13 @@ pub struct Outcome {
 pub enum RunError {
     /// The backend could not execute the run: a bug, or a resource that the machine lacks.
     #[error("failed to run {called} with seed {seed}")]
-    Stage {
-        /// The scenario's name, as in [`Options::called`].
+    Runner {
+        /// The scenario's name, as in [`RunOptions::called`].
         called: String,
         /// The seed of the run.
         seed: u64,
         /// The runner's error.
-        source: Box<stage::RunError>,
+        source: Box<runner::RunnerError>,
     },
     /// The journal could not be written.
     #[error("failed to write the journal")]
@@ -94,11 +94,11 @@ impl fmt::Debug for RunError {
 /// # Errors
 /// Fails if the backend could not execute the scenario, or if a journal could not be written or read. A failed check is
 /// not an error.
-pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
+pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, RunError> {
     let seed = options.seed.unwrap_or(story.seed);
     // The edits as shown in the document, the journal and the replay command, with secrets masked.
     let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
-    let (_, cast) = stage::cast(story, seed);
+    let (_, cast) = runner::cast(story, seed);
     if let Some(replay) = &options.replay
         && replay.header().cast != cast
     {
@@ -108,13 +108,13 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
         }
         .into());
     }
-    let mut views = Views {
+    let mut views = RunViews {
         fold: Fold::new(story, seed, &cast, Judge::new(story, &cast)),
         journal: None,
         comparison: options.replay.map(Comparison::new),
     };
     if let Some(destination) = options.journal {
-        let header = journal::Header {
+        let header = journal::JournalHeader {
             version: crate::version(),
             scenario: story.name.clone(),
             variant: story.variant.clone(),
@@ -124,26 +124,26 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
             expanded: story.expanded.clone(),
             cast: cast.clone(),
         };
-        views.journal = Some(journal::Writer::begin(
+        views.journal = Some(journal::JournalWriter::begin(
             destination.out,
             destination.format,
             &header,
         )?);
     }
     let called = options.called.unwrap_or_else(|| story.name.clone());
-    let setting = stage::Options {
+    let setting = runner::RunnerOptions {
         seed,
         noise: options.noise,
         progress: options.progress,
         stop: options.stop,
     };
-    let ended = stage::run(
+    let ended = runner::run(
         story,
         setting,
         options.engine,
-        &mut |cast: &Cast, record: &Record| views.record(cast, record),
+        &mut |cast: &Participants, record: &Record| views.record(cast, record),
     )
-    .map_err(|source| RunError::Stage {
+    .map_err(|source| RunError::Runner {
         called: called.clone(),
         seed,
         source: Box::new(source),
@@ -162,14 +162,14 @@ pub fn run(story: &Story, options: Options) -> Result<Outcome, RunError> {
 }
 
 /// The consumers of the Journal during the run.
-struct Views {
+struct RunViews {
     fold: Fold,
-    journal: Option<journal::Writer<Box<dyn Write + Send>>>,
+    journal: Option<journal::JournalWriter<Box<dyn Write + Send>>>,
     comparison: Option<Comparison>,
 }
 
-impl Views {
-    fn record(&mut self, cast: &Cast, record: &Record) {
+impl RunViews {
+    fn record(&mut self, cast: &Participants, record: &Record) {
         self.fold.record(cast, record);
         if let Some(journal) = &mut self.journal {
             journal.record(record);
@@ -181,10 +181,10 @@ impl Views {
 
     fn conclude(
         self,
-        story: &Story,
-        ended: stage::Ended,
+        story: &ResolvedScenario,
+        ended: runner::FinishedRun,
         mut labels: RunLabels,
-    ) -> Result<Outcome, RunError> {
+    ) -> Result<RunOutcome, RunError> {
         let mut folded = self.fold.finish();
         if let Some(journal) = self.journal {
             match ended.cut {
@@ -208,7 +208,7 @@ impl Views {
         let mut seen = BTreeSet::new();
         worthless.retain(|reason| seen.insert(reason.clone()));
         let samples = std::mem::take(&mut folded.samples);
-        Ok(Outcome {
+        Ok(RunOutcome {
             document: folded.document(story, labels, worthless.clone()),
             samples,
             worthless,
@@ -231,7 +231,7 @@ fn cut_short(at_ns: i64, duration: Duration, in_flight: u64) -> String {
 /// The omissions of mesh documents as listed in a results document, with file names but without folders.
 pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
     let row = |omission: &Omission| {
-        let Place { file, line, .. } = &omission.place;
+        let Location { file, line, .. } = &omission.place;
         let file = Path::new(&**file).file_name();
         let file = file.map_or_else(String::new, |file| file.to_string_lossy().into_owned());
         NotModelled {
@@ -246,7 +246,7 @@ pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
 
 /// The command that repeats the run. Noise does not change the results and is left out.
 fn replay_command(
-    story: &Story,
+    story: &ResolvedScenario,
     seed: u64,
     engine: Engine,
     set: &[String],

@@ -13,14 +13,14 @@ use shakedown_istio::refused;
 use shakedown_results::{CheckResult, Document, Engine, Load as LoadResult, Verdict};
 use shakedown_scenarios::{Edits, LoadError, load, load_text};
 
-pub use build::{Builder, Load, Service};
+pub use build::{LoadBuilder, ScenarioBuilder, ServiceBuilder};
 
-use crate::run::{Options, RunError, run};
+use crate::run::{RunError, RunOptions, run};
 
 /// A scenario, the variant and edits chosen of it, and the seed to run it under.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    source: Source,
+    source: ScenarioText,
     edits: Edits,
     seed: Option<u64>,
     engine: Engine,
@@ -28,14 +28,14 @@ pub struct Scenario {
 }
 
 #[derive(Clone, Debug)]
-enum Source {
+enum ScenarioText {
     Named(String),
     Text { name: String, text: String },
 }
 
 /// A scenario that could not be run. `Debug` prints the command's message, so that `unwrap` shows readable text.
 #[derive(thiserror::Error)]
-pub enum Error {
+pub enum ScenarioError {
     /// The scenario is invalid. Contains all errors with their source locations.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -44,11 +44,11 @@ pub enum Error {
     Run(#[from] RunError),
 }
 
-impl fmt::Debug for Error {
+impl fmt::Debug for ScenarioError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Load(error) => fmt::Debug::fmt(error, f),
-            Error::Run(error) => fmt::Debug::fmt(error, f),
+            ScenarioError::Load(error) => fmt::Debug::fmt(error, f),
+            ScenarioError::Run(error) => fmt::Debug::fmt(error, f),
         }
     }
 }
@@ -56,23 +56,23 @@ impl fmt::Debug for Error {
 impl Scenario {
     /// Refers to a scenario by path, or by name in the catalogue.
     pub fn open(path_or_name: impl Into<String>) -> Scenario {
-        Scenario::of(Source::Named(path_or_name.into()))
+        Scenario::new(ScenarioText::Named(path_or_name.into()))
     }
 
     /// Takes a scenario from text, which cannot include files.
     pub fn yaml(text: impl Into<String>) -> Scenario {
-        Scenario::of(Source::Text {
+        Scenario::new(ScenarioText::Text {
             name: "scenario.yaml".to_owned(),
             text: text.into(),
         })
     }
 
     /// Starts a scenario built from Rust values. `name` must match `[a-z][a-z0-9-]*`.
-    pub fn build(name: &str) -> Builder {
-        Builder::new(name)
+    pub fn build(name: &str) -> ScenarioBuilder {
+        ScenarioBuilder::new(name)
     }
 
-    fn of(source: Source) -> Scenario {
+    fn new(source: ScenarioText) -> Scenario {
         Scenario {
             source,
             edits: Edits::default(),
@@ -92,17 +92,17 @@ impl Scenario {
     /// Changes a value, as `--set` does: `load.users.rate=150/s`.
     ///
     /// ```
-    /// # use shakedown::scenario::{Load, Scenario, Service};
+    /// # use shakedown::scenario::{LoadBuilder, Scenario, ServiceBuilder};
     /// let shop = Scenario::build("shop")
     ///     .duration("10s")
-    ///     .service(Service::new("shop").workers(1).endpoint("GET /", ["work: exp(2ms)"]))
-    ///     .load(Load::new("users").to("shop GET /").rate("50/s").poisson())
+    ///     .service(ServiceBuilder::new("shop").workers(1).endpoint("GET /", ["work: exp(2ms)"]))
+    ///     .load(LoadBuilder::new("users").to("shop GET /").rate("50/s").poisson())
     ///     .check("fast", "p99(users) < 50ms")
     ///     .finish();
     /// shop.run()?.assert_pass();
     /// // One worker serves at most 500 requests a second.
     /// shop.set("load.users.rate=550/s").run()?.assert_breaks(&["fast"]);
-    /// # Ok::<(), shakedown::scenario::Error>(())
+    /// # Ok::<(), shakedown::scenario::ScenarioError>(())
     /// ```
     #[must_use]
     pub fn set(mut self, edit: impl Into<String>) -> Scenario {
@@ -137,26 +137,26 @@ impl Scenario {
     /// # Errors
     /// Fails if the scenario is invalid, if it is [`strict`](Scenario::strict) and has documents that are not modelled,
     /// or if the backend could not execute it. A failed check is not an error: see [`Run::assert_pass`].
-    pub fn run(&self) -> Result<Run, Error> {
+    pub fn run(&self) -> Result<Run, ScenarioError> {
         let story = match &self.source {
-            Source::Named(name) => load(name, &self.edits)?,
-            Source::Text { name, text } => load_text(name, text, &self.edits)?,
+            ScenarioText::Named(name) => load(name, &self.edits)?,
+            ScenarioText::Text { name, text } => load_text(name, text, &self.edits)?,
         };
         if self.strict && !story.omissions.is_empty() {
             return Err(LoadError::Wrong(refused(&story.omissions)).into());
         }
-        let options = Options {
+        let options = RunOptions {
             seed: self.seed,
             engine: self.engine,
             set: self.edits.set.clone(),
             called: match &self.source {
-                Source::Named(name) => Some(name.clone()),
-                Source::Text { .. } => None,
+                ScenarioText::Named(name) => Some(name.clone()),
+                ScenarioText::Text { .. } => None,
             },
-            ..Options::default()
+            ..RunOptions::default()
         };
         let mut document = run(&story, options)?.document;
-        if let Source::Text { .. } = self.source {
+        if let ScenarioText::Text { .. } = self.source {
             document.replay = self.again(document.seed);
         }
         Ok(Run { document })

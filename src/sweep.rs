@@ -10,10 +10,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use shakedown_results::{CheckResult, Digest, Measured, Verdict};
-use shakedown_scenarios::story::Story;
-use shakedown_scenarios::{Sample, margin, over_seeds, verdict};
+use shakedown_scenarios::scenario::ResolvedScenario;
+use shakedown_scenarios::{SeedSample, margin, over_seeds, verdict};
 
-use crate::run::{Options, Outcome, RunError, run};
+use crate::run::{RunError, RunOptions, RunOutcome, run};
 
 /// The results kept of one seed.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub struct SeedRun {
     pub checks: Vec<SeedCheck>,
     /// The command that repeats the run.
     pub replay: String,
-    samples: Vec<Sample>,
+    samples: Vec<SeedSample>,
 }
 
 /// The result of a check under one seed.
@@ -62,22 +62,22 @@ pub struct Swept {
 /// # Errors
 /// Returns the error of the lowest failing seed among the runs made.
 pub fn sweep(
-    story: &Story,
+    story: &ResolvedScenario,
     seeds: RangeInclusive<u64>,
     jobs: NonZeroUsize,
-    options: impl Fn() -> Options + Sync,
+    options: impl Fn() -> RunOptions + Sync,
     done: impl Fn(u64) + Sync,
 ) -> Result<Swept, RunError> {
     let next = AtomicU64::new(*seeds.start());
     let (finished, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-    let kept = Mutex::new(Kept::default());
+    let kept = Mutex::new(SweepResults::default());
     let work = || {
         while !stop.load(Ordering::Relaxed) {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed > *seeds.end() {
                 return;
             }
-            let options = Options {
+            let options = RunOptions {
                 seed: Some(seed),
                 ..options()
             };
@@ -127,14 +127,14 @@ pub fn sweep(
 
 /// The results kept of all runs.
 #[derive(Default)]
-struct Kept {
+struct SweepResults {
     runs: BTreeMap<u64, Result<SeedRun, RunError>>,
     /// The checks of the lowest seed, as a source of names, texts and expectations.
     written: Vec<CheckResult>,
 }
 
-impl Kept {
-    fn insert(&mut self, seed: u64, outcome: Result<Outcome, RunError>) {
+impl SweepResults {
+    fn insert(&mut self, seed: u64, outcome: Result<RunOutcome, RunError>) {
         let is_first = self.runs.keys().next().is_none_or(|first| seed < *first);
         let run = outcome.map(|outcome| {
             let document = outcome.document;
@@ -161,8 +161,8 @@ impl Kept {
 }
 
 /// Judges the runs together.
-fn judge(story: &Story, written: &[CheckResult], runs: BTreeMap<u64, SeedRun>) -> Swept {
-    let samples: Vec<(u64, Vec<Sample>)> = runs
+fn judge(story: &ResolvedScenario, written: &[CheckResult], runs: BTreeMap<u64, SeedRun>) -> Swept {
+    let samples: Vec<(u64, Vec<SeedSample>)> = runs
         .iter()
         .map(|(seed, run)| (*seed, run.samples.clone()))
         .collect();
@@ -214,7 +214,7 @@ fn measured(at: usize, runs: &BTreeMap<u64, SeedRun>) -> Vec<(u64, Measured)> {
 }
 
 /// The failing seeds: invalid runs first, then for each check in order the seeds that break it, the worst first.
-fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
+fn failures(story: &ResolvedScenario, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
     let worthless = runs.iter().filter(|(_, run)| !run.worthless.is_empty());
     let mut seeds: Vec<u64> = worthless.map(|(seed, _)| *seed).collect();
     for (at, check) in story.checks.iter().enumerate() {
@@ -235,7 +235,7 @@ fn failures(story: &Story, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
 /// Judges a plain check, which must be true under every seed. The result shows the worst seed and the margin of the
 /// others.
 fn in_every_seed(
-    story: &Story,
+    story: &ResolvedScenario,
     at: usize,
     check: &CheckResult,
     runs: &BTreeMap<u64, SeedRun>,

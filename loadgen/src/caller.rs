@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request};
 use shakedown_env::{Env, Time};
-use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Hedge, Place, Retries, Success};
+use shakedown_results::{Answer, Event, Outcome, ParticipantId, PodId, Root};
+use shakedown_scenarios::scenario::{AppHedge, AppRetries, DrawId, Success};
 use shakedown_wire::Body;
 
 use crate::retry::{self, Retrier};
-use crate::{Exchange, Outlet, Recorder, Target};
+use crate::{CallTarget, ClientTransport, Exchange, Recorder};
 
 /// The header with the id of the load's request from which a call descends.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
@@ -24,29 +24,29 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id"
 pub const CALL_HEADER: HeaderName = HeaderName::from_static("x-shakedown-call");
 
 /// A host as a caller. Created for each incarnation of the host.
-pub struct Caller {
+pub struct CallingHost {
     env: Env,
     pod: PodId,
-    outlet: Outlet,
+    outlet: ClientTransport,
     recorder: Rc<dyn Recorder>,
     calls: Cell<u64>,
     /// The number of earlier starts of the host. Mixed into the random streams, so that a restarted host draws other
     /// values.
     life: u32,
     /// The retry state of this process, by policy.
-    retriers: RefCell<BTreeMap<Place, Retrier>>,
+    retriers: RefCell<BTreeMap<DrawId, Retrier>>,
 }
 
 /// A call to make, and the request from which it descends.
 #[derive(Clone, Copy, Debug)]
-pub struct Errand<'a> {
+pub struct CallSpec<'a> {
     /// The load's request from which the call descends.
     pub root: Option<Root>,
-    pub to: PartyId,
+    pub to: ParticipantId,
     /// Index into the callee's endpoints.
     pub endpoint: u16,
     /// The callee's name and port.
-    pub target: &'a Target,
+    pub target: &'a CallTarget,
     /// The timeout of each attempt.
     pub timeout: Option<Duration>,
     /// The time that the call has waited for a slot in the caller's pool of concurrent calls.
@@ -58,9 +58,9 @@ pub struct Errand<'a> {
     /// True if each attempt carries its timeout. Attempts over gRPC always do.
     pub tells_timeout: bool,
     /// The policy of the caller's own retries.
-    pub retries: Option<Policy<'a>>,
+    pub retries: Option<CallRetryPolicy<'a>>,
     /// The policy of the caller's own hedges. `None` if [`tries_apart`](Self::tries_apart) is set.
-    pub hedge: Option<Hedge>,
+    pub hedge: Option<AppHedge>,
     /// True if each attempt is a separate call in the journal. Set for a load's client, whose request is the parent of
     /// the attempts. An app's attempts belong to one call.
     pub tries_apart: bool,
@@ -68,7 +68,7 @@ pub struct Errand<'a> {
     pub ok: &'a Success,
 }
 
-impl Errand<'_> {
+impl CallSpec<'_> {
     /// The latest time at which the caller gives up.
     fn last(&self) -> Time {
         self.deadline
@@ -78,22 +78,22 @@ impl Errand<'_> {
 
 /// A retry policy, and the path of its source location.
 #[derive(Clone, Copy, Debug)]
-pub struct Policy<'a> {
-    pub retries: &'a Retries,
-    /// The path of [`Retries::place`], which is the label of its random stream.
+pub struct CallRetryPolicy<'a> {
+    pub retries: &'a AppRetries,
+    /// The path of [`AppRetries::place`], which is the label of its random stream.
     pub path: &'a str,
 }
 
-impl Caller {
+impl CallingHost {
     /// The caller on `pod`, with its client transport. `life` counts the earlier starts of its host.
     pub fn new(
         env: Env,
         pod: PodId,
         life: u32,
-        outlet: Outlet,
+        outlet: ClientTransport,
         recorder: Rc<dyn Recorder>,
-    ) -> Caller {
-        Caller {
+    ) -> CallingHost {
+        CallingHost {
             env,
             pod,
             outlet,
@@ -120,7 +120,7 @@ impl Caller {
     /// name are added here.
     pub async fn call(
         &self,
-        errand: Errand<'_>,
+        errand: CallSpec<'_>,
         tries: &Cell<u16>,
         request: impl Fn() -> Request<Body>,
     ) -> Outcome {
@@ -133,7 +133,7 @@ impl Caller {
         let call = self.next_call();
         let hedges = Cell::new(0);
         let send = |hedge| self.attempt(errand, &call, tries.get(), hedge, request());
-        let mut open = Open::begin(self, errand, Some(&call), tries, &hedges);
+        let mut open = CallGuard::begin(self, errand, Some(&call), tries, &hedges);
         // The number of attempts that are not hedges.
         let mut rounds = 1;
         loop {
@@ -164,20 +164,20 @@ impl Caller {
             rounds += 1;
             tries.set(tries.get().saturating_add(1));
             if errand.tries_apart {
-                open = Open::begin(self, errand, Some(&call), tries, &hedges);
+                open = CallGuard::begin(self, errand, Some(&call), tries, &hedges);
             }
         }
     }
 
     /// Records a call that was never sent, because the caller's pool of concurrent calls had no slot for it.
-    pub fn turn_away(&self, errand: Errand<'_>, outcome: Outcome) {
+    pub fn turn_away(&self, errand: CallSpec<'_>, outcome: Outcome) {
         let (tries, hedges) = (Cell::new(0), Cell::new(0));
-        Open::begin(self, errand, None, &tries, &hedges).close(outcome);
+        CallGuard::begin(self, errand, None, &tries, &hedges).close(outcome);
     }
 
     /// The backoff before another attempt; `None` if this result is not retried, or if the deadline is before the
     /// attempt.
-    fn wait_of(&self, errand: Errand<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
+    fn wait_of(&self, errand: CallSpec<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
         let policy = errand.retries?;
         if !retry::wants(policy.retries, &exchange, rounds) {
             return None;
@@ -187,7 +187,7 @@ impl Caller {
     }
 
     /// Takes a retry from the budget. Returns false if the budget is exhausted.
-    fn may_retry(&self, errand: Errand<'_>) -> bool {
+    fn may_retry(&self, errand: CallSpec<'_>) -> bool {
         errand.retries.is_some_and(|policy| {
             self.retrier(policy, |retrier| {
                 retrier.spend(policy.retries, self.env.now())
@@ -195,7 +195,7 @@ impl Caller {
         })
     }
 
-    fn retrier<T>(&self, policy: Policy<'_>, act: impl FnOnce(&mut Retrier) -> T) -> T {
+    fn retrier<T>(&self, policy: CallRetryPolicy<'_>, act: impl FnOnce(&mut Retrier) -> T) -> T {
         let mut retriers = self.retriers.borrow_mut();
         let retrier = retriers.entry(policy.retries.place).or_insert_with(|| {
             Retrier::new(match self.life {
@@ -215,7 +215,7 @@ impl Caller {
     }
 }
 
-impl std::fmt::Debug for Caller {
+impl std::fmt::Debug for CallingHost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Caller")
             .field("pod", &self.pod)
@@ -236,9 +236,9 @@ pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
 }
 
 /// A call in progress. Records its end exactly once, also if it is dropped.
-struct Open<'a> {
-    caller: &'a Caller,
-    errand: Errand<'a>,
+struct CallGuard<'a> {
+    caller: &'a CallingHost,
+    errand: CallSpec<'a>,
     /// The value of its header; `None` if the call is never sent.
     call: Option<&'a HeaderValue>,
     tries: &'a Cell<u16>,
@@ -247,14 +247,14 @@ struct Open<'a> {
     closed: bool,
 }
 
-impl<'a> Open<'a> {
+impl<'a> CallGuard<'a> {
     fn begin(
-        caller: &'a Caller,
-        errand: Errand<'a>,
+        caller: &'a CallingHost,
+        errand: CallSpec<'a>,
         call: Option<&'a HeaderValue>,
         tries: &'a Cell<u16>,
         hedges: &'a Cell<u16>,
-    ) -> Open<'a> {
+    ) -> CallGuard<'a> {
         let start = caller.env.now();
         if let Some(call) = call {
             let recorder = &caller.recorder;
@@ -268,7 +268,7 @@ impl<'a> Open<'a> {
                 to: errand.to,
             },
         );
-        Open {
+        CallGuard {
             caller,
             errand,
             call,
@@ -310,7 +310,7 @@ impl<'a> Open<'a> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for CallGuard<'_> {
     fn drop(&mut self) {
         self.close(CANCELLED);
     }

@@ -9,44 +9,46 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use shakedown_env::{Env, Time, step_aside};
-use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
-use shakedown_scenarios::story::{Entry, Load, Place, Retries, Success};
+use shakedown_results::{Answer, Event, Outcome, ParticipantId, PodId, Root};
+use shakedown_scenarios::scenario::{AppRetries, DrawId, LoadSpec, MixEntry, Success};
 use shakedown_wire::Body;
 
 use crate::caller::{REQUEST_ID_HEADER, index_of};
 use crate::message::message;
 use crate::request_id::{encode, header_value};
-use crate::{Arrival, Caller, Errand, Policy, Recorder, Schedule, Target};
+use crate::{
+    CallRetryPolicy, CallSpec, CallTarget, CallingHost, Recorder, Schedule, ScheduledArrival,
+};
 
 /// The number of requests that a late dispatcher sends before it lets other tasks run.
 const BURST: u32 = 64;
 
 /// A client host of a load, in one incarnation.
-pub type Client = Rc<Caller>;
+pub type LoadClient = Rc<CallingHost>;
 
 /// The client hosts of a load. The runner removes a host that crashes, and adds it again once it has booted.
 #[derive(Debug, Default)]
-pub struct Clients {
-    slots: RefCell<Vec<Slot>>,
+pub struct LoadClients {
+    slots: RefCell<Vec<ClientSlot>>,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct ClientSlot {
     pod: PodId,
-    client: Option<Client>,
+    client: Option<LoadClient>,
 }
 
 /// A load, prepared for sending.
-pub struct Plan {
-    party: PartyId,
+pub struct LoadPlan {
+    party: ParticipantId,
     zero: Time,
     timeout: Duration,
     /// The clients' retry policy, and the path of its source location.
-    retries: Option<(Retries, String)>,
+    retries: Option<(AppRetries, String)>,
     ok: Success,
     /// True if each request carries its timeout.
     tells_timeout: bool,
-    entries: Vec<Ready>,
+    entries: Vec<PreparedEntry>,
     in_flight_max: u64,
     recorder: Rc<dyn Recorder>,
     open: Cell<u64>,
@@ -59,10 +61,10 @@ pub struct Plan {
 }
 
 /// An entry of the mix, with everything that can be built before the first request.
-struct Ready {
-    to: PartyId,
+struct PreparedEntry {
+    to: ParticipantId,
     endpoint: u16,
-    target: Target,
+    target: CallTarget,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -77,19 +79,19 @@ pub enum PlanError {
     Path(String),
 }
 
-impl Clients {
+impl LoadClients {
     /// A load without client hosts.
-    pub fn new() -> Clients {
-        Clients::default()
+    pub fn new() -> LoadClients {
+        LoadClients::default()
     }
 
     /// Adds a client: at the end, or in the slot of its pod.
-    pub fn put(&self, client: Client) {
+    pub fn put(&self, client: LoadClient) {
         let pod = client.pod();
         let mut slots = self.slots.borrow_mut();
         match slots.iter_mut().find(|slot| slot.pod == pod) {
             Some(slot) => slot.client = Some(client),
-            None => slots.push(Slot {
+            None => slots.push(ClientSlot {
                 pod,
                 client: Some(client),
             }),
@@ -112,14 +114,14 @@ impl Clients {
     ///
     /// # Panics
     /// If no client was added: a load has at least one client host.
-    fn turn(&self, seq: u64) -> (PodId, Option<Client>) {
+    fn turn(&self, seq: u64) -> (PodId, Option<LoadClient>) {
         let slots = self.slots.borrow();
         let slot = &slots[(seq % slots.len() as u64) as usize];
         (slot.pod, slot.client.clone())
     }
 }
 
-impl Plan {
+impl LoadPlan {
     /// The plan of the load `party`. `zero` is the time 0 s of the run, `service` resolves a service by index, and
     /// `path` returns the path of a source location in the scenario. If `tells_timeout` is set, each request carries
     /// its timeout, so that apps can propagate the remaining time.
@@ -127,19 +129,19 @@ impl Plan {
     /// # Errors
     /// An entry of the load cannot be requested.
     pub fn new(
-        load: &Load,
-        party: PartyId,
+        load: &LoadSpec,
+        party: ParticipantId,
         zero: Time,
         tells_timeout: bool,
-        service: impl Fn(usize) -> (PartyId, Target),
-        path: impl Fn(Place) -> String,
+        service: impl Fn(usize) -> (ParticipantId, CallTarget),
+        path: impl Fn(DrawId) -> String,
         recorder: Rc<dyn Recorder>,
-    ) -> Result<Plan, PlanError> {
+    ) -> Result<LoadPlan, PlanError> {
         let entries = load
             .entries
             .iter()
-            .map(|entry| Ready::new(entry, service(entry.service)));
-        Ok(Plan {
+            .map(|entry| PreparedEntry::new(entry, service(entry.service)));
+        Ok(LoadPlan {
             party,
             zero,
             timeout: load.timeout,
@@ -187,9 +189,9 @@ impl Plan {
         .await;
     }
 
-    fn policy(&self) -> Option<Policy<'_>> {
+    fn policy(&self) -> Option<CallRetryPolicy<'_>> {
         let (retries, path) = self.retries.as_ref()?;
-        Some(Policy { retries, path })
+        Some(CallRetryPolicy { retries, path })
     }
 
     fn is_drained(&self) -> bool {
@@ -210,7 +212,7 @@ impl Plan {
     }
 }
 
-impl std::fmt::Debug for Plan {
+impl std::fmt::Debug for LoadPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plan")
             .field("party", &self.party)
@@ -218,14 +220,17 @@ impl std::fmt::Debug for Plan {
     }
 }
 
-impl Ready {
-    fn new(entry: &Entry, (to, target): (PartyId, Target)) -> Result<Ready, PlanError> {
+impl PreparedEntry {
+    fn new(
+        entry: &MixEntry,
+        (to, target): (ParticipantId, CallTarget),
+    ) -> Result<PreparedEntry, PlanError> {
         let uri = Uri::try_from(entry.path.as_str());
         let mut headers = HeaderMap::with_capacity(entry.headers.len() + 4);
         for (name, value) in &entry.headers {
             headers.append(name.clone(), value.clone());
         }
-        Ok(Ready {
+        Ok(PreparedEntry {
             to,
             endpoint: index_of(entry.endpoint),
             method: entry.method.clone(),
@@ -251,7 +256,7 @@ impl Ready {
 /// Sends all requests of the schedule, each when it is due, and returns when the last has been sent. A late dispatcher
 /// (on the real backend) sends the due requests immediately. The lag is the difference between the intended and the
 /// sent time.
-pub async fn run(env: Env, schedule: Schedule, plan: Rc<Plan>, clients: Rc<Clients>) {
+pub async fn run(env: Env, schedule: Schedule, plan: Rc<LoadPlan>, clients: Rc<LoadClients>) {
     let mut sleep = env.sleep_until(env.now());
     let mut burst = 0;
     for arrival in schedule {
@@ -271,7 +276,7 @@ pub async fn run(env: Env, schedule: Schedule, plan: Rc<Plan>, clients: Rc<Clien
     plan.wake_drained();
 }
 
-fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
+fn dispatch(env: &Env, arrival: ScheduledArrival, plan: &Rc<LoadPlan>, clients: &LoadClients) {
     let (pod, client) = clients.turn(arrival.seq);
     let root = Root {
         load: plan.party,
@@ -281,7 +286,7 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
     let intended = plan.zero + arrival.at;
     plan.open.set(plan.open.get() + 1);
     plan.scheduled.set(plan.scheduled.get() + 1);
-    let ticket = Ticket {
+    let ticket = RequestGuard {
         env: env.clone(),
         plan: Rc::clone(plan),
         root,
@@ -303,13 +308,13 @@ fn dispatch(env: &Env, arrival: Arrival, plan: &Rc<Plan>, clients: &Clients) {
     }
 }
 
-async fn send(client: Client, mut ticket: Ticket) {
+async fn send(client: LoadClient, mut ticket: RequestGuard) {
     let plan = Rc::clone(&ticket.plan);
     let entry = &plan.entries[usize::from(ticket.root.entry)];
     let now = client.env().now();
     ticket.sent = Some(now);
     plan.recorder.record(now, Event::Sent { root: ticket.root });
-    let errand = Errand {
+    let errand = CallSpec {
         root: Some(ticket.root),
         to: entry.to,
         endpoint: entry.endpoint,
@@ -330,9 +335,9 @@ async fn send(client: Client, mut ticket: Ticket) {
 }
 
 /// A scheduled request. Records its end exactly once, also if it is dropped.
-struct Ticket {
+struct RequestGuard {
     env: Env,
-    plan: Rc<Plan>,
+    plan: Rc<LoadPlan>,
     root: Root,
     pod: PodId,
     intended: Time,
@@ -341,7 +346,7 @@ struct Ticket {
     outcome: Option<Outcome>,
 }
 
-impl Ticket {
+impl RequestGuard {
     fn finish(mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
     }
@@ -362,7 +367,7 @@ impl Ticket {
     }
 }
 
-impl Drop for Ticket {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         // Without an outcome the request was never sent, its host crashed, or the run is over.
         let outcome = self.outcome.unwrap_or_else(|| {

@@ -9,16 +9,16 @@
 //! Each scheduled request ends exactly once. It is sent (its head was written), unsent (it ended before that) or
 //! dropped: scheduled = sent + unsent + dropped = ok + errors + timeouts + dropped.
 //!
-//! A generator must not measure itself, so [`Own`] records the part of each latency that it caused.
+//! A generator must not measure itself, so [`GeneratorLatency`] records the part of each latency that it caused.
 
-mod aim;
-mod crew;
 mod failure;
+mod generator;
 mod grow;
-mod lane;
-mod links;
-mod own;
+mod pools;
 mod tally;
+mod template;
+mod worker;
+mod workers;
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -29,15 +29,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use shakedown_env::{Env, Sleep, Time, step_aside};
-use shakedown_results::{PartyId, PodId, Record};
-use shakedown_scenarios::story::Success;
+use shakedown_results::{ParticipantId, PodId, Record};
+use shakedown_scenarios::scenario::Success;
 use shakedown_wire::TlsClient;
 
-pub use aim::{Aim, AimError, Server};
-use crew::Crew;
-pub use failure::{Cause, Failure, Phase};
-pub use own::{Own, Pair};
+pub use failure::{Cause, FailureKind, FailurePhase};
+pub use generator::{GeneratorLatency, LatencyPair};
 pub use tally::Tally;
+pub use template::{RequestTemplate, RequestTemplateError, Server};
+use workers::WorkerPool;
 
 use crate::Schedule;
 
@@ -61,19 +61,19 @@ pub const LEAD: Duration = Duration::from_millis(20);
 
 /// The target of a load: a server and the requests to it.
 #[derive(Clone, Debug)]
-pub struct Goal {
+pub struct LoadTarget {
     pub address: SocketAddr,
     /// TLS settings; `None` for plaintext.
     pub tls: Option<TlsClient>,
     /// The request template of each entry of the load's mix, in order. Never empty.
-    pub aims: Vec<Aim>,
+    pub aims: Vec<RequestTemplate>,
 }
 
 /// Options of a load.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub struct SendOptions {
     /// The id of the load in its records.
-    pub party: PartyId,
+    pub party: ParticipantId,
     /// The id of the client host in its records.
     pub pod: PodId,
     /// The time from when the dispatcher takes a due request from the schedule until the request is abandoned.
@@ -113,7 +113,7 @@ impl Stop {
 }
 
 /// Receives the records of a load, in order of time.
-pub type Sink = Rc<dyn Fn(&Record)>;
+pub type RecordSink = Rc<dyn Fn(&Record)>;
 
 /// Sends all requests of the schedule, each when it is due, counted from `zero`. Returns when the last request has
 /// ended, at the latest by its timeout. Several loads with the same `zero` share a sink.
@@ -121,18 +121,18 @@ pub async fn fire(
     env: &Env,
     zero: Time,
     schedule: Schedule,
-    goal: Goal,
-    terms: Terms,
+    goal: LoadTarget,
+    terms: SendOptions,
     stop: Stop,
-    sink: Sink,
+    sink: RecordSink,
 ) -> Tally {
     let (precise, end) = (terms.precise, zero + schedule.end());
-    let mut watching = own::watch(env, zero);
+    let mut watching = generator::watch(env, zero);
     let lag = watching.lag();
-    let crew = Rc::new(Crew::new(env.clone(), goal, terms, zero, lag, sink));
+    let crew = Rc::new(WorkerPool::new(env.clone(), goal, terms, zero, lag, sink));
     crew.open_first();
     let _growing = env.spawn_owned("load-grow", grow::run(Rc::clone(&crew)));
-    let mut pace = Pace {
+    let mut pace = Pacer {
         sleep: env.sleep_until(zero),
         exactly: env.sleep_precisely_until(zero),
         precise,
@@ -159,7 +159,7 @@ pub async fn fire(
     let now = env.now();
     let cut = (stop.is_asked() && now < end).then(|| now.since(zero));
     watching.sent(env);
-    let Pace { mut sleep, .. } = pace;
+    let Pacer { mut sleep, .. } = pace;
     poll_fn(|cx| {
         // Queued requests may time out while every worker is busy.
         while let Some(expiry) = crew.expire(env.now()) {
@@ -182,17 +182,17 @@ pub async fn fire(
 }
 
 /// The timer of the dispatcher.
-struct Pace {
+struct Pacer {
     sleep: Sleep,
     exactly: Sleep,
     /// True if gaps must not be rounded, however short.
     precise: bool,
 }
 
-impl Pace {
+impl Pacer {
     /// Waits until a time, or until the load must stop, and meanwhile ends queued requests that have timed out. Returns
     /// true if it had to wait.
-    async fn wait(&mut self, crew: &Crew, until: Time, stop: &Stop) -> bool {
+    async fn wait(&mut self, crew: &WorkerPool, until: Time, stop: &Stop) -> bool {
         let mut waited = false;
         loop {
             let now = crew.env().now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use shakedown_scenarios::story::Protocol;
+use shakedown_scenarios::scenario::Protocol;
 use shakedown_types::grpc::{self, TimeoutUnit, format_timeout, parse_timeout};
 
 /// The header with the timeout of an HTTP request, in the format of gRPC.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use http::HeaderValue;
 use shakedown_env::Time;
-use shakedown_results::{Event, PartyId, PodId, Root};
+use shakedown_results::{Event, ParticipantId, PodId, Root};
 
 /// Receives the events of loads and calls as they happen.
 pub trait Recorder {
@@ -19,10 +19,17 @@ pub trait Recorder {
 
     /// Announces a call by the value of its [`CALL_HEADER`](crate::CALL_HEADER), under which proxies report its
     /// routing. Without proxies nothing is reported.
-    fn begin_call(&self, _call: &HeaderValue, _root: Option<Root>, _from: PodId, _to: PartyId) {}
+    fn begin_call(
+        &self,
+        _call: &HeaderValue,
+        _root: Option<Root>,
+        _from: PodId,
+        _to: ParticipantId,
+    ) {
+    }
 
     /// Ends a call that was announced. Returns the service to which it was routed, if that is not the requested one.
-    fn end_call(&self, _call: &HeaderValue) -> Option<PartyId> {
+    fn end_call(&self, _call: &HeaderValue) -> Option<ParticipantId> {
         None
     }
 }

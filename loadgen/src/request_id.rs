@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use http::HeaderValue;
-use shakedown_results::{PartyId, Root};
+use shakedown_results::{ParticipantId, Root};
 use shakedown_types::RequestId;
 
 /// The mark of an id from a load. A random UUID contains it by chance in 1 of 67 million cases.
@@ -38,7 +38,7 @@ pub fn decode(id: RequestId) -> Option<Root> {
     }
     let seq = ((id >> 80) << 16) | (low(id >> 64, 12) << 4) | low(id >> 58, 4);
     Some(Root {
-        load: PartyId(u16::try_from(low(id >> 42, 16)).ok()?),
+        load: ParticipantId(u16::try_from(low(id >> 42, 16)).ok()?),
         entry: u16::try_from(low(id >> MARK_BITS, 16)).ok()?,
         seq: u64::try_from(seq).ok()?,
     })
@@ -61,22 +61,22 @@ mod tests {
 
     const ROOTS: [Root; 4] = [
         Root {
-            load: PartyId(0),
+            load: ParticipantId(0),
             entry: 0,
             seq: 0,
         },
         Root {
-            load: PartyId(3),
+            load: ParticipantId(3),
             entry: 7,
             seq: 1_234_567,
         },
         Root {
-            load: PartyId(u16::MAX),
+            load: ParticipantId(u16::MAX),
             entry: u16::MAX,
             seq: u64::MAX,
         },
         Root {
-            load: PartyId(1),
+            load: ParticipantId(1),
             entry: 0,
             seq: 0x0123_4567_89ab_cdef,
         },

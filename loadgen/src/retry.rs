@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand_core::Rng as _;
 use shakedown_env::{Rng, Time};
 use shakedown_results::{Answer, Outcome};
-use shakedown_scenarios::story::Retries;
+use shakedown_scenarios::scenario::AppRetries;
 use shakedown_types::{GrpcStatus, ResponseFlags};
 
 use crate::Exchange;
@@ -20,33 +20,33 @@ const BILLION: u128 = 1_000_000_000;
 #[derive(Debug)]
 pub(crate) struct Retrier {
     rng: Rng,
-    firsts: Window,
-    retries: Window,
+    firsts: RetryWindow,
+    retries: RetryWindow,
 }
 
 /// Times of events over the last ten seconds.
 #[derive(Debug, Default)]
-struct Window(VecDeque<Time>);
+struct RetryWindow(VecDeque<Time>);
 
 impl Retrier {
     /// A retrier that has counted no attempts. `rng` draws the jitter.
     pub(crate) fn new(rng: Rng) -> Retrier {
         Retrier {
             rng,
-            firsts: Window::default(),
-            retries: Window::default(),
+            firsts: RetryWindow::default(),
+            retries: RetryWindow::default(),
         }
     }
 
     /// Records a first attempt. Counted only if there is a budget.
-    pub(crate) fn note_first(&mut self, policy: &Retries, now: Time) {
+    pub(crate) fn note_first(&mut self, policy: &AppRetries, now: Time) {
         if policy.budget.is_some() {
             self.firsts.add(now);
         }
     }
 
     /// Draws the backoff after the attempt with this number, counted from 1.
-    pub(crate) fn wait(&mut self, policy: &Retries, tries: u32) -> Duration {
+    pub(crate) fn wait(&mut self, policy: &AppRetries, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(31);
         let wait = policy.backoff.saturating_mul(1 << doublings);
         let wait = wait.min(policy.max_backoff);
@@ -59,7 +59,7 @@ impl Retrier {
     }
 
     /// Returns true if the budget allows a retry now, and takes it from the budget.
-    pub(crate) fn spend(&mut self, policy: &Retries, now: Time) -> bool {
+    pub(crate) fn spend(&mut self, policy: &AppRetries, now: Time) -> bool {
         let Some(budget) = policy.budget else {
             return true;
         };
@@ -73,7 +73,7 @@ impl Retrier {
     }
 }
 
-impl Window {
+impl RetryWindow {
     fn add(&mut self, now: Time) {
         self.forget(now);
         self.0.push_back(now);
@@ -92,7 +92,7 @@ impl Window {
 }
 
 /// Returns true if a policy retries after this outcome of the attempt with this number.
-pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
+pub(crate) fn wants(policy: &AppRetries, exchange: &Exchange, tries: u32) -> bool {
     if tries > policy.times {
         return false;
     }
@@ -116,13 +116,13 @@ pub(crate) fn wants(policy: &Retries, exchange: &Exchange, tries: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use shakedown_env::stream_seed;
-    use shakedown_scenarios::story::Place;
+    use shakedown_scenarios::scenario::DrawId;
     use shakedown_scenarios::value::Share;
 
     use super::*;
 
-    fn policy() -> Retries {
-        Retries {
+    fn policy() -> AppRetries {
+        AppRetries {
             times: 3,
             on_5xx: true,
             on_reset: true,
@@ -131,7 +131,7 @@ mod tests {
             max_backoff: Duration::from_millis(25),
             full_jitter: false,
             budget: None,
-            place: Place(0),
+            place: DrawId(0),
         }
     }
 
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn full_jitter_draws_evenly_from_nothing_to_the_whole_wait() {
         let mut retrier = retrier();
-        let policy = Retries {
+        let policy = AppRetries {
             full_jitter: true,
             ..policy()
         };
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn a_budget_is_a_share_of_the_first_tries_of_ten_seconds() {
         let mut retrier = retrier();
-        let policy = Retries {
+        let policy = AppRetries {
             budget: Some(Share::parse("20%").unwrap()),
             ..policy()
         };
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn without_first_tries_a_budget_allows_nothing() {
-        let policy = Retries {
+        let policy = AppRetries {
             budget: Some(Share::ALL),
             ..policy()
         };
@@ -206,7 +206,7 @@ mod tests {
             Exchange::TIMEOUT,
         ];
         let only = |on_5xx, on_reset, on_timeout| {
-            let policy = Retries {
+            let policy = AppRetries {
                 on_5xx,
                 on_reset,
                 on_timeout,

@@ -6,12 +6,12 @@ use std::time::Duration;
 use http::Method;
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::{Env, UnixTime};
-use shakedown_scenarios::story::{Arrivals, Entry, Load, Place, Stage, Success};
+use shakedown_scenarios::scenario::{Arrivals, DrawId, LoadSpec, MixEntry, RateStage, Success};
 use shakedown_scenarios::value::Rate;
 
 /// `GET /` to the first service, with this weight in a mix.
-pub(crate) fn entry(weight: u64) -> Entry {
-    Entry {
+pub(crate) fn entry(weight: u64) -> MixEntry {
+    MixEntry {
         name: String::new(),
         weight,
         service: 0,
@@ -24,9 +24,9 @@ pub(crate) fn entry(weight: u64) -> Entry {
 }
 
 /// A stage with a constant rate to the end.
-pub(crate) fn level(rate: &str) -> Stage {
+pub(crate) fn level(rate: &str) -> RateStage {
     let rate = Rate::parse(rate).unwrap();
-    Stage {
+    RateStage {
         length: None,
         from: rate,
         to: rate,
@@ -34,8 +34,8 @@ pub(crate) fn level(rate: &str) -> Stage {
 }
 
 /// A load with this rate for this many seconds, evenly spaced, without a sidecar.
-pub(crate) fn load(rate: &str, seconds: u64) -> Load {
-    Load {
+pub(crate) fn load(rate: &str, seconds: u64) -> LoadSpec {
+    LoadSpec {
         name: "users".to_owned(),
         entries: vec![entry(1)],
         arrivals: Arrivals::Constant,
@@ -53,7 +53,7 @@ pub(crate) fn load(rate: &str, seconds: u64) -> Load {
         namespace: "default".to_owned(),
         account: "users".to_owned(),
         target: None,
-        place: Place(0),
+        place: DrawId(0),
     }
 }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use rand_core::Rng as _;
 use shakedown_env::Rng;
-use shakedown_scenarios::story::{Arrivals, Load};
+use shakedown_scenarios::scenario::{Arrivals, LoadSpec};
 use shakedown_scenarios::value::Ratio;
 
 use curve::{Curve, EVENT};
 
 /// A request of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrival {
+pub struct ScheduledArrival {
     /// The number of the request, from 0, in order of time.
     pub seq: u64,
     /// The intended time of sending, since 0 s.
@@ -54,7 +54,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// The schedule of `load` under these surges. `gaps` draws its arrivals, `choices` the entries of its mix.
-    pub fn new(load: &Load, surges: &[Surge], gaps: Rng, choices: Rng) -> Schedule {
+    pub fn new(load: &LoadSpec, surges: &[Surge], gaps: Rng, choices: Rng) -> Schedule {
         let mut total = 0u64;
         let weights = load.entries.iter().map(|entry| {
             total = total.saturating_add(entry.weight);
@@ -110,9 +110,9 @@ impl Schedule {
 }
 
 impl Iterator for Schedule {
-    type Item = Arrival;
+    type Item = ScheduledArrival;
 
-    fn next(&mut self) -> Option<Arrival> {
+    fn next(&mut self) -> Option<ScheduledArrival> {
         let at = self.start + Duration::from_nanos(self.curve.reaches(self.due)?);
         if at >= self.stop {
             return None;
@@ -121,7 +121,7 @@ impl Iterator for Schedule {
         self.due = self.due.saturating_add(gap);
         let seq = self.seq;
         self.seq += 1;
-        Some(Arrival {
+        Some(ScheduledArrival {
             seq,
             at,
             entry: self.choose(),

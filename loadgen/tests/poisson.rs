@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_loadgen::Schedule;
-use shakedown_loadgen::live::{Aim, Goal, LEAD, Stop, Terms, fire};
-use shakedown_results::{Event, PartyId, PodId, Record};
+use shakedown_loadgen::live::{LEAD, LoadTarget, RequestTemplate, SendOptions, Stop, fire};
+use shakedown_results::{Event, ParticipantId, PodId, Record};
 use shakedown_scenarios::{Edits, load_text};
 
 const RATE: f64 = 10_000.0;
@@ -79,13 +79,15 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
     let into = Rc::clone(&sent);
     runtime.block_on(async {
         let schedule = Schedule::new(load, &[], env.rng("arrivals"), env.rng("mix"));
-        let goal = Goal {
+        let goal = LoadTarget {
             address,
             tls: None,
-            aims: vec![Aim::of_entry("http://localhost", &load.entries[0]).expect("a URL")],
+            aims: vec![
+                RequestTemplate::of_entry("http://localhost", &load.entries[0]).expect("a URL"),
+            ],
         };
-        let terms = Terms {
-            party: PartyId(0),
+        let terms = SendOptions {
+            party: ParticipantId(0),
             pod: PodId(0),
             timeout: Duration::from_secs(5),
             ok: load.ok.clone(),

@@ -39,7 +39,7 @@ const SCRIPT: &str = include_str!("html/script.js");
 
 /// Renders the report of one run.
 pub fn render(document: &Document) -> String {
-    let scales = Scales::of(&[document]);
+    let scales = Scales::new(&[document]);
     let mut readings = Readings::new(scales.end_ns);
     let body = html! {
         a.skip href="#time" { "Skip to the charts" }

@@ -20,10 +20,10 @@ pub(crate) use backdrop::Backdrop;
 pub(crate) use frame::Width;
 pub(crate) use histogram::{histogram, histogram_bars};
 pub(crate) use ink::Ink;
-pub(crate) use lanes::{Lane, lanes, lanes_of};
-pub(crate) use levels::{Level, levels};
+pub(crate) use lanes::{PlotLane, lanes, lanes_of};
+pub(crate) use levels::{LevelLine, levels};
 pub(crate) use percentiles::percentiles;
-pub(crate) use span::Span;
+pub(crate) use span::LaneSpan;
 pub(crate) use timeline::{box_of_load, latency_over_time, throughput_over_time};
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const KIND_MAX: usize = 4;
 
 /// The kind of an event, in causal order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum LinkKind {
     Fault,
     /// A refused document or resource.
     Refused,
@@ -36,8 +36,8 @@ pub(crate) enum Kind {
 
 /// A sentence of the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
-    pub(crate) kind: Kind,
+pub(crate) struct ChainLink {
+    pub(crate) kind: LinkKind,
     pub(crate) from_ns: i64,
     /// End of the interval, ns from 0 s; `None` for an instant.
     pub(crate) to_ns: Option<i64>,
@@ -50,7 +50,7 @@ pub(crate) struct Link {
 }
 
 /// Returns the events of a run in order of time, with causes before consequences.
-pub(crate) fn of(document: &Document) -> Vec<Link> {
+pub(crate) fn chain(document: &Document) -> Vec<ChainLink> {
     let mut links = Vec::new();
     links.extend(worst(faults(document)));
     links.extend(worst(refusals(&document.events)));
@@ -68,7 +68,7 @@ pub(crate) fn of(document: &Document) -> Vec<Link> {
 }
 
 /// Formats the time of an event, rounded to seconds; in runs below 30 s to tenths.
-pub(crate) fn when(link: &Link, end_ns: i64) -> String {
+pub(crate) fn when(link: &ChainLink, end_ns: i64) -> String {
     let unit = match end_ns {
         ..30_000_000_000 => SECOND_NS / 10,
         _ => SECOND_NS,
@@ -85,15 +85,15 @@ pub(crate) fn when(link: &Link, end_ns: i64) -> String {
 }
 
 /// Keeps the [`KIND_MAX`] worst events.
-fn worst(mut links: Vec<Link>) -> Vec<Link> {
+fn worst(mut links: Vec<ChainLink>) -> Vec<ChainLink> {
     links.sort_by_key(|link| std::cmp::Reverse(link.weight));
     links.truncate(KIND_MAX);
     links
 }
 
 /// Chaos items, each with the time of its first firing and the number of firings.
-fn faults(document: &Document) -> Vec<Link> {
-    let mut links: Vec<(Link, u64)> = Vec::new();
+fn faults(document: &Document) -> Vec<ChainLink> {
+    let mut links: Vec<(ChainLink, u64)> = Vec::new();
     for row in &document.events {
         let known = links
             .iter_mut()
@@ -101,8 +101,8 @@ fn faults(document: &Document) -> Vec<Link> {
         match (row.kind.as_str(), known) {
             ("fault-started", None) => {
                 let weight = u64::MAX - u64::try_from(row.at_ns).unwrap_or(0);
-                let link = Link {
-                    kind: Kind::Fault,
+                let link = ChainLink {
+                    kind: LinkKind::Fault,
                     from_ns: row.at_ns,
                     to_ns: None,
                     subject: row.subject.clone(),
@@ -128,12 +128,12 @@ fn faults(document: &Document) -> Vec<Link> {
 }
 
 /// Documents and resources that were refused.
-fn refusals(events: &[EventRow]) -> Vec<Link> {
+fn refusals(events: &[EventRow]) -> Vec<ChainLink> {
     let refused = events
         .iter()
         .filter(|row| matches!(row.kind.as_str(), "config-refused" | "document-refused"));
-    let link = |row: &EventRow| Link {
-        kind: Kind::Refused,
+    let link = |row: &EventRow| ChainLink {
+        kind: LinkKind::Refused,
         from_ns: row.at_ns.max(0),
         to_ns: None,
         subject: row.subject.clone(),
@@ -144,10 +144,10 @@ fn refusals(events: &[EventRow]) -> Vec<Link> {
 }
 
 /// Queues that grew far beyond their usual length.
-fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<Link> {
+fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<ChainLink> {
     let mut links = Vec::new();
     for row in rows {
-        let Some(hump) = Hump::of(&row.bins) else {
+        let Some(hump) = Hump::find(&row.bins) else {
             continue;
         };
         let last = row.bins.last().copied().unwrap_or(0);
@@ -157,8 +157,8 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<Link> {
             true => format!(", and {} still at the end", units::count(last)),
             false => String::new(),
         };
-        links.push(Link {
-            kind: Kind::Queue,
+        links.push(ChainLink {
+            kind: LinkKind::Queue,
             from_ns: hump.from as i64 * bin_ns,
             to_ns: Some(match stays {
                 true => document.duration_ns,
@@ -191,7 +191,7 @@ impl Hump {
     const TIMES: u64 = 4;
 
     /// Finds the peak; `None` if no value is far above the usual one.
-    fn of(numbers: &[u64]) -> Option<Hump> {
+    fn find(numbers: &[u64]) -> Option<Hump> {
         let (at, peak) = numbers
             .iter()
             .enumerate()

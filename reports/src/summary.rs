@@ -16,20 +16,20 @@ mod services;
 use std::collections::BTreeMap;
 
 use shakedown_results::{
-    Answer, Cast, CheckResult, Digest, Document, Engine, Event, Fate, NotModelled, PartyId,
-    PartyKind, Record, SCHEMA, Verdict,
+    Answer, CheckResult, Digest, Document, Engine, Event, Fate, NotModelled, ParticipantId,
+    ParticipantKind, Participants, Record, SCHEMA, Verdict,
 };
 
 use edges::Edges;
 use events::Events;
 use loads::Loads;
 use overflows::Overflows;
-use series::Over;
+use series::SeriesFold;
 use services::Services;
 
 /// The part of a results document that describes the run, not its figures.
 #[derive(Clone, Debug)]
-pub struct Header {
+pub struct SummaryHeader {
     pub scenario: String,
     /// Description of the scenario, from its file.
     pub story: String,
@@ -56,7 +56,7 @@ pub struct Header {
 
 /// The result of judging a run.
 #[derive(Clone, Debug)]
-pub struct Judgement {
+pub struct JudgedChecks {
     /// Results of the checks, in the file's order.
     pub checks: Vec<CheckResult>,
     /// Reasons why the run is invalid; empty if it is valid.
@@ -75,17 +75,17 @@ pub struct Summary {
     edges: Edges,
     services: Services,
     events: Events,
-    over: Over,
+    over: SeriesFold,
     overflows: Overflows,
     /// The service that each entry of a load calls.
-    entries: BTreeMap<(PartyId, u16), PartyId>,
+    entries: BTreeMap<(ParticipantId, u16), ParticipantId>,
     /// Number of calls that have started and not ended.
     in_flight: u64,
 }
 
 impl Summary {
     /// Creates the summary of a run with these participants, before its first record.
-    pub fn new(cast: &Cast) -> Summary {
+    pub fn new(cast: &Participants) -> Summary {
         let of_kind = |kind| {
             cast.parties
                 .iter()
@@ -100,11 +100,11 @@ impl Summary {
                 .iter()
                 .map(|party| (party.name.clone(), party.versions.clone()))
                 .collect(),
-            loads: Loads::new(of_kind(PartyKind::Load), cast.duration_ns),
+            loads: Loads::new(of_kind(ParticipantKind::Load), cast.duration_ns),
             edges: Edges::default(),
-            services: Services::new(of_kind(PartyKind::Service), cast),
+            services: Services::new(of_kind(ParticipantKind::Service), cast),
             events: Events::default(),
-            over: Over::new(cast),
+            over: SeriesFold::new(cast),
             overflows: Overflows::default(),
             entries: BTreeMap::new(),
             in_flight: 0,
@@ -115,7 +115,7 @@ impl Summary {
     ///
     /// # Panics
     /// If a record names a pod that is not in the cast, which is a bug of the run.
-    pub fn record(&mut self, cast: &Cast, record: &Record) {
+    pub fn record(&mut self, cast: &Participants, record: &Record) {
         let at_ns = record.at_ns;
         match &record.event {
             Event::Finished { .. } => self.finished(cast, record),
@@ -158,7 +158,7 @@ impl Summary {
     }
 
     /// Adds the end of a load's request.
-    fn finished(&mut self, cast: &Cast, record: &Record) {
+    fn finished(&mut self, cast: &Participants, record: &Record) {
         let Event::Finished {
             root,
             pod,
@@ -192,7 +192,7 @@ impl Summary {
     }
 
     /// Adds the end of a call.
-    fn called(&mut self, cast: &Cast, record: &Record) {
+    fn called(&mut self, cast: &Participants, record: &Record) {
         let Event::CallEnded {
             root,
             from,
@@ -230,7 +230,7 @@ impl Summary {
     }
 
     /// Adds the end of an attempt.
-    fn tried(&mut self, cast: &Cast, record: &Record) {
+    fn tried(&mut self, cast: &Participants, record: &Record) {
         let Event::Attempt {
             from,
             to_party,
@@ -255,7 +255,7 @@ impl Summary {
     }
 
     /// Adds the end of a request at an app.
-    fn served(&mut self, cast: &Cast, record: &Record) {
+    fn served(&mut self, cast: &Participants, record: &Record) {
         let Event::Served {
             root,
             pod,
@@ -297,7 +297,7 @@ impl Summary {
     }
 
     /// Completes the document of the whole run.
-    pub fn finish(self, header: Header, judgement: Judgement) -> Document {
+    pub fn finish(self, header: SummaryHeader, judgement: JudgedChecks) -> Document {
         Document {
             schema: SCHEMA,
             scenario: header.scenario,

@@ -12,7 +12,7 @@ use crate::html::sentence;
 use crate::{omitted, overflow, units};
 
 pub(crate) use real::words as failure_words;
-pub use several::{Ending, endings, sweep};
+pub use several::{ScenarioOutcome, endings, sweep};
 
 /// Use of colours in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

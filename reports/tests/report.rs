@@ -5,7 +5,7 @@ mod journal;
 #[path = "report/sizes.rs"]
 mod sizes;
 
-use shakedown_reports::{Judgement, html, text};
+use shakedown_reports::{JudgedChecks, html, text};
 use shakedown_results::{
     CheckResult, Document, Engine, LOAD_ROWS_MAX, Mode, PlannedFault, Second, Verdict,
 };
@@ -331,7 +331,7 @@ fn spiteful() -> Document {
         measured: None,
         expected: SPITE.to_owned(),
     };
-    let judgement = Judgement {
+    let judgement = JudgedChecks {
         checks: vec![check],
         invalid: vec![SPITE.to_owned()],
         verdict: Verdict::Invalid,

@@ -12,7 +12,7 @@ use std::fmt;
 use std::time::Duration;
 
 use shakedown_types::{GrpcStatus, ResponseFlags};
-use shakedown_yaml::Place as FilePlace;
+use shakedown_yaml::Location as FilePlace;
 
 use crate::value::{Ratio, Share, Unit};
 
@@ -178,7 +178,7 @@ pub enum Figure {
     /// Successful responses per second within the caller's timeout.
     Goodput,
     /// A statistic of a measure.
-    Statistic(Measure, Statistic),
+    Statistic(RequestMeasure, Statistic),
     /// Attempts sent by the app or the mesh.
     Attempts,
     /// Attempts after the first.
@@ -216,7 +216,7 @@ pub enum Happening {
 
 /// A measure of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub enum RequestMeasure {
     /// Latency by the subject's clock.
     Latency,
     /// Latency from the actual send.
@@ -274,16 +274,16 @@ pub enum Reduction {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A load, or an entry of its mix.
-    Load(Party),
+    Load(ParticipantSelector),
     /// A service, or a part of it.
-    Service(Party),
+    Service(ParticipantSelector),
     Control,
     /// A chaos item, by name.
     Fault(String),
     /// Calls from a caller to a callee.
     Edge {
-        from: Party,
-        to: Party,
+        from: ParticipantSelector,
+        to: ParticipantSelector,
         /// True if routes decide which of the caller's calls reach the callee.
         routed: bool,
     },
@@ -291,7 +291,7 @@ pub enum Subject {
 
 /// A service or load, or a part of it. `None` means no restriction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Party {
+pub struct ParticipantSelector {
     /// Index into the run's participants.
     pub party: Option<u16>,
     /// Index of an entry of the load's mix.
@@ -305,7 +305,7 @@ pub struct Party {
     pub zone: Option<u16>,
 }
 
-impl Party {
+impl ParticipantSelector {
     /// Returns true if this names a version, replica or zone. An edge to such a part consists of attempts instead of
     /// calls.
     pub const fn is_part(&self) -> bool {
@@ -335,7 +335,7 @@ pub enum Test {
     /// Sent without TLS.
     Plaintext,
     /// Compares a measure with a duration in ns.
-    Measure(Measure, Op, i64),
+    Measure(RequestMeasure, Op, i64),
     /// The HTTP status is within this inclusive range.
     Status(u16, u16),
     /// The gRPC status equals this one.
@@ -343,18 +343,18 @@ pub enum Test {
     /// A proxy set this response flag.
     Flag(ResponseFlags),
     /// A descendant of the request reached this service or part.
-    Via(Party),
+    Via(ParticipantSelector),
     /// Sent by this service, load or part.
-    From(Party),
+    From(ParticipantSelector),
     /// Sent to this part of the callee. Applies to attempts only.
-    To(Party),
+    To(ParticipantSelector),
 }
 
 /// A time window of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    pub from: Point,
-    pub to: Point,
+    pub from: TimePoint,
+    pub to: TimePoint,
     /// True if written with `within`. The end is then the deadline of `recovers`.
     pub within: bool,
 }
@@ -362,11 +362,11 @@ pub struct Window {
 impl Window {
     /// From the end of the warm-up to the end of load and chaos.
     pub const WHOLE: Window = Window {
-        from: Point {
+        from: TimePoint {
             base: Base::WarmUp,
             offset_ns: 0,
         },
-        to: Point {
+        to: TimePoint {
             base: Base::End,
             offset_ns: 0,
         },
@@ -375,7 +375,7 @@ impl Window {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Point {
+pub struct TimePoint {
     pub base: Base,
     /// The offset from the base, ns.
     pub offset_ns: i64,

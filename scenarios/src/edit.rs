@@ -1,8 +1,8 @@
 //! Edits of a scenario file by variants and `--set`. Maps are merged, null removes a key, and items of an edit are
 //! added to the three top-level lists.
 
-use shakedown_yaml::tree::{self, Entry, Value};
-use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
+use shakedown_yaml::tree::{self, MapEntry, Value};
+use shakedown_yaml::{Diagnostics, Location as FilePlace, Node, patch, suggest};
 
 /// The top-level lists to which an edit adds items.
 const LISTS: [&str; 3] = ["mesh", "chaos", "expect"];
@@ -70,7 +70,7 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
     };
     settle(&mut node, &place);
     for key in keys.into_iter().rev() {
-        let entry = Entry {
+        let entry = MapEntry {
             key: place.clone(),
             quoted: false,
             node,

@@ -16,30 +16,30 @@ mod refusals;
 mod seeds;
 mod slots;
 mod span;
-mod told;
 mod trial;
+mod variant_outcome;
 mod via;
 mod words;
 
 pub use margin::{Margin, margin};
 pub use seeds::over_seeds;
-pub use told::{Told, as_told, not_judged, verdict};
+pub use variant_outcome::{VariantOutcome, as_told, not_judged, verdict};
 
-use shakedown_results::{Cast, CheckResult, Event, Record};
+use shakedown_results::{CheckResult, Event, Participants, Record};
 
-use crate::story::Story;
+use crate::scenario::ResolvedScenario;
 use crate::value::Ratio;
-use board::Board;
+use board::PodBoard;
 use fact::Class;
 use laws::Laws;
 use refusals::Refusals;
-use trial::Trial;
+use trial::CheckTrial;
 
 /// Records the events of a run and decides its checks.
 #[derive(Clone, Debug)]
 pub struct Judge {
-    board: Board,
-    trials: Vec<Trial>,
+    board: PodBoard,
+    trials: Vec<CheckTrial>,
     laws: Laws,
     refusals: Refusals,
     /// The time of the last record.
@@ -48,11 +48,11 @@ pub struct Judge {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct RunJudgement {
     /// The results of all checks, in file order.
     pub checks: Vec<CheckResult>,
     /// The samples of checks over seeds under this seed.
-    pub samples: Vec<Sample>,
+    pub samples: Vec<SeedSample>,
     /// The reasons why the run is invalid regardless of its checks: broken invariants, and refused configuration that
     /// no check counts.
     pub invariants: Vec<String>,
@@ -60,8 +60,8 @@ pub struct Judgement {
 
 /// The outcome of a check over seeds under one seed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// Index into [`Story::checks`].
+pub struct SeedSample {
+    /// Index into [`ResolvedScenario::checks`].
     pub check: usize,
     /// The left and right side in the unit's base; `None` if a side has no value.
     pub sides: Option<(Ratio, Ratio)>,
@@ -73,13 +73,13 @@ pub struct Sample {
 
 impl Judge {
     /// A judge for a run of this scenario with these participants.
-    pub fn new(story: &Story, cast: &Cast) -> Judge {
-        let board = Board::new(story, cast);
+    pub fn new(story: &ResolvedScenario, cast: &Participants) -> Judge {
+        let board = PodBoard::new(story, cast);
         Judge {
             trials: story
                 .checks
                 .iter()
-                .map(|check| Trial::new(check, story, cast, &board))
+                .map(|check| CheckTrial::new(check, story, cast, &board))
                 .collect(),
             board,
             laws: Laws::new(story, cast),
@@ -142,16 +142,18 @@ impl Judge {
     }
 
     fn fact(&mut self, record: &Record, class: Class) {
-        let Some(fact) = fact::of(record) else { return };
+        let Some(fact) = fact::from_record(record) else {
+            return;
+        };
         for trial in &mut self.trials {
             trial.fact(class, &fact, &self.board);
         }
     }
 
     /// Finishes the run and decides all checks.
-    pub fn conclude(self) -> Judgement {
+    pub fn conclude(self) -> RunJudgement {
         let end_ns = self.now_ns.max(self.duration_ns);
-        let mut judgement = Judgement {
+        let mut judgement = RunJudgement {
             checks: Vec::new(),
             samples: Vec::new(),
             invariants: self.laws.broken(),

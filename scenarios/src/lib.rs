@@ -1,6 +1,6 @@
 //! The scenario language and its pure judge.
 //!
-//! [`load`] reads a YAML file into a resolved scenario, a [`Story`](story::Story). [`plan`] draws its faults from a
+//! [`load`] reads a YAML file into a resolved scenario, a [`ResolvedScenario`](scenario::ResolvedScenario). [`plan`] draws its faults from a
 //! seed, and [`Judge`] decides its checks from the events of the journal, one by one. Everything is pure data and pure
 //! functions, except for reading the file and its included files.
 //!
@@ -15,13 +15,14 @@ mod load;
 mod plan;
 mod read;
 mod scale;
+pub mod scenario;
 mod source;
-pub mod story;
 pub mod value;
 
 pub use catalogue::catalogue;
 pub use judge::{
-    Judge, Judgement, Margin, Sample, Told, as_told, margin, not_judged, over_seeds, verdict,
+    Judge, Margin, RunJudgement, SeedSample, VariantOutcome, as_told, margin, not_judged,
+    over_seeds, verdict,
 };
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
 pub use plan::{PlannedAction, cast, is_meant, plan, resolve};

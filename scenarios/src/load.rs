@@ -1,4 +1,4 @@
-//! Loads a [`Story`] from a path or catalogue name, a variant and edits.
+//! Loads a [`ResolvedScenario`] from a path or catalogue name, a variant and edits.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,8 +8,8 @@ use shakedown_yaml::{Diagnostic, Diagnostics, Node, suggest, tree};
 use crate::edit;
 use crate::read;
 use crate::scale;
-use crate::source::{Source, SourceError};
-use crate::story::Story;
+use crate::scenario::ResolvedScenario;
+use crate::source::{ScenarioSource, SourceError};
 use crate::value::parse_duration;
 
 /// The variant name of the file as written.
@@ -61,24 +61,24 @@ impl fmt::Debug for LoadError {
 ///
 /// # Errors
 /// All errors of the file, including those of its other variants.
-pub fn load(path_or_name: &str, edits: &Edits) -> Result<Story, LoadError> {
-    File::open(Source::open(path_or_name)?)?.load(edits)
+pub fn load(path_or_name: &str, edits: &Edits) -> Result<ResolvedScenario, LoadError> {
+    File::open(ScenarioSource::open(path_or_name)?)?.load(edits)
 }
 
 /// Loads a scenario from text. Messages call the file `name`. The text cannot include files.
 ///
 /// # Errors
 /// See [`load`].
-pub fn load_text(name: &str, text: &str, edits: &Edits) -> Result<Story, LoadError> {
-    File::open(Source::text(name, text))?.load(edits)
+pub fn load_text(name: &str, text: &str, edits: &Edits) -> Result<ResolvedScenario, LoadError> {
+    File::open(ScenarioSource::text(name, text))?.load(edits)
 }
 
 /// Loads all variants of a path or catalogue name: the base, then the others in file order.
 ///
 /// # Errors
 /// See [`load`].
-pub fn load_all(path_or_name: &str) -> Result<Vec<Story>, LoadError> {
-    File::open(Source::open(path_or_name)?)?.all()
+pub fn load_all(path_or_name: &str) -> Result<Vec<ResolvedScenario>, LoadError> {
+    File::open(ScenarioSource::open(path_or_name)?)?.all()
 }
 
 /// Returns the names of a file's variants, `base` first.
@@ -86,7 +86,7 @@ pub fn load_all(path_or_name: &str) -> Result<Vec<Story>, LoadError> {
 /// # Errors
 /// An error if the file cannot be read or is not valid YAML.
 pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
-    let file = File::open(Source::open(path_or_name)?)?;
+    let file = File::open(ScenarioSource::open(path_or_name)?)?;
     Ok(std::iter::once(BASE.to_owned())
         .chain(file.variants.into_iter().map(|variant| variant.name))
         .collect())
@@ -94,7 +94,7 @@ pub fn variants(path_or_name: &str) -> Result<Vec<String>, LoadError> {
 
 /// A parsed scenario file with its variants split off.
 struct File {
-    source: Source,
+    source: ScenarioSource,
     base: Node,
     variants: Vec<Variant>,
     errors: Diagnostics,
@@ -106,7 +106,7 @@ struct Variant {
 }
 
 impl File {
-    fn open(source: Source) -> Result<File, Diagnostics> {
+    fn open(source: ScenarioSource) -> Result<File, Diagnostics> {
         let mut documents = tree::parse_bytes(&source.name, &source.bytes)?;
         if let Some(second) = documents.get(1) {
             return Err(Diagnostics::one(
@@ -163,7 +163,7 @@ impl File {
         })
     }
 
-    fn load(self, edits: &Edits) -> Result<Story, LoadError> {
+    fn load(self, edits: &Edits) -> Result<ResolvedScenario, LoadError> {
         let wanted = edits.variant.as_deref().unwrap_or(BASE);
         let variant = self.variants.iter().find(|variant| variant.name == wanted);
         if variant.is_none() && wanted != BASE {
@@ -220,7 +220,7 @@ impl File {
         hint.unwrap_or_else(Diagnostics::new)
     }
 
-    fn all(self) -> Result<Vec<Story>, LoadError> {
+    fn all(self) -> Result<Vec<ResolvedScenario>, LoadError> {
         let mut errors = self.errors.clone();
         let mut stories = Vec::new();
         for story in self.whole() {
@@ -237,14 +237,18 @@ impl File {
     }
 
     /// Reads the base and each variant.
-    fn whole(&self) -> impl Iterator<Item = Result<Story, Diagnostics>> + '_ {
+    fn whole(&self) -> impl Iterator<Item = Result<ResolvedScenario, Diagnostics>> + '_ {
         std::iter::once(None)
             .chain(self.variants.iter().map(Some))
             .map(|variant| self.story(variant, &[]))
     }
 
     /// Reads the file with a variant and further edits applied.
-    fn story(&self, variant: Option<&Variant>, sets: &[Node]) -> Result<Story, Diagnostics> {
+    fn story(
+        &self,
+        variant: Option<&Variant>,
+        sets: &[Node],
+    ) -> Result<ResolvedScenario, Diagnostics> {
         let mut node = self.base.clone();
         let mut errors = Diagnostics::new();
         if let Some(variant) = variant {
@@ -290,7 +294,7 @@ impl File {
 fn breaks(
     variant: &Variant,
     errors: &mut Diagnostics,
-) -> Option<Vec<(String, shakedown_yaml::Place)>> {
+) -> Option<Vec<(String, shakedown_yaml::Location)>> {
     let node = variant.edit.get("breaks").filter(|node| !node.is_null())?;
     let Some(items) = node.as_list() else {
         errors.add(

@@ -4,9 +4,13 @@
 mod words;
 
 use rand_core::Rng;
-use shakedown_results::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
+use shakedown_results::{
+    Participant, ParticipantId, ParticipantKind, Participants, PlannedFault, Pod, PodId,
+};
 
-use crate::story::{Action, Draw, Part, Selector, Story, Target, When};
+use crate::scenario::{
+    ChaosAction, Draw, FireTimes, PodCount, PodSelector, PodTarget, ResolvedScenario,
+};
 use crate::value::below;
 use words::words;
 
@@ -19,13 +23,13 @@ const FIRINGS_MAX: usize = 10_000;
 ///
 /// Pods are added and removed during a run (`deploy`, `scale`, a canary's promotion). A `slow` or `fail` action also
 /// hits a pod that is added while the action is in force, if the pod [`is_meant`] by its target and the target selects
-/// all of its pods ([`Part::All`]). `pods` is empty if the target's version has no pods at 0 s. In that case
+/// all of its pods ([`PodCount::All`]). `pods` is empty if the target's version has no pods at 0 s. In that case
 /// [`resolve`] selects the pods when the action starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedAction {
     /// The times and the description that the journal records.
     pub fault: PlannedFault,
-    /// Index into [`Story::chaos`], which contains the action.
+    /// Index into [`ResolvedScenario::chaos`], which contains the action.
     pub item: usize,
     /// The target pods, drawn from the pods that exist at 0 s. For a partition, the `from` side. Empty for actions
     /// without target pods.
@@ -37,21 +41,24 @@ pub struct PlannedAction {
 /// Draws all faults of a scenario, sorted by start. Faults of the same instant keep the file's order. `rng` returns the
 /// random stream of a label, and each source location that draws has its own label. An item whose drawn start is after
 /// the end of the run is left out.
-pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<PlannedAction> {
+pub fn plan<R: Rng>(
+    story: &ResolvedScenario,
+    mut rng: impl FnMut(&str) -> R,
+) -> Vec<PlannedAction> {
     let pods = pods(story);
     let duration_ns = nanos(story.duration);
     let last_ns = duration_ns.saturating_add(nanos(story.drain));
     let mut planned = Vec::new();
     for (item, chaos) in story.chaos.iter().enumerate() {
-        let mut stream = |place: crate::story::Place| rng(label(story, place));
+        let mut stream = |place: crate::scenario::DrawId| rng(label(story, place));
         let mut targets = stream(chaos.place);
         let mut lengths = chaos
             .length
             .as_ref()
             .map(|length| (length, stream(length.place)));
         let starts = match &chaos.when {
-            When::At(at) => vec![draw_ns(at, &mut stream(at.place))],
-            When::Every {
+            FireTimes::At(at) => vec![draw_ns(at, &mut stream(at.place))],
+            FireTimes::Every {
                 interval,
                 from,
                 until,
@@ -89,10 +96,10 @@ pub fn plan<R: Rng>(story: &Story, mut rng: impl FnMut(&str) -> R) -> Vec<Planne
 }
 
 /// Lists the participants of a run: services (with versions), loads, the control plane and hosts without a service.
-pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
-    let services = story.services.iter().map(|service| Party {
+pub fn cast(story: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
+    let services = story.services.iter().map(|service| Participant {
         name: service.name.clone(),
-        kind: PartyKind::Service,
+        kind: ParticipantKind::Service,
         versions: service
             .versions
             .iter()
@@ -102,7 +109,7 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
         workers: service.versions.first().and_then(|version| version.workers),
         cores: service.versions.first().and_then(|version| version.cores),
     });
-    let plain = |name: &str, kind, endpoints| Party {
+    let plain = |name: &str, kind, endpoints| Participant {
         name: name.to_owned(),
         kind,
         versions: Vec::new(),
@@ -113,18 +120,18 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
     let loads = story.loads.iter().map(|load| {
         plain(
             &load.name,
-            PartyKind::Load,
+            ParticipantKind::Load,
             load.entries
                 .iter()
                 .map(|entry| entry.name.clone())
                 .collect(),
         )
     });
-    let control = plain("control", PartyKind::Control, Vec::new());
+    let control = plain("control", ParticipantKind::Control, Vec::new());
     let hosts = story.hosts.iter();
-    let hosts = hosts.map(|host| plain(&host.name, PartyKind::Host, Vec::new()));
+    let hosts = hosts.map(|host| plain(&host.name, ParticipantKind::Host, Vec::new()));
     let parties = services.chain(loads).chain([control]).chain(hosts);
-    Cast {
+    Participants {
         parties: parties.collect(),
         pods: pods(story),
         zones: story.zones.iter().map(|zone| zone.name.clone()).collect(),
@@ -134,12 +141,12 @@ pub fn cast(story: &Story, plan: &[PlannedAction]) -> Cast {
     }
 }
 
-/// All pods, in the order of [`Cast::pods`].
-fn pods(story: &Story) -> Vec<Pod> {
+/// All pods, in the order of [`Participants::pods`].
+fn pods(story: &ResolvedScenario) -> Vec<Pod> {
     let mut pods = Vec::new();
     let mut party = 0u16;
     let next = |party: &mut u16| {
-        let id = PartyId(*party);
+        let id = ParticipantId(*party);
         *party = party
             .checked_add(1)
             .expect("parties are bounded when the story is read");
@@ -174,7 +181,7 @@ fn pods(story: &Story) -> Vec<Pod> {
         }
     }
     pods.push(Pod {
-        party: PartyId(party),
+        party: ParticipantId(party),
         version: 0,
         replica: 0,
         zone: story.control.zone,
@@ -200,25 +207,25 @@ fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> 
 
 /// Draws the target pods of an action, or both sides of a partition.
 fn draw_targets(
-    story: &Story,
+    story: &ResolvedScenario,
     pods: &[Pod],
-    action: &Action,
+    action: &ChaosAction,
     rng: &mut impl Rng,
 ) -> (Vec<PodId>, Vec<PodId>) {
     match action {
-        Action::Crash(target)
-        | Action::Pause(target)
-        | Action::Slow { target, .. }
-        | Action::Fail { target, .. } => (select(story, pods, target, false, rng), Vec::new()),
-        Action::Partition { from, to, .. } => {
+        ChaosAction::Crash(target)
+        | ChaosAction::Pause(target)
+        | ChaosAction::Slow { target, .. }
+        | ChaosAction::Fail { target, .. } => (select(story, pods, target, false, rng), Vec::new()),
+        ChaosAction::Partition { from, to, .. } => {
             let from = select(story, pods, from, true, rng);
             (from, select(story, pods, to, true, rng))
         }
-        Action::Surge { .. }
-        | Action::Scale { .. }
-        | Action::Deploy { .. }
-        | Action::Apply { .. }
-        | Action::Nothing => Default::default(),
+        ChaosAction::Surge { .. }
+        | ChaosAction::Scale { .. }
+        | ChaosAction::Deploy { .. }
+        | ChaosAction::Apply { .. }
+        | ChaosAction::Nothing => Default::default(),
     }
 }
 
@@ -226,27 +233,27 @@ fn draw_targets(
 /// draws the requested part of them. The label of its random stream is `PATH/late/NUMBER`, from the source location and
 /// the number of the firing.
 pub fn resolve(
-    story: &Story,
+    story: &ResolvedScenario,
     pods: &[Pod],
     there: impl Fn(PodId) -> bool,
-    target: &Target,
+    target: &PodTarget,
     rng: &mut impl Rng,
 ) -> Vec<PodId> {
     draw_part(meant(story, pods, target, false, there), target, rng)
 }
 
 /// Returns true if a target selects this pod, regardless of the target's `part`.
-pub fn is_meant(story: &Story, pod: &Pod, target: &Target) -> bool {
+pub fn is_meant(story: &ResolvedScenario, pod: &Pod, target: &PodTarget) -> bool {
     matches(story, pod, target, false)
 }
 
-/// Selects the pods of a target and draws the requested part of them, in the order of [`Cast::pods`]. `*`, zones and
+/// Selects the pods of a target and draws the requested part of them, in the order of [`Participants::pods`]. `*`, zones and
 /// regions select pods of services. With `link` (the ends of a partition) they also select clients and the control
 /// plane.
 fn select(
-    story: &Story,
+    story: &ResolvedScenario,
     pods: &[Pod],
-    target: &Target,
+    target: &PodTarget,
     link: bool,
     rng: &mut impl Rng,
 ) -> Vec<PodId> {
@@ -254,9 +261,9 @@ fn select(
 }
 
 fn meant(
-    story: &Story,
+    story: &ResolvedScenario,
     pods: &[Pod],
-    target: &Target,
+    target: &PodTarget,
     link: bool,
     there: impl Fn(PodId) -> bool,
 ) -> Vec<PodId> {
@@ -267,13 +274,13 @@ fn meant(
         .collect()
 }
 
-fn draw_part(mut chosen: Vec<PodId>, target: &Target, rng: &mut impl Rng) -> Vec<PodId> {
+fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> Vec<PodId> {
     let wanted = match target.part {
-        Part::All => return chosen,
-        Part::Count(count) => chosen
+        PodCount::All => return chosen,
+        PodCount::Count(count) => chosen
             .len()
             .min(usize::try_from(count).unwrap_or(usize::MAX)),
-        Part::Share(share) => share.of(chosen.len()),
+        PodCount::Share(share) => share.apply(chosen.len()),
     };
     for at in 0..wanted {
         let left = (chosen.len() - at) as u64;
@@ -285,7 +292,7 @@ fn draw_part(mut chosen: Vec<PodId>, target: &Target, rng: &mut impl Rng) -> Vec
     chosen
 }
 
-fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
+fn matches(story: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
     let party = usize::from(pod.party.0);
     let service = story.services.get(party);
     let load = party
@@ -294,10 +301,10 @@ fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
     let anybody = service.is_some() || link;
     let zone = story.zones.get(usize::from(pod.zone));
     let named = match &target.of {
-        Selector::All => anybody,
-        Selector::Zone(zone) => anybody && pod.zone == *zone,
-        Selector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
-        Selector::Party {
+        PodSelector::All => anybody,
+        PodSelector::Zone(zone) => anybody && pod.zone == *zone,
+        PodSelector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
+        PodSelector::Party {
             name,
             version,
             replica,
@@ -307,7 +314,7 @@ fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
                 && version.is_none_or(|version| pod.version == version)
                 && replica.is_none_or(|replica| pod.replica == replica)
         }
-        Selector::Control => service.is_none() && load.is_none(),
+        PodSelector::Control => service.is_none() && load.is_none(),
     };
     let labelled = target.label.as_ref().is_none_or(|(key, value)| {
         let version = service.and_then(|service| service.versions.get(usize::from(pod.version)));
@@ -316,7 +323,7 @@ fn matches(story: &Story, pod: &Pod, target: &Target, link: bool) -> bool {
     named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
 }
 
-fn label(story: &Story, place: crate::story::Place) -> &str {
+fn label(story: &ResolvedScenario, place: crate::scenario::DrawId) -> &str {
     &story.places[place.0 as usize]
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn apply(file: &mut Node, errors: &mut Diagnostics) {
         errors.add(&entry.node.place, message);
         return;
     };
-    let mut scale = Scale { factor, errors };
+    let mut scale = DurationScale { factor, errors };
     scale.keys(file, &TOP);
     for load in children(child(file, "load")) {
         scale.keys(load, &LOAD);
@@ -63,12 +63,12 @@ fn factor(text: &str) -> Option<Ratio> {
     Ratio::new(i128::from(millionths), 1_000_000).filter(|factor| *factor > Ratio::ZERO)
 }
 
-struct Scale<'e> {
+struct DurationScale<'e> {
     factor: Ratio,
     errors: &'e mut Diagnostics,
 }
 
-impl Scale<'_> {
+impl DurationScale<'_> {
     /// Divides the values of the given keys of a map.
     fn keys(&mut self, map: &mut Node, keys: &[&str]) {
         for key in keys {
@@ -91,7 +91,7 @@ impl Scale<'_> {
     }
 
     /// Divides the durations for which `is_of_run` returns true. `is_of_run` is called for every token.
-    fn rewrite(&mut self, node: &mut Node, mut is_of_run: impl FnMut(Token<'_>) -> bool) {
+    fn rewrite(&mut self, node: &mut Node, mut is_of_run: impl FnMut(ValueToken<'_>) -> bool) {
         let Value::Scalar { text, .. } = &mut node.value else {
             return;
         };
@@ -99,7 +99,7 @@ impl Scale<'_> {
         for (token, written) in tokens(text) {
             let picked = is_of_run(token);
             match token {
-                Token::Duration(nanos) if picked => out.push_str(&self.divided(nanos)),
+                ValueToken::Duration(nanos) if picked => out.push_str(&self.divided(nanos)),
                 _ => out.push_str(written),
             }
         }
@@ -116,7 +116,7 @@ impl Scale<'_> {
 
 /// A token of a value's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
+enum ValueToken<'a> {
     /// A duration above zero, ns.
     Duration(i128),
     Word(&'a str),
@@ -124,7 +124,7 @@ enum Token<'a> {
 }
 
 /// Splits a text into tokens, each with its source text.
-fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, &str)> {
+fn tokens(text: &str) -> impl Iterator<Item = (ValueToken<'_>, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         let first = rest.chars().next()?;
@@ -137,9 +137,11 @@ fn tokens(text: &str) -> impl Iterator<Item = (Token<'_>, &str)> {
         rest = after;
         let duration = parse_duration(written).ok().map(|time| time.as_nanos());
         let token = match duration.and_then(|nanos| i128::try_from(nanos).ok()) {
-            Some(nanos) if nanos > 0 => Token::Duration(nanos),
-            _ if end > first.len_utf8() || first.is_ascii_alphanumeric() => Token::Word(written),
-            _ => Token::Other(first),
+            Some(nanos) if nanos > 0 => ValueToken::Duration(nanos),
+            _ if end > first.len_utf8() || first.is_ascii_alphanumeric() => {
+                ValueToken::Word(written)
+            }
+            _ => ValueToken::Other(first),
         };
         Some((token, written))
     })
@@ -171,21 +173,21 @@ struct OfRun {
 }
 
 impl OfRun {
-    fn token(&mut self, token: Token<'_>) -> bool {
+    fn token(&mut self, token: ValueToken<'_>) -> bool {
         match token {
-            Token::Other(c) if c.is_whitespace() => false,
-            Token::Duration(_) => {
+            ValueToken::Other(c) if c.is_whitespace() => false,
+            ValueToken::Duration(_) => {
                 let per = std::mem::take(&mut self.after_per);
                 self.in_window |= std::mem::take(&mut self.after_within);
                 per || self.in_window
             }
-            Token::Word(word) => {
+            ValueToken::Word(word) => {
                 self.in_window |= WINDOWS.contains(&word);
                 self.after_within = word == "within";
                 self.after_per = word == "per";
                 false
             }
-            Token::Other(c) => {
+            ValueToken::Other(c) => {
                 if c == ')' {
                     self.in_window = false;
                 }
@@ -223,9 +225,9 @@ mod tests {
     }
 
     fn check(text: &str) -> String {
-        let mut node = Node::string(text, shakedown_yaml::Place::whole("f"));
+        let mut node = Node::string(text, shakedown_yaml::Location::whole("f"));
         let (factor, mut errors) = (Ratio::whole(5), Diagnostics::new());
-        let mut scale = Scale {
+        let mut scale = DurationScale {
             factor,
             errors: &mut errors,
         };

@@ -41,7 +41,7 @@ pub fn standard_input() -> std::io::Result<Vec<u8>> {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Source {
+pub(crate) struct ScenarioSource {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
     /// The base of relative paths. `None`: the scenario has no folder and cannot include files.
@@ -70,18 +70,21 @@ pub enum SourceError {
     Include { path: String, reason: String },
 }
 
-impl Source {
+impl ScenarioSource {
     /// Opens the scenario of a path, catalogue name or `-` for standard input.
-    pub(crate) fn open(path_or_name: &str) -> Result<Source, SourceError> {
+    pub(crate) fn open(path_or_name: &str) -> Result<ScenarioSource, SourceError> {
         if let Some((name, text)) = catalogue::catalogue().find(|(name, _)| *name == path_or_name) {
-            return Ok(Source::text(&format!("scenarios/{name}.yaml"), text));
+            return Ok(ScenarioSource::text(
+                &format!("scenarios/{name}.yaml"),
+                text,
+            ));
         }
         if path_or_name == STANDARD_INPUT {
             let bytes = standard_input().map_err(|source| SourceError::Read {
                 path: STANDARD_INPUT_NAME.to_owned(),
                 source,
             })?;
-            return Ok(Source {
+            return Ok(ScenarioSource {
                 name: STANDARD_INPUT_NAME.to_owned(),
                 bytes,
                 // Paths are relative to the working directory.
@@ -103,7 +106,7 @@ impl Source {
             source,
         })?;
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        Ok(Source {
+        Ok(ScenarioSource {
             name: path_or_name.to_owned(),
             bytes,
             folder: Some(folder),
@@ -111,8 +114,8 @@ impl Source {
     }
 
     /// A scenario from memory, which cannot include files.
-    pub(crate) fn text(name: &str, text: &str) -> Source {
-        Source {
+    pub(crate) fn text(name: &str, text: &str) -> ScenarioSource {
+        ScenarioSource {
             name: name.to_owned(),
             bytes: text.as_bytes().to_vec(),
             folder: None,

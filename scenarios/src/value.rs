@@ -14,7 +14,7 @@ mod size;
 mod state;
 
 pub(crate) use distribution::below;
-pub use distribution::{Distribution, Kind, Member, Shape};
+pub use distribution::{Distribution, DistributionKind, MixMember, Shape};
 pub use duration::{format_ns, parse_duration};
 pub use number::Decimal;
 pub(crate) use number::parse_count;

@@ -10,8 +10,8 @@ use shakedown_istio::{Omission, refused};
 use shakedown_reports::omitted;
 use shakedown_translate::validate;
 
-use super::input::{Held, MeshFiles, inputs};
-use super::{Ended, Exit, bad_input, out, words};
+use super::input::{InputKind, MeshFiles, inputs};
+use super::{Exit, Reported, bad_input, out, words};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -24,7 +24,7 @@ Examples:
 Kinds and fields that are not modelled are passed over. A warning describes the effect, if there is one.
 
 Exit codes: 0 valid, 1 a warning with `--fail-on warning`, 2 an error.")]
-pub(crate) struct Args {
+pub(crate) struct CheckArgs {
     /// Scenario files, names of catalogue scenarios, mesh configuration files or folders, or `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -32,27 +32,27 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
     /// Lowest severity that makes the command fail
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = Level::Error)]
-    fail_on: Level,
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = FindingLevel::Error)]
+    fail_on: FindingLevel,
 }
 
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Level {
+enum FindingLevel {
     /// Warnings and errors
     Warning,
     /// Errors only
     Error,
 }
 
-pub(crate) fn main(args: &Args) -> Ended {
+pub(crate) fn main(args: &CheckArgs) -> Reported {
     let mut exit = Exit::Pass;
     let mut mesh = MeshFiles::default();
     for input in inputs(&args.paths).map_err(bad_input)? {
         match input.held() {
-            Held::Mesh(bytes) => mesh.read(&input.name(), &bytes),
-            Held::Other(omission) => mesh.omissions.push(omission),
-            Held::Scenario => {
+            InputKind::Mesh(bytes) => mesh.read(&input.name(), &bytes),
+            InputKind::Other(omission) => mesh.omissions.push(omission),
+            InputKind::Scenario => {
                 exit = exit.max(scenario(args, &input.path(), &input.name()));
             }
         }
@@ -61,7 +61,7 @@ pub(crate) fn main(args: &Args) -> Ended {
 }
 
 /// Checks a scenario in all its variants.
-fn scenario(args: &Args, path: &str, name: &str) -> Exit {
+fn scenario(args: &CheckArgs, path: &str, name: &str) -> Exit {
     let stories = match shakedown_scenarios::load_all(path) {
         Ok(stories) => stories,
         Err(error) => return bad_input(words(error)),
@@ -78,7 +78,7 @@ fn scenario(args: &Args, path: &str, name: &str) -> Exit {
 }
 
 /// Checks mesh documents.
-fn judge(args: &Args, mut files: MeshFiles) -> Exit {
+fn judge(args: &CheckArgs, mut files: MeshFiles) -> Exit {
     if files.names.is_empty() && files.omissions.is_empty() {
         return Exit::Pass;
     }
@@ -130,7 +130,7 @@ impl Findings {
     }
 
     /// Prints all findings, then the names of the valid inputs.
-    fn tell(mut self, args: &Args, good: &[String]) -> Exit {
+    fn tell(mut self, args: &CheckArgs, good: &[String]) -> Exit {
         if args.strict && !self.omissions.is_empty() {
             return bad_input(refused(&self.omissions));
         }
@@ -152,7 +152,7 @@ impl Findings {
             }
         }
         match args.fail_on {
-            Level::Warning if !self.warnings.is_empty() => Exit::Fail,
+            FindingLevel::Warning if !self.warnings.is_empty() => Exit::Fail,
             _ => Exit::Pass,
         }
     }

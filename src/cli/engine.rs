@@ -5,7 +5,7 @@
 mod fit;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use shakedown::{Document, Engine, Options, Story};
+use shakedown::{Document, Engine, ResolvedScenario, RunOptions};
 
 #[cfg(feature = "turmoil")]
 pub(crate) use self::fit::{fits_turmoil, notes};
@@ -27,7 +27,11 @@ pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {
 
 /// Refuses `--engine turmoil` in a build without the feature `turmoil`.
 #[cfg(not(feature = "turmoil"))]
-pub(crate) fn fits_turmoil(_story: &Story, _scenario: &str, _seed: u64) -> Result<(), Exit> {
+pub(crate) fn fits_turmoil(
+    _story: &ResolvedScenario,
+    _scenario: &str,
+    _seed: u64,
+) -> Result<(), Exit> {
     Err(bad_input(
         "invalid --engine turmoil: this build does not include turmoil; rebuild with the feature `turmoil`, which is on by default",
     ))
@@ -35,7 +39,7 @@ pub(crate) fn fits_turmoil(_story: &Story, _scenario: &str, _seed: u64) -> Resul
 
 /// Returns no notes: a build without turmoil never runs on it.
 #[cfg(not(feature = "turmoil"))]
-pub(crate) fn notes(_engine: Engine, _story: &Story, _seed: u64) -> String {
+pub(crate) fn notes(_engine: Engine, _story: &ResolvedScenario, _seed: u64) -> String {
     String::new()
 }
 
@@ -46,17 +50,17 @@ pub(crate) fn notes(_engine: Engine, _story: &Story, _seed: u64) -> String {
 /// Fails if the scenario cannot be run on the native engine.
 pub(crate) fn compare(
     engine: Engine,
-    story: &Story,
+    story: &ResolvedScenario,
     turmoil: &Document,
     set: &[String],
 ) -> Result<String, Exit> {
     if engine == Engine::Native {
         return Ok(String::new());
     }
-    let options = Options {
+    let options = RunOptions {
         seed: Some(turmoil.seed),
         set: set.to_vec(),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let native = shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))?;
     Ok(differences(turmoil, &native.document))

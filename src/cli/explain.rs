@@ -7,14 +7,14 @@ mod words;
 use std::path::PathBuf;
 
 use shakedown::run::not_modelled;
-use shakedown_analysis::explain::{Asked, Explanation, explain};
+use shakedown_analysis::explain::{ExplainedRequest, Explanation, explain};
 use shakedown_istio::refused;
 use shakedown_reports::omitted;
 use shakedown_results::NotModelled;
 use shakedown_scenarios::Edits;
 
-use super::{Ended, Exit, bad_input, failed, out};
-use source::Known;
+use super::{Exit, Reported, bad_input, failed, out};
+use source::MeshSource;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -30,7 +30,7 @@ endpoints are then unknown. With a scenario, services and endpoints are those of
 a port means port 80.
 
 Exit codes: 0 the request is forwarded, or answered as configured; 1 it is rejected; 2 bad input.")]
-pub(crate) struct Args {
+pub(crate) struct ExplainArgs {
     /// Mesh configuration file or folder, scenario file, name of a catalogue scenario, or `-` for standard input
     /// (repeatable)
     #[arg(long, visible_alias = "scenario", required = true, value_name = "PATH")]
@@ -59,13 +59,13 @@ pub(crate) struct Args {
     json: bool,
 }
 
-pub(crate) fn main(args: &Args) -> Ended {
-    let asked = Asked::parse(&args.request, &args.headers).map_err(bad_input)?;
+pub(crate) fn main(args: &ExplainArgs) -> Reported {
+    let asked = ExplainedRequest::parse(&args.request, &args.headers).map_err(bad_input)?;
     let edits = Edits {
         variant: args.variant.clone(),
         set: args.set.clone(),
     };
-    let known = Known::read(&args.config, &edits, &asked).map_err(bad_input)?;
+    let known = MeshSource::read(&args.config, &edits, &asked).map_err(bad_input)?;
     if args.strict && !known.omissions.is_empty() {
         return Err(bad_input(refused(&known.omissions)));
     }
@@ -83,7 +83,7 @@ pub(crate) fn main(args: &Args) -> Ended {
 }
 
 /// Prints the explanation as text or JSON.
-fn print(args: &Args, told: &Explanation, not_modelled: &[NotModelled]) -> Result<(), Exit> {
+fn print(args: &ExplainArgs, told: &Explanation, not_modelled: &[NotModelled]) -> Result<(), Exit> {
     if args.json {
         let json = serde_json::to_string_pretty(&Printed { told, not_modelled });
         let json = json.map_err(|error| failed(Exit::Input, error))?;

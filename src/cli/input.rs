@@ -18,7 +18,7 @@ pub(super) struct Input {
 }
 
 /// The kind of an input.
-pub(super) enum Held {
+pub(super) enum InputKind {
     /// Mesh documents.
     Mesh(Vec<u8>),
     /// A scenario, a name of the catalogue, or an unreadable file. Loading it as a scenario reports the error.
@@ -85,27 +85,27 @@ impl Input {
     }
 
     /// Detects the input's kind and reads its bytes if the kind needs them.
-    pub(super) fn held(&self) -> Held {
+    pub(super) fn held(&self) -> InputKind {
         let bytes = match self.path() == STANDARD_INPUT {
             true => standard_input(),
             false => std::fs::read(&self.path),
         };
         let Ok(bytes) = bytes else {
-            return Held::Scenario;
+            return InputKind::Scenario;
         };
         let read = tree::parse_kubernetes("", &bytes).ok();
         let documents = read.as_deref().unwrap_or_default();
         if let Some(omission) = other::passed_over(&self.path, &self.name(), documents) {
-            return Held::Other(omission);
+            return InputKind::Other(omission);
         }
         let is_scenario = match read {
             Some(documents) => is_scenario(&documents),
             None => is_scenario_by_its_lines(&bytes),
         };
         match is_scenario {
-            Some(false) => Held::Mesh(bytes),
-            None if self.is_found => Held::Other(other::unknown(&self.name())),
-            _ => Held::Scenario,
+            Some(false) => InputKind::Mesh(bytes),
+            None if self.is_found => InputKind::Other(other::unknown(&self.name())),
+            _ => InputKind::Scenario,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shakedown_scenarios::{Edits, catalogue};
 
 use super::run::load;
-use super::{Ended, Exit, bad_input, out, words};
+use super::{Exit, Reported, bad_input, out, words};
 
 #[derive(clap::Args)]
 pub(crate) struct ShowArgs {
@@ -20,7 +20,7 @@ pub(crate) struct ShowArgs {
 }
 
 /// Prints a line for each scenario of the catalogue.
-pub(crate) fn main() -> Ended {
+pub(crate) fn main() -> Reported {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
         // Warnings are printed when the scenario is run.
@@ -32,7 +32,7 @@ pub(crate) fn main() -> Ended {
 }
 
 /// Prints one scenario, as written or expanded.
-pub(crate) fn show(args: &ShowArgs) -> Ended {
+pub(crate) fn show(args: &ShowArgs) -> Reported {
     if args.expanded || args.variant.is_some() {
         let story = load(
             &args.scenario,

@@ -6,20 +6,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use shakedown::load::{
-    Error, Options, Outcome, Progress as Far, ScenarioOptions, Stage, Target, Trust, fire,
-    fire_scenario,
+    LoadOptions, LoadOutcome, LoadProgress as Far, LoadRunError, LoadStage, ScenarioLoadOptions,
+    TargetOverride, TrustOption, fire, fire_scenario,
 };
 use shakedown::secret::masked;
 use shakedown_reports::{html, text};
-use shakedown_scenarios::story::Arrivals;
+use shakedown_scenarios::scenario::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
 use shakedown_scenarios::{BASE, Edits};
 
 use super::interrupt::Interrupt;
 use super::output::distinct;
-use super::progress::Progress;
+use super::progress::ProgressLines;
 use super::run::Reports;
-use super::{Ended, Exit, bad_input, failed, out};
+use super::{Exit, Reported, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +66,7 @@ const OF_A_URL: [&str; 12] = [
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct LoadArgs {
     /// URL to request: `http://host:port/path`, or `https://`
     #[arg(required_unless_present = "scenario")]
     url: Option<String>,
@@ -75,7 +75,7 @@ pub(crate) struct Args {
     scenario: Option<String>,
     /// Target of one of the scenario's loads; overrides the target in the file (repeatable)
     #[arg(long, value_name = "LOAD=URL", requires = "scenario")]
-    target: Vec<Target>,
+    target: Vec<TargetOverride>,
     /// Variant of the scenario
     #[arg(long, value_name = "NAME", requires = "scenario")]
     variant: Option<String>,
@@ -87,7 +87,7 @@ pub(crate) struct Args {
     rate: Option<Rate>,
     /// Stage of the load: `1m 500/s` keeps a constant rate, `30s to 1k/s` ramps from the previous rate (repeatable)
     #[arg(long, value_name = "STAGE", value_parser = stage, conflicts_with = "rate")]
-    stage: Vec<Stage>,
+    stage: Vec<LoadStage>,
     /// Time to send requests for [default: the sum of the stages, or else 10s]
     #[arg(long, value_parser = parse_duration)]
     duration: Option<Duration>,
@@ -148,7 +148,7 @@ enum Spacing {
     Poisson,
 }
 
-pub(crate) fn main(args: &Args) -> Ended {
+pub(crate) fn main(args: &LoadArgs) -> Reported {
     belongs(args)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     distinct(reports.all())?;
@@ -171,7 +171,7 @@ pub(crate) fn main(args: &Args) -> Ended {
 
 /// Refuses a scenario's options without `--scenario`. clap lets them pass, because the URL that replaces the scenario
 /// conflicts with it.
-fn belongs(args: &Args) -> Result<(), Exit> {
+fn belongs(args: &LoadArgs) -> Result<(), Exit> {
     let of_a_scenario = [
         ("--target", !args.target.is_empty()),
         ("--variant", args.variant.is_some()),
@@ -185,8 +185,8 @@ fn belongs(args: &Args) -> Result<(), Exit> {
     }
 }
 
-fn of_url(args: &Args, url: &str, interrupt: &Interrupt) -> Result<Outcome, Exit> {
-    let options = Options {
+fn of_url(args: &LoadArgs, url: &str, interrupt: &Interrupt) -> Result<LoadOutcome, Exit> {
+    let options = LoadOptions {
         stop: Some(interrupt.flag()),
         ..options(args, url)?
     };
@@ -198,8 +198,12 @@ fn of_url(args: &Args, url: &str, interrupt: &Interrupt) -> Result<Outcome, Exit
     fire(&options, progress(interrupt)).map_err(unsent)
 }
 
-fn of_scenario(args: &Args, scenario: &str, interrupt: &Interrupt) -> Result<Outcome, Exit> {
-    let options = ScenarioOptions {
+fn of_scenario(
+    args: &LoadArgs,
+    scenario: &str,
+    interrupt: &Interrupt,
+) -> Result<LoadOutcome, Exit> {
+    let options = ScenarioLoadOptions {
         scenario: scenario.to_owned(),
         edits: Edits {
             variant: args.variant.clone().filter(|name| name != BASE),
@@ -221,39 +225,39 @@ fn of_scenario(args: &Args, scenario: &str, interrupt: &Interrupt) -> Result<Out
 }
 
 /// Reports why no load was sent.
-fn unsent(error: Error) -> Exit {
+fn unsent(error: LoadRunError) -> Exit {
     match error {
-        Error::Aim(_) | Error::Story(_) | Error::Load(_) => bad_input(error),
-        Error::Resolve(..)
-        | Error::Trust(_)
-        | Error::Certificate { .. }
-        | Error::NoHttp2 { .. } => failed(Exit::Input, error),
-        Error::Runtime(_) => failed(Exit::Invalid, error),
+        LoadRunError::Aim(_) | LoadRunError::Story(_) | LoadRunError::Load(_) => bad_input(error),
+        LoadRunError::Resolve(..)
+        | LoadRunError::Trust(_)
+        | LoadRunError::Certificate { .. }
+        | LoadRunError::NoHttp2 { .. } => failed(Exit::Input, error),
+        LoadRunError::Runtime(_) => failed(Exit::Invalid, error),
     }
 }
 
-fn trust(args: &Args) -> Trust {
+fn trust(args: &LoadArgs) -> TrustOption {
     match &args.cacert {
-        _ if args.insecure => Trust::Anyone,
-        Some(path) => Trust::File(path.clone()),
-        None => Trust::System,
+        _ if args.insecure => TrustOption::Anyone,
+        Some(path) => TrustOption::File(path.clone()),
+        None => TrustOption::System,
     }
 }
 
-fn options(args: &Args, url: &str) -> Result<Options, Exit> {
-    let held = args.rate.map(|rate| Stage {
+fn options(args: &LoadArgs, url: &str) -> Result<LoadOptions, Exit> {
+    let held = args.rate.map(|rate| LoadStage {
         length: None,
         rate,
         ramp: false,
     });
-    let stages: Vec<Stage> = held.into_iter().chain(args.stage.iter().copied()).collect();
+    let stages: Vec<LoadStage> = held.into_iter().chain(args.stage.iter().copied()).collect();
     let sum: Duration = stages.iter().filter_map(|stage| stage.length).sum();
     let otherwise = if sum.is_zero() {
         Duration::from_secs(10)
     } else {
         sum
     };
-    Ok(Options {
+    Ok(LoadOptions {
         url: url.to_owned(),
         method: args.method.clone(),
         headers: headers(args)?,
@@ -279,7 +283,7 @@ fn options(args: &Args, url: &str) -> Result<Options, Exit> {
 
 /// The headers of the header file, then those of the options. The file has one header per line, and `#` begins a
 /// comment.
-fn headers(args: &Args) -> Result<Vec<String>, Exit> {
+fn headers(args: &LoadArgs) -> Result<Vec<String>, Exit> {
     let mut headers = Vec::new();
     if let Some(path) = &args.header_file {
         let text = std::fs::read_to_string(path);
@@ -331,7 +335,7 @@ fn again(args: impl Iterator<Item = String>) -> String {
 }
 
 /// Parses a stage: `1m 500/s` or `30s to 1k/s`.
-fn stage(text: &str) -> Result<Stage, String> {
+fn stage(text: &str) -> Result<LoadStage, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (length, rate, ramp) = match words.as_slice() {
         [length, rate] => (length, rate, false),
@@ -340,7 +344,7 @@ fn stage(text: &str) -> Result<Stage, String> {
     };
     let length = parse_duration(length).map_err(|error| error.to_string())?;
     let rate = Rate::parse(rate).map_err(|error| error.to_string())?;
-    Ok(Stage {
+    Ok(LoadStage {
         length: Some(length),
         rate,
         ramp,
@@ -348,7 +352,7 @@ fn stage(text: &str) -> Result<Stage, String> {
 }
 
 fn progress(interrupt: &Interrupt) -> impl FnMut(Far) + 'static {
-    let mut line = Progress::new();
+    let mut line = ProgressLines::new();
     let (interrupt, mut told) = (interrupt.clone(), false);
     move |far| {
         if interrupt.is_asked() && !std::mem::replace(&mut told, true) {

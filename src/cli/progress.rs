@@ -9,17 +9,17 @@ const ON_A_TERMINAL: Duration = Duration::from_millis(100);
 const IN_A_PIPE: Duration = Duration::from_secs(10);
 
 /// The progress display on standard error.
-pub(crate) struct Progress {
+pub(crate) struct ProgressLines {
     /// The time of the last line, or the start of the work before the first line.
     last: Instant,
     shown: bool,
     terminal: bool,
 }
 
-impl Progress {
+impl ProgressLines {
     /// Creates a display that has shown no line yet.
-    pub(crate) fn new() -> Progress {
-        Progress {
+    pub(crate) fn new() -> ProgressLines {
+        ProgressLines {
             last: now(),
             shown: false,
             terminal: std::io::stderr().is_terminal(),
@@ -43,7 +43,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLines {
     fn drop(&mut self) {
         if self.shown && self.terminal {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

@@ -7,17 +7,17 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use shakedown::estimate::Estimate;
-use shakedown::{Document, Engine, Options, Outcome, Story, Verdict};
+use shakedown::{Document, Engine, ResolvedScenario, RunOptions, RunOutcome, Verdict};
 use shakedown_istio::refused;
 use shakedown_reports::{html, text};
 use shakedown_results::NotModelled;
-use shakedown_scenarios::{Edits, Told, as_told};
+use shakedown_scenarios::{Edits, VariantOutcome, as_told};
 
 use super::engine;
 use super::interrupt::Interrupt;
 use super::output::{Output, distinct};
-use super::progress::Progress;
-use super::{Ended, Exit, bad_input, failed, out, words};
+use super::progress::ProgressLines;
+use super::{Exit, Reported, bad_input, failed, out, words};
 use replay::replay;
 pub(crate) use reports::Reports;
 use reports::{beside, destination, open_journal, write_html};
@@ -35,7 +35,7 @@ Examples:
 
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
+pub(crate) struct RunArgs {
     /// Scenario file, the name of a catalogue scenario, or `-` for standard input
     #[arg(required_unless_present = "replay")]
     scenario: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) struct Args {
     replay: Option<PathBuf>,
 }
 
-pub(crate) fn main(mut args: Args) -> Ended {
+pub(crate) fn main(mut args: RunArgs) -> Reported {
     args.set.extend(scale(args.scale.take()));
     match (&args.replay, &args.scenario) {
         (Some(journal), _) => replay(&args, journal),
@@ -87,7 +87,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
     }
 }
 
-fn one(args: &Args, scenario: &str) -> Ended {
+fn one(args: &RunArgs, scenario: &str) -> Reported {
     let story = load(
         scenario,
         args.variant.clone(),
@@ -122,7 +122,7 @@ fn exit_of(document: &Document) -> Exit {
     }
 }
 
-fn all(args: &Args, scenario: &str) -> Ended {
+fn all(args: &RunArgs, scenario: &str) -> Reported {
     let variants =
         shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
     let mut told = BTreeSet::new();
@@ -158,10 +158,10 @@ fn all(args: &Args, scenario: &str) -> Ended {
         if let Some(page) = page {
             write_html(page, &html::render(&outcome.document))?;
         }
-        rows.push(text::Ending {
+        rows.push(text::ScenarioOutcome {
             variant: story.variant.clone(),
             verdict: outcome.document.verdict,
-            as_told: told == Told::As && outcome.document.verdict != Verdict::Invalid,
+            as_told: told == VariantOutcome::As && outcome.document.verdict != Verdict::Invalid,
             remark: remark(story, &told),
         });
         let cut = outcome.document.cut_ns.is_some();
@@ -181,11 +181,11 @@ fn all(args: &Args, scenario: &str) -> Ended {
 
 /// Prints a table of all variants, then the full results of those that differ from the file's expectations.
 fn show_all(
-    args: &Args,
+    args: &RunArgs,
     scenario: &str,
-    stories: &[Story],
+    stories: &[ResolvedScenario],
     documents: &[Document],
-    rows: &[text::Ending],
+    rows: &[text::ScenarioOutcome],
 ) -> Result<(), Exit> {
     let seed = documents.first().map_or(0, |document| document.seed);
     out::print(text::endings(scenario, seed, rows, out::screen()))?;
@@ -207,24 +207,26 @@ fn show_all(
 }
 
 /// The contribution of one variant to the exit code of `--variant all`.
-fn ending(document: &Document, told: &Told) -> Exit {
+fn ending(document: &Document, told: &VariantOutcome) -> Exit {
     match document.verdict {
         Verdict::Invalid => Exit::Invalid,
         Verdict::NotJudged => Exit::NotJudged,
-        _ if *told == Told::As => Exit::Pass,
+        _ if *told == VariantOutcome::As => Exit::Pass,
         _ => Exit::Fail,
     }
 }
 
 /// Describes how a variant's outcome compares with the expectations in its file.
-pub(crate) fn remark(story: &Story, told: &Told) -> String {
+pub(crate) fn remark(story: &ResolvedScenario, told: &VariantOutcome) -> String {
     match (told, story.breaks.as_deref().unwrap_or_default()) {
-        (Told::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
+        (VariantOutcome::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
             "all checks are over seeds: run a sweep to judge them".to_owned()
         }
-        (Told::As, []) => "all checks passed".to_owned(),
-        (Told::As, breaks) => format!("breaks {}, as expected", breaks.join(", ")),
-        (Told::Otherwise(lines) | Told::NotJudged(lines), _) => lines.join("; "),
+        (VariantOutcome::As, []) => "all checks passed".to_owned(),
+        (VariantOutcome::As, breaks) => format!("breaks {}, as expected", breaks.join(", ")),
+        (VariantOutcome::Otherwise(lines) | VariantOutcome::NotJudged(lines), _) => {
+            lines.join("; ")
+        }
     }
 }
 
@@ -239,7 +241,7 @@ pub(crate) fn load(
     variant: Option<String>,
     set: &[String],
     told: &mut BTreeSet<String>,
-) -> Result<Story, Exit> {
+) -> Result<ResolvedScenario, Exit> {
     let variant = variant.filter(|name| name != "base");
     let story = shakedown_scenarios::load(
         scenario,
@@ -260,7 +262,7 @@ pub(crate) fn load(
 }
 
 /// Refuses a scenario with omissions if `--strict` is set.
-pub(crate) fn strict(strict: bool, story: &Story) -> Result<(), Exit> {
+pub(crate) fn strict(strict: bool, story: &ResolvedScenario) -> Result<(), Exit> {
     match strict && !story.omissions.is_empty() {
         true => Err(bad_input(refused(&story.omissions))),
         false => Ok(()),
@@ -279,12 +281,12 @@ fn passed_over(documents: &[Document]) -> Vec<NotModelled> {
 }
 
 fn perform(
-    args: &Args,
-    story: &Story,
+    args: &RunArgs,
+    story: &ResolvedScenario,
     scenario: &str,
     journal: Option<Output>,
     interrupt: &Interrupt,
-) -> Result<Outcome, Exit> {
+) -> Result<RunOutcome, Exit> {
     if args.engine == Engine::Turmoil {
         let seed = args.seed.unwrap_or(story.seed);
         engine::fits_turmoil(story, scenario, seed)?;
@@ -294,7 +296,7 @@ fn perform(
         let format = journal.as_ref().map(|journal| journal.format);
         warn_of(Estimate::new(story).warning(1, 1, format));
     }
-    let options = Options {
+    let options = RunOptions {
         seed: args.seed,
         engine: match args.real {
             true => Engine::Real,
@@ -318,8 +320,8 @@ pub(crate) fn warn_of(cost: Option<String>) {
     }
 }
 
-fn progress(story: &Story) -> Option<Box<dyn FnMut(i64) + Send>> {
-    let mut progress = Progress::new();
+fn progress(story: &ResolvedScenario) -> Option<Box<dyn FnMut(i64) + Send>> {
+    let mut progress = ProgressLines::new();
     let (name, variant) = (story.name.clone(), story.variant.clone());
     let total = story.duration.as_secs();
     Some(Box::new(move |now_ns| {

@@ -8,14 +8,14 @@ use std::sync::Mutex;
 use shakedown::estimate::Estimate;
 use shakedown::run::not_modelled;
 use shakedown::sweep::{Swept, sweep};
-use shakedown::{Options, Story, Verdict};
+use shakedown::{ResolvedScenario, RunOptions, Verdict};
 use shakedown_reports::text;
-use shakedown_scenarios::{Told, as_told};
+use shakedown_scenarios::{VariantOutcome, as_told};
 
 use super::interrupt::Interrupt;
-use super::progress::Progress;
+use super::progress::ProgressLines;
 use super::run::{load, remark, scale, strict, warn_of};
-use super::{Ended, Exit, bad_input, failed, out, words};
+use super::{Exit, Reported, bad_input, failed, out, words};
 
 /// The maximum number of failing seeds shown with their replay command.
 const SHOWN: usize = 5;
@@ -26,7 +26,7 @@ Examples:
   shakedown sweep theory-mm1                       use the scenario's own seeds
   shakedown sweep shop.yaml --seeds 1..1000        run 1,000 seeds
   shakedown sweep theory-mm1 --variant all         sweep every variant")]
-pub(crate) struct Args {
+pub(crate) struct SweepArgs {
     /// Scenario file, or the name of a catalogue scenario
     scenario: String,
     /// Variant to run, or `all` to run every variant
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     jobs: Option<NonZeroUsize>,
 }
 
-pub(crate) fn main(mut args: Args) -> Ended {
+pub(crate) fn main(mut args: SweepArgs) -> Reported {
     args.set.extend(scale(args.scale.take()));
     let args = &args;
     let variants = match args.variant.as_deref() {
@@ -89,7 +89,7 @@ pub(crate) fn main(mut args: Args) -> Ended {
             out::print(format_args!("  {}\n\n", remark(&story, &told)))?;
             let ending = match swept.verdict {
                 Verdict::Invalid => Exit::Invalid,
-                _ if told == Told::As => Exit::Pass,
+                _ if told == VariantOutcome::As => Exit::Pass,
                 _ => Exit::Fail,
             };
             exit = exit.max(ending);
@@ -101,11 +101,15 @@ pub(crate) fn main(mut args: Args) -> Ended {
 }
 
 /// The seeds of the command line, or else those of the scenario.
-fn seeds_of(args: &Args, story: &Story) -> RangeInclusive<u64> {
+fn seeds_of(args: &SweepArgs, story: &ResolvedScenario) -> RangeInclusive<u64> {
     args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1)
 }
 
-fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, Exit> {
+fn perform(
+    args: &SweepArgs,
+    story: &ResolvedScenario,
+    interrupt: &Interrupt,
+) -> Result<Swept, Exit> {
     let seeds = seeds_of(args, story);
     let total = (seeds.end() - seeds.start()).saturating_add(1);
     let jobs = args
@@ -114,12 +118,12 @@ fn perform(args: &Args, story: &Story, interrupt: &Interrupt) -> Result<Swept, E
         .unwrap_or(NonZeroUsize::MIN);
     let estimate = Estimate::new(story);
     warn_of(estimate.warning(total, jobs.get() as u64, None));
-    let progress = Mutex::new(Progress::new());
-    let options = || Options {
+    let progress = Mutex::new(ProgressLines::new());
+    let options = || RunOptions {
         set: args.set.clone(),
         called: Some(args.scenario.clone()),
         stop: Some(interrupt.flag()),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let done = |runs| {
         if let Ok(mut progress) = progress.lock() {

@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 
 use shakedown_results::{Digest, Record};
 
-use super::{Footer, JournalError, Line, Reader};
+use super::{JournalError, JournalFooter, JournalLine, JournalReader};
 
 /// The number of equal records that a divergence shows before the first difference.
 const CONTEXT: usize = 5;
 
 /// Compares a run with a journal, record by record.
 pub struct Comparison {
-    reader: Reader,
+    reader: JournalReader,
     recent: VecDeque<Record>,
     compared: u64,
-    end: Option<Ending>,
+    end: Option<RecordedEnd>,
 }
 
-enum Ending {
+enum RecordedEnd {
     Diverged(Box<Divergence>),
     Unreadable(JournalError),
 }
@@ -37,7 +37,7 @@ pub struct Divergence {
 
 impl Comparison {
     /// Compares with the rest of a journal, from the reader's position.
-    pub fn new(reader: Reader) -> Comparison {
+    pub fn new(reader: JournalReader) -> Comparison {
         Comparison {
             reader,
             recent: VecDeque::with_capacity(CONTEXT),
@@ -52,16 +52,16 @@ impl Comparison {
             return;
         }
         match self.reader.next_line() {
-            Ok(Line::Record(journal)) if journal == *record => {
+            Ok(JournalLine::Record(journal)) if journal == *record => {
                 if self.recent.len() == CONTEXT {
                     self.recent.pop_front();
                 }
                 self.recent.push_back(journal);
                 self.compared += 1;
             }
-            Ok(Line::Record(journal)) => self.diverge(Some(journal), Some(record.clone())),
-            Ok(Line::Footer(_)) => self.diverge(None, Some(record.clone())),
-            Err(error) => self.end = Some(Ending::Unreadable(error)),
+            Ok(JournalLine::Record(journal)) => self.diverge(Some(journal), Some(record.clone())),
+            Ok(JournalLine::Footer(_)) => self.diverge(None, Some(record.clone())),
+            Err(error) => self.end = Some(RecordedEnd::Unreadable(error)),
         }
     }
 
@@ -73,18 +73,22 @@ impl Comparison {
     pub fn finish(mut self, digest: &Digest) -> Result<Result<u64, Box<Divergence>>, JournalError> {
         if self.end.is_none() {
             match self.reader.next_line()? {
-                Line::Record(journal) => self.diverge(Some(journal), None),
-                Line::Footer(footer) => self.check_footer(&footer, digest)?,
+                JournalLine::Record(journal) => self.diverge(Some(journal), None),
+                JournalLine::Footer(footer) => self.check_footer(&footer, digest)?,
             }
         }
         match self.end {
             None => Ok(Ok(self.compared)),
-            Some(Ending::Diverged(divergence)) => Ok(Err(divergence)),
-            Some(Ending::Unreadable(error)) => Err(error),
+            Some(RecordedEnd::Diverged(divergence)) => Ok(Err(divergence)),
+            Some(RecordedEnd::Unreadable(error)) => Err(error),
         }
     }
 
-    fn check_footer(&mut self, footer: &Footer, digest: &Digest) -> Result<(), JournalError> {
+    fn check_footer(
+        &mut self,
+        footer: &JournalFooter,
+        digest: &Digest,
+    ) -> Result<(), JournalError> {
         let line = self.reader.line();
         let wrong = |line, what| Err(JournalError::Contradiction { line, what });
         if footer.records != self.compared {
@@ -116,7 +120,7 @@ impl Comparison {
             journal,
             run,
         };
-        self.end = Some(Ending::Diverged(Box::new(divergence)));
+        self.end = Some(RecordedEnd::Diverged(Box::new(divergence)));
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shakedown_results::{Digest, Record};
 
-use super::{Footer, HEADER_BYTES_MAX, Header, JournalError, LINE_BYTES_MAX};
+use super::{HEADER_BYTES_MAX, JournalError, JournalFooter, JournalHeader, LINE_BYTES_MAX};
 
 /// The first bytes of a zstd frame. Source: RFC 8878, 3.1.1.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -14,9 +14,9 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const FOOTER: &[u8] = b"{\"records\":";
 
 /// Reads a journal line by line.
-pub struct Reader {
+pub struct JournalReader {
     input: Box<dyn BufRead + Send>,
-    header: Header,
+    header: JournalHeader,
     checksum: Digest,
     /// Number of the last line read, from 1.
     line: u64,
@@ -26,19 +26,19 @@ pub struct Reader {
 
 /// A line of a journal after its first.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Line {
+pub enum JournalLine {
     /// An event of the run.
     Record(Record),
     /// The footer.
-    Footer(Footer),
+    Footer(JournalFooter),
 }
 
-impl Reader {
+impl JournalReader {
     /// Reads the header of a plain or compressed journal.
     ///
     /// # Errors
     /// Fails if the input is not a journal.
-    pub fn open(input: impl BufRead + Send + 'static) -> Result<Reader, JournalError> {
+    pub fn open(input: impl BufRead + Send + 'static) -> Result<JournalReader, JournalError> {
         let mut input =
             decompressed(input).map_err(|source| JournalError::Io { line: 0, source })?;
         let mut text = Vec::new();
@@ -47,7 +47,7 @@ impl Reader {
         }
         let mut written = Vec::new();
         let header = parse(&text, &mut written, 1, "a header")?;
-        Ok(Reader {
+        Ok(JournalReader {
             input,
             header,
             checksum: Digest::of_bytes(&text),
@@ -58,7 +58,7 @@ impl Reader {
     }
 
     /// The header of the journal.
-    pub fn header(&self) -> &Header {
+    pub fn header(&self) -> &JournalHeader {
         &self.header
     }
 
@@ -76,7 +76,7 @@ impl Reader {
     ///
     /// # Errors
     /// Fails if the journal is cut off, or if the line is not a valid journal line.
-    pub fn next_line(&mut self) -> Result<Line, JournalError> {
+    pub fn next_line(&mut self) -> Result<JournalLine, JournalError> {
         if !read_line(
             &mut self.input,
             &mut self.text,
@@ -88,9 +88,9 @@ impl Reader {
         self.line += 1;
         let (text, written) = (&self.text, &mut self.written);
         if text.starts_with(FOOTER) {
-            return parse(text, written, self.line, "a footer").map(Line::Footer);
+            return parse(text, written, self.line, "a footer").map(JournalLine::Footer);
         }
-        parse(text, written, self.line, "a record").map(Line::Record)
+        parse(text, written, self.line, "a record").map(JournalLine::Record)
     }
 
     /// Requires the end of the input.

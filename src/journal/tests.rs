@@ -1,11 +1,11 @@
 use std::io::{BufReader, Cursor, Read};
 
-use shakedown_results::{Cast, Digester, Event, PodId, Record};
+use shakedown_results::{Digester, Event, Participants, PodId, Record};
 
 use super::*;
 
-fn header() -> Header {
-    Header {
+fn header() -> JournalHeader {
+    JournalHeader {
         version: crate::version(),
         scenario: "s".into(),
         variant: "base".into(),
@@ -13,7 +13,7 @@ fn header() -> Header {
         seed: 1,
         engine: shakedown_results::Engine::Native,
         expanded: "scenario: s\n".into(),
-        cast: Cast::default(),
+        cast: Participants::default(),
     }
 }
 
@@ -27,14 +27,14 @@ fn records(count: u32) -> Vec<Record> {
 }
 
 fn digest(records: &[Record]) -> Digest {
-    let mut digester = Digester::new("", "", 1, &Cast::default());
+    let mut digester = Digester::new("", "", 1, &Participants::default());
     records.iter().for_each(|record| digester.record(record));
     digester.finish()
 }
 
 fn written_as(format: Format, records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut writer = Writer::begin(&mut bytes, format, &header()).unwrap();
+    let mut writer = JournalWriter::begin(&mut bytes, format, &header()).unwrap();
     records.iter().for_each(|record| writer.record(record));
     writer.end(&digest(records)).unwrap();
     bytes
@@ -44,8 +44,8 @@ fn written(records: &[Record]) -> Vec<u8> {
     written_as(Format::Plain, records)
 }
 
-fn open(journal: &[u8]) -> Result<Reader, JournalError> {
-    Reader::open(Cursor::new(journal.to_vec()))
+fn open(journal: &[u8]) -> Result<JournalReader, JournalError> {
+    JournalReader::open(Cursor::new(journal.to_vec()))
 }
 
 fn compare(journal: &[u8], run: &[Record]) -> Result<Result<u64, Box<Divergence>>, JournalError> {
@@ -60,9 +60,11 @@ fn what_was_written_is_read_back() {
         let mut reader = open(&written_as(format, &records(3))).unwrap();
         assert_eq!(*reader.header(), header());
         for record in records(3) {
-            assert_eq!(reader.next_line().unwrap(), Line::Record(record));
+            assert_eq!(reader.next_line().unwrap(), JournalLine::Record(record));
         }
-        assert!(matches!(reader.next_line().unwrap(), Line::Footer(footer) if footer.records == 3));
+        assert!(
+            matches!(reader.next_line().unwrap(), JournalLine::Footer(footer) if footer.records == 3)
+        );
         reader.expect_end().unwrap();
     }
 }
@@ -200,7 +202,7 @@ fn each_kind_of_change_is_refused_with_its_line() {
 fn a_line_without_an_end_is_refused_before_it_fills_memory() {
     let zeros = BufReader::new(std::io::repeat(0));
     assert!(matches!(
-        Reader::open(zeros),
+        JournalReader::open(zeros),
         Err(JournalError::TooLong {
             line: 1,
             bytes_max: HEADER_BYTES_MAX
@@ -209,7 +211,7 @@ fn a_line_without_an_end_is_refused_before_it_fills_memory() {
     let bytes = written(&records(1));
     let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let endless = Cursor::new(bytes[..second].to_vec()).chain(std::io::repeat(b' '));
-    let mut reader = Reader::open(BufReader::new(endless)).unwrap();
+    let mut reader = JournalReader::open(BufReader::new(endless)).unwrap();
     assert!(matches!(
         reader.next_line(),
         Err(JournalError::TooLong { line: 2, .. })

@@ -14,15 +14,17 @@ use futures_util::future::join_all;
 use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_loadgen::Schedule;
-use shakedown_loadgen::live::{self, Aim, Goal, LEAD, Server, Stop, Tally, Terms};
-use shakedown_results::{Answer, Cast, Engine, Event, PartyId, PodId, Record};
-use shakedown_scenarios::story::{Arrivals, Load, Story};
+use shakedown_loadgen::live::{
+    self, LEAD, LoadTarget, RequestTemplate, SendOptions, Server, Stop, Tally,
+};
+use shakedown_results::{Answer, Engine, Event, ParticipantId, Participants, PodId, Record};
+use shakedown_scenarios::scenario::{Arrivals, LoadSpec, ResolvedScenario};
 use shakedown_wire::{TlsClient, lacks_http2, refusal};
 
 use super::real::{self, Reached};
-use super::trust::{self, Believed};
-use super::views::Views;
-use super::{Error, Options, Outcome, Progress, Trust, text};
+use super::trust::{self, LoadTrust};
+use super::views::LoadFold;
+use super::{LoadOptions, LoadOutcome, LoadProgress, LoadRunError, TrustOption, text};
 use crate::fold::RunLabels;
 
 /// The time limit for resolving a name, and for each connection attempt.
@@ -47,15 +49,15 @@ struct Fired {
 type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
 
 /// The loads to send and the inputs of their judgement.
-pub(super) struct Job {
+pub(super) struct LoadJob {
     /// The scenario that defines loads and checks.
-    pub(super) story: Story,
+    pub(super) story: ResolvedScenario,
     /// The request templates of each load, one per entry.
-    pub(super) aims: Vec<Vec<Aim>>,
+    pub(super) aims: Vec<Vec<RequestTemplate>>,
     pub(super) seed: u64,
     pub(super) http2: bool,
     pub(super) connections: Option<NonZeroU32>,
-    pub(super) trust: Trust,
+    pub(super) trust: TrustOption,
     pub(super) sentence: Sentence,
     pub(super) replay: String,
     /// Set to end the load early.
@@ -68,17 +70,17 @@ pub(super) struct Job {
     pub(super) empty: Option<String>,
 }
 
-impl Job {
-    pub(super) fn of_options(options: &Options) -> Result<Job, Error> {
-        let aim = Aim::new(
+impl LoadJob {
+    pub(super) fn of_options(options: &LoadOptions) -> Result<LoadJob, LoadRunError> {
+        let aim = RequestTemplate::new(
             &options.url,
             &options.method,
             &options.headers,
             options.body_bytes,
         )?;
         let (own, asked) = (options.clone(), aim.clone());
-        Ok(Job {
-            story: text::story(options).map_err(Error::Story)?,
+        Ok(LoadJob {
+            story: text::story(options).map_err(LoadRunError::Story)?,
             aims: vec![vec![aim]],
             seed: options.seed,
             http2: options.http2,
@@ -94,7 +96,10 @@ impl Job {
     }
 
     /// Sends all loads and judges them.
-    pub(super) fn run(self, progress: impl FnMut(Progress) + 'static) -> Result<Outcome, Error> {
+    pub(super) fn run(
+        self,
+        progress: impl FnMut(LoadProgress) + 'static,
+    ) -> Result<LoadOutcome, LoadRunError> {
         let speaks_tls = self.aims.iter().flatten().any(|aim| aim.server().tls);
         let believed = speaks_tls.then(|| trust::read(&self.trust)).transpose()?;
         let runtime = Runtime::new()?;
@@ -108,14 +113,14 @@ impl Job {
     async fn send(
         self,
         env: &Env,
-        believed: Option<Believed>,
-        progress: impl FnMut(Progress) + 'static,
-    ) -> Result<Outcome, Error> {
+        believed: Option<LoadTrust>,
+        progress: impl FnMut(LoadProgress) + 'static,
+    ) -> Result<LoadOutcome, LoadRunError> {
         let goals = self.goals(env, believed).await?;
         let addresses: Vec<SocketAddr> = goals.iter().map(|goal| goal.address).collect();
         let cast = shakedown_scenarios::cast(&self.story, &[]);
-        let views = Rc::new(RefCell::new(Views::new(&self.story, cast.clone())));
-        let counts: Rc<Counts> = Rc::new(vec![Cell::default(); cast.parties.len()]);
+        let views = Rc::new(RefCell::new(LoadFold::new(&self.story, cast.clone())));
+        let counts: Rc<ParticipantProgress> = Rc::new(vec![Cell::default(); cast.parties.len()]);
         let telling = env.spawn_owned(
             "load-progress",
             tell(
@@ -126,7 +131,7 @@ impl Job {
             ),
         );
         let (into, seen) = (Rc::clone(&views), Rc::clone(&counts));
-        let sink: live::Sink = Rc::new(move |record: &Record| {
+        let sink: live::RecordSink = Rc::new(move |record: &Record| {
             count(&seen, &record.event);
             into.borrow_mut().record(record);
         });
@@ -188,23 +193,23 @@ impl Job {
             };
             load.real = Some(real::row(load, &asking, &one.tally, window_ns));
         }
-        Ok(Outcome {
+        Ok(LoadOutcome {
             document,
             skipped: self.skipped,
         })
     }
 
-    fn schedule(&self, env: &Env, load: &Load) -> Schedule {
+    fn schedule(&self, env: &Env, load: &LoadSpec) -> Schedule {
         let place = &self.story.places[load.place.0 as usize];
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
         Schedule::new(load, &[], rng("arrivals"), rng("mix"))
     }
 
-    fn terms(&self, load: &Load, cast: &Cast) -> Terms {
+    fn terms(&self, load: &LoadSpec, cast: &Participants) -> SendOptions {
         let party = party_of(cast, &load.name);
         let pod = cast.pods.iter().position(|pod| pod.party == party);
         let pod = pod.expect("a load has a client host");
-        Terms {
+        SendOptions {
             party,
             pod: PodId(u32::try_from(pod).expect("a cast's pods are counted in 32 bits")),
             timeout: load.timeout,
@@ -219,7 +224,11 @@ impl Job {
     }
 
     /// The target of each load.
-    async fn goals(&self, env: &Env, believed: Option<Believed>) -> Result<Vec<Goal>, Error> {
+    async fn goals(
+        &self,
+        env: &Env,
+        believed: Option<LoadTrust>,
+    ) -> Result<Vec<LoadTarget>, LoadRunError> {
         let mut known: BTreeMap<&Server, (SocketAddr, Option<TlsClient>)> = BTreeMap::new();
         let mut goals = Vec::new();
         for aims in &self.aims {
@@ -234,7 +243,7 @@ impl Job {
                 known.insert(server, (address_of(env, server, tls.as_ref()).await?, tls));
             }
             let (address, tls) = known[server].clone();
-            goals.push(Goal {
+            goals.push(LoadTarget {
                 address,
                 tls,
                 aims: aims.clone(),
@@ -249,8 +258,8 @@ async fn address_of(
     env: &Env,
     server: &Server,
     tls: Option<&TlsClient>,
-) -> Result<SocketAddr, Error> {
-    let failed = |error| Error::Resolve(server.host.clone(), error);
+) -> Result<SocketAddr, LoadRunError> {
+    let failed = |error| LoadRunError::Resolve(server.host.clone(), error);
     let found: Vec<IpAddr> = env
         .timeout(PATIENCE, env.resolve(&server.host))
         .await
@@ -274,10 +283,10 @@ async fn address_of(
             Err(error) => {
                 let host = server.host.clone();
                 if lacks_http2(&error) {
-                    return Err(Error::NoHttp2 { host });
+                    return Err(LoadRunError::NoHttp2 { host });
                 }
                 if let Some(refusal) = refusal(&error) {
-                    return Err(Error::Certificate { host, refusal });
+                    return Err(LoadRunError::Certificate { host, refusal });
                 }
             }
         }
@@ -293,14 +302,14 @@ async fn try_out(env: &Env, address: SocketAddr, tls: Option<&TlsClient>) -> io:
     Ok(())
 }
 
-fn party_of(cast: &Cast, load: &str) -> PartyId {
+fn party_of(cast: &Participants, load: &str) -> ParticipantId {
     cast.party(load).expect("a cast has its story's loads")
 }
 
 /// The progress of each participant.
-type Counts = Vec<Cell<(Progress, Reached)>>;
+type ParticipantProgress = Vec<Cell<(LoadProgress, Reached)>>;
 
-fn count(counts: &Counts, event: &Event) {
+fn count(counts: &ParticipantProgress, event: &Event) {
     let (Event::Sent { root } | Event::Finished { root, .. }) = event else {
         return;
     };
@@ -347,16 +356,16 @@ async fn follow(env: Env, flag: Option<Arc<AtomicBool>>, stop: Stop) {
 async fn tell(
     env: Env,
     duration: Duration,
-    counts: Rc<Counts>,
-    mut progress: impl FnMut(Progress),
+    counts: Rc<ParticipantProgress>,
+    mut progress: impl FnMut(LoadProgress),
 ) {
     let begun = env.now();
     loop {
         env.sleep(TELLING).await;
-        let mut all = Progress {
+        let mut all = LoadProgress {
             now_ns: i64::try_from(env.now().since(begun).as_nanos()).unwrap_or(i64::MAX),
             duration,
-            ..Progress::default()
+            ..LoadProgress::default()
         };
         for (one, _) in counts.iter().map(Cell::get) {
             all.started += one.started;
@@ -369,7 +378,7 @@ async fn tell(
 }
 
 /// The reasons why the loads are invalid, prefixed with the load's name if there are several.
-fn worthless(fired: &[Fired], cast: &Cast, counts: &Counts) -> Vec<String> {
+fn worthless(fired: &[Fired], cast: &Participants, counts: &ParticipantProgress) -> Vec<String> {
     let reasons = fired.iter().flat_map(|one| {
         let (_, reached) = counts[usize::from(party_of(cast, &one.name).0)].get();
         let named = |reason| match fired {

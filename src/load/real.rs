@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use shakedown_loadgen::live::{Aim, Cause, Own, Tally};
+use shakedown_loadgen::live::{Cause, GeneratorLatency, RequestTemplate, Tally};
 use shakedown_results::{
     Asked, Bytes, Connections, FailureCount, Generator, Histogram, Latency, Load, RealLoad,
     Throughput,
@@ -24,7 +24,7 @@ const CPU_PPM_MAX: u64 = 900_000;
 
 /// The requests of one load and their destination.
 pub(super) struct Asking<'a> {
-    pub(super) aims: &'a [Aim],
+    pub(super) aims: &'a [RequestTemplate],
     pub(super) address: SocketAddr,
     pub(super) http2: bool,
 }
@@ -71,8 +71,8 @@ pub(super) fn row(load: &Load, asking: &Asking<'_>, tally: &Tally, window_ns: i6
     }
 }
 
-fn generator(own: &Own) -> Generator {
-    let latency = |histogram: &Histogram| Latency::of(histogram.clone());
+fn generator(own: &GeneratorLatency) -> Generator {
+    let latency = |histogram: &Histogram| Latency::from_histogram(histogram.clone());
     Generator {
         late_ns: latency(&own.late),
         handling_ns: latency(&own.handling),
@@ -121,7 +121,7 @@ pub(super) fn invalid(tally: &Tally, reached: &Reached, address: SocketAddr) -> 
 }
 
 /// Returns the reasons why the figures measure the generator rather than the server.
-fn distorted(own: &Own) -> Vec<String> {
+fn distorted(own: &GeneratorLatency) -> Vec<String> {
     let mut reasons = Vec::new();
     let latencies = [
         ("latency", &own.latency),
@@ -160,8 +160,8 @@ mod tests {
 
     const MS: i64 = 1_000_000;
 
-    fn own(whole: i64, without: i64) -> Own {
-        let mut own = Own::default();
+    fn own(whole: i64, without: i64) -> GeneratorLatency {
+        let mut own = GeneratorLatency::default();
         for _ in 0..100 {
             own.latency.whole.record(whole);
             own.latency.without.record(without);
@@ -187,10 +187,10 @@ mod tests {
 
     #[test]
     fn a_generator_without_time_left_is_invalid() {
-        let own = Own {
+        let own = GeneratorLatency {
             cpu_ns: 95,
             wall_ns: 100,
-            ..Own::default()
+            ..GeneratorLatency::default()
         };
         assert!(distorted(&own)[0].contains("used 95% of a core"));
     }

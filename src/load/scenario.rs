@@ -3,36 +3,37 @@
 
 use std::net::SocketAddr;
 
-use shakedown_loadgen::live::{Aim, Server};
+use shakedown_loadgen::live::{RequestTemplate, Server};
 use shakedown_scenarios::check::{
-    Base, Check, Condition, Expression, Figure, Gauge, Measure, Metric, Subject, Test, Window,
+    Base, Check, Condition, Expression, Figure, Gauge, Metric, RequestMeasure, Subject, Test,
+    Window,
 };
-use shakedown_scenarios::story::{Protocol, Story};
+use shakedown_scenarios::scenario::{Protocol, ResolvedScenario};
 
-use super::job::Job;
-use super::{Error, ScenarioOptions};
+use super::job::LoadJob;
+use super::{LoadRunError, ScenarioLoadOptions};
 use crate::secret::masked;
 
 /// The target of a load: `users=http://localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct TargetOverride {
     /// The load's name; `None` is the scenario's only load.
     pub load: Option<String>,
     /// The server. A path in it is prepended to each entry's path.
     pub url: String,
 }
 
-impl std::str::FromStr for Target {
+impl std::str::FromStr for TargetOverride {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Target, String> {
+    fn from_str(text: &str) -> Result<TargetOverride, String> {
         let (load, url) = match text.split_once('=') {
             // The equals sign is part of the URL.
             _ if text.starts_with("http://") || text.starts_with("https://") => (None, text),
             Some((load, url)) if !load.is_empty() => (Some(load.to_owned()), url),
             _ => return Err("expected LOAD=URL, such as `users=http://localhost:8080`".to_owned()),
         };
-        Ok(Target {
+        Ok(TargetOverride {
             load,
             url: url.to_owned(),
         })
@@ -40,17 +41,17 @@ impl std::str::FromStr for Target {
 }
 
 /// Loads the scenario and keeps the parts that a load on a real server can use.
-pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
+pub(super) fn job(options: &ScenarioLoadOptions) -> Result<LoadJob, LoadRunError> {
     let mut story = shakedown_scenarios::load(&options.scenario, &options.edits)?;
-    let urls = urls(&story, &options.targets, options.http2).map_err(Error::Story)?;
+    let urls = urls(&story, &options.targets, options.http2).map_err(LoadRunError::Story)?;
     let mut aims = Vec::new();
     let mut told = Vec::new();
     for (load, url) in story.loads.iter().zip(&urls) {
         let entries = load.entries.iter();
-        let of_load: Vec<Aim> = entries
-            .map(|entry| Aim::of_entry(url, entry))
+        let of_load: Vec<RequestTemplate> = entries
+            .map(|entry| RequestTemplate::of_entry(url, entry))
             .collect::<Result<_, _>>()?;
-        let server = of_load.first().map(Aim::server).cloned();
+        let server = of_load.first().map(RequestTemplate::server).cloned();
         told.push((load.name.clone(), server));
         aims.push(of_load);
     }
@@ -60,7 +61,7 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
     let empty = (checks > 0 && story.checks.is_empty())
         .then(|| "no check of this scenario is about its loads alone".to_owned());
     let words = story.story.trim().to_owned();
-    Ok(Job {
+    Ok(LoadJob {
         sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),
         aims,
         seed: options.seed.unwrap_or(story.seed),
@@ -77,7 +78,11 @@ pub(super) fn job(options: &ScenarioOptions) -> Result<Job, Error> {
 }
 
 /// Returns the URL of each load, or the errors, one per line.
-fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, String> {
+fn urls(
+    story: &ResolvedScenario,
+    targets: &[TargetOverride],
+    http2: bool,
+) -> Result<Vec<String>, String> {
     let names: Vec<&str> = story.loads.iter().map(|load| load.name.as_str()).collect();
     let mut wrong = Vec::new();
     for target in targets {
@@ -96,7 +101,8 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
     }
     let mut urls = Vec::new();
     for load in &story.loads {
-        let is_its = |target: &&Target| target.load.as_ref().is_none_or(|name| *name == load.name);
+        let is_its =
+            |target: &&TargetOverride| target.load.as_ref().is_none_or(|name| *name == load.name);
         let given = targets.iter().rfind(is_its).map(|target| &target.url);
         match given.or(load.target.as_ref()) {
             Some(url) => urls.push(url.clone()),
@@ -136,7 +142,7 @@ fn urls(story: &Story, targets: &[Target], http2: bool) -> Result<Vec<String>, S
 }
 
 /// Removes the parts that the real server replaces, and records them in `skipped`.
-fn leave_out(story: &mut Story, skipped: &mut Vec<String>) {
+fn leave_out(story: &mut ResolvedScenario, skipped: &mut Vec<String>) {
     let names: Vec<&str> = story.services.iter().map(|s| s.name.as_str()).collect();
     skipped.push(format!(
         "topology: {} (replaced by the real servers)",
@@ -223,10 +229,10 @@ fn of_metric(metric: &Metric) -> Option<String> {
     metric.window.as_ref().and_then(of_window)
 }
 
-const fn is_seen(measure: Measure) -> bool {
+const fn is_seen(measure: RequestMeasure) -> bool {
     matches!(
         measure,
-        Measure::Latency | Measure::Uncorrected | Measure::SendLag
+        RequestMeasure::Latency | RequestMeasure::Uncorrected | RequestMeasure::SendLag
     )
 }
 

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use shakedown_loadgen::live::Aim;
-use shakedown_scenarios::story::{Arrivals, Story};
+use shakedown_loadgen::live::RequestTemplate;
+use shakedown_scenarios::scenario::{Arrivals, ResolvedScenario};
 use shakedown_scenarios::value::{Ratio, Unit};
 use shakedown_scenarios::{Edits, LoadError, load_text};
 
-use super::Options;
+use super::LoadOptions;
 use crate::secret::masked_path;
 
 /// The name of the load in checks.
@@ -20,7 +20,7 @@ const FILE: &str = "load";
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
 /// Parses the load as a scenario, or returns a description of its errors.
-pub(super) fn story(options: &Options) -> Result<Story, String> {
+pub(super) fn story(options: &LoadOptions) -> Result<ResolvedScenario, String> {
     if options.stages.iter().all(|stage| stage.rate.milli() == 0) {
         return Err(
             "invalid rate: no request is sent at 0/s; expected a --rate or --stage above 0/s"
@@ -40,7 +40,7 @@ pub(super) fn story(options: &Options) -> Result<Story, String> {
     Ok(story)
 }
 
-fn written(options: &Options) -> String {
+fn written(options: &LoadOptions) -> String {
     let mut text = String::new();
     let mut checks = String::new();
     for check in &options.expect {
@@ -104,7 +104,11 @@ pub(super) fn duration_ns(ns: i64) -> String {
 }
 
 /// Describes the load for the results document.
-pub(super) fn sentence(options: &Options, aim: &Aim, address: SocketAddr) -> String {
+pub(super) fn sentence(
+    options: &LoadOptions,
+    aim: &RequestTemplate,
+    address: SocketAddr,
+) -> String {
     let rates: Vec<String> = options
         .stages
         .iter()

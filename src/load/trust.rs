@@ -1,9 +1,9 @@
 //! Certificate verification of a load: reads the trusted authorities once.
 
 use shakedown_env::Env;
-use shakedown_wire::{Roots, TlsClient, Trust as Verified};
+use shakedown_wire::{Roots, ServerTrust as Verified, TlsClient};
 
-use super::{Error, Trust};
+use super::{LoadRunError, TrustOption};
 
 /// The protocol offered by ALPN, the only one that the load uses.
 const HTTP1: &[u8] = b"http/1.1";
@@ -11,23 +11,23 @@ const HTTP2: &[u8] = b"h2";
 
 /// The verification that the load's TLS clients apply.
 #[derive(Debug)]
-pub(super) struct Believed(Verified);
+pub(super) struct LoadTrust(Verified);
 
 /// Reads the trusted authorities.
-pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
+pub(super) fn read(trust: &TrustOption) -> Result<LoadTrust, LoadRunError> {
     let mut roots = Roots::none();
     match trust {
-        Trust::Anyone => return Ok(Believed(Verified::Anyone)),
-        Trust::File(path) => {
+        TrustOption::Anyone => return Ok(LoadTrust(Verified::Anyone)),
+        TrustOption::File(path) => {
             let wrong = |why: String| {
-                Error::Trust(format!("failed to read --cacert {}: {why}", path.display()))
+                LoadRunError::Trust(format!("failed to read --cacert {}: {why}", path.display()))
             };
             let pem = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
             roots
                 .add_pem(&pem)
                 .map_err(|error| wrong(error.to_string()))?;
         }
-        Trust::System => {
+        TrustOption::System => {
             let found = rustls_native_certs::load_native_certs();
             for certificate in &found.certs {
                 // A store may contain an unparsable certificate. The others are still used.
@@ -35,21 +35,26 @@ pub(super) fn read(trust: &Trust) -> Result<Believed, Error> {
             }
             if roots.is_empty() {
                 let why = found.errors.first().map(|error| format!(": {error}"));
-                return Err(Error::Trust(format!(
+                return Err(LoadRunError::Trust(format!(
                     "this machine has no trusted certificate authority{}; pass one with `--cacert FILE`, or accept any certificate with `--insecure`",
                     why.unwrap_or_default()
                 )));
             }
         }
     }
-    Ok(Believed(Verified::Roots(roots)))
+    Ok(LoadTrust(Verified::Roots(roots)))
 }
 
-impl Believed {
+impl LoadTrust {
     /// A TLS client for this server.
-    pub(super) fn client(&self, env: &Env, host: &str, http2: bool) -> Result<TlsClient, Error> {
+    pub(super) fn client(
+        &self,
+        env: &Env,
+        host: &str,
+        http2: bool,
+    ) -> Result<TlsClient, LoadRunError> {
         let protocol = if http2 { HTTP2 } else { HTTP1 };
         TlsClient::new(env, host, self.0.clone(), &[protocol])
-            .map_err(|error| Error::Trust(error.to_string()))
+            .map_err(|error| LoadRunError::Trust(error.to_string()))
     }
 }

@@ -1,23 +1,23 @@
 //! The fold of a load's records into its results document.
 
-use shakedown_results::{Cast, Document, Event, PartyKind, Record};
+use shakedown_results::{Document, Event, ParticipantKind, Participants, Record};
 use shakedown_scenarios::Judge;
-use shakedown_scenarios::story::Story;
+use shakedown_scenarios::scenario::ResolvedScenario;
 
 use crate::fold::{Fold, RunLabels};
 
 /// The fold of a load under way, and the time of its last record.
 #[derive(Default)]
-pub(super) struct Views {
-    fold: Option<(Cast, Fold)>,
+pub(super) struct LoadFold {
+    fold: Option<(Participants, Fold)>,
     pub(super) last_ns: i64,
 }
 
-impl Views {
-    pub(super) fn new(story: &Story, cast: Cast) -> Views {
+impl LoadFold {
+    pub(super) fn new(story: &ResolvedScenario, cast: Participants) -> LoadFold {
         let judge = Judge::new(story, &cast).of_real_servers();
         let fold = Fold::new(story, story.seed, &cast, judge);
-        Views {
+        LoadFold {
             fold: Some((cast, fold)),
             last_ns: 0,
         }
@@ -41,7 +41,7 @@ impl Views {
         }
     }
 
-    pub(super) fn conclude(self, story: &Story, labels: RunLabels) -> Document {
+    pub(super) fn conclude(self, story: &ResolvedScenario, labels: RunLabels) -> Document {
         let (cast, fold) = self.fold.expect("views are concluded once");
         let mut folded = fold.finish();
         let invariants = std::mem::take(&mut folded.invariants);
@@ -53,7 +53,7 @@ impl Views {
         // The server is outside of Shakedown: only its responses are known.
         let is_service = |name: &str| {
             let mut parties = cast.parties.iter();
-            parties.any(|party| party.kind == PartyKind::Service && party.name == name)
+            parties.any(|party| party.kind == ParticipantKind::Service && party.name == name)
         };
         document.services.retain(|row| !is_service(&row.name));
         document

@@ -3,11 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Scenario, Source};
+use super::{Scenario, ScenarioText};
 
 /// Builds a [`Scenario`].
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct ScenarioBuilder {
     root: Map<String, Value>,
     topology: Map<String, Value>,
     services: Map<String, Value>,
@@ -18,11 +18,11 @@ pub struct Builder {
     seed: Option<u64>,
 }
 
-impl Builder {
-    pub(super) fn new(name: &str) -> Builder {
+impl ScenarioBuilder {
+    pub(super) fn new(name: &str) -> ScenarioBuilder {
         let mut root = Map::new();
         root.insert("scenario".into(), name.into());
-        Builder {
+        ScenarioBuilder {
             root,
             topology: Map::new(),
             services: Map::new(),
@@ -36,39 +36,39 @@ impl Builder {
 
     /// Describes the events of the scenario and the behaviour that it expects.
     #[must_use]
-    pub fn story(self, words: &str) -> Builder {
+    pub fn story(self, words: &str) -> ScenarioBuilder {
         self.key("story", words.into())
     }
 
     /// Sets the duration of load and chaos.
     #[must_use]
-    pub fn duration(self, duration: &str) -> Builder {
+    pub fn duration(self, duration: &str) -> ScenarioBuilder {
         self.key("duration", duration.into())
     }
 
     /// Sets the initial time that windows exclude.
     #[must_use]
-    pub fn warm_up(self, duration: &str) -> Builder {
+    pub fn warm_up(self, duration: &str) -> ScenarioBuilder {
         self.key("warm-up", duration.into())
     }
 
     /// Sets any other top-level key of docs/language.md. The value is in YAML's flow form or JSON.
     #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> Builder {
+    pub fn key(mut self, key: &str, value: Value) -> ScenarioBuilder {
         self.root.insert(key.to_owned(), value);
         self
     }
 
     /// Sets the one-way latency between all pods.
     #[must_use]
-    pub fn latency(mut self, latency: &str) -> Builder {
+    pub fn latency(mut self, latency: &str) -> ScenarioBuilder {
         self.topology.insert("latency".into(), latency.into());
         self
     }
 
     /// Sets the zones, in order.
     #[must_use]
-    pub fn zones(mut self, names: &[&str]) -> Builder {
+    pub fn zones(mut self, names: &[&str]) -> ScenarioBuilder {
         let zones: Map<String, Value> = names
             .iter()
             .map(|name| ((*name).to_owned(), json!({})))
@@ -79,21 +79,21 @@ impl Builder {
 
     /// Adds a service.
     #[must_use]
-    pub fn service(mut self, service: Service) -> Builder {
+    pub fn service(mut self, service: ServiceBuilder) -> ScenarioBuilder {
         self.services.insert(service.name, service.keys.into());
         self
     }
 
     /// Adds a load.
     #[must_use]
-    pub fn load(mut self, load: Load) -> Builder {
+    pub fn load(mut self, load: LoadBuilder) -> ScenarioBuilder {
         self.loads.insert(load.name, load.keys.into());
         self
     }
 
     /// Adds a mesh document (or another edit of the mesh), as JSON.
     #[must_use]
-    pub fn mesh(mut self, document: Value) -> Builder {
+    pub fn mesh(mut self, document: Value) -> ScenarioBuilder {
         self.mesh.push(document);
         self
     }
@@ -101,28 +101,28 @@ impl Builder {
     /// Adds a chaos item, as JSON:
     /// `json!({"name": "stuck", "at": "20s", "for": "10s", "do": "pause", "target": "api/v1/0"})`.
     #[must_use]
-    pub fn chaos(mut self, item: Value) -> Builder {
+    pub fn chaos(mut self, item: Value) -> ScenarioBuilder {
         self.chaos.push(item);
         self
     }
 
     /// Adds a named check.
     #[must_use]
-    pub fn check(mut self, name: &str, check: &str) -> Builder {
+    pub fn check(mut self, name: &str, check: &str) -> ScenarioBuilder {
         self.checks.push(json!({ name: check }));
         self
     }
 
     /// Sets the seed.
     #[must_use]
-    pub fn seed(mut self, seed: u64) -> Builder {
+    pub fn seed(mut self, seed: u64) -> ScenarioBuilder {
         self.seed = Some(seed);
         self
     }
 
     /// Returns the scenario.
     pub fn finish(self) -> Scenario {
-        let Builder {
+        let ScenarioBuilder {
             mut root,
             mut topology,
             services,
@@ -144,7 +144,7 @@ impl Builder {
         // JSON is YAML in its flow form. Pretty-printing puts each key on its own line, so that errors have useful
         // locations.
         let text = serde_json::to_string_pretty(&Value::from(root)).expect("JSON values serialise");
-        let scenario = Scenario::of(Source::Text {
+        let scenario = Scenario::new(ScenarioText::Text {
             name: format!("{name} (built)"),
             text,
         });
@@ -155,22 +155,22 @@ impl Builder {
     ///
     /// # Errors
     /// See [`Scenario::run`].
-    pub fn run(self) -> Result<super::Run, super::Error> {
+    pub fn run(self) -> Result<super::Run, super::ScenarioError> {
         self.finish().run()
     }
 }
 
 /// A service of a built scenario.
 #[derive(Clone, Debug)]
-pub struct Service {
+pub struct ServiceBuilder {
     name: String,
     keys: Map<String, Value>,
 }
 
-impl Service {
+impl ServiceBuilder {
     /// A service with one version of one replica and no endpoints.
-    pub fn new(name: &str) -> Service {
-        Service {
+    pub fn new(name: &str) -> ServiceBuilder {
+        ServiceBuilder {
             name: name.to_owned(),
             keys: Map::new(),
         }
@@ -178,7 +178,7 @@ impl Service {
 
     /// Adds a version with its number of replicas. The first version added is the stable one.
     #[must_use]
-    pub fn version(mut self, name: &str, replicas: u32) -> Service {
+    pub fn version(mut self, name: &str, replicas: u32) -> ServiceBuilder {
         let versions = self.keys.entry("versions").or_insert_with(|| json!({}));
         versions[name] = json!({ "replicas": replicas });
         self
@@ -186,7 +186,7 @@ impl Service {
 
     /// Sets the number of requests processed at once, per replica.
     #[must_use]
-    pub fn workers(self, workers: u32) -> Service {
+    pub fn workers(self, workers: u32) -> ServiceBuilder {
         self.key("workers", workers.into())
     }
 
@@ -196,7 +196,7 @@ impl Service {
         mut self,
         endpoint: &str,
         steps: impl IntoIterator<Item = &'a str>,
-    ) -> Service {
+    ) -> ServiceBuilder {
         let step = |text: &str| match text.split_once(':') {
             Some((kind, value)) => json!({ kind.trim(): value.trim() }),
             // The parser reports the expected form of a step.
@@ -210,7 +210,7 @@ impl Service {
 
     /// Sets any other key of a service.
     #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> Service {
+    pub fn key(mut self, key: &str, value: Value) -> ServiceBuilder {
         self.keys.insert(key.to_owned(), value);
         self
     }
@@ -218,15 +218,15 @@ impl Service {
 
 /// A stream of requests of a built scenario.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub struct LoadBuilder {
     name: String,
     keys: Map<String, Value>,
 }
 
-impl Load {
+impl LoadBuilder {
     /// A load without target and rate.
-    pub fn new(name: &str) -> Load {
-        Load {
+    pub fn new(name: &str) -> LoadBuilder {
+        LoadBuilder {
             name: name.to_owned(),
             keys: Map::new(),
         }
@@ -234,31 +234,31 @@ impl Load {
 
     /// Sets the target endpoint: `"shop GET /"`.
     #[must_use]
-    pub fn to(self, endpoint: &str) -> Load {
+    pub fn to(self, endpoint: &str) -> LoadBuilder {
         self.key("to", endpoint.into())
     }
 
     /// Sets the rate: `"200/s"`.
     #[must_use]
-    pub fn rate(self, rate: &str) -> Load {
+    pub fn rate(self, rate: &str) -> LoadBuilder {
         self.key("rate", rate.into())
     }
 
     /// Makes arrivals a Poisson process. They are evenly spaced by default.
     #[must_use]
-    pub fn poisson(self) -> Load {
+    pub fn poisson(self) -> LoadBuilder {
         self.key("arrivals", "poisson".into())
     }
 
     /// Sets the timeout of an attempt.
     #[must_use]
-    pub fn timeout(self, timeout: &str) -> Load {
+    pub fn timeout(self, timeout: &str) -> LoadBuilder {
         self.key("timeout", timeout.into())
     }
 
     /// Adds a request header.
     #[must_use]
-    pub fn header(mut self, name: &str, value: &str) -> Load {
+    pub fn header(mut self, name: &str, value: &str) -> LoadBuilder {
         let headers = self.keys.entry("headers").or_insert_with(|| json!({}));
         headers[name] = value.into();
         self
@@ -266,7 +266,7 @@ impl Load {
 
     /// Sets any other key of a load.
     #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> Load {
+    pub fn key(mut self, key: &str, value: Value) -> LoadBuilder {
         self.keys.insert(key.to_owned(), value);
         self
     }

@@ -2,22 +2,22 @@ use serde_json::json;
 
 use super::*;
 
-fn shop() -> Builder {
+fn shop() -> ScenarioBuilder {
     Scenario::build("shop")
         .duration("4s")
         .service(
-            Service::new("front")
+            ServiceBuilder::new("front")
                 .workers(8)
                 .endpoint("GET /", ["work: 1ms", "call: back GET /"]),
         )
         .service(
-            Service::new("back")
+            ServiceBuilder::new("back")
                 .version("v1", 2)
                 .workers(8)
                 .endpoint("GET /", ["work: exp(2ms)"]),
         )
         .load(
-            Load::new("users")
+            LoadBuilder::new("users")
                 .to("front GET /")
                 .rate("50/s")
                 .poisson()
@@ -78,7 +78,7 @@ fn a_run_that_passes_breaks_nothing() {
 }
 
 /// The shop scenario with a document at 2 s that the control plane refuses: it defines a subset twice.
-fn with_a_refused_document() -> Builder {
+fn with_a_refused_document() -> ScenarioBuilder {
     shop().chaos(json!({"name": "bad", "at": "2s", "do": "apply", "mesh": [{
         "apiVersion": "networking.istio.io/v1",
         "kind": "DestinationRule",
@@ -292,7 +292,7 @@ fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
         let text = ROUTED.replace("work: 1ms", "work: exp(1ms)");
         let story = load_text("routed.yaml", &text, &edits).unwrap();
         let jobs = std::num::NonZeroUsize::MIN;
-        crate::sweep::sweep(&story, 1..=3, jobs, Options::default, |_| {}).unwrap()
+        crate::sweep::sweep(&story, 1..=3, jobs, RunOptions::default, |_| {}).unwrap()
     };
     let of = |swept: &crate::sweep::Swept| {
         let check = swept.checks.iter().find(|check| check.name == "quick");

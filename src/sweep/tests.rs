@@ -2,7 +2,7 @@ use shakedown_scenarios::{Edits, load_text};
 
 use super::*;
 
-fn story() -> Story {
+fn story() -> ResolvedScenario {
     let text = "
 scenario: s
 story: s
@@ -18,12 +18,12 @@ expect:
 
 fn swept(jobs: usize) -> Swept {
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    sweep(&story(), 1..=4, jobs, Options::default, |_| {}).unwrap()
+    sweep(&story(), 1..=4, jobs, RunOptions::default, |_| {}).unwrap()
 }
 
 #[test]
 fn what_is_kept_of_a_seed_is_small_beside_its_document() {
-    let whole = run(&story(), Options::default()).unwrap();
+    let whole = run(&story(), RunOptions::default()).unwrap();
     let document = serde_json::to_string(&whole.document).unwrap().len();
     let swept = swept(2);
     assert_eq!((swept.runs.len(), swept.verdict), (4, Verdict::Pass));

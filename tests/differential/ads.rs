@@ -28,7 +28,7 @@ use shakedown_xds::proto::listener::Listener;
 use shakedown_xds::proto::listener::filter::ConfigType;
 use shakedown_xds::proto::manager::HttpConnectionManager;
 use shakedown_xds::proto::protobuf::Any;
-use shakedown_xds::proto::{Kind, LISTENER, Resource, pack, unpack};
+use shakedown_xds::proto::{LISTENER, Resource, ResourceKind, pack, unpack};
 use tokio::sync::mpsc;
 use tonic::codegen::{Service, http};
 use tonic::server::{Grpc, StreamingService};
@@ -252,7 +252,7 @@ impl Ads {
                 }
                 Either::Left(_) => return,
                 // Kinds are sent in make-before-break order.
-                Either::Right(_) => Kind::ALL.map(|kind| kind.url().to_owned()).to_vec(),
+                Either::Right(_) => ResourceKind::ALL.map(|kind| kind.url().to_owned()).to_vec(),
             };
             for type_url in types {
                 let Some(response) = self.response(fixture, &mut told, &type_url) else {

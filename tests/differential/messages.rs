@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use shakedown_istio::registry::{Port, Protocol};
+use shakedown_istio::registry::{Port, PortProtocol};
 use shakedown_xds::proto::cluster::{Cluster, cluster as inner};
 use shakedown_xds::proto::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint,
@@ -296,5 +296,5 @@ fn ads() -> core::ConfigSource {
 /// Makes a service's port an HTTP/2 port.
 pub(crate) fn speak_http2(port: &mut Port) {
     port.name = "http2".into();
-    port.protocol = Protocol::Http2;
+    port.protocol = PortProtocol::Http2;
 }

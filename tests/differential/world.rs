@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shakedown_control::{Cluster, ControlOptions, Status};
+use shakedown_control::{ConnectedProxies, ControlOptions, ManagedMesh};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Owned};
 use shakedown_istio::registry::MeshOptions;
@@ -62,7 +62,7 @@ pub(crate) struct Result {
 }
 
 impl Result {
-    fn of(outcome: Outcome) -> Result {
+    fn from_outcome(outcome: Outcome) -> Result {
         Result {
             outcome,
             summary: String::new(),
@@ -82,7 +82,7 @@ struct World<'a> {
     events: Events,
     /// Resources rejected by Envoy.
     envoy_refuses: Refusals,
-    status: Option<Status>,
+    status: Option<ConnectedProxies>,
     /// The fixtures that serve a case's messages, for Envoy and for our proxy.
     fixtures: Vec<Arc<Fixture>>,
     _tasks: Vec<Owned>,
@@ -96,7 +96,7 @@ pub(crate) fn run(case: &Case, index: usize, binary: &Path) -> Result {
     let result = runtime.block_on(async {
         let world = match World::start(case, &runtime, Block::new(index), binary, &folder) {
             Ok(world) => world,
-            Err(refused) => return Result::of(Outcome::Refused(refused)),
+            Err(refused) => return Result::from_outcome(Outcome::Refused(refused)),
         };
         world.play().await
     });
@@ -158,7 +158,7 @@ impl<'a> World<'a> {
         };
         let control = match &case.config {
             Config::Mesh(yaml) | Config::Inbound(yaml) => {
-                let cluster = Cluster::new(MeshOptions {
+                let cluster = ManagedMesh::new(MeshOptions {
                     outbound_allow_any: !case.registry_only,
                     ..MeshOptions::default()
                 });
@@ -222,7 +222,7 @@ impl<'a> World<'a> {
     async fn play(&self) -> Result {
         let ready = self.ready().await;
         if let Err(outcome @ Outcome::Broken(_)) = ready {
-            return Result::of(outcome);
+            return Result::from_outcome(outcome);
         }
         let envoy = self.drive(true).await;
         if let Err(refused) = ready {

@@ -8,7 +8,7 @@ use std::path::Path;
 pub(super) const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown", ".", 8),
     ("shakedown-with-envoy", "tests/differential", 8),
-    ("shakedown-stage", "sim/stage", 7),
+    ("shakedown-runner", "sim/runner", 7),
     ("shakedown-loadgen", "loadgen", 6),
     ("shakedown-scenarios", "scenarios", 5),
     ("shakedown-control", "mesh/control", 4),
@@ -31,7 +31,7 @@ const NEVER: [(&str, &[&str]); 16] = [
     (
         "mesh/",
         &[
-            "shakedown-stage",
+            "shakedown-runner",
             "shakedown-engine",
             "shakedown-scenarios",
             "shakedown-loadgen",
@@ -66,7 +66,7 @@ const NEVER: [(&str, &[&str]); 16] = [
             "tokio",
             "shakedown-loadgen",
             "shakedown-engine",
-            "shakedown-stage",
+            "shakedown-runner",
         ],
     ),
     ("reports/results", &["tokio"]),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use shakedown::Scenario;
-use shakedown_istio::{KINDS, Kind, Treatment};
+use shakedown_istio::{DocumentKind, KINDS, Treatment};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,7 +38,7 @@ fn the_story_of_the_readme_ends_as_it_tells() {
 }
 
 /// Formats a kind's row in the table of docs/istio.md.
-fn row(kind: &Kind) -> String {
+fn row(kind: &DocumentKind) -> String {
     let group = if kind.group.is_empty() {
         "core"
     } else {

@@ -1,6 +1,6 @@
 //! Tests of an application team's mesh: both variants of a scenario file, and a scenario built in Rust.
 
-use shakedown::scenario::{Load, Service};
+use shakedown::scenario::{LoadBuilder, ServiceBuilder};
 use shakedown::{Scenario, Verdict};
 
 fn stuck_payment() -> Scenario {
@@ -12,7 +12,7 @@ fn stuck_payment() -> Scenario {
 }
 
 #[test]
-fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenario::Error> {
+fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenario::ScenarioError> {
     let run = stuck_payment().run()?;
     run.assert_pass();
     assert_eq!(run.verdict(), Verdict::Pass);
@@ -31,7 +31,7 @@ fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenari
 }
 
 #[test]
-fn without_a_second_try_the_objective_is_missed() -> Result<(), shakedown::scenario::Error> {
+fn without_a_second_try_the_objective_is_missed() -> Result<(), shakedown::scenario::ScenarioError> {
     stuck_payment()
         .variant("fragile")
         .run()?
@@ -40,17 +40,17 @@ fn without_a_second_try_the_objective_is_missed() -> Result<(), shakedown::scena
 }
 
 #[test]
-fn a_built_story_gives_the_same_run_for_the_same_seed() -> Result<(), shakedown::scenario::Error> {
+fn a_built_story_gives_the_same_run_for_the_same_seed() -> Result<(), shakedown::scenario::ScenarioError> {
     let shop = Scenario::build("shop")
         .story("A shop that is not in trouble.")
         .duration("10s")
         .service(
-            Service::new("shop")
+            ServiceBuilder::new("shop")
                 .version("v1", 2)
                 .workers(16)
                 .endpoint("GET /", ["work: 5ms"]),
         )
-        .load(Load::new("users").to("shop GET /").rate("50/s"))
+        .load(LoadBuilder::new("users").to("shop GET /").rate("50/s"))
         .check("quick", "p99(users) < 20ms");
     let (one, two) = (shop.clone().seed(3).run()?, shop.seed(3).run()?);
     one.assert_pass();

@@ -10,20 +10,20 @@ use http::header::HOST;
 use http::{HeaderValue, Request};
 use shakedown_env::Time;
 use shakedown_results::{Answer, Event, Outcome};
-use shakedown_scenarios::story::{Hedge, Protocol};
+use shakedown_scenarios::scenario::{AppHedge, Protocol};
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
 
-use super::{CALL_HEADER, CANCELLED, Caller, Errand};
+use super::{CALL_HEADER, CANCELLED, CallSpec, CallingHost};
 use crate::Exchange;
 use crate::message::{speak_grpc, tell_timeout};
 
-impl Caller {
+impl CallingHost {
     /// Sends an attempt and waits until its timeout or the call's deadline. Dropping the future cancels the attempt and
     /// records the cancellation.
     pub(super) async fn attempt(
         &self,
-        errand: Errand<'_>,
+        errand: CallSpec<'_>,
         call: &HeaderValue,
         number: u16,
         hedge: bool,
@@ -44,7 +44,7 @@ impl Caller {
         {
             tell_timeout(headers, protocol, bound.since(now));
         }
-        let this = Try {
+        let this = AttemptGuard {
             caller: self,
             errand,
             number,
@@ -76,7 +76,7 @@ impl Caller {
     /// `send` sends an attempt (true: a hedge). `sent` is called before each hedge.
     pub(super) async fn hedged<F: Future<Output = Exchange>>(
         &self,
-        hedge: Hedge,
+        hedge: AppHedge,
         deadline: Time,
         send: impl Fn(bool) -> F,
         sent: impl Fn(),
@@ -126,9 +126,9 @@ impl Caller {
 }
 
 /// An attempt in progress. Records its end exactly once, also if it is dropped.
-struct Try<'a> {
-    caller: &'a Caller,
-    errand: Errand<'a>,
+struct AttemptGuard<'a> {
+    caller: &'a CallingHost,
+    errand: CallSpec<'a>,
     number: u16,
     hedge: bool,
     start: Time,
@@ -136,7 +136,7 @@ struct Try<'a> {
     upstream: Cell<Option<SocketAddr>>,
 }
 
-impl Try<'_> {
+impl AttemptGuard<'_> {
     fn tell(&self, exchange: Exchange) {
         let Some(upstream) = self.upstream.take() else {
             return;
@@ -161,7 +161,7 @@ impl Try<'_> {
     }
 }
 
-impl Drop for Try<'_> {
+impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
         // A dropped attempt of a hedged call has lost to another attempt.
         let flags = match self.errand.hedge {

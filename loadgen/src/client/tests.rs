@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use http::{Response, StatusCode};
 use shakedown_env::{Env, Time, stream_seed};
-use shakedown_results::{Answer, Event, PartyId, PodId};
-use shakedown_scenarios::story::{Load, Place, Protocol, Retries};
+use shakedown_results::{Answer, Event, ParticipantId, PodId};
+use shakedown_scenarios::scenario::{AppRetries, DrawId, LoadSpec, Protocol};
 use shakedown_scenarios::value::Share;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
 
-use super::{Clients, Plan, run};
+use super::{LoadClients, LoadPlan, run};
 use crate::scene::{host, load, sim};
-use crate::{Caller, Outlet, Recorder, Schedule, Target};
+use crate::{CallTarget, CallingHost, ClientTransport, Recorder, Schedule};
 
 /// A recorder in memory; 0 s is the start of the simulation.
 #[derive(Default)]
@@ -61,7 +61,7 @@ fn serve(env: &Env, delay: Duration, status: StatusCode) {
 }
 
 /// Sends a load to a server with this `delay` and `status`, and returns the events.
-fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> {
+fn facts(load: &LoadSpec, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> {
     let sim = sim();
     serve(&host(&sim, "server", 1), delay, status);
     let client = host(&sim, "client", 2);
@@ -70,9 +70,10 @@ fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> 
         .set_name("server", vec![IpAddr::from([10, 0, 0, 1])]);
     let memory: Rc<Memory> = Rc::default();
     let recorder: Rc<dyn Recorder> = memory.clone();
-    let outlet = Outlet::direct(client.clone(), !load.new_connections, client.rng("replica"));
-    let clients = Rc::new(Clients::new());
-    clients.put(Rc::new(Caller::new(
+    let outlet =
+        ClientTransport::direct(client.clone(), !load.new_connections, client.rng("replica"));
+    let clients = Rc::new(LoadClients::new());
+    clients.put(Rc::new(CallingHost::new(
         client,
         PodId(1),
         0,
@@ -80,11 +81,20 @@ fn facts(load: &Load, delay: Duration, status: StatusCode) -> Vec<(u64, Event)> 
         Rc::clone(&recorder),
     )));
     let target = |_| {
-        let target = Target::new("server", 80, Protocol::Http).unwrap();
-        (PartyId(0), target)
+        let target = CallTarget::new("server", 80, Protocol::Http).unwrap();
+        (ParticipantId(0), target)
     };
     let path = |_| "load.users".to_owned();
-    let plan = Plan::new(load, PartyId(1), Time::ZERO, false, target, path, recorder).unwrap();
+    let plan = LoadPlan::new(
+        load,
+        ParticipantId(1),
+        Time::ZERO,
+        false,
+        target,
+        path,
+        recorder,
+    )
+    .unwrap();
     let plan = Rc::new(plan);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
@@ -166,7 +176,7 @@ fn a_request_without_an_answer_counts_at_its_timeout() {
 #[test]
 fn a_loads_own_idea_of_success_counts() {
     let mut load = load("10/s", 1);
-    let answers = |load: &Load| -> Vec<Answer> {
+    let answers = |load: &LoadSpec| -> Vec<Answer> {
         let facts = facts(load, Duration::ZERO, StatusCode::NOT_FOUND);
         finished(&facts)
             .into_iter()
@@ -205,7 +215,7 @@ fn every_call_has_one_attempt_where_there_is_no_sidecar() {
 
 /// (attempts, end in ms, answer) of every request, and the numbers of its attempts on the wire.
 fn retried(
-    load: &Load,
+    load: &LoadSpec,
     delay: Duration,
     status: StatusCode,
 ) -> (Vec<(u16, u64, Answer)>, Vec<u16>) {
@@ -224,8 +234,8 @@ fn retried(
     (ends, numbers)
 }
 
-fn retries(times: u32) -> Retries {
-    Retries {
+fn retries(times: u32) -> AppRetries {
+    AppRetries {
         times,
         on_5xx: true,
         on_reset: true,
@@ -234,12 +244,12 @@ fn retries(times: u32) -> Retries {
         max_backoff: Duration::ZERO,
         full_jitter: true,
         budget: None,
-        place: Place(0),
+        place: DrawId(0),
     }
 }
 
-fn retrying(rate: &str, retries: Retries) -> Load {
-    Load {
+fn retrying(rate: &str, retries: AppRetries) -> LoadSpec {
+    LoadSpec {
         timeout: Duration::from_millis(300),
         retries: Some(retries),
         ..load(rate, 1)
@@ -258,7 +268,7 @@ fn a_clients_retries_are_inside_one_request() {
 fn a_clients_backoff_stands_between_its_tries() {
     let load = retrying(
         "1/s",
-        Retries {
+        AppRetries {
             backoff: Duration::from_millis(100),
             max_backoff: Duration::from_secs(1),
             full_jitter: false,
@@ -283,7 +293,7 @@ fn only_the_ends_that_are_named_are_tried_again() {
 fn a_budget_bounds_a_clients_retries() {
     let load = retrying(
         "100/s",
-        Retries {
+        AppRetries {
             budget: Some(Share::parse("5%").unwrap()),
             ..retries(1)
         },

@@ -7,7 +7,7 @@ use shakedown_wire::{BodyError, HttpError, SendError};
 
 /// The phase in which a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum FailurePhase {
     /// Waiting for a connection in use by other requests.
     Queue,
     /// Opening its connection, including the TLS handshake.
@@ -49,22 +49,22 @@ pub enum Cause {
 
 /// A kind of failure.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Failure {
-    pub phase: Phase,
+pub struct FailureKind {
+    pub phase: FailurePhase,
     pub cause: Cause,
     /// More detail, in words. May be empty.
     pub detail: String,
 }
 
-impl Phase {
+impl FailurePhase {
     /// The name in documents.
     pub const fn name(self) -> &'static str {
         match self {
-            Phase::Queue => "queue",
-            Phase::Connect => "connect",
-            Phase::Send => "send",
-            Phase::Head => "head",
-            Phase::Body => "body",
+            FailurePhase::Queue => "queue",
+            FailurePhase::Connect => "connect",
+            FailurePhase::Send => "send",
+            FailurePhase::Head => "head",
+            FailurePhase::Body => "body",
         }
     }
 }
@@ -88,14 +88,14 @@ impl Cause {
     }
 }
 
-impl Failure {
+impl FailureKind {
     /// A request that timed out.
-    pub(super) fn timeout(phase: Phase) -> Failure {
-        Failure::new(phase, Cause::Timeout, String::new())
+    pub(super) fn timeout(phase: FailurePhase) -> FailureKind {
+        FailureKind::new(phase, Cause::Timeout, String::new())
     }
 
-    fn new(phase: Phase, cause: Cause, detail: String) -> Failure {
-        Failure {
+    fn new(phase: FailurePhase, cause: Cause, detail: String) -> FailureKind {
+        FailureKind {
             phase,
             cause,
             detail,
@@ -103,12 +103,16 @@ impl Failure {
     }
 
     /// A request that received no response head. `written` is true if its own head had been written.
-    pub(super) fn of_send(error: &SendError, written: bool) -> Failure {
-        let sent = if written { Phase::Head } else { Phase::Send };
+    pub(super) fn of_send(error: &SendError, written: bool) -> FailureKind {
+        let sent = if written {
+            FailurePhase::Head
+        } else {
+            FailurePhase::Send
+        };
         let (phase, cause) = match error {
-            SendError::Connect(cause) => (Phase::Connect, of_connect(cause)),
-            SendError::ConnectTimeout => (Phase::Connect, Cause::Timeout),
-            SendError::Handshake(_) => (Phase::Connect, Cause::Handshake),
+            SendError::Connect(cause) => (FailurePhase::Connect, of_connect(cause)),
+            SendError::ConnectTimeout => (FailurePhase::Connect, Cause::Timeout),
+            SendError::Handshake(_) => (FailurePhase::Connect, Cause::Handshake),
             SendError::Terminated { reset: true, .. } => (sent, Cause::Reset),
             SendError::Terminated { reset: false, .. } => (sent, Cause::Closed),
             SendError::Reset { .. } => (sent, Cause::StreamReset),
@@ -122,11 +126,11 @@ impl Failure {
             Cause::Timeout | Cause::Closed | Cause::Reset | Cause::StreamRefused => String::new(),
             _ => innermost(error),
         };
-        Failure::new(phase, cause, detail)
+        FailureKind::new(phase, cause, detail)
     }
 
     /// A request whose response ended early, after its head.
-    pub(super) fn of_body(error: &BodyError) -> Failure {
+    pub(super) fn of_body(error: &BodyError) -> FailureKind {
         let cause = if error.is_reset_stream() {
             Cause::StreamReset
         } else {
@@ -136,7 +140,7 @@ impl Failure {
             Cause::Closed | Cause::Reset => String::new(),
             _ => innermost(error),
         };
-        Failure::new(Phase::Body, cause, detail)
+        FailureKind::new(FailurePhase::Body, cause, detail)
     }
 }
 
@@ -189,7 +193,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     last.to_string()
 }
 
-impl std::fmt::Display for Failure {
+impl std::fmt::Display for FailureKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.phase.name(), self.cause.name())?;
         if !self.detail.is_empty() {

@@ -9,17 +9,17 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use super::crew::Crew;
-use super::lane;
+use super::worker;
+use super::workers::WorkerPool;
 
 /// Opens connections until the load is closed, or until this is dropped.
-pub(super) async fn run(crew: Rc<Crew>) {
+pub(super) async fn run(crew: Rc<WorkerPool>) {
     let mut sleep = None;
     while poll_fn(|cx| crew.poll_wanted(&mut sleep, cx)).await {
         crew.env().catch_up().await;
         if let Some(index) = crew.grow() {
             crew.env()
-                .spawn("load-lane", lane::run(Rc::clone(&crew), index));
+                .spawn("load-lane", worker::run(Rc::clone(&crew), index));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::own::Own;
-use super::{Cause, Failure};
+use super::generator::GeneratorLatency;
+use super::{Cause, FailureKind};
 
 /// The maximum number of distinct kinds of failure. Further ones count as `other` of their phase.
 const FAILURES_MAX: usize = 24;
@@ -14,7 +14,7 @@ const FAILURES_MAX: usize = 24;
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     /// Requests without a complete response, including timeouts, by the kind of failure.
-    pub failures: BTreeMap<Failure, u64>,
+    pub failures: BTreeMap<FailureKind, u64>,
     /// Counted requests that were never written, so that the server did not see them.
     pub unsent: u64,
     /// Unsent requests that timed out in the queue, or while their connection was being opened.
@@ -28,17 +28,17 @@ pub struct Tally {
     /// Bytes of HTTP that were read.
     pub bytes_received: u64,
     /// The generator's own latency.
-    pub own: Own,
+    pub own: GeneratorLatency,
     /// The time at which the load was cut short, since 0 s.
     pub cut: Option<Duration>,
 }
 
 impl Tally {
-    pub(super) fn failed(&mut self, failure: Failure) {
+    pub(super) fn failed(&mut self, failure: FailureKind) {
         let known = self.failures.contains_key(&failure) || self.failures.len() < FAILURES_MAX;
         let failure = match known {
             true => failure,
-            false => Failure {
+            false => FailureKind {
                 cause: Cause::Other,
                 detail: String::new(),
                 ..failure

@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use shakedown_env::{Env, stream_seed};
-use shakedown_results::{Answer, Event, Histogram, PartyId, PodId, Record};
-use shakedown_scenarios::story::{Entry, Load, Success};
+use shakedown_results::{Answer, Event, Histogram, ParticipantId, PodId, Record};
+use shakedown_scenarios::scenario::{LoadSpec, MixEntry, Success};
 use shakedown_wire::{Body, Drain, ServerOptions, accept_auto_until};
 
-use super::{Aim, Cause, Goal, LEAD, Phase, Stop, Tally, Terms, fire};
+use super::{
+    Cause, FailurePhase, LEAD, LoadTarget, RequestTemplate, SendOptions, Stop, Tally, fire,
+};
 use crate::Schedule;
 use crate::scene::{entry, host, load, sim};
 
@@ -23,9 +25,9 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn terms() -> Terms {
-    Terms {
-        party: PartyId(0),
+fn terms() -> SendOptions {
+    SendOptions {
+        party: ParticipantId(0),
         pod: PodId(0),
         timeout: Duration::from_secs(30),
         ok: Success::default(),
@@ -56,7 +58,7 @@ struct Fired {
 }
 
 impl Fired {
-    fn failed(&self, phase: Phase, cause: Cause) -> u64 {
+    fn failed(&self, phase: FailurePhase, cause: Cause) -> u64 {
         let kinds = self.tally.failures.iter();
         let of_kind = kinds.filter(|(kind, _)| (kind.phase, kind.cause) == (phase, cause));
         of_kind.map(|(_, count)| count).sum()
@@ -108,8 +110,8 @@ impl Fired {
 
 /// Sends a load to a server that responds with `status` after `delay` of the time of arrival.
 fn fired(
-    load: &Load,
-    terms: Terms,
+    load: &LoadSpec,
+    terms: SendOptions,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
 ) -> Fired {
@@ -118,8 +120,8 @@ fn fired(
 
 /// Same as [`fired`], with a request to stop at `stop_at`.
 fn fired_until(
-    load: &Load,
-    terms: Terms,
+    load: &LoadSpec,
+    terms: SendOptions,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
     stop_at: Option<Duration>,
@@ -132,13 +134,13 @@ fn fired_until(
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
     let aims = load.entries.iter();
-    let aims = aims.map(|entry| Aim::of_entry("http://10.0.0.1/", entry).unwrap());
-    let aims: Vec<Aim> = aims.collect();
+    let aims = aims.map(|entry| RequestTemplate::of_entry("http://10.0.0.1/", entry).unwrap());
+    let aims: Vec<RequestTemplate> = aims.collect();
     let records: Rc<RefCell<Vec<Record>>> = Rc::default();
     let result: Rc<RefCell<Option<Tally>>> = Rc::default();
     let (sink, out, env) = (Rc::clone(&records), Rc::clone(&result), client.clone());
     client.spawn("fire", async move {
-        let goal = Goal {
+        let goal = LoadTarget {
             address: SocketAddr::from((SERVER, 80)),
             tls: None,
             aims,
@@ -243,7 +245,7 @@ fn every_scheduled_request_is_sent_once_and_ends_once() {
 fn each_entry_of_a_mix_asks_for_its_own() {
     let mut load = load("100/s", 2);
     load.entries = ["/browse", "/buy"]
-        .map(|path| Entry {
+        .map(|path| MixEntry {
             path: path.to_owned(),
             ..entry(1)
         })
@@ -255,7 +257,7 @@ fn each_entry_of_a_mix_asks_for_its_own() {
 
 #[test]
 fn over_the_in_flight_cap_a_request_is_dropped_and_counted() {
-    let terms = Terms {
+    let terms = SendOptions {
         in_flight: 10,
         connections: NonZeroU32::new(3),
         ..terms()
@@ -268,7 +270,7 @@ fn over_the_in_flight_cap_a_request_is_dropped_and_counted() {
 
 #[test]
 fn a_timeout_counts_at_its_value_in_line_too() {
-    let terms = Terms {
+    let terms = SendOptions {
         timeout: ms(250),
         connections: NonZeroU32::new(1),
         ..terms()
@@ -283,9 +285,12 @@ fn a_timeout_counts_at_its_value_in_line_too() {
     assert_eq!(fired.written(), fired.served);
     assert_eq!(fired.tally.unsent, 100 - fired.served);
     assert_eq!(fired.tally.timed_out_unsent, fired.tally.unsent);
-    assert_eq!(fired.failed(Phase::Head, Cause::Timeout), fired.served);
-    let waiting =
-        fired.failed(Phase::Queue, Cause::Timeout) + fired.failed(Phase::Connect, Cause::Timeout);
+    assert_eq!(
+        fired.failed(FailurePhase::Head, Cause::Timeout),
+        fired.served
+    );
+    let waiting = fired.failed(FailurePhase::Queue, Cause::Timeout)
+        + fired.failed(FailurePhase::Connect, Cause::Timeout);
     assert_eq!(waiting, fired.tally.unsent);
 }
 
@@ -307,7 +312,7 @@ fn a_status_outside_of_success_is_an_error_with_its_status() {
 #[test]
 fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
     for connections in [None, NonZeroU32::new(10)] {
-        let terms = Terms {
+        let terms = SendOptions {
             connections,
             ..terms()
         };

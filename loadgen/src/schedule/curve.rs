@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use shakedown_scenarios::story::Stage;
+use shakedown_scenarios::scenario::RateStage;
 use shakedown_scenarios::value::{Rate, Ratio};
 
 /// A request, in the unit of the integral: half a thousandth of a request per hour, for a nanosecond. Halves make the
@@ -39,7 +39,7 @@ struct Stretch {
 
 impl Curve {
     /// The integral of these stages. The rate at the end of the last stage continues after it.
-    pub(super) fn new(stages: &[Stage]) -> Curve {
+    pub(super) fn new(stages: &[RateStage]) -> Curve {
         let mut stretches = Vec::with_capacity(stages.len() + 1);
         let mut level = 0;
         for stage in stages {

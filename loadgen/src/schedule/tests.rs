@@ -1,18 +1,18 @@
 use std::time::Duration;
 
 use shakedown_env::stream_seed;
-use shakedown_scenarios::story::{Arrivals, Load, Stage};
+use shakedown_scenarios::scenario::{Arrivals, LoadSpec, RateStage};
 use shakedown_scenarios::value::{Rate, Ratio};
 
-use super::{Arrival, Schedule, Surge};
+use super::{Schedule, ScheduledArrival, Surge};
 use crate::scene::{self, entry, level};
 
 fn rate(text: &str) -> Rate {
     Rate::parse(text).unwrap()
 }
 
-fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
-    Stage {
+fn ramp(seconds: u64, from: &str, to: &str) -> RateStage {
+    RateStage {
         length: Some(Duration::from_secs(seconds)),
         from: rate(from),
         to: rate(to),
@@ -20,20 +20,20 @@ fn ramp(seconds: u64, from: &str, to: &str) -> Stage {
 }
 
 /// A load with these stages for this many seconds.
-fn load(arrivals: Arrivals, stages: Vec<Stage>, seconds: u64) -> Load {
-    Load {
+fn load(arrivals: Arrivals, stages: Vec<RateStage>, seconds: u64) -> LoadSpec {
+    LoadSpec {
         arrivals,
         stages,
         ..scene::load("1/s", seconds)
     }
 }
 
-fn schedule(load: &Load, seed: u64) -> Vec<Arrival> {
+fn schedule(load: &LoadSpec, seed: u64) -> Vec<ScheduledArrival> {
     let rng = |label| stream_seed(seed, "test", label);
     Schedule::new(load, &[], rng("arrivals"), rng("mix")).collect()
 }
 
-fn surged(load: &Load, surges: &[Surge]) -> Vec<Arrival> {
+fn surged(load: &LoadSpec, surges: &[Surge]) -> Vec<ScheduledArrival> {
     let rng = |label| stream_seed(1, "test", label);
     Schedule::new(load, surges, rng("arrivals"), rng("mix")).collect()
 }
@@ -47,7 +47,7 @@ fn surge(from: u64, until: Option<u64>, factor: i128) -> Surge {
 }
 
 /// The number of requests that are due in each whole second.
-fn by_second(arrivals: &[Arrival], seconds: usize) -> Vec<usize> {
+fn by_second(arrivals: &[ScheduledArrival], seconds: usize) -> Vec<usize> {
     let mut counts = vec![0; seconds];
     for arrival in arrivals {
         counts[usize::try_from(arrival.at.as_secs()).unwrap()] += 1;
@@ -89,7 +89,7 @@ fn a_surge_counts_from_0_s_and_not_from_the_start_of_the_load() {
 fn a_surge_leaves_what_comes_before_it_alone() {
     let load = load(Arrivals::Poisson, vec![level("100/s")], 4);
     let (calm, surged) = (schedule(&load, 1), surged(&load, &[surge(2, None, 2)]));
-    let before = |arrivals: &[Arrival]| {
+    let before = |arrivals: &[ScheduledArrival]| {
         let early = arrivals.iter().filter(|a| a.at < Duration::from_secs(2));
         early.copied().collect::<Vec<_>>()
     };
@@ -97,7 +97,7 @@ fn a_surge_leaves_what_comes_before_it_alone() {
     assert!(surged.len() > calm.len() + 100);
 }
 
-fn seconds(arrivals: &[Arrival]) -> Vec<f64> {
+fn seconds(arrivals: &[ScheduledArrival]) -> Vec<f64> {
     arrivals
         .iter()
         .map(|arrival| arrival.at.as_secs_f64())

@@ -20,7 +20,7 @@ use shakedown_istio::{Document, in_force};
 use shakedown_translate::Caller;
 use shakedown_translate::export::all_kinds_of_callers;
 use shakedown_translate::index::Index;
-use shakedown_yaml::{Diagnostics, Place};
+use shakedown_yaml::{Diagnostics, Location};
 
 pub(crate) use hosts::why_idle;
 
@@ -70,7 +70,7 @@ struct Advice<'a> {
 }
 
 impl<'a> Advice<'a> {
-    fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
+    fn tell(&mut self, place: &Location, message: impl AsRef<str>) {
         let message = format!("{}{}", self.prefix, message.as_ref());
         self.found.add(place, message);
     }
@@ -89,7 +89,7 @@ fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
 }
 
 /// Formats a position mentioned in a message about another one. The file is omitted if both are in the same file.
-fn beside(place: &Place, other: &Place) -> String {
+fn beside(place: &Location, other: &Location) -> String {
     match place.file == other.file {
         true => place.in_file(),
         false => place.to_string(),

@@ -9,7 +9,6 @@
 //! If no service in the registry has endpoints, endpoints are treated as unknown: none are reported, and no request
 //! is rejected for lack of them.
 
-mod asked;
 mod cluster;
 mod decided;
 mod dye;
@@ -18,16 +17,18 @@ mod headers;
 mod inbound;
 mod notes;
 mod passed;
-mod telling;
-mod told;
+mod request;
+mod routed;
 mod upstream;
+mod view;
 
-pub use asked::{Asked, AskedError};
-pub use told::{
-    AdaptiveTold, Answer, BudgetTold, ClusterPolicies, CorsTold, Decision, EndpointTold,
-    Explanation, FaultTold, HedgeTold, InboundTold, LimitsTold, MirrorTold, Note, OutlierTold,
-    PassedOver, Policies, RateLimitTold, Redirected, Rejection, RetriesTold, ShedTold,
-    SlowStartTold, Target, ThrottleTold,
+pub use request::{ExplainedRequest, ExplainedRequestError};
+pub use view::{
+    AdaptiveConcurrencyView, ClusterPolicies, CorsView, DecisionView, DirectResponseView,
+    EndpointView, Explanation, FaultView, HedgeView, InboundView, LimitsView, LoadSheddingView,
+    MirrorView, NoteView, OutlierDetectionView, PassedOverRoute, Policies, RateLimitView,
+    Redirected, RejectionView, RetriesView, RetryBudgetView, SlowStartView, TargetView,
+    ThrottleView,
 };
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,34 +39,34 @@ use shakedown_translate::Caller;
 use shakedown_xds::compile::CompileError;
 use shakedown_xds::table::{RequestView, Route, VirtualHost};
 
-use decided::Source;
+use decided::RouteSource;
 use executed::Executed;
 use notes::Notes;
-use telling::Telling;
+use routed::RoutedRequest;
 
 /// The sender of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
+pub struct SenderWorkload {
     /// The properties by which documents select callers.
     pub caller: Caller,
     /// The address of its pod, which determines its locality and the name of its listener.
     pub address: IpAddr,
 }
 
-impl Sender {
+impl SenderWorkload {
     /// The pod at an address, with the properties that the registry knows.
-    pub fn at(registry: &Registry, address: IpAddr) -> Sender {
-        Sender {
+    pub fn at(registry: &Registry, address: IpAddr) -> SenderWorkload {
+        SenderWorkload {
             caller: Caller::at(registry, address),
             address,
         }
     }
 }
 
-impl Default for Sender {
+impl Default for SenderWorkload {
     /// A pod without a service in the namespace `default`.
-    fn default() -> Sender {
-        Sender::at(&Registry::new(), Ipv4Addr::UNSPECIFIED.into())
+    fn default() -> SenderWorkload {
+        SenderWorkload::at(&Registry::new(), Ipv4Addr::UNSPECIFIED.into())
     }
 }
 
@@ -73,7 +74,11 @@ impl Default for Sender {
 ///
 /// # Errors
 /// The first resource that a proxy could not execute.
-pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanation, CompileError> {
+pub fn explain(
+    mesh: &Mesh,
+    sender: &SenderWorkload,
+    asked: &ExplainedRequest,
+) -> Result<Explanation, CompileError> {
     let executed = Executed::new(mesh, sender)?;
     let mut told = Explanation::nothing(executed.listener());
     let normal = match executed.normalizes_path() {
@@ -81,7 +86,7 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
         false => Some(asked.clone()),
     };
     let Some(asked) = &normal else {
-        told.rejected_by = Some(Rejection::bad_path("the path has an escaped NUL"));
+        told.rejected_by = Some(RejectionView::bad_path("the path has an escaped NUL"));
         return Ok(told);
     };
     let view = asked.view();
@@ -126,7 +131,7 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
         source.and_then(|source| source.place()),
         &mut told.notes,
     );
-    Telling {
+    RoutedRequest {
         mesh,
         executed: &executed,
         notes: &notes,
@@ -142,13 +147,13 @@ pub fn explain(mesh: &Mesh, sender: &Sender, asked: &Asked) -> Result<Explanatio
 /// Returns the user's routes that did not match the request, each with the reason.
 fn passed_over(
     before: &[Route],
-    sources: &[Option<Source<'_>>],
+    sources: &[Option<RouteSource<'_>>],
     view: &RequestView<'_>,
-) -> Vec<PassedOver> {
-    let told = |(route, source): (&Route, &Option<Source<'_>>)| {
+) -> Vec<PassedOverRoute> {
+    let told = |(route, source): (&Route, &Option<RouteSource<'_>>)| {
         let source = source.as_ref()?;
         let place = source.place()?;
-        Some(PassedOver {
+        Some(PassedOverRoute {
             route: route_name(route, Some(source)),
             file: place.file.to_string(),
             line: place.line,
@@ -159,7 +164,7 @@ fn passed_over(
 }
 
 /// Returns a route's name, else its field in the document, else the name given by the translation.
-fn route_name(route: &Route, source: Option<&Source<'_>>) -> String {
+fn route_name(route: &Route, source: Option<&RouteSource<'_>>) -> String {
     match source {
         Some(source) if route.name.is_empty() => source.field(),
         _ => route.name.to_string(),
@@ -172,8 +177,8 @@ fn service_of(mesh: &Mesh, host: &VirtualHost) -> Option<Hostname> {
     Some(mesh.registry.service(name)?.hostname.clone())
 }
 
-fn no_route(because: &str) -> Rejection {
-    Rejection::of("NR", 404, "route_not_found", because)
+fn no_route(because: &str) -> RejectionView {
+    RejectionView::new("NR", 404, "route_not_found", because)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use shakedown_istio::registry::Mesh;
-use shakedown_istio::{Document, Key};
+use shakedown_istio::{Document, DocumentKey};
 use shakedown_translate::validate_changed;
 
 /// A document that was not applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct RefusedDocument {
     /// Kind and name, as in `DestinationRule/bad`.
     pub(crate) document: Arc<str>,
     /// The reason, in words; one line per error.
@@ -23,13 +23,13 @@ pub(crate) struct Refusal {
 
 /// The documents in force, and the refusals already reported.
 #[derive(Debug, Default)]
-pub(crate) struct Admission {
-    in_force: BTreeMap<Key, Document>,
+pub(crate) struct AdmissionOutcome {
+    in_force: BTreeMap<DocumentKey, Document>,
     /// The last reported reason of each refused document, so that each is reported once.
-    told: BTreeMap<Key, (Document, Arc<str>)>,
+    told: BTreeMap<DocumentKey, (Document, Arc<str>)>,
 }
 
-impl Admission {
+impl AdmissionOutcome {
     pub(crate) fn in_force(&self) -> impl Iterator<Item = &Document> {
         self.in_force.values()
     }
@@ -39,17 +39,18 @@ impl Admission {
     pub(crate) fn admit(
         &mut self,
         mut mesh: Mesh,
-        written: &BTreeMap<Key, Document>,
-    ) -> (Mesh, Vec<Refusal>) {
-        let is_new =
-            |(key, document): &(&Key, &Document)| self.in_force.get(*key) != Some(*document);
-        let mut new: BTreeSet<Key> = written
+        written: &BTreeMap<DocumentKey, Document>,
+    ) -> (Mesh, Vec<RefusedDocument>) {
+        let is_new = |(key, document): &(&DocumentKey, &Document)| {
+            self.in_force.get(*key) != Some(*document)
+        };
+        let mut new: BTreeSet<DocumentKey> = written
             .iter()
             .filter(is_new)
             .map(|(key, _)| key.clone())
             .collect();
         let mut trial = written.clone();
-        let mut reasons: BTreeMap<Key, String> = BTreeMap::new();
+        let mut reasons: BTreeMap<DocumentKey, String> = BTreeMap::new();
         // All new documents are validated together first, since they may refer to each other. Each iteration refuses at
         // least one or is the last.
         loop {
@@ -76,9 +77,9 @@ impl Admission {
 
     fn tell(
         &mut self,
-        reasons: BTreeMap<Key, String>,
-        written: &BTreeMap<Key, Document>,
-    ) -> Vec<Refusal> {
+        reasons: BTreeMap<DocumentKey, String>,
+        written: &BTreeMap<DocumentKey, Document>,
+    ) -> Vec<RefusedDocument> {
         let mut news = Vec::new();
         let mut told = BTreeMap::new();
         for (key, reason) in reasons {
@@ -89,7 +90,7 @@ impl Admission {
             let said = (document.clone(), Arc::<str>::from(reason));
             if before.as_ref() != Some(&said) {
                 let reason = Arc::clone(&said.1);
-                news.push(Refusal {
+                news.push(RefusedDocument {
                     document: key.to_string().into(),
                     reason,
                 });
@@ -102,12 +103,12 @@ impl Admission {
 }
 
 /// The new documents that do not validate, with the reasons.
-fn blame(mesh: &Mesh, new: &BTreeSet<Key>) -> BTreeMap<Key, String> {
-    let mut blamed: BTreeMap<Key, String> = BTreeMap::new();
+fn blame(mesh: &Mesh, new: &BTreeSet<DocumentKey>) -> BTreeMap<DocumentKey, String> {
+    let mut blamed: BTreeMap<DocumentKey, String> = BTreeMap::new();
     for diagnostic in validate_changed(mesh, new).iter() {
         // An error starts with the kind and the name of its document. If two namespaces have a document of that name,
         // both are blamed.
-        let is_of = |key: &&Key| {
+        let is_of = |key: &&DocumentKey| {
             let rest = diagnostic
                 .message
                 .strip_prefix(&*key.kind)
@@ -144,7 +145,7 @@ mod tests {
         }
     }
 
-    fn documents(list: &[String]) -> BTreeMap<Key, Document> {
+    fn documents(list: &[String]) -> BTreeMap<DocumentKey, Document> {
         let read = |yaml: &String| {
             let document = Document::read(&tree::parse("mesh.yaml", yaml).unwrap()[0]).unwrap();
             (document.key(), document)
@@ -188,7 +189,7 @@ mod tests {
         )
     }
 
-    fn names(refused: &[Refusal]) -> Vec<&str> {
+    fn names(refused: &[RefusedDocument]) -> Vec<&str> {
         refused.iter().map(|refusal| &*refusal.document).collect()
     }
 
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn documents_that_lean_on_each_other_are_taken_in_any_order() {
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         let (_, refused) = admission.admit(mesh(), &documents(&[routes("a", "v1")]));
         assert_eq!(refused, [], "its rule may come later");
         let written = documents(&[rule("v1"), routes("a", "v1")]);
@@ -220,7 +221,7 @@ mod tests {
                 "delegate: {name: d}",
             ),
         ]);
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         let (in_force, refused) = admission.admit(mesh(), &written);
         assert_eq!((in_force.documents.len(), refused), (6, vec![]));
         let mut later = mesh();
@@ -233,14 +234,14 @@ mod tests {
     #[test]
     fn a_document_that_was_never_good_is_left_out_and_the_others_are_in_force() {
         let written = documents(&[rule("v1"), routes("a", "v1"), bad("b", "")]);
-        let (mesh, refused) = Admission::default().admit(mesh(), &written);
+        let (mesh, refused) = AdmissionOutcome::default().admit(mesh(), &written);
         assert_eq!(names(&refused), ["VirtualService/b"]);
         assert_eq!(keys(&mesh), ["DestinationRule/a", "VirtualService/a"]);
     }
 
     #[test]
     fn good_documents_go_through_after_a_refused_one() {
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         admission.admit(mesh(), &documents(&[bad("b", "")]));
         let written = documents(&[bad("b", ""), rule("v1")]);
         let (mesh, refused) = admission.admit(mesh(), &written);
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_last_good_version_stays_and_the_refusal_is_told_once() {
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         let good = documents(&[rule("v1"), routes("a", "v1")]);
         admission.admit(mesh(), &good);
         let written = documents(&[rule("v1"), bad("a", "")]);
@@ -270,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_document_in_force_stays_when_another_takes_away_what_it_needs() {
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         admission.admit(mesh(), &documents(&[rule("v1"), routes("a", "v1")]));
         let without = documents(&[rule("v2"), routes("a", "v1")]);
         let (in_force, refused) = admission.admit(mesh(), &without);
@@ -282,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_removed_document_is_not_in_force_any_more() {
-        let mut admission = Admission::default();
+        let mut admission = AdmissionOutcome::default();
         admission.admit(mesh(), &documents(&[rule("v1"), routes("a", "v1")]));
         let (mesh, _) = admission.admit(mesh(), &documents(&[rule("v1")]));
         assert_eq!(mesh.documents.len(), 1);

@@ -29,13 +29,13 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-pub use message::{Request, Response};
+pub use message::{DeltaRequest, DeltaResponse};
 pub(crate) use stream::DeltaStream;
-pub use subscription::{Held, TooManyNames};
+pub use subscription::{SharedSubscriptions, TooManyNames};
 
-use crate::snapshot::{Kind, View};
-use crate::status::Rejection;
-use subscription::{Batch, Subscription, Verdict};
+use crate::snapshot::{ResourceKind, SnapshotView};
+use crate::status::NackStatus;
+use subscription::{Acknowledgement, Batch, TypeSubscription};
 
 /// The maximum number of pending responses to types that are not served. At this limit the stream reads no further
 /// request.
@@ -44,29 +44,29 @@ const UNSERVED_MAX: usize = 16;
 /// The subscriptions of one proxy: the resources that it requested, has, and must still be sent.
 #[derive(Debug)]
 pub struct Subscriptions {
-    view: View,
+    view: SnapshotView,
     /// The newest view, for the next round.
-    waiting: Option<View>,
-    /// Indexed by `Kind as usize`.
-    kinds: [Subscription; 4],
+    waiting: Option<SnapshotView>,
+    /// Indexed by `ResourceKind as usize`.
+    kinds: [TypeSubscription; 4],
     nonce: u64,
     /// The newest push that has been fully sent and acknowledged.
     acknowledged: u64,
-    unserved: VecDeque<Request>,
+    unserved: VecDeque<DeltaRequest>,
 }
 
 impl Subscriptions {
     /// A proxy without resources and subscriptions.
-    pub fn new(view: View) -> Subscriptions {
+    pub fn new(view: SnapshotView) -> Subscriptions {
         Subscriptions::sharing(view, &Arc::default())
     }
 
     /// A proxy without resources and subscriptions, whose later state uses the storage in `shared`.
-    pub fn sharing(view: View, shared: &Arc<Held>) -> Subscriptions {
+    pub fn sharing(view: SnapshotView, shared: &Arc<SharedSubscriptions>) -> Subscriptions {
         Subscriptions {
             view,
             waiting: None,
-            kinds: Kind::ALL.map(|kind| Subscription::new(kind, shared)),
+            kinds: ResourceKind::ALL.map(|kind| TypeSubscription::new(kind, shared)),
             nonce: 0,
             acknowledged: 0,
             unserved: VecDeque::new(),
@@ -77,8 +77,8 @@ impl Subscriptions {
     ///
     /// # Errors
     /// The proxy subscribes to more names than are allowed.
-    pub fn request(&mut self, request: Request) -> Result<(), TooManyNames> {
-        let Some(kind) = Kind::of_url(&request.type_url) else {
+    pub fn request(&mut self, request: DeltaRequest) -> Result<(), TooManyNames> {
+        let Some(kind) = ResourceKind::of_url(&request.type_url) else {
             // The acknowledgement of such a response is not answered again.
             if request.nonce.is_empty() || !request.subscribe.is_empty() {
                 self.unserved.push_back(request);
@@ -86,14 +86,14 @@ impl Subscriptions {
             return Ok(());
         };
         let verdict = self.kinds[kind as usize].request(request, &self.view)?;
-        if verdict == Verdict::Accepted {
+        if verdict == Acknowledgement::Accepted {
             self.note_acknowledged();
         }
         Ok(())
     }
 
     /// Sets the view of the next round.
-    pub fn offer(&mut self, view: View) {
+    pub fn offer(&mut self, view: SnapshotView) {
         self.waiting = Some(view);
     }
 
@@ -107,15 +107,15 @@ impl Subscriptions {
         clippy::should_implement_trait,
         reason = "not an iterator: there may be more after None"
     )]
-    pub fn next(&mut self) -> Option<Response> {
+    pub fn next(&mut self) -> Option<DeltaResponse> {
         self.nonce += 1;
         if let Some(request) = self.unserved.pop_front() {
             return Some(message::unserved(request, self.nonce.to_string()));
         }
         loop {
             if let Some((kind, batch)) = self.compose() {
-                let more = self.kinds.iter().any(Subscription::owes);
-                return Some(Response {
+                let more = self.kinds.iter().any(TypeSubscription::owes);
+                return Some(DeltaResponse {
                     version: (!more).then_some(self.view.push()),
                     type_url: kind.url().into(),
                     resources: batch.resources,
@@ -132,7 +132,7 @@ impl Subscriptions {
 
     /// Returns true if a response awaits the proxy's acknowledgement.
     pub fn waits(&self) -> bool {
-        self.kinds.iter().any(Subscription::waits)
+        self.kinds.iter().any(TypeSubscription::waits)
     }
 
     /// The newest push of which everything that concerns this proxy was sent and acknowledged; 0 before the first. A
@@ -142,18 +142,18 @@ impl Subscriptions {
     }
 
     /// The types that the proxy refuses at present.
-    pub fn rejections(&self) -> Vec<Rejection> {
-        let rejected = |kind: Kind| {
+    pub fn rejections(&self) -> Vec<NackStatus> {
+        let rejected = |kind: ResourceKind| {
             let reason = self.kinds[kind as usize].refusal()?.clone();
-            Some(Rejection { kind, reason })
+            Some(NackStatus { kind, reason })
         };
-        Kind::ALL.into_iter().filter_map(rejected).collect()
+        ResourceKind::ALL.into_iter().filter_map(rejected).collect()
     }
 
     /// The next batch that the order of the rounds allows.
-    fn compose(&mut self) -> Option<(Kind, Batch)> {
-        if let Some(batch) = self.update(Kind::Cluster) {
-            let endpoints = &mut self.kinds[Kind::Endpoints as usize];
+    fn compose(&mut self) -> Option<(ResourceKind, Batch)> {
+        if let Some(batch) = self.update(ResourceKind::Cluster) {
+            let endpoints = &mut self.kinds[ResourceKind::Endpoints as usize];
             for name in batch
                 .resources
                 .iter()
@@ -161,23 +161,28 @@ impl Subscriptions {
             {
                 endpoints.again(name);
             }
-            return Some((Kind::Cluster, batch));
+            return Some((ResourceKind::Cluster, batch));
         }
-        if let Some(batch) = self.update(Kind::Endpoints) {
-            return Some((Kind::Endpoints, batch));
+        if let Some(batch) = self.update(ResourceKind::Endpoints) {
+            return Some((ResourceKind::Endpoints, batch));
         }
-        if !(self.quiet(Kind::Cluster) && self.quiet(Kind::Endpoints)) {
+        if !(self.quiet(ResourceKind::Cluster) && self.quiet(ResourceKind::Endpoints)) {
             return None;
         }
-        for kind in [Kind::Listener, Kind::Routes] {
+        for kind in [ResourceKind::Listener, ResourceKind::Routes] {
             if let Some(batch) = self.update(kind) {
                 return Some((kind, batch));
             }
         }
-        if !(self.quiet(Kind::Listener) && self.quiet(Kind::Routes)) {
+        if !(self.quiet(ResourceKind::Listener) && self.quiet(ResourceKind::Routes)) {
             return None;
         }
-        for kind in [Kind::Routes, Kind::Listener, Kind::Endpoints, Kind::Cluster] {
+        for kind in [
+            ResourceKind::Routes,
+            ResourceKind::Listener,
+            ResourceKind::Endpoints,
+            ResourceKind::Cluster,
+        ] {
             if let Some(batch) = self.removal(kind) {
                 return Some((kind, batch));
             }
@@ -188,21 +193,21 @@ impl Subscriptions {
         None
     }
 
-    fn update(&mut self, kind: Kind) -> Option<Batch> {
+    fn update(&mut self, kind: ResourceKind) -> Option<Batch> {
         self.kinds[kind as usize].updates(&self.view, self.nonce)
     }
 
-    fn removal(&mut self, kind: Kind) -> Option<Batch> {
+    fn removal(&mut self, kind: ResourceKind) -> Option<Batch> {
         self.kinds[kind as usize].removals(self.nonce)
     }
 
-    fn quiet(&self, kind: Kind) -> bool {
+    fn quiet(&self, kind: ResourceKind) -> bool {
         self.kinds[kind as usize].quiet()
     }
 
     /// Starts the next round if this one is over and a newer view is waiting.
     fn take_up(&mut self) -> bool {
-        if !self.kinds.iter().all(Subscription::idle) {
+        if !self.kinds.iter().all(TypeSubscription::idle) {
             return false;
         }
         let Some(view) = self.waiting.take() else {
@@ -210,10 +215,10 @@ impl Subscriptions {
         };
         let earlier = std::mem::replace(&mut self.view, view);
         let changes = self.view.changes_since(&earlier);
-        for (kind, subscription) in Kind::ALL.into_iter().zip(&mut self.kinds) {
+        for (kind, subscription) in ResourceKind::ALL.into_iter().zip(&mut self.kinds) {
             match &changes {
                 Some(changes) => {
-                    for name in changes.of(kind) {
+                    for name in changes.of_kind(kind) {
                         subscription.reconsider(name, &self.view);
                     }
                 }
@@ -224,10 +229,10 @@ impl Subscriptions {
     }
 
     fn note_acknowledged(&mut self) {
-        let asked = [Kind::Cluster, Kind::Listener]
+        let asked = [ResourceKind::Cluster, ResourceKind::Listener]
             .iter()
             .all(|kind| self.kinds[*kind as usize].started());
-        let settled = |s: &Subscription| s.idle() && s.refusal().is_none();
+        let settled = |s: &TypeSubscription| s.idle() && s.refusal().is_none();
         if asked && self.kinds.iter().all(settled) {
             self.acknowledged = self.view.push();
         }

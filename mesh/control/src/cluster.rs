@@ -8,30 +8,30 @@ use std::future::poll_fn;
 use std::sync::Arc;
 
 use shakedown_istio::registry::{Hostname, Mesh, MeshOptions, Registry};
-use shakedown_istio::{Canary, Document, Key, Resource};
+use shakedown_istio::{Canary, Document, DocumentKey, Resource};
 
-use crate::admission::{Admission, Refusal};
+use crate::admission::{AdmissionOutcome, RefusedDocument};
 use crate::canary::{Split, generate};
-use crate::watch::{Watch, Watcher};
+use crate::watch::{Watched, Watcher};
 
 /// A cluster. Clones are handles of the same cluster.
 #[derive(Clone, Debug)]
-pub struct Cluster {
-    state: Arc<Watch<State>>,
+pub struct ManagedMesh {
+    state: Arc<Watched<ManagedState>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct ManagedState {
     registry: Registry,
-    documents: BTreeMap<Key, Document>,
+    documents: BTreeMap<DocumentKey, Document>,
     options: MeshOptions,
-    admission: Admission,
+    admission: AdmissionOutcome,
     replicas: BTreeMap<(Hostname, String), u32>,
     /// The number of the change that last raised a version's replicas from zero, counted over all such changes.
     raised: BTreeMap<(Hostname, String), u64>,
     raises: u64,
     stable: BTreeMap<Hostname, String>,
-    splits: BTreeMap<Key, Split>,
+    splits: BTreeMap<DocumentKey, Split>,
 }
 
 /// The configuration that a control plane must apply.
@@ -42,25 +42,25 @@ pub(crate) struct Admitted {
     /// The registry, and the newest good version of each document.
     pub(crate) mesh: Arc<Mesh>,
     /// Refused documents that have not been reported yet.
-    pub(crate) refused: Vec<Refusal>,
+    pub(crate) refused: Vec<RefusedDocument>,
 }
 
-impl Cluster {
+impl ManagedMesh {
     /// A cluster without services and documents.
-    pub fn new(options: MeshOptions) -> Cluster {
-        let state = State {
+    pub fn new(options: MeshOptions) -> ManagedMesh {
+        let state = ManagedState {
             registry: Registry::new(),
             documents: BTreeMap::new(),
             options,
-            admission: Admission::default(),
+            admission: AdmissionOutcome::default(),
             replicas: BTreeMap::new(),
             raised: BTreeMap::new(),
             raises: 0,
             stable: BTreeMap::new(),
             splits: BTreeMap::new(),
         };
-        Cluster {
-            state: Arc::new(Watch::new(state)),
+        ManagedMesh {
+            state: Arc::new(Watched::new(state)),
         }
     }
 
@@ -85,7 +85,7 @@ impl Cluster {
     }
 
     /// Removes a document.
-    pub fn remove(&self, key: &Key) {
+    pub fn remove(&self, key: &DocumentKey) {
         self.state.change(|state| {
             state.documents.remove(key);
         });
@@ -132,14 +132,14 @@ impl Cluster {
     }
 
     /// Sets the traffic split of a canary.
-    pub(crate) fn set_split(&self, canary: &Key, split: Split) {
+    pub(crate) fn set_split(&self, canary: &DocumentKey, split: Split) {
         self.state.change(|state| {
             state.splits.insert(canary.clone(), split);
         });
     }
 
     /// Removes the traffic split of a canary.
-    pub(crate) fn forget_split(&self, canary: &Key) {
+    pub(crate) fn forget_split(&self, canary: &DocumentKey) {
         if self
             .state
             .with(|state, _| state.splits.contains_key(canary))
@@ -151,7 +151,7 @@ impl Cluster {
     }
 
     /// The canaries in force, with the state of the services that they roll out.
-    pub(crate) fn rollouts(&self) -> Vec<Rollout> {
+    pub(crate) fn rollouts(&self) -> Vec<CanaryTarget> {
         self.state.with(|state, _| {
             let canaries = state.admission.in_force().filter_map(canary_of);
             canaries.map(|canary| state.rollout(canary)).collect()
@@ -177,7 +177,7 @@ impl Cluster {
         })
     }
 
-    pub(crate) fn watcher(&self, since: u64) -> Watcher<State> {
+    pub(crate) fn watcher(&self, since: u64) -> Watcher<ManagedState> {
         self.state.watcher(since)
     }
 
@@ -202,8 +202,8 @@ impl Cluster {
 
 /// A canary in force and the state of its service.
 #[derive(Clone, Debug)]
-pub(crate) struct Rollout {
-    pub(crate) key: Key,
+pub(crate) struct CanaryTarget {
+    pub(crate) key: DocumentKey,
     pub(crate) canary: Resource<Canary>,
     pub(crate) service: Hostname,
     /// `None` if no version of the service is known.
@@ -233,7 +233,7 @@ fn hostname_of(canary: &Resource<Canary>) -> Hostname {
     Hostname::resolve(canary.spec.service_name(), &canary.meta.namespace)
 }
 
-impl State {
+impl ManagedState {
     fn mesh(&self, documents: Vec<Document>) -> Mesh {
         Mesh {
             registry: self.registry.clone(),
@@ -251,7 +251,7 @@ impl State {
         })
     }
 
-    fn rollout(&self, canary: &Resource<Canary>) -> Rollout {
+    fn rollout(&self, canary: &Resource<Canary>) -> CanaryTarget {
         let service = hostname_of(canary);
         let mut versions: BTreeMap<String, VersionState> = BTreeMap::new();
         let known = self.registry.services.get(&service);
@@ -269,7 +269,7 @@ impl State {
                 state.raised = self.raised.get(&key).copied().unwrap_or(0);
             }
         }
-        Rollout {
+        CanaryTarget {
             key: Document::Canary(canary.clone()).key(),
             canary: canary.clone(),
             stable: self.stable(&service),

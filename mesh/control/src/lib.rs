@@ -1,4 +1,4 @@
-//! The control plane: reads the state of the Kubernetes API from a [`Cluster`] and serves delta ADS.
+//! The control plane: reads the state of the Kubernetes API from a [`ManagedMesh`] and serves delta ADS.
 //!
 //! ```text
 //! Cluster -> debounce -> admission (validate, last good) -> translate -> Snapshot -> Subscriptions per proxy -> wire
@@ -18,18 +18,20 @@ pub mod ads;
 mod canary;
 mod cluster;
 mod debounce;
-mod made;
+mod keyed_cache;
 mod node;
+mod proxy_view;
 mod push;
 mod server;
-mod sight;
 mod snapshot;
 mod status;
 mod watch;
 
-pub use cluster::Cluster;
+pub use cluster::ManagedMesh;
 pub use debounce::Debounce;
-pub use node::{Node, NodeError};
+pub use node::{ProxyNode, ProxyNodeError};
 pub use server::{ControlError, ControlOptions, run};
-pub use snapshot::{Changes, Entry, Kind, Resources, Snapshot, View};
-pub use status::{ProxyStatus, Rejection, Status};
+pub use snapshot::{
+    ConfigSnapshot, ResourceChanges, ResourceKind, ResourceVersion, Resources, SnapshotView,
+};
+pub use status::{ConnectedProxies, NackStatus, ProxyStatus};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// A proxy's identity: `sidecar~<pod address>~<pod name>.<namespace>~<dns domain>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub struct ProxyNode {
     /// The id, as sent.
     pub id: Arc<str>,
     /// The pod's address, by which the registry finds its workload.
@@ -19,7 +19,7 @@ pub struct Node {
 #[error(
     "node id `{id}` is not of the form sidecar~<pod address>~<pod name>.<namespace>~<dns domain>: {reason}"
 )]
-pub struct NodeError {
+pub struct ProxyNodeError {
     id: String,
     reason: &'static str,
 }
@@ -27,15 +27,15 @@ pub struct NodeError {
 /// Longer ids are refused, since ids are kept per connection and shown in statuses.
 const ID_BYTES_MAX: usize = 1024;
 
-impl Node {
+impl ProxyNode {
     /// Parses a node id.
     ///
     /// # Errors
     /// The id does not have Istio's four parts, or a part is invalid.
-    pub fn parse(id: &str) -> Result<Node, NodeError> {
+    pub fn parse(id: &str) -> Result<ProxyNode, ProxyNodeError> {
         let refuse = |reason| {
             let id = id.chars().take(ID_BYTES_MAX).collect();
-            Err(NodeError { id, reason })
+            Err(ProxyNodeError { id, reason })
         };
         if id.len() > ID_BYTES_MAX {
             return refuse("it is longer than 1024 bytes");
@@ -63,7 +63,7 @@ impl Node {
         if pod.is_empty() || namespace.is_empty() {
             return refuse("the third part has an empty name or namespace");
         }
-        Ok(Node {
+        Ok(ProxyNode {
             id: id.into(),
             address,
             pod: pod.into(),
@@ -79,7 +79,8 @@ mod tests {
     #[test]
     fn an_id_in_istios_form_is_read() {
         let node =
-            Node::parse("sidecar~10.1.0.7~reviews-v1-0.default~default.svc.cluster.local").unwrap();
+            ProxyNode::parse("sidecar~10.1.0.7~reviews-v1-0.default~default.svc.cluster.local")
+                .unwrap();
         assert_eq!(node.address, IpAddr::from([10, 1, 0, 7]));
         assert_eq!((&*node.pod, &*node.namespace), ("reviews-v1-0", "default"));
     }
@@ -95,7 +96,7 @@ mod tests {
             ("sidecar~10.1.0.7~a~c", "no namespace"),
             ("sidecar~10.1.0.7~.b~c", "empty name"),
         ] {
-            let error = Node::parse(id).unwrap_err().to_string();
+            let error = ProxyNode::parse(id).unwrap_err().to_string();
             assert!(error.contains(reason), "{id}: {error}");
             assert!(error.contains("sidecar~<pod address>"), "{error}");
         }
@@ -103,6 +104,6 @@ mod tests {
 
     #[test]
     fn an_endless_id_is_refused() {
-        assert!(Node::parse(&"x".repeat(5_000)).is_err());
+        assert!(ProxyNode::parse(&"x".repeat(5_000)).is_err());
     }
 }

@@ -7,18 +7,18 @@ use std::task::Poll;
 use std::time::Duration;
 
 use shakedown_env::Env;
-use shakedown_istio::registry::{Mesh, Pod};
-use shakedown_translate::Inbound;
+use shakedown_istio::registry::{Mesh, SidecarPod};
+use shakedown_translate::InboundPolicy;
 use shakedown_types::MeshEvent;
 
-use crate::ads::Held;
-use crate::cluster::Cluster;
+use crate::ads::SharedSubscriptions;
+use crate::cluster::ManagedMesh;
 use crate::debounce::Debounce;
-use crate::node::Node;
-use crate::sight::{Look, Scene, Sight, Sights};
-use crate::snapshot::{Resources, Snapshot, View};
-use crate::status::Status;
-use crate::watch::{Watch, Watcher};
+use crate::node::ProxyNode;
+use crate::proxy_view::{CurrentConfig, ProxyView, ViewCaches, ViewInputs};
+use crate::snapshot::{ConfigSnapshot, Resources, SnapshotView};
+use crate::status::ConnectedProxies;
+use crate::watch::{Watched, Watcher};
 
 /// The store key of the newest push's number, so that numbers keep growing over restarts.
 const PUSH_KEY: &str = "control/push";
@@ -26,9 +26,9 @@ const PUSH_KEY: &str = "control/push";
 /// The configuration in force.
 #[derive(Debug)]
 pub(crate) struct Current {
-    snapshot: Arc<Snapshot>,
+    snapshot: Arc<ConfigSnapshot>,
     mesh: Arc<Mesh>,
-    look: Look,
+    look: ViewInputs,
     /// The number of the push that last changed the registry.
     registry_push: u64,
 }
@@ -36,11 +36,11 @@ pub(crate) struct Current {
 /// The configuration in force, as the streams read it.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    current: Arc<Watch<Current>>,
-    status: Status,
-    covered: Arc<Watch<Covered>>,
-    sights: Sights,
-    held: Arc<Held>,
+    current: Arc<Watched<Current>>,
+    status: ConnectedProxies,
+    covered: Arc<Watched<Covered>>,
+    sights: ViewCaches,
+    held: Arc<SharedSubscriptions>,
 }
 
 /// The progress of pushes through the cluster's changes.
@@ -54,12 +54,12 @@ pub(crate) struct Covered {
 
 /// The resources that only one proxy has, with the inputs they were built from.
 #[derive(Debug)]
-pub(crate) struct Own {
-    pod: Pod,
+pub(crate) struct ProxyResources {
+    pod: SidecarPod,
     registry_push: u64,
-    sight: Sight,
+    sight: ProxyView,
     /// The filters and connection limits of the proxy's inbound listeners.
-    policy: Inbound,
+    policy: InboundPolicy,
     /// The proxy's own resources, without those that depend on its view.
     alone: Arc<Resources>,
     resources: Arc<Resources>,
@@ -69,21 +69,21 @@ impl Hub {
     /// Publishes the first push.
     pub(crate) fn new(
         env: &Env,
-        cluster: &Cluster,
-        status: Status,
+        cluster: &ManagedMesh,
+        status: ConnectedProxies,
         canaries: bool,
     ) -> (Arc<Hub>, Pusher) {
         let nothing = Current {
-            snapshot: Arc::new(Snapshot::empty()),
+            snapshot: Arc::new(ConfigSnapshot::empty()),
             mesh: Arc::new(Mesh::default()),
-            look: Look::default(),
+            look: ViewInputs::default(),
             registry_push: 0,
         };
         let hub = Arc::new(Hub {
-            current: Arc::new(Watch::new(nothing)),
+            current: Arc::new(Watched::new(nothing)),
             status,
-            covered: Arc::new(Watch::new(Covered::default())),
-            sights: Sights::default(),
+            covered: Arc::new(Watched::new(Covered::default())),
+            sights: ViewCaches::default(),
             held: Arc::default(),
         });
         let mut pusher = Pusher {
@@ -109,18 +109,22 @@ impl Hub {
         (covered, self.covered.watcher(seen))
     }
 
-    pub(crate) fn status(&self) -> &Status {
+    pub(crate) fn status(&self) -> &ConnectedProxies {
         &self.status
     }
 
     /// The storage that the subscriptions of all proxies share.
-    pub(crate) fn held(&self) -> &Arc<Held> {
+    pub(crate) fn held(&self) -> &Arc<SharedSubscriptions> {
         &self.held
     }
 
     /// The resources that a proxy must have. `earlier` contains its previous own resources, which are reused if their
     /// inputs are unchanged.
-    pub(crate) fn view(&self, node: &Node, earlier: Option<&Own>) -> (View, Own) {
+    pub(crate) fn view(
+        &self,
+        node: &ProxyNode,
+        earlier: Option<&ProxyResources>,
+    ) -> (SnapshotView, ProxyResources) {
         let (shared, mesh, look, registry_push) = self.current.with(|current, _| {
             (
                 Arc::clone(&current.snapshot),
@@ -129,20 +133,20 @@ impl Hub {
                 current.registry_push,
             )
         });
-        let scene = Scene {
+        let scene = CurrentConfig {
             mesh: &mesh,
             shared: &shared,
             look: &look,
             registry_push,
             node,
         };
-        let sight = self.sights.of(&scene, earlier.map(|own| &own.sight));
+        let sight = self.sights.view_for(&scene, earlier.map(|own| &own.sight));
         let pod = match earlier.filter(|own| own.registry_push == registry_push) {
             Some(own) => own.pod.clone(),
             None => mesh.registry.pod(node.address),
         };
-        let policy = Inbound::of(&mesh, node.address);
-        let as_before = |own: &&Own| own.pod == pod && own.policy == policy;
+        let policy = InboundPolicy::of(&mesh, node.address);
+        let as_before = |own: &&ProxyResources| own.pod == pod && own.policy == policy;
         let alone = match earlier.filter(as_before) {
             Some(own) => Arc::clone(&own.alone),
             None => Arc::new(Resources::own(shakedown_translate::own(&pod, &policy))),
@@ -152,7 +156,7 @@ impl Hub {
             Some(own) => Arc::clone(&own.resources),
             None => sight.over(&alone),
         };
-        let own = Own {
+        let own = ProxyResources {
             pod,
             registry_push,
             sight,
@@ -161,7 +165,7 @@ impl Hub {
             resources,
         };
         (
-            View {
+            SnapshotView {
                 shared,
                 own: Arc::clone(&own.resources),
             },
@@ -184,7 +188,7 @@ pub(crate) struct Pusher {
 
 impl Pusher {
     /// Applies the state of the cluster, if it differs from the one in force.
-    fn push(&mut self, cluster: &Cluster) {
+    fn push(&mut self, cluster: &ManagedMesh) {
         self.bring(cluster);
         let covered = Covered {
             version: self.seen,
@@ -193,7 +197,7 @@ impl Pusher {
         self.hub.covered.change(|known| *known = covered);
     }
 
-    fn bring(&mut self, cluster: &Cluster) {
+    fn bring(&mut self, cluster: &ManagedMesh) {
         let admitted = cluster.admit(self.canaries);
         self.seen = admitted.version;
         for refusal in admitted.refused {
@@ -218,12 +222,12 @@ impl Pusher {
         );
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
-        let look = Look::of(&mesh, &look_before);
+        let look = ViewInputs::from_mesh(&mesh, &look_before);
         // A document that is added or removed may change only the resources of some proxies.
         let documents_matter = (!look.is_nothing()
             || !look_before.is_nothing()
-            || Inbound::is_spoken_of(&mesh)
-            || Inbound::is_spoken_of(&before))
+            || InboundPolicy::is_spoken_of(&mesh)
+            || InboundPolicy::is_spoken_of(&before))
             && mesh.documents != before.documents;
         let same = snapshot.changes().is_none_or(|changes| changes.is_empty());
         if !registry_changed && !documents_matter && same {
@@ -263,7 +267,7 @@ fn stored_push(env: &Env) -> u64 {
 }
 
 /// Pushes every change of the cluster, debounced. Never returns.
-pub(crate) async fn push_loop(env: Env, cluster: Cluster, mut pusher: Pusher, quiet: Duration) {
+pub(crate) async fn push_loop(env: Env, cluster: ManagedMesh, mut pusher: Pusher, quiet: Duration) {
     let mut debounce = Debounce::new(quiet);
     let mut watcher = cluster.watcher(pusher.seen);
     loop {

@@ -16,9 +16,9 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 
 use crate::ads::DeltaStream;
 use crate::canary::Controller;
-use crate::cluster::Cluster;
+use crate::cluster::ManagedMesh;
 use crate::push::{Hub, push_loop};
-use crate::status::Status;
+use crate::status::ConnectedProxies;
 
 /// The only method that is served.
 const DELTA_PATH: &str =
@@ -41,7 +41,7 @@ pub struct ControlOptions {
     /// The maximum number of connections. Further ones are closed immediately.
     pub connections_max: usize,
     /// The status of every proxy. Keep a clone to read it.
-    pub status: Status,
+    pub status: ConnectedProxies,
     /// True if `Canary` documents are acted on. Otherwise they are accepted and have no effect.
     pub canaries: bool,
     /// The interval between two scrapes of a canary's metrics.
@@ -56,7 +56,7 @@ impl ControlOptions {
             debounce: Duration::from_millis(100),
             ack_timeout: Duration::from_secs(30),
             connections_max: 16_384,
-            status: Status::default(),
+            status: ConnectedProxies::default(),
             canaries: true,
             telemetry: Duration::from_secs(15),
         }
@@ -80,7 +80,11 @@ pub enum ControlError {
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn run(env: Env, cluster: Cluster, options: ControlOptions) -> Result<(), ControlError> {
+pub async fn run(
+    env: Env,
+    cluster: ManagedMesh,
+    options: ControlOptions,
+) -> Result<(), ControlError> {
     let addr = options.listen;
     // The first push precedes the listener, so that a proxy never receives an empty configuration.
     let (hub, pusher) = Hub::new(&env, &cluster, options.status.clone(), options.canaries);
@@ -114,7 +118,7 @@ async fn accept(env: &Env, mut listener: BoxListener, hub: Arc<Hub>, options: &C
         if open.load(Ordering::Relaxed) >= options.connections_max {
             continue;
         }
-        let slot = Slot::take(&open);
+        let slot = ConnectionSlot::take(&open);
         let service = Ads {
             env: env.clone(),
             hub: Arc::clone(&hub),
@@ -130,16 +134,16 @@ async fn accept(env: &Env, mut listener: BoxListener, hub: Arc<Hub>, options: &C
 }
 
 /// A slot in the limit on connections.
-struct Slot(Arc<AtomicUsize>);
+struct ConnectionSlot(Arc<AtomicUsize>);
 
-impl Slot {
-    fn take(open: &Arc<AtomicUsize>) -> Slot {
+impl ConnectionSlot {
+    fn take(open: &Arc<AtomicUsize>) -> ConnectionSlot {
         open.fetch_add(1, Ordering::Relaxed);
-        Slot(Arc::clone(open))
+        ConnectionSlot(Arc::clone(open))
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use shakedown_translate::{Otherwise, Outbound, Own};
+use shakedown_translate::{Outbound, ScopedResources, SidecarResources};
 use shakedown_xds::proto::discovery::Resource as WireResource;
 use shakedown_xds::proto::protobuf::Any;
 use shakedown_xds::proto::{self, cluster};
-use shakedown_xds::table::Named;
+use shakedown_xds::table::NamedValue;
 
-pub use shakedown_xds::proto::Kind;
+pub use shakedown_xds::proto::ResourceKind;
 
 /// The maximum number of pushes that a connection can be behind and still receive the recorded changes. A connection
 /// that is further behind is compared resource by resource.
@@ -19,7 +19,7 @@ const HISTORY_PUSHES_MAX: usize = 16;
 
 /// A version of a resource, encoded for the wire.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ResourceVersion {
     pub name: Arc<str>,
     /// A hash of its content.
     pub version: Arc<str>,
@@ -29,9 +29,9 @@ pub struct Entry {
     pub endpoints: Option<Arc<str>>,
 }
 
-impl Entry {
+impl ResourceVersion {
     /// Encodes a resource. `endpoints` is the EDS name of a cluster that uses EDS.
-    pub fn new(name: &str, version: &str, body: Any, endpoints: Option<&str>) -> Entry {
+    pub fn new(name: &str, version: &str, body: Any, endpoints: Option<&str>) -> ResourceVersion {
         let wire = WireResource {
             name: name.to_owned(),
             version: version.to_owned(),
@@ -47,7 +47,7 @@ impl Entry {
                 e.into()
             }
         });
-        Entry {
+        ResourceVersion {
             name,
             version: version.into(),
             wire: wire.encode_to_vec().into(),
@@ -56,10 +56,10 @@ impl Entry {
     }
 }
 
-impl Entry {
+impl ResourceVersion {
     /// A version that a client reported, of which only the name and version are known.
-    pub(crate) fn held(name: Arc<str>, version: Arc<str>) -> Entry {
-        Entry {
+    pub(crate) fn held(name: Arc<str>, version: Arc<str>) -> ResourceVersion {
+        ResourceVersion {
             name,
             version,
             wire: Bytes::new(),
@@ -68,7 +68,7 @@ impl Entry {
     }
 }
 
-impl Named for Entry {
+impl NamedValue for ResourceVersion {
     fn name(&self) -> &str {
         &self.name
     }
@@ -77,7 +77,7 @@ impl Named for Entry {
 /// Resources by kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resources {
-    present: [BTreeMap<Arc<str>, Arc<Entry>>; 4],
+    present: [BTreeMap<Arc<str>, Arc<ResourceVersion>>; 4],
     /// Names of shared resources that are hidden.
     absent: [BTreeSet<Arc<str>>; 4],
 }
@@ -91,21 +91,21 @@ impl Resources {
             routes,
         } = outbound;
         let mut all = Resources::default();
-        all.extend(Kind::Cluster, clusters);
-        all.extend(Kind::Endpoints, endpoints);
-        all.extend(Kind::Routes, routes);
+        all.extend(ResourceKind::Cluster, clusters);
+        all.extend(ResourceKind::Endpoints, endpoints);
+        all.extend(ResourceKind::Routes, routes);
         all
     }
 
     /// The resources that only one sidecar has, encoded.
-    pub fn own(own: Own) -> Resources {
-        let Own {
+    pub fn own(own: SidecarResources) -> Resources {
+        let SidecarResources {
             clusters,
             listeners,
         } = own;
         let mut all = Resources::default();
-        all.extend(Kind::Cluster, clusters);
-        all.extend(Kind::Listener, listeners);
+        all.extend(ResourceKind::Cluster, clusters);
+        all.extend(ResourceKind::Listener, listeners);
         all
     }
 
@@ -118,8 +118,8 @@ impl Resources {
     ) -> Resources {
         let mut all = Resources::default();
         all.extend(
-            Kind::Endpoints,
-            not_in(&shared, Kind::Endpoints, endpoints).collect(),
+            ResourceKind::Endpoints,
+            not_in(&shared, ResourceKind::Endpoints, endpoints).collect(),
         );
         all.share(previous);
         all
@@ -127,7 +127,7 @@ impl Resources {
 
     /// The resources of a sidecar scope that differ from `shared`, encoded. Unchanged resources reuse the entry of
     /// `previous`.
-    pub fn otherwise(own: Otherwise, shared: &Resources, previous: &Resources) -> Resources {
+    pub fn otherwise(own: ScopedResources, shared: &Resources, previous: &Resources) -> Resources {
         let mut all = Resources::default();
         let Outbound {
             clusters,
@@ -135,15 +135,15 @@ impl Resources {
             routes,
         } = own.outbound;
         for (kind, list) in [
-            (Kind::Cluster, clusters),
-            (Kind::Endpoints, endpoints),
-            (Kind::Routes, routes),
+            (ResourceKind::Cluster, clusters),
+            (ResourceKind::Endpoints, endpoints),
+            (ResourceKind::Routes, routes),
         ] {
             all.extend(kind, not_in(&[shared], kind, list).collect());
         }
         all.share(previous);
         for name in &own.absent {
-            for kind in [Kind::Cluster, Kind::Endpoints] {
+            for kind in [ResourceKind::Cluster, ResourceKind::Endpoints] {
                 if let Some(entry) = shared.find(kind, name) {
                     all.hide(kind, Arc::clone(&entry.name));
                 }
@@ -155,7 +155,7 @@ impl Resources {
     /// The routes that some callers receive, encoded.
     pub fn routed(routes: proto::Resource) -> Resources {
         let mut all = Resources::default();
-        all.extend(Kind::Routes, vec![routes]);
+        all.extend(ResourceKind::Routes, vec![routes]);
         all
     }
 
@@ -183,9 +183,9 @@ impl Resources {
         self.present.iter().all(BTreeMap::is_empty) && self.absent.iter().all(BTreeSet::is_empty)
     }
 
-    fn extend(&mut self, kind: Kind, list: Vec<proto::Resource>) {
+    fn extend(&mut self, kind: ResourceKind, list: Vec<proto::Resource>) {
         for resource in list {
-            let endpoints = (kind == Kind::Cluster)
+            let endpoints = (kind == ResourceKind::Cluster)
                 .then(|| endpoints_of(&resource))
                 .flatten();
             let proto::Resource {
@@ -195,33 +195,38 @@ impl Resources {
             } = resource;
             self.insert(
                 kind,
-                Arc::new(Entry::new(&name, &version, body, endpoints.as_deref())),
+                Arc::new(ResourceVersion::new(
+                    &name,
+                    &version,
+                    body,
+                    endpoints.as_deref(),
+                )),
             );
         }
     }
 
     /// Adds a resource, or replaces the one with the same name.
-    pub fn insert(&mut self, kind: Kind, entry: Arc<Entry>) {
+    pub fn insert(&mut self, kind: ResourceKind, entry: Arc<ResourceVersion>) {
         self.present[kind as usize].insert(Arc::clone(&entry.name), entry);
     }
 
     /// Hides the shared resource of a name.
-    pub(crate) fn hide(&mut self, kind: Kind, name: Arc<str>) {
+    pub(crate) fn hide(&mut self, kind: ResourceKind, name: Arc<str>) {
         self.absent[kind as usize].insert(name);
     }
 
     /// The resource of a name.
-    pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
+    pub fn find(&self, kind: ResourceKind, name: &str) -> Option<&Arc<ResourceVersion>> {
         self.present[kind as usize].get(name)
     }
 
     /// All resources of a kind, by name.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
+    pub fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &Arc<ResourceVersion>> {
         self.present[kind as usize].values()
     }
 
     /// Returns true if the shared resource of a name is hidden.
-    fn lacks(&self, kind: Kind, name: &str) -> bool {
+    fn lacks(&self, kind: ResourceKind, name: &str) -> bool {
         self.absent[kind as usize].contains(name)
     }
 
@@ -237,11 +242,11 @@ impl Resources {
     }
 
     /// The names that differ from `previous`.
-    pub(crate) fn changes_from(&self, previous: &Resources) -> Changes {
-        let mut changes = Changes::default();
+    pub(crate) fn changes_from(&self, previous: &Resources) -> ResourceChanges {
+        let mut changes = ResourceChanges::default();
         let entries = self.present.iter().zip(&previous.present);
         for (changed, (now, before)) in changes.0.iter_mut().zip(entries) {
-            let differs = |entry: &&Arc<Entry>| {
+            let differs = |entry: &&Arc<ResourceVersion>| {
                 before
                     .get(&entry.name)
                     .is_none_or(|old| old.version != entry.version)
@@ -269,7 +274,7 @@ impl Resources {
 /// The resources that are not in `known` with the same version. Only the first of `known` that has the name counts.
 fn not_in(
     known: &[&Resources],
-    kind: Kind,
+    kind: ResourceKind,
     list: Vec<proto::Resource>,
 ) -> impl Iterator<Item = proto::Resource> {
     let is_known = move |resource: &proto::Resource| {
@@ -294,11 +299,11 @@ fn endpoints_of(resource: &proto::Resource) -> Option<String> {
 
 /// Names that were added, changed or removed, by kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes([Vec<Arc<str>>; 4]);
+pub struct ResourceChanges([Vec<Arc<str>>; 4]);
 
-impl Changes {
+impl ResourceChanges {
     /// The names of a kind, each at least once.
-    pub fn of(&self, kind: Kind) -> &[Arc<str>] {
+    pub fn of_kind(&self, kind: ResourceKind) -> &[Arc<str>] {
         &self.0[kind as usize]
     }
 
@@ -307,7 +312,7 @@ impl Changes {
         self.0.iter().all(Vec::is_empty)
     }
 
-    fn extend(&mut self, other: &Changes) {
+    fn extend(&mut self, other: &ResourceChanges) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             mine.extend_from_slice(theirs);
         }
@@ -316,21 +321,21 @@ impl Changes {
 
 /// The resources of one push that all proxies share.
 #[derive(Debug, Default)]
-pub struct Snapshot {
+pub struct ConfigSnapshot {
     push: u64,
     resources: Resources,
     /// The changes of each of the latest pushes, oldest first. The last is this push.
-    history: VecDeque<(u64, Arc<Changes>)>,
+    history: VecDeque<(u64, Arc<ResourceChanges>)>,
 }
 
-impl Snapshot {
+impl ConfigSnapshot {
     /// The empty snapshot before the first push.
-    pub fn empty() -> Snapshot {
-        Snapshot::default()
+    pub fn empty() -> ConfigSnapshot {
+        ConfigSnapshot::default()
     }
 
     /// The snapshot of push number `push`, which follows this one. Numbers increase by one, or by more after a restart.
-    pub fn next(&self, push: u64, mut resources: Resources) -> Snapshot {
+    pub fn next(&self, push: u64, mut resources: Resources) -> ConfigSnapshot {
         resources.share(&self.resources);
         let changes = Arc::new(resources.changes_from(&self.resources));
         // A gap in the numbers (the first push after a restart) means that older connections cannot exist.
@@ -343,7 +348,7 @@ impl Snapshot {
         while history.len() > HISTORY_PUSHES_MAX {
             history.pop_front();
         }
-        Snapshot {
+        ConfigSnapshot {
             push,
             resources,
             history,
@@ -360,17 +365,17 @@ impl Snapshot {
     }
 
     /// The changes of this push to the shared resources; `None` before the first.
-    pub fn changes(&self) -> Option<&Changes> {
+    pub fn changes(&self) -> Option<&ResourceChanges> {
         self.history.back().map(|(_, changes)| &**changes)
     }
 
     /// The changes since an earlier push; `None` if it is older than the history.
-    pub fn changes_since(&self, push: u64) -> Option<Changes> {
+    pub fn changes_since(&self, push: u64) -> Option<ResourceChanges> {
         let (oldest, _) = self.history.front()?;
         if push + 1 < *oldest || push > self.push {
             return None;
         }
-        let mut all = Changes::default();
+        let mut all = ResourceChanges::default();
         for (_, changes) in self.history.iter().filter(|(number, _)| *number > push) {
             all.extend(changes);
         }
@@ -380,22 +385,22 @@ impl Snapshot {
 
 /// The resources that one proxy must have: the shared ones and its own.
 #[derive(Clone, Debug)]
-pub struct View {
+pub struct SnapshotView {
     /// The resources that all proxies share.
-    pub shared: Arc<Snapshot>,
+    pub shared: Arc<ConfigSnapshot>,
     /// The proxy's own: listeners, inbound clusters, endpoints by its locality, and routes and clusters by its caller
     /// attributes. They take precedence over the shared ones.
     pub own: Arc<Resources>,
 }
 
-impl View {
+impl SnapshotView {
     /// The number of the push that this view belongs to.
     pub fn push(&self) -> u64 {
         self.shared.push()
     }
 
     /// The resource of a name.
-    pub fn find(&self, kind: Kind, name: &str) -> Option<&Arc<Entry>> {
+    pub fn find(&self, kind: ResourceKind, name: &str) -> Option<&Arc<ResourceVersion>> {
         if self.own.lacks(kind, name) {
             return None;
         }
@@ -405,14 +410,14 @@ impl View {
     }
 
     /// All resources of a kind.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Arc<Entry>> {
-        let shared = self.shared.resources().of(kind);
+    pub fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &Arc<ResourceVersion>> {
+        let shared = self.shared.resources().of_kind(kind);
         let shared = shared.filter(move |entry| !self.own.lacks(kind, &entry.name));
-        self.own.of(kind).chain(shared)
+        self.own.of_kind(kind).chain(shared)
     }
 
     /// The changes since an earlier view; `None` if it is older than the history.
-    pub fn changes_since(&self, earlier: &View) -> Option<Changes> {
+    pub fn changes_since(&self, earlier: &SnapshotView) -> Option<ResourceChanges> {
         let mut changes = self.shared.changes_since(earlier.push())?;
         if !Arc::ptr_eq(&self.own, &earlier.own) {
             changes.extend(&self.own.changes_from(&earlier.own));

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::node::Node;
-use crate::snapshot::Kind;
-use crate::watch::{Watch, Watcher};
+use crate::node::ProxyNode;
+use crate::snapshot::ResourceKind;
+use crate::watch::{Watched, Watcher};
 
 /// The connected proxies. Clones are handles of the same table.
 #[derive(Clone, Debug)]
-pub struct Status {
-    table: Arc<Watch<Table>>,
+pub struct ConnectedProxies {
+    table: Arc<Watched<ProxyTable>>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct ProxyTable {
     push: u64,
     next_stream: u64,
     /// By the number of the stream: a proxy that reconnects may be listed twice for a while.
@@ -26,31 +26,31 @@ pub(crate) struct Table {
 /// The status of a connected proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyStatus {
-    pub node: Node,
+    pub node: ProxyNode,
     /// The newest push that the proxy has fully acknowledged; 0 before the first.
     pub acknowledged: u64,
     /// The responses that the proxy refuses at present.
-    pub rejections: Vec<Rejection>,
+    pub rejections: Vec<NackStatus>,
 }
 
 /// A proxy's refusal of a response of one type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub struct NackStatus {
     /// The resource type of the response.
-    pub kind: Kind,
+    pub kind: ResourceKind,
     /// The reason that the proxy reported.
     pub reason: Arc<str>,
 }
 
-impl Default for Status {
-    fn default() -> Status {
-        Status {
-            table: Arc::new(Watch::new(Table::default())),
+impl Default for ConnectedProxies {
+    fn default() -> ConnectedProxies {
+        ConnectedProxies {
+            table: Arc::new(Watched::new(ProxyTable::default())),
         }
     }
 }
 
-impl Status {
+impl ConnectedProxies {
     /// The newest push; 0 before the first.
     pub fn push(&self) -> u64 {
         self.table.with(|table, _| table.push)
@@ -100,7 +100,7 @@ impl Status {
     }
 
     /// Watches for changes from now on.
-    pub(crate) fn watcher(&self) -> Watcher<Table> {
+    pub(crate) fn watcher(&self) -> Watcher<ProxyTable> {
         self.table.watcher(self.table.version())
     }
 
@@ -109,7 +109,7 @@ impl Status {
     }
 
     /// Adds a proxy. Dropping the returned value removes it.
-    pub(crate) fn connected(&self, node: Node) -> Connected {
+    pub(crate) fn connected(&self, node: ProxyNode) -> ProxyConnection {
         let mut stream = 0;
         self.table.change(|table| {
             stream = table.next_stream;
@@ -123,7 +123,7 @@ impl Status {
                 },
             );
         });
-        Connected {
+        ProxyConnection {
             status: self.clone(),
             stream,
             acknowledged: 0,
@@ -132,22 +132,22 @@ impl Status {
     }
 }
 
-fn poll(watcher: &mut Watcher<Table>, cx: &mut Context<'_>) -> Poll<()> {
+fn poll(watcher: &mut Watcher<ProxyTable>, cx: &mut Context<'_>) -> Poll<()> {
     watcher.poll_changed(cx).map(drop)
 }
 
 /// The table entry of a proxy, for as long as its stream lives.
 #[derive(Debug)]
-pub(crate) struct Connected {
-    status: Status,
+pub(crate) struct ProxyConnection {
+    status: ConnectedProxies,
     stream: u64,
     acknowledged: u64,
     rejected: bool,
 }
 
-impl Connected {
+impl ProxyConnection {
     /// Updates the proxy's status, if it has changed.
-    pub(crate) fn report(&mut self, acknowledged: u64, rejections: Vec<Rejection>) {
+    pub(crate) fn report(&mut self, acknowledged: u64, rejections: Vec<NackStatus>) {
         // Refusals are rare and short, so every report during one is written.
         if acknowledged == self.acknowledged && rejections.is_empty() && !self.rejected {
             return;
@@ -163,7 +163,7 @@ impl Connected {
     }
 }
 
-impl Drop for Connected {
+impl Drop for ProxyConnection {
     fn drop(&mut self) {
         self.status.table.change(|table| {
             table.streams.remove(&self.stream);

@@ -7,23 +7,23 @@ use std::task::{Context, Poll, Waker};
 
 /// A watched value.
 #[derive(Debug)]
-pub(crate) struct Watch<T> {
-    state: Mutex<State<T>>,
+pub(crate) struct Watched<T> {
+    state: Mutex<WatchState<T>>,
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct WatchState<T> {
     value: T,
     version: u64,
     next_watcher: u64,
     waiting: BTreeMap<u64, Waker>,
 }
 
-impl<T> Watch<T> {
+impl<T> Watched<T> {
     /// A watched value at version 0.
-    pub(crate) fn new(value: T) -> Watch<T> {
-        Watch {
-            state: Mutex::new(State {
+    pub(crate) fn new(value: T) -> Watched<T> {
+        Watched {
+            state: Mutex::new(WatchState {
                 value,
                 version: 0,
                 next_watcher: 0,
@@ -72,7 +72,7 @@ impl<T> Watch<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, WatchState<T>> {
         // A panic elsewhere ends the run or the process. The version and the wakers are consistent in any case.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,7 +81,7 @@ impl<T> Watch<T> {
 /// A subscription to changes. Dropping it removes its waker.
 #[derive(Debug)]
 pub(crate) struct Watcher<T> {
-    watch: Arc<Watch<T>>,
+    watch: Arc<Watched<T>>,
     id: u64,
     seen: u64,
 }
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_watcher_sees_each_burst_of_changes_once() {
-        let watch = Arc::new(Watch::new(1));
+        let watch = Arc::new(Watched::new(1));
         let mut watcher = watch.watcher(0);
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn a_dropped_watcher_is_not_woken() {
-        let watch = Arc::new(Watch::new(()));
+        let watch = Arc::new(Watched::new(()));
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
         let mut watcher = watch.watcher(0);

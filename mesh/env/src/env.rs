@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::{AbortHandle, Abortable};
 use shakedown_types::MeshEvent;
 
-use crate::world::{BoxFuture, Sleep, StoreValue, TaskName, Work, World};
+use crate::world::{BoxFuture, Sleep, StoreValue, TaskName, WorkKind, World};
 use crate::{BoxListener, BoxStream, Rng, Time, UnixTime, step_aside};
 
 /// Everything that the mesh may request from its execution environment, for one host.
@@ -181,7 +181,7 @@ impl Env {
     }
 
     /// Declares work of a kind and waits for the time that the backend charges for it.
-    pub async fn spend(&self, work: Work) {
+    pub async fn spend(&self, work: WorkKind) {
         if let Some(charge) = self.world.spend(work) {
             charge.await;
         }

@@ -4,7 +4,7 @@
 //! all pass through one small handle, [`Env`]. Two backends implement it: [`real`] (the operating system) and the
 //! simulator's engine. The same compiled proxy and control plane run on both.
 //!
-//! Invariant: nothing in `mesh/`, `loadgen/` or `sim/stage` reaches a clock, entropy, a socket, a thread or a task by
+//! Invariant: nothing in `mesh/`, `loadgen/` or `sim/runner` reaches a clock, entropy, a socket, a thread or a task by
 //! another way.
 
 mod env;
@@ -20,8 +20,10 @@ pub use env::{Elapsed, Env, Owned, Store};
 pub use random::{Rng, stream_seed};
 /// Re-exported for callers of [`Env`].
 pub use shakedown_types::{Time, UnixTime};
-pub use stream::{BoxListener, BoxStream, Listener, Stream};
+pub use stream::{BoxListener, BoxStream, SocketListener, Stream};
 pub use tapped::{Tap, Tapped};
 pub use tokio_stream::TokioStream;
 pub use turn::step_aside;
-pub use world::{BoxFuture, LocalFuture, Sleep, SleepFuture, StoreValue, TaskName, Work, World};
+pub use world::{
+    BoxFuture, LocalFuture, Sleep, SleepFuture, StoreValue, TaskName, WorkKind, World,
+};

@@ -25,9 +25,9 @@ mod store;
 mod timer;
 
 use clock::Clock;
-use host::Host;
-pub use names::Names;
-use timer::Timers;
+use host::OsHost;
+pub use names::HostTable;
+use timer::SleepTimers;
 
 /// Receives each event of the mesh, with its time and the name of the host that emitted it.
 pub type OnEvent = Arc<dyn Fn(Time, &str, MeshEvent) + Send + Sync>;
@@ -42,7 +42,7 @@ pub struct HostOptions {
     /// The seed of its randomness; `None` uses the system's entropy.
     pub seed: Option<u64>,
     /// Names that are resolved here before the system's resolver is used. Clones share one table.
-    pub names: Names,
+    pub names: HostTable,
     /// The directory of its durable store. `None` keeps the store in memory, where it is lost when the process ends.
     pub store: Option<PathBuf>,
     /// True if several listeners, one per worker thread, may share an address (`SO_REUSEPORT`).
@@ -58,7 +58,7 @@ impl HostOptions {
             name: name.into(),
             address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             seed: None,
-            names: Names::default(),
+            names: HostTable::default(),
             store: None,
             reuse_port: false,
             on_event: None,
@@ -71,7 +71,7 @@ pub struct Runtime {
     // Fields are dropped in this order: tasks must end before the reactor that their sockets and sleeps are registered
     // with.
     tasks: LocalSet,
-    timers: Arc<Timers>,
+    timers: Arc<SleepTimers>,
     clock: Clock,
     tokio: runtime::Runtime,
 }
@@ -87,7 +87,7 @@ impl Runtime {
         let tasks = LocalSet::new();
         let timers = {
             let _entered = tokio.enter();
-            Arc::new(Timers::new(clock)?)
+            Arc::new(SleepTimers::new(clock)?)
         };
         tasks.spawn_local(timer::drive(Arc::clone(&timers)));
         Ok(Runtime {
@@ -113,7 +113,7 @@ impl Runtime {
     /// The store's directory cannot be created, or the system's entropy cannot be read.
     pub fn host(&self, options: HostOptions) -> io::Result<Env> {
         let handle = self.tokio.handle().clone();
-        let host = Host::new(options, self.clock, Arc::clone(&self.timers), handle)?;
+        let host = OsHost::new(options, self.clock, Arc::clone(&self.timers), handle)?;
         Ok(Env::new(Arc::new(host)))
     }
 }

@@ -33,7 +33,7 @@ impl Stream for BoxStream {
 }
 
 /// A listening socket. After it is dropped, new connections are refused.
-pub trait Listener: Send + Unpin {
+pub trait SocketListener: Send + Unpin {
     fn local_addr(&self) -> SocketAddr;
     /// The next connection from the backlog.
     ///
@@ -43,13 +43,13 @@ pub trait Listener: Send + Unpin {
 }
 
 /// A listener of any backend.
-pub type BoxListener = Box<dyn Listener>;
+pub type BoxListener = Box<dyn SocketListener>;
 
-impl dyn Listener {
+impl dyn SocketListener {
     /// Waits for the next connection.
     ///
     /// # Errors
-    /// See [`Listener::poll_accept`].
+    /// See [`SocketListener::poll_accept`].
     pub async fn accept(&mut self) -> io::Result<BoxStream> {
         std::future::poll_fn(|cx| self.poll_accept(cx)).await
     }

@@ -29,7 +29,7 @@ pub trait SleepFuture: Future<Output = ()> + Send + Sync {
 /// Kinds of work that a proxy declares. The simulator charges virtual CPU time for them. The real backend charges
 /// nothing, because there the work itself takes processor time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Work {
+pub enum WorkKind {
     /// A request that passes one side of a proxy.
     Request,
     /// A TLS handshake.
@@ -99,7 +99,7 @@ pub trait World: Send + Sync {
     /// Runs a task on this thread until it ends or its host dies.
     fn spawn(&self, name: TaskName, task: LocalFuture);
     /// Charges the host for work; `None` if it costs no time.
-    fn spend(&self, work: Work) -> Option<BoxFuture<()>>;
+    fn spend(&self, work: WorkKind) -> Option<BoxFuture<()>>;
     /// Reads a key of the host's durable store.
     fn store_read(&self, key: &str) -> Option<Vec<u8>>;
     /// Writes a key of the host's durable store, durably before it returns.

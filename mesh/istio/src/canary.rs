@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shakedown_yaml::{Raw, Spanned};
 
-use super::decimal::Decimal;
+use super::decimal::MetricBound;
 use super::destination_rule::TrafficPolicy;
 use super::duration::GoDuration;
 use super::virtual_service::{HttpMatch, HttpRetry};
@@ -100,7 +100,7 @@ pub struct Analysis {
 
 /// A metric and its bounds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "WrittenMetric")]
+#[serde(from = "MetricForm")]
 pub struct CanaryMetric {
     pub name: Spanned<String>,
     /// The accepted values.
@@ -113,12 +113,12 @@ pub struct CanaryMetric {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", rename = "CanaryMetric")]
-struct WrittenMetric {
+struct MetricForm {
     name: Spanned<String>,
     threshold_range: Option<Spanned<ThresholdRange>>,
     /// The older form of `thresholdRange`, used if that is missing: the minimum of the success rate, or the maximum of
     /// the duration. Source: Flagger, `runBuiltinMetricChecks`.
-    threshold: Option<Spanned<Decimal>>,
+    threshold: Option<Spanned<MetricBound>>,
     interval: Option<Spanned<GoDuration>>,
     template_ref: Option<Raw>,
     /// The parameters of the template. Templates are not supported.
@@ -127,8 +127,8 @@ struct WrittenMetric {
     query: Option<Raw>,
 }
 
-impl From<WrittenMetric> for CanaryMetric {
-    fn from(written: WrittenMetric) -> Self {
+impl From<MetricForm> for CanaryMetric {
+    fn from(written: MetricForm) -> Self {
         let threshold = written.threshold.map(|bound| {
             let bounds = match BuiltinMetric::named(&written.name) {
                 Some(BuiltinMetric::Duration) => (None, Some(bound.value)),
@@ -154,8 +154,8 @@ impl From<WrittenMetric> for CanaryMetric {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ThresholdRange {
-    pub min: Option<Decimal>,
-    pub max: Option<Decimal>,
+    pub min: Option<MetricBound>,
+    pub max: Option<MetricBound>,
 }
 
 /// The built-in metrics.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 use serde::Deserialize;
-use shakedown_yaml::{Diagnostics, Node, Place, Spanned};
+use shakedown_yaml::{Diagnostics, Location, Node, Spanned};
 
 use super::proxy_policy::WorkloadSelector;
 use super::virtual_service::PortSelector;
@@ -97,7 +97,7 @@ pub struct TrafficPolicy {
 
 impl TrafficPolicy {
     /// Returns the source location of the first setting. `None` without any setting.
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&Location> {
         let parts = [
             self.load_balancer.as_ref().map(|it| &it.place),
             self.connection_pool.as_ref().map(|it| &it.place),

@@ -1,7 +1,7 @@
 //! Fields of Istio and Flagger that are not modelled, each with the effect of skipping it.
 
-use shakedown_yaml::decode::Later;
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::decode::Unsupported;
+use shakedown_yaml::{Location, Spanned};
 
 use super::{Canary, Fault, Omission, Resource, VirtualService};
 use crate::gateways::{SIDECARS, include_sidecars};
@@ -12,7 +12,7 @@ const NO_RESOURCE_OF_FLAGGER: &str = "what the canary changes there is not chang
 const NOT_IN_ROUTE: &str = "the route that Flagger writes lacks it";
 
 /// Keyed by the serde name of the struct or enum. Fields with an empty text do not affect modelled behaviour.
-pub(super) const NOT_MODELLED: Later = &[
+pub(super) const NOT_MODELLED: Unsupported = &[
     (
         "Canary",
         &[
@@ -162,9 +162,15 @@ pub(super) const NOT_MODELLED: Later = &[
     ),
 ];
 
-fn omission<T>(of: &Resource<T>, kind: &str, field: &str, place: &Place, effect: &str) -> Omission {
+fn omission<T>(
+    of: &Resource<T>,
+    kind: &str,
+    field: &str,
+    place: &Location,
+    effect: &str,
+) -> Omission {
     Omission {
-        document: super::Key {
+        document: super::DocumentKey {
             kind: kind.into(),
             namespace: of.meta.namespace.clone(),
             name: of.meta.name.clone(),
@@ -184,7 +190,7 @@ pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<
     };
     let (no_delay, no_abort) = (passed(&["exponentialDelay"]), passed(&["http2Error"]));
     let is_left = !of.spec.value.http.is_empty() || !passed(&["tcp", "tls"]);
-    let mut found: Vec<Place> = Vec::new();
+    let mut found: Vec<Location> = Vec::new();
     for route in &mut of.spec.value.http {
         if let Some(fault) = &mut route.value.fault {
             let (delay, abort) = (&mut fault.value.delay, &mut fault.value.abort);

@@ -16,7 +16,7 @@ pub enum Treatment {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Kind {
+pub struct DocumentKind {
     /// The API group. Empty for Kubernetes' core.
     pub group: &'static str,
     pub name: &'static str,
@@ -38,8 +38,8 @@ const NO_ROUTE: &str =
 const NO_ACCESS: &str =
     "access control is not applied: requests that it would deny are let through";
 
-const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> Kind {
-    Kind {
+const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> DocumentKind {
+    DocumentKind {
         group,
         name,
         treatment,
@@ -47,7 +47,7 @@ const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> 
 }
 
 /// All known kinds of Istio, the Gateway API, Flagger, Kubernetes and Shakedown.
-pub const KINDS: &[Kind] = &[
+pub const KINDS: &[DocumentKind] = &[
     kind(ISTIO, "VirtualService", Modelled),
     kind(ISTIO, "DestinationRule", Modelled),
     kind(ISTIO, "Gateway", Planned(NO_GATEWAY)),
@@ -216,7 +216,7 @@ pub const KINDS: &[Kind] = &[
 
 /// The result of looking up a group and a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum KnownKind {
     /// A kind in [`KINDS`].
     Yes(Treatment),
     /// A kind of an unknown group.
@@ -236,38 +236,38 @@ const CLOSED: &[&str] = &[
 ];
 
 /// Looks up a kind. `api_version` is as written, for example `networking.istio.io/v1`.
-pub(super) fn known(api_version: &str, name: &str) -> Known {
+pub(super) fn known(api_version: &str, name: &str) -> KnownKind {
     let group = group_of(api_version);
     let of_group = KINDS.iter().filter(|kind| kind.group == group);
     if let Some(kind) = of_group.clone().find(|kind| kind.name == name) {
-        return Known::Yes(kind.treatment);
+        return KnownKind::Yes(kind.treatment);
     }
     let namesakes = || KINDS.iter().filter(|kind| kind.name == name);
     let is_closed = CLOSED.contains(&group);
     // A modelled kind without a group or with a misspelled one: its parser reports the right one.
-    let reads = |kind: &Kind| {
+    let reads = |kind: &DocumentKind| {
         kind.treatment == Modelled
             && !kind.group.is_empty()
             && (group.is_empty() || is_slip(group, kind.group))
     };
     if namesakes().any(reads) {
-        return Known::Yes(Modelled);
+        return KnownKind::Yes(Modelled);
     }
     if let Some(meant) = namesakes().find(|kind| is_closed || is_slip(group, kind.group)) {
         let expected = match meant.group {
             "" => "v1",
             group => group,
         };
-        return Known::No(format!(
+        return KnownKind::No(format!(
             "unknown kind `{name}` of group `{group}`: did you mean that of `{expected}`?"
         ));
     }
     let names: Vec<&str> = of_group.map(|kind| kind.name).collect();
     if is_closed || suggest::nearest(name, names.iter().copied()).is_some() {
         let hint = suggest::hint(name, names);
-        return Known::No(format!("unknown kind `{name}`: {hint}"));
+        return KnownKind::No(format!("unknown kind `{name}`: {hint}"));
     }
-    Known::Foreign
+    KnownKind::Foreign
 }
 
 /// Returns true if `group` is probably a typo of `known`.
@@ -287,7 +287,7 @@ mod tests {
 
     fn refused(api_version: &str, name: &str) -> String {
         match known(api_version, name) {
-            Known::No(why) => why,
+            KnownKind::No(why) => why,
             other => panic!("{api_version} {name}: {other:?}"),
         }
     }
@@ -321,17 +321,21 @@ mod tests {
             ("cert-manager.io/v1", "Certificate"),
             ("monitoring.coreos.com/v1", "ServiceMonitor"),
         ] {
-            assert_eq!(known(api_version, name), Known::Foreign, "{api_version}");
+            assert_eq!(
+                known(api_version, name),
+                KnownKind::Foreign,
+                "{api_version}"
+            );
         }
     }
 
     #[test]
     fn one_name_in_two_groups_is_two_kinds() {
-        assert_eq!(known("v1", "Service"), Known::Yes(Modelled));
+        assert_eq!(known("v1", "Service"), KnownKind::Yes(Modelled));
         assert_eq!(
             known("gateway.networking.k8s.io/v1", "Gateway"),
-            Known::Yes(Planned(NO_GATEWAY))
+            KnownKind::Yes(Planned(NO_GATEWAY))
         );
-        assert_eq!(known("apps/v1", "Deployment"), Known::Yes(Harmless));
+        assert_eq!(known("apps/v1", "Deployment"), KnownKind::Yes(Harmless));
     }
 }

@@ -26,16 +26,16 @@ mod virtual_service;
 pub use canary::{
     Analysis, BuiltinMetric, Canary, CanaryMetric, CanaryService, TargetRef, ThresholdRange,
 };
-pub use decimal::Decimal;
+pub use decimal::MetricBound;
 pub use destination_rule::{
     ConnectionPool, ConsistentHash, CookieAttribute, DestinationRule, Distribute, Failover,
     H2UpgradePolicy, HttpCookie, HttpPool, LoadBalancer, LocalityLb, Maglev, OutlierDetection,
     Percent, PortPolicy, RetryBudget, RingHash, SimpleLb, Subset, TcpPool, TrafficPolicy, Warmup,
 };
 pub use duration::{GoDuration, GoDurationOrZero};
-pub use kinds::{KINDS, Kind, Treatment};
+pub use kinds::{DocumentKind, KINDS, Treatment};
 pub use manifest::{Content, Manifest, documents_of, items_of};
-pub use meta::{Key, Meta};
+pub use meta::{DocumentKey, Meta};
 pub use omission::{Omission, refused};
 pub use proxy_policy::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, PolicyBalancer, Portion,
@@ -43,7 +43,7 @@ pub use proxy_policy::{
 };
 pub use validate::validate_documents;
 pub use virtual_service::{
-    Abort, Body, CorsPolicy, DIRECT_BODY_MAX, Delay, Delegate, DerivePort, Destination,
+    Abort, CorsPolicy, DIRECT_BODY_MAX, Delay, Delegate, DerivePort, Destination, DirectBody,
     DirectResponse, Fault, HeaderOperations, Headers, HttpMatch, HttpRetry, HttpRoute,
     MirrorPolicy, Percentage, PortSelector, Redirect, RegexRewrite, Rewrite, RouteDestination,
     StringMatch, UnmatchedPreflights, VirtualService, parse_retry_on, retry_on_names,
@@ -52,9 +52,9 @@ pub use virtual_service::{
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use shakedown_yaml::{Decoder, Diagnostics, Node, Place, Spanned, suggest};
+use shakedown_yaml::{Decoder, Diagnostics, Location, Node, Spanned, suggest};
 
-use meta::Header;
+use meta::DocumentHeader;
 
 /// A document of a modelled kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,7 +79,7 @@ pub struct Resource<T> {
     pub meta: Meta,
     pub spec: Spanned<T>,
     /// The source location of the document's first line.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// The API versions of Istio's networking documents, which have the same content.
@@ -115,7 +115,7 @@ impl Document {
     /// Reads a document of a modelled kind, and skips its fields that are not modelled. `None`: nothing is left without
     /// one of them.
     fn read_modelled(node: &Node) -> Result<(Option<Document>, Vec<Omission>), Diagnostics> {
-        let header = Header::read(node)?;
+        let header = DocumentHeader::read(node)?;
         Ok(match header.kind.value.as_str() {
             "VirtualService" => {
                 let (read, mut omissions) = resource(node, &header, NETWORKING)?;
@@ -171,7 +171,7 @@ impl Document {
     }
 
     /// Returns the source location of the document.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &Location {
         match self {
             Document::VirtualService(resource) => &resource.place,
             Document::DestinationRule(resource) => &resource.place,
@@ -181,9 +181,9 @@ impl Document {
     }
 
     /// Returns the unique key of the document.
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> DocumentKey {
         let meta = self.meta();
-        Key {
+        DocumentKey {
             kind: self.kind().into(),
             namespace: meta.namespace.clone(),
             name: meta.name.clone(),
@@ -193,7 +193,7 @@ impl Document {
 
 /// Returns the effective documents. Of two with the same key this is the later one, in the position of the first.
 pub fn in_force(documents: &[Document]) -> impl Iterator<Item = &Document> {
-    let mut by_key: IndexMap<Key, &Document> = IndexMap::new();
+    let mut by_key: IndexMap<DocumentKey, &Document> = IndexMap::new();
     for document in documents {
         by_key.insert(document.key(), document);
     }
@@ -222,7 +222,7 @@ struct Envelope<T> {
 
 fn resource<T: DeserializeOwned>(
     node: &Node,
-    header: &Header,
+    header: &DocumentHeader,
     versions: &[&str],
 ) -> Result<(Option<Resource<T>>, Vec<Omission>), Diagnostics> {
     let prefix = format!("{} {}: ", header.kind, header.name);
@@ -241,7 +241,7 @@ fn resource<T: DeserializeOwned>(
         .later(fields::NOT_MODELLED);
     let read = decoder.decode_partial::<Envelope<T>>(node);
     errors.append(read.errors);
-    let document = Header::key(node, &header.kind);
+    let document = DocumentHeader::key(node, &header.kind);
     let mut omissions: Vec<Omission> = read
         .passed
         .into_iter()

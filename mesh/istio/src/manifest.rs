@@ -1,12 +1,12 @@
 //! Parser for files of Kubernetes documents, which decides the parts of each document that are used.
 
-use shakedown_yaml::{Diagnostics, Node, Place, tree};
+use shakedown_yaml::{Diagnostics, Location, Node, tree};
 
 use super::Document;
-use super::kinds::{self, Known, Treatment};
-use super::meta::Header;
+use super::kinds::{self, KnownKind, Treatment};
+use super::meta::DocumentHeader;
 use super::omission::Omission;
-use crate::registry::{Hostname, Port, Protocol, Service};
+use crate::registry::{Hostname, Port, PortProtocol, Service};
 
 /// The result of reading a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,16 +63,16 @@ impl Manifest {
     /// # Errors
     /// Unknown fields and kinds, and invalid values.
     pub fn read(node: &Node) -> Result<Manifest, Diagnostics> {
-        let (api_version, kind) = Header::kind(node)?;
+        let (api_version, kind) = DocumentHeader::kind(node)?;
         let treatment = match kinds::known(&api_version.value, &kind.value) {
-            Known::Yes(treatment) => treatment,
-            Known::Foreign => {
+            KnownKind::Yes(treatment) => treatment,
+            KnownKind::Foreign => {
                 return Ok(foreign(node, &api_version.value, &kind.value, kind.place));
             }
-            Known::No(why) => return Err(Diagnostics::one(kind.place, why)),
+            KnownKind::No(why) => return Err(Diagnostics::one(kind.place, why)),
         };
         let omitted = |effect: Option<&str>| Omission {
-            document: Header::key(node, &kind.value),
+            document: DocumentHeader::key(node, &kind.value),
             field: None,
             place: kind.place.clone(),
             effect: effect.map(str::to_owned),
@@ -120,7 +120,7 @@ impl Manifest {
 }
 
 /// Reports a document of an unknown group as skipped.
-fn foreign(node: &Node, api_version: &str, kind: &str, place: Place) -> Manifest {
+fn foreign(node: &Node, api_version: &str, kind: &str, place: Location) -> Manifest {
     let effect = format!(
         "`{}` is not known: whatever this document changes is missing from the answer",
         kinds::group_of(api_version)
@@ -128,7 +128,7 @@ fn foreign(node: &Node, api_version: &str, kind: &str, place: Place) -> Manifest
     Manifest {
         content: Content::Nothing,
         omissions: vec![Omission {
-            document: Header::key(node, kind),
+            document: DocumentHeader::key(node, kind),
             field: None,
             place,
             effect: Some(effect),
@@ -146,7 +146,7 @@ fn mesh_config(node: &Node, kind: &str) -> Option<&'static str> {
 
 /// Reads a Service's name and ports. Ports that do not speak HTTP are reported as omissions.
 fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
-    let key = Header::key(node, "Service");
+    let key = DocumentHeader::key(node, "Service");
     let (mut http, mut others, mut omissions) = (Vec::new(), Vec::new(), Vec::new());
     for item in ports(node) {
         // The name determines the protocol only if `appProtocol` does not.
@@ -179,7 +179,7 @@ fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
 
 /// Reads the hosts of a ServiceEntry, including wildcards, each as a service.
 fn service_entry(node: &Node) -> Vec<Service> {
-    let key = Header::key(node, "ServiceEntry");
+    let key = DocumentHeader::key(node, "ServiceEntry");
     let (mut http, mut others) = (Vec::new(), Vec::new());
     for item in ports(node) {
         let says = item.get("protocol").and_then(Node::as_str);
@@ -230,19 +230,19 @@ fn port(item: &Node, says: &str) -> Option<Result<Port, (u16, &'static str)>> {
 /// Determines the protocol of a port by its `appProtocol`, or else by the first part of its name. `Err` contains a
 /// protocol other than HTTP. An unspecified protocol counts as HTTP, which Istio detects automatically, unless the
 /// port's number is well known for another protocol. Source: Istio, `ConvertProtocol`, `protocol.Parse`.
-fn protocol(number: u16, says: &str) -> Result<Protocol, &'static str> {
+fn protocol(number: u16, says: &str) -> Result<PortProtocol, &'static str> {
     let says = says.to_ascii_lowercase();
     match says.as_str() {
-        "kubernetes.io/h2c" => return Ok(Protocol::Http2),
-        "kubernetes.io/ws" => return Ok(Protocol::Http),
+        "kubernetes.io/h2c" => return Ok(PortProtocol::Http2),
+        "kubernetes.io/ws" => return Ok(PortProtocol::Http),
         "kubernetes.io/wss" => return Err("HTTPS"),
-        _ if says.starts_with("grpc-web") => return Ok(Protocol::Grpc),
+        _ if says.starts_with("grpc-web") => return Ok(PortProtocol::Grpc),
         _ => {}
     }
     match says.split('-').next().unwrap_or_default() {
-        "http2" => Ok(Protocol::Http2),
-        "grpc" => Ok(Protocol::Grpc),
-        "http" | "http_proxy" => Ok(Protocol::Http),
+        "http2" => Ok(PortProtocol::Http2),
+        "grpc" => Ok(PortProtocol::Grpc),
+        "http" | "http_proxy" => Ok(PortProtocol::Http),
         "tcp" => Err("TCP"),
         "tls" => Err("TLS"),
         "https" => Err("HTTPS"),
@@ -252,7 +252,7 @@ fn protocol(number: u16, says: &str) -> Result<Protocol, &'static str> {
         "hbone" => Err("HBONE"),
         // SMTP, DNS, MySQL, MongoDB. Source: Istio, `wellKnownPorts`.
         _ if [25, 53, 3306, 27017].contains(&number) => Err("TCP"),
-        _ => Ok(Protocol::Http),
+        _ => Ok(PortProtocol::Http),
     }
 }
 

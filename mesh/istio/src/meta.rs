@@ -9,12 +9,12 @@ use serde::de::IgnoredAny;
 use shakedown_yaml::decode::{Text, decode};
 use shakedown_yaml::{Diagnostics, Node, Spanned};
 
-use super::kinds::{self, Known, Treatment};
+use super::kinds::{self, KnownKind, Treatment};
 use crate::registry::DEFAULT_NAMESPACE;
 
 /// The `metadata` of a document. Fields that a cluster adds (`uid`, `resourceVersion`, ...) are accepted and ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", from = "Written")]
+#[serde(rename_all = "camelCase", from = "WrittenMeta")]
 pub struct Meta {
     pub name: String,
     pub namespace: String,
@@ -51,7 +51,7 @@ impl Meta {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", rename = "Meta")]
-struct Written {
+struct WrittenMeta {
     name: String,
     namespace: Option<String>,
     #[serde(default)]
@@ -81,8 +81,8 @@ struct Written {
     _deletion_grace_period_seconds: Option<IgnoredAny>,
 }
 
-impl From<Written> for Meta {
-    fn from(written: Written) -> Self {
+impl From<WrittenMeta> for Meta {
+    fn from(written: WrittenMeta) -> Self {
         Meta {
             name: written.name,
             namespace: written
@@ -97,28 +97,28 @@ impl From<Written> for Meta {
 
 /// The unique key of a document. Written `Kind/name`, or `Kind/name.namespace` outside of `default`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
+pub struct DocumentKey {
     pub kind: String,
     pub namespace: String,
     pub name: String,
 }
 
-impl Key {
+impl DocumentKey {
     /// Returns the key of a document that has not been read yet. A document that is not modelled needs no name.
     ///
     /// # Errors
     /// The missing fields, with their source location.
-    pub fn of(node: &Node) -> Result<Key, Diagnostics> {
-        if let Ok((api_version, kind)) = Header::kind(node)
+    pub fn from_node(node: &Node) -> Result<DocumentKey, Diagnostics> {
+        if let Ok((api_version, kind)) = DocumentHeader::kind(node)
             && !matches!(
                 kinds::known(&api_version, &kind),
-                Known::Yes(Treatment::Modelled)
+                KnownKind::Yes(Treatment::Modelled)
             )
         {
-            return Ok(Header::key(node, &kind));
+            return Ok(DocumentHeader::key(node, &kind));
         }
-        let header = Header::read(node)?;
-        Ok(Key {
+        let header = DocumentHeader::read(node)?;
+        Ok(DocumentKey {
             kind: header.kind.value,
             namespace: header.namespace,
             name: header.name,
@@ -126,7 +126,7 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for DocumentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.name.is_empty() {
             return f.write_str(&self.kind);
@@ -139,7 +139,7 @@ impl fmt::Display for Key {
     }
 }
 
-impl FromStr for Key {
+impl FromStr for DocumentKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -151,7 +151,7 @@ impl FromStr for Key {
         if kind.is_empty() || name.is_empty() || namespace.is_empty() || rest.contains('/') {
             return Err(wrong());
         }
-        Ok(Key {
+        Ok(DocumentKey {
             kind: kind.into(),
             namespace: namespace.into(),
             name: name.into(),
@@ -160,14 +160,14 @@ impl FromStr for Key {
 }
 
 /// The fields that identify a document.
-pub(super) struct Header {
+pub(super) struct DocumentHeader {
     pub(super) api_version: Spanned<String>,
     pub(super) kind: Spanned<String>,
     pub(super) name: String,
     pub(super) namespace: String,
 }
 
-impl Header {
+impl DocumentHeader {
     /// Reads the `apiVersion` and the `kind` of a document.
     pub(super) fn kind(node: &Node) -> Result<(Spanned<String>, Spanned<String>), Diagnostics> {
         let mut errors = Diagnostics::new();
@@ -178,15 +178,15 @@ impl Header {
                 return Ok((api_version, kind));
             }
         }
-        // `Header::read` reports all errors of the header.
-        Err(Header::read(node).err().unwrap_or(errors))
+        // `DocumentHeader::read` reports all errors of the header.
+        Err(DocumentHeader::read(node).err().unwrap_or(errors))
     }
 
     /// Returns the key of a document of this kind, with the parts that the document contains.
-    pub(super) fn key(node: &Node, kind: &str) -> Key {
+    pub(super) fn key(node: &Node, kind: &str) -> DocumentKey {
         let text = |key| node.find(&["metadata", key]).and_then(Node::as_str);
         let name = text("name").or_else(|| text("generateName"));
-        Key {
+        DocumentKey {
             kind: kind.into(),
             namespace: text("namespace").unwrap_or(DEFAULT_NAMESPACE).into(),
             name: name.unwrap_or_default().into(),
@@ -194,7 +194,7 @@ impl Header {
     }
 
     /// Reads only the header. Other errors are reported when the whole document is read.
-    pub(super) fn read(node: &Node) -> Result<Header, Diagnostics> {
+    pub(super) fn read(node: &Node) -> Result<DocumentHeader, Diagnostics> {
         let mut errors = Diagnostics::new();
         if node.as_map().is_none() {
             errors.add(
@@ -232,12 +232,14 @@ impl Header {
             .and_then(|metadata| metadata.get("namespace"))
             .and_then(Node::as_str);
         match (api_version, kind, name) {
-            (Some(api_version), Some(kind), Some(name)) if errors.is_empty() => Ok(Header {
-                api_version,
-                kind,
-                name: name.value,
-                namespace: namespace.unwrap_or(DEFAULT_NAMESPACE).into(),
-            }),
+            (Some(api_version), Some(kind), Some(name)) if errors.is_empty() => {
+                Ok(DocumentHeader {
+                    api_version,
+                    kind,
+                    name: name.value,
+                    namespace: namespace.unwrap_or(DEFAULT_NAMESPACE).into(),
+                })
+            }
             _ => Err(errors.sorted()),
         }
     }

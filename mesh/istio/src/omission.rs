@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-use shakedown_yaml::{Diagnostic, Diagnostics, Place};
+use shakedown_yaml::{Diagnostic, Diagnostics, Location};
 
-use super::Key;
+use super::DocumentKey;
 
 /// A skipped document, or a skipped field of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Omission {
-    pub document: Key,
+    pub document: DocumentKey,
     /// The field. `None`: the whole document.
     pub field: Option<String>,
-    pub place: Place,
+    pub place: Location,
     /// The effect on the result. `None`: no effect, because requests do not depend on it.
     pub effect: Option<String>,
 }
@@ -31,7 +31,7 @@ impl Omission {
 
     /// Returns the document's kind and name as used in messages: `AuthorizationPolicy deny`.
     fn subject(&self) -> String {
-        let Key { kind, name, .. } = &self.document;
+        let DocumentKey { kind, name, .. } = &self.document;
         match name.is_empty() {
             true => kind.clone(),
             false => format!("{kind} {name}"),

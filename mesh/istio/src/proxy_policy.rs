@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use shakedown_yaml::Spanned;
 use shakedown_yaml::decode::from_text;
 
-use super::decimal::Decimal;
+use super::decimal::MetricBound;
 use super::duration::GoDuration;
 
 /// The treatment of requests to a service, either by its callers' proxies or by its own.
@@ -74,7 +74,7 @@ pub struct Hedge {
 #[serde(rename_all = "camelCase")]
 pub struct AdaptiveThrottle {
     /// The number of requests sent per accepted request, at least 1. `None`: 2.
-    pub k: Option<Spanned<Decimal>>,
+    pub k: Option<Spanned<MetricBound>>,
     /// The time over which requests are counted. `None`: two minutes.
     pub window: Option<Spanned<GoDuration>>,
 }
@@ -149,7 +149,7 @@ impl FromStr for Portion {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is no share: write `5%` or `0.5%`, 0% to 100%");
         let number = text.strip_suffix('%').ok_or_else(wrong)?;
-        let percent: Decimal = number.parse().map_err(|_| wrong())?;
+        let percent: MetricBound = number.parse().map_err(|_| wrong())?;
         if percent.micros() > 100_000_000 || !percent.micros().is_multiple_of(100) {
             return Err(wrong());
         }
@@ -160,7 +160,11 @@ impl FromStr for Portion {
 
 impl fmt::Display for Portion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", Decimal::from_micros(u64::from(self.ppm) * 100))
+        write!(
+            f,
+            "{}%",
+            MetricBound::from_micros(u64::from(self.ppm) * 100)
+        )
     }
 }
 

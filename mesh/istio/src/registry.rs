@@ -34,7 +34,7 @@ impl Hostname {
     }
 
     /// Returns the hostname of a Kubernetes Service.
-    pub fn of(service: &str, namespace: &str) -> Self {
+    pub fn for_service(service: &str, namespace: &str) -> Self {
         Hostname::new(&format!("{service}.{namespace}.{DOMAIN}"))
     }
 
@@ -44,7 +44,7 @@ impl Hostname {
         if host.contains('.') || host == "*" {
             Hostname::new(host)
         } else {
-            Hostname::of(host, namespace)
+            Hostname::for_service(host, namespace)
         }
     }
 
@@ -112,8 +112,8 @@ impl Registry {
     /// Returns the pod at an address as its sidecar is configured: the service ports that lead to it, and the app's
     /// port behind each. App ports count from [`FIRST_APP_PORT`], in the order of the service ports' numbers. An
     /// address without a service is a pod without ports, a client.
-    pub fn pod(&self, address: IpAddr) -> Pod {
-        let mut numbers: BTreeMap<u16, Protocol> = BTreeMap::new();
+    pub fn pod(&self, address: IpAddr) -> SidecarPod {
+        let mut numbers: BTreeMap<u16, PortProtocol> = BTreeMap::new();
         for service in self.services.values() {
             for endpoint in service
                 .endpoints
@@ -135,7 +135,7 @@ impl Registry {
                 app,
                 protocol,
             });
-        Pod {
+        SidecarPod {
             address,
             ports: ports.collect(),
         }
@@ -161,7 +161,7 @@ impl Service {
         Service {
             name: name.into(),
             namespace: namespace.into(),
-            hostname: Hostname::of(name, namespace),
+            hostname: Hostname::for_service(name, namespace),
             ports,
             other_ports: Vec::new(),
             endpoints: Vec::new(),
@@ -170,7 +170,7 @@ impl Service {
 
     /// Returns true if the hostname is that of a Kubernetes Service, from name and namespace.
     pub fn is_of_kubernetes(&self) -> bool {
-        self.hostname == Hostname::of(&self.name, &self.namespace)
+        self.hostname == Hostname::for_service(&self.name, &self.namespace)
     }
 
     /// Returns the address at which an endpoint serves a port: its own address if the service has only one port, else
@@ -187,7 +187,7 @@ impl Service {
 pub struct Port {
     pub number: u16,
     pub name: String,
-    pub protocol: Protocol,
+    pub protocol: PortProtocol,
 }
 
 impl Port {
@@ -196,14 +196,14 @@ impl Port {
         Port {
             number,
             name: "http".into(),
-            protocol: Protocol::Http,
+            protocol: PortProtocol::Http,
         }
     }
 }
 
 /// The protocol of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Protocol {
+pub enum PortProtocol {
     #[default]
     Http,
     /// HTTP/2 without TLS between an app and its sidecar.
@@ -212,10 +212,10 @@ pub enum Protocol {
     Grpc,
 }
 
-impl Protocol {
+impl PortProtocol {
     /// Returns true for HTTP/2 and for gRPC.
     pub fn is_http2(self) -> bool {
-        matches!(self, Protocol::Http2 | Protocol::Grpc)
+        matches!(self, PortProtocol::Http2 | PortProtocol::Grpc)
     }
 }
 
@@ -272,7 +272,7 @@ pub fn augment_labels(
 
 /// A pod, as its sidecar is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pod {
+pub struct SidecarPod {
     pub address: IpAddr,
     pub ports: Vec<InboundPort>,
 }
@@ -284,7 +284,7 @@ pub struct InboundPort {
     pub service: u16,
     /// The app's port, on the same address.
     pub app: u16,
-    pub protocol: Protocol,
+    pub protocol: PortProtocol,
 }
 
 /// All inputs of the configuration that proxies receive.
@@ -398,12 +398,12 @@ mod tests {
             InboundPort {
                 service: 80,
                 app: 20_000,
-                protocol: Protocol::Http,
+                protocol: PortProtocol::Http,
             },
             InboundPort {
                 service: 9080,
                 app: 20_001,
-                protocol: Protocol::Http,
+                protocol: PortProtocol::Http,
             },
         ];
         assert_eq!(registry.pod(address.ip()).ports, ports);

@@ -143,10 +143,10 @@ status: {}
 #[test]
 fn a_key_reads_back_as_it_is_written() {
     for text in ["DestinationRule/payment", "VirtualService/a.shop"] {
-        assert_eq!(text.parse::<Key>().unwrap().to_string(), text);
+        assert_eq!(text.parse::<DocumentKey>().unwrap().to_string(), text);
     }
     for text in ["payment", "/x", "A/", "A/b/c"] {
-        assert!(text.parse::<Key>().is_err(), "{text}");
+        assert!(text.parse::<DocumentKey>().is_err(), "{text}");
     }
 }
 

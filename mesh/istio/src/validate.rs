@@ -11,16 +11,16 @@ mod virtual_service;
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
-use shakedown_yaml::{Diagnostics, Place, Spanned};
+use shakedown_yaml::{Diagnostics, Location, Spanned};
 
 use crate::registry::Mesh;
-use crate::{DestinationRule, Document, Key, PortSelector, Resource, in_force};
+use crate::{DestinationRule, Document, DocumentKey, PortSelector, Resource, in_force};
 
 /// Returns the errors of the mesh's documents, ordered by source location. With `changed`, only the errors of those
 /// documents. References to missing objects are not errors, because Istio accepts them. Errors that only a proxy would
 /// report are not found, because that requires the translation to xDS.
-pub fn validate_documents(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagnostics {
-    let mut check = Check {
+pub fn validate_documents(mesh: &Mesh, changed: Option<&BTreeSet<DocumentKey>>) -> Diagnostics {
+    let mut check = DocumentCheck {
         mesh,
         errors: Diagnostics::new(),
         prefix: String::new(),
@@ -38,14 +38,14 @@ pub fn validate_documents(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagn
     check.errors.sorted()
 }
 
-struct Check<'a> {
+struct DocumentCheck<'a> {
     mesh: &'a Mesh,
     errors: Diagnostics,
     prefix: String,
 }
 
-impl<'a> Check<'a> {
-    fn tell(&mut self, place: &Place, message: impl AsRef<str>) {
+impl<'a> DocumentCheck<'a> {
+    fn tell(&mut self, place: &Location, message: impl AsRef<str>) {
         self.errors
             .add(place, format!("{}{}", self.prefix, message.as_ref()));
     }
@@ -65,7 +65,7 @@ impl<'a> Check<'a> {
     }
 
     /// Checks labels that select pods. Source: Istio, `labels.Instance.Validate`.
-    fn labels(&mut self, labels: &IndexMap<String, String>, place: &Place) {
+    fn labels(&mut self, labels: &IndexMap<String, String>, place: &Location) {
         for (key, value) in labels {
             if !names::is_label_key(key) {
                 let message = format!(
@@ -101,7 +101,7 @@ impl<'a> Check<'a> {
     fn destination_rule(&mut self, resource: &Resource<DestinationRule>) {
         let (spec, namespace) = (&resource.spec, resource.meta.namespace.as_str());
         self.host_name(&spec.host);
-        let mut seen: BTreeMap<&str, &Place> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, &Location> = BTreeMap::new();
         for subset in &spec.subsets {
             let name = &subset.name;
             self.subset_name(name);

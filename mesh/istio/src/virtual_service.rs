@@ -7,7 +7,7 @@ mod cors;
 mod fault;
 mod retry;
 
-pub use answer::{Body, DIRECT_BODY_MAX, DerivePort, DirectResponse, Redirect};
+pub use answer::{DIRECT_BODY_MAX, DerivePort, DirectBody, DirectResponse, Redirect};
 pub use condition::{HttpMatch, StringMatch};
 pub use cors::{CorsPolicy, UnmatchedPreflights};
 pub use fault::{Abort, Delay, Fault, Percentage};

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use shakedown_env::{Time, stream_seed};
-use shakedown_proxy::balance::{Balancer, Load, Member, Request, Setting};
+use shakedown_proxy::balance::{Balancer, HostLoads, LbHost, LbSettings, Request};
 use shakedown_xds::table::{
     Host, LbOptions, LbPolicy, Locality, Maglev, PeakEwma, RingHash, RoundRobin, SlowStart,
 };
@@ -36,7 +36,7 @@ use together::{Asked, Deciders};
 /// Hosts with some active requests.
 struct Busy;
 
-impl Load for Busy {
+impl HostLoads for Busy {
     fn active(&self, host: usize) -> u32 {
         u32::try_from(host % 5).unwrap_or(0)
     }
@@ -73,16 +73,16 @@ fn hosts(count: usize, weighted: bool) -> Vec<Host> {
 }
 
 fn balancer(policy: LbPolicy, options: &LbOptions, hosts: &[Host]) -> Balancer {
-    let members: Vec<Member<'_>> = hosts
+    let members: Vec<LbHost<'_>> = hosts
         .iter()
-        .map(|host| Member {
+        .map(|host| LbHost {
             host,
             healthy: true,
             since: Some(Time::default()),
         })
         .collect();
     let mut balancer = Balancer::new(7, Time::default());
-    let setting = Setting::of(policy, options, None);
+    let setting = LbSettings::new(policy, options, None);
     balancer.rebuild(&setting, &members, Time::default());
     balancer
 }
@@ -150,10 +150,10 @@ fn picks(c: &mut Criterion) {
 fn deciders(c: &mut Criterion) {
     let mut group = c.benchmark_group("together");
     let plain = Asked::new(shop::PLAIN, &[ID]);
-    let mut deciders = Deciders::of(&plain);
+    let mut deciders = Deciders::new(&plain);
     group.bench_function("plain", |b| b.iter(|| deciders.plain(&plain)));
     let every = Asked::new(shop::REVIEWS, &[ID, JASON]);
-    let mut deciders = Deciders::of(&every);
+    let mut deciders = Deciders::new(&every);
     group.bench_function("every-policy", |b| b.iter(|| deciders.every(&every)));
     group.finish();
 }

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_env::{BoxListener, Env};
-use shakedown_wire::{Connected, ServerOptions, accept_auto_until};
+use shakedown_wire::{ConnectionAddresses, ServerOptions, accept_auto_until};
 use shakedown_xds::table::{Direction, Listener, Routes, Table};
 
 use crate::admission::{self, HEAD_BYTES_MAX};
 use crate::bootstrap::Bootstrap;
-use crate::connection::Connection;
-use crate::hash::Ends;
+use crate::connection::DownstreamConnection;
+use crate::hash::ConnectionEnds;
 use crate::listener::{Accepting, ActiveListener};
 use crate::shared::Shared;
 
@@ -147,13 +147,13 @@ async fn accept(shared: Rc<Shared>, listener: Rc<ActiveListener>, socket: BoxLis
         idle_timeout: Some(IDLE_TIMEOUT),
         ..ServerOptions::default()
     };
-    let make = |connected: Connected| {
-        let ends = Ends {
+    let make = |connected: ConnectionAddresses| {
+        let ends = ConnectionEnds {
             caller: connected.peer,
             own: connected.local,
         };
         let (shared, listener) = (Rc::clone(&shared), Rc::clone(&listener));
-        let connection = Rc::new(Connection::default());
+        let connection = Rc::new(DownstreamConnection::default());
         move |request| {
             let (shared, listener) = (Rc::clone(&shared), Rc::clone(&listener));
             let connection = Rc::clone(&connection);

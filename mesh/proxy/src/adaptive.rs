@@ -25,14 +25,14 @@ pub struct Adaptive {
     in_hand: u32,
     min_rtt_ns: u64,
     samples: Samples,
-    phase: Phase,
+    phase: GradientPhase,
     /// Requests that began before this time belong to an earlier measurement and are ignored.
     epoch: Time,
     windows_at_least: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Phase {
+enum GradientPhase {
     /// The minimum round trip is being measured. The limit is restored to this value afterwards.
     Measuring { limit_before: u32 },
     /// The limit follows the round trips.
@@ -61,7 +61,7 @@ impl Adaptive {
             in_hand: 0,
             min_rtt_ns: 0,
             samples: Samples::default(),
-            phase: Phase::Measuring {
+            phase: GradientPhase::Measuring {
                 limit_before: settings.limit_min,
             },
             epoch: now,
@@ -92,7 +92,7 @@ impl Adaptive {
         }
         let took = u64::try_from(now.since(started).as_nanos()).unwrap_or(u64::MAX);
         self.samples.add(took.max(1));
-        if let Phase::Measuring { limit_before } = self.phase
+        if let GradientPhase::Measuring { limit_before } = self.phase
             && self.samples.kept.len() >= self.settings.min_rtt_requests as usize
         {
             self.measured(limit_before, now, random());
@@ -106,7 +106,7 @@ impl Adaptive {
 
     /// Performs updates that are due. Several windows without requests count as one.
     fn advance(&mut self, now: Time) {
-        let Phase::Following {
+        let GradientPhase::Following {
             update_at,
             measure_at,
         } = self.phase
@@ -117,7 +117,7 @@ impl Adaptive {
             if let Some(rtt) = self.samples.take(self.settings.percentile_ppm) {
                 self.set(self.follow(rtt));
             }
-            self.phase = Phase::Following {
+            self.phase = GradientPhase::Following {
                 update_at: now + self.settings.update_interval,
                 measure_at,
             };
@@ -128,7 +128,7 @@ impl Adaptive {
     }
 
     fn measure(&mut self, now: Time) {
-        self.phase = Phase::Measuring {
+        self.phase = GradientPhase::Measuring {
             limit_before: self.limit,
         };
         self.limit = self.settings.limit_min;
@@ -146,7 +146,7 @@ impl Adaptive {
         let interval = self.settings.min_rtt_interval;
         let jitter = share(nanos(interval), self.settings.min_rtt_jitter_ppm);
         let jitter = if jitter == 0 { 0 } else { random % jitter };
-        self.phase = Phase::Following {
+        self.phase = GradientPhase::Following {
             update_at: now + self.settings.update_interval,
             measure_at: now + interval + Duration::from_nanos(jitter),
         };
@@ -300,7 +300,7 @@ mod tests {
             window(&mut controller, 10 + 110 * turn, 50);
         }
         controller.advance(at(700));
-        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+        assert!(matches!(controller.phase, GradientPhase::Measuring { .. }));
     }
 
     #[test]
@@ -373,9 +373,15 @@ mod tests {
             assert!(controller.admit(at(0)));
             controller.finished(at(0), at(10), || random);
             controller.advance(at(due - 1));
-            assert!(matches!(controller.phase, Phase::Following { .. }), "{due}");
+            assert!(
+                matches!(controller.phase, GradientPhase::Following { .. }),
+                "{due}"
+            );
             controller.advance(at(due));
-            assert!(matches!(controller.phase, Phase::Measuring { .. }), "{due}");
+            assert!(
+                matches!(controller.phase, GradientPhase::Measuring { .. }),
+                "{due}"
+            );
         }
     }
 
@@ -392,7 +398,7 @@ mod tests {
             assert!(controller.admit(at(60_020)));
             controller.finished(at(60_020), at(60_040), || 0);
         }
-        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+        assert!(matches!(controller.phase, GradientPhase::Measuring { .. }));
     }
 
     #[test]
@@ -400,13 +406,13 @@ mod tests {
         let mut controller = measured();
         controller.windows_at_least = WINDOWS_AT_LEAST;
         controller.advance(at(20));
-        assert!(matches!(controller.phase, Phase::Measuring { .. }));
+        assert!(matches!(controller.phase, GradientPhase::Measuring { .. }));
         for _ in 0..5 {
             assert!(controller.admit(at(20)));
             controller.finished(at(20), at(30), || 0);
         }
         controller.advance(at(40));
-        assert!(matches!(controller.phase, Phase::Following { .. }));
+        assert!(matches!(controller.phase, GradientPhase::Following { .. }));
     }
 
     #[test]

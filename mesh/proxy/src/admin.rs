@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use shakedown_env::Owned;
 use shakedown_types::Side;
 use shakedown_wire::{Body, ServerOptions, accept_loop};
-use shakedown_xds::table::{Action, Cluster, ClusterKind, RouteTable, Table};
+use shakedown_xds::table::{Cluster, ClusterKind, RouteActionKind, RouteTable, Table};
 
 use crate::listener::ActiveListener;
 use crate::proxy::Proxy;
 use crate::shared::Shared;
-use crate::state::{Host, State};
+use crate::state::{ProxyState, UpstreamHost};
 
 /// The content type of the text that prometheus-client writes.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -127,14 +127,14 @@ fn routes(table: &Table) -> Vec<Value> {
 }
 
 fn route_table(routes: &Arc<RouteTable>) -> Value {
-    let target = |action: &Action| match action {
-        Action::Forward(action) => {
+    let target = |action: &RouteActionKind| match action {
+        RouteActionKind::Forward(action) => {
             let targets = action.targets().iter();
             let share = |t: &shakedown_xds::table::WeightedCluster| json!({ "cluster": &*t.cluster, "weight": t.weight });
             json!(targets.map(share).collect::<Vec<_>>())
         }
-        Action::Respond(direct) => json!({ "status": direct.status }),
-        Action::Redirect(redirect) => json!({ "status": redirect.status }),
+        RouteActionKind::Respond(direct) => json!({ "status": direct.status }),
+        RouteActionKind::Redirect(redirect) => json!({ "status": redirect.status }),
     };
     let hosts = routes.hosts().iter().map(|host| {
         let routes = host.routes.iter();
@@ -146,8 +146,8 @@ fn route_table(routes: &Arc<RouteTable>) -> Value {
 }
 
 /// A cluster and the load of its hosts. A cluster that no request has used yet shows its configured hosts with zeros.
-fn cluster(state: &State, table: &Table, cluster: &Cluster) -> Value {
-    let host = |host: &Rc<Host>| {
+fn cluster(state: &ProxyState, table: &Table, cluster: &Cluster) -> Value {
+    let host = |host: &Rc<UpstreamHost>| {
         let pool = host.pool();
         json!({
             "address": host.address().to_string(),

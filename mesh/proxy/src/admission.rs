@@ -12,13 +12,13 @@ use http::{HeaderValue, Request, Response, Version};
 use shakedown_types::ResponseFlags;
 use shakedown_wire::{BadHead, Body, ServeError};
 
-use crate::connection::Connection;
+use crate::connection::DownstreamConnection;
 use crate::handle::handle;
-use crate::hash::Ends;
+use crate::hash::ConnectionEnds;
 use crate::listener::ActiveListener;
-use crate::record::{Record, RecordedBody};
-use crate::refusal::{self, Refusal};
-use crate::send::Wire;
+use crate::record::{RecordedBody, RequestRecord};
+use crate::refusal::{self, EarlyResponse};
+use crate::send::PooledCarrier;
 use crate::shared::Shared;
 
 /// The most bytes of a request's head. Source: Envoy, `max_request_headers_kb`, default 60. `shakedown_wire` applies the
@@ -29,8 +29,8 @@ pub(crate) const HEAD_BYTES_MAX: usize = 60 * 1024;
 pub(crate) async fn serve(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
-    connection: &Connection,
-    ends: Ends,
+    connection: &DownstreamConnection,
+    ends: ConnectionEnds,
     request: Request<Body>,
 ) -> Response<RecordedBody> {
     if let Some(why) = request.extensions().get::<BadHead>() {
@@ -49,7 +49,14 @@ pub(crate) async fn serve(
         return refuse(shared, listener, &refusal::BARE_QUERY);
     }
     // Pinned in place, because awaiting the future by value would move it first.
-    let handled = pin!(handle(shared, &Wire, listener, connection, ends, request));
+    let handled = pin!(handle(
+        shared,
+        &PooledCarrier,
+        listener,
+        connection,
+        ends,
+        request
+    ));
     handled.await
 }
 
@@ -67,9 +74,9 @@ fn head_bytes<B>(request: &Request<B>) -> usize {
 fn refuse(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
-    refusal: &Refusal,
+    refusal: &EarlyResponse,
 ) -> Response<RecordedBody> {
-    let mut record = Record::begin(shared, listener.side(), None);
+    let mut record = RequestRecord::begin(shared, listener.side(), None);
     let details = Cow::Borrowed(refusal.details);
     record.answered(refusal.status.as_u16(), refusal.flags, details);
     record.finish(ResponseFlags::empty());
@@ -88,7 +95,7 @@ fn refuse(
 /// Records an HTTP/2 request with an invalid head. Its connection ends without a response, so that the one returned here is
 /// never sent.
 fn reset(shared: &Rc<Shared>, listener: &ActiveListener) -> Response<RecordedBody> {
-    let mut record = Record::begin(shared, listener.side(), None);
+    let mut record = RequestRecord::begin(shared, listener.side(), None);
     record.answered(
         0,
         ResponseFlags::DPE,
@@ -111,7 +118,7 @@ pub(crate) fn record_codec_error(
     if !error.is_parse() {
         return;
     }
-    let mut record = Record::begin(shared, listener.side(), None);
+    let mut record = RequestRecord::begin(shared, listener.side(), None);
     record.answered(400, ResponseFlags::DPE, Cow::Borrowed("http1.codec_error"));
     record.finish(ResponseFlags::empty());
 }

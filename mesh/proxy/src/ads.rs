@@ -25,7 +25,7 @@ use prost::Message;
 use shakedown_env::Time;
 use shakedown_types::MeshEvent;
 use shakedown_wire::{Channel, ChannelBody, H2Options, MessageBody, Messages, connect_h2};
-use shakedown_xds::proto::Kind;
+use shakedown_xds::proto::ResourceKind;
 use shakedown_xds::proto::core::Node;
 use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use tonic::body::Body;
@@ -33,10 +33,10 @@ use tonic::codegen::Service as _;
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::{Code, Status};
 
-use self::backoff::Backoff;
+use self::backoff::ReconnectBackoff;
 use self::outbox::Outbox;
-pub(crate) use self::session::Session;
-use self::session::{Published, Refused};
+pub(crate) use self::session::AdsSession;
+use self::session::{Published, RefusedResource};
 use crate::accept;
 use crate::proxy::Proxy;
 use crate::resources::ResourceCache;
@@ -75,7 +75,7 @@ pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible
     let env = proxy.shared.env.clone();
     let mut random = env.rng("proxy/ads");
     let mut session = restore(&proxy, cache);
-    let mut backoff = Backoff::new();
+    let mut backoff = ReconnectBackoff::new();
     loop {
         let Err(error) = converse(&proxy, &mut session, &mut backoff).await;
         proxy.control_plane.lost(env.now(), &error);
@@ -84,10 +84,10 @@ pub(crate) async fn follow(proxy: Rc<Proxy>, cache: ResourceCache) -> Infallible
 }
 
 /// Restores the last good configuration from the store, and puts it in force.
-fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
-    let mut session = Session::new(cache);
+fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> AdsSession {
+    let mut session = AdsSession::new(cache);
     let store = proxy.shared.env.store();
-    for kind in Kind::ALL {
+    for kind in ResourceKind::ALL {
         // A value that does not decode was truncated or written by another version. The control plane sends the
         // resources again.
         let saved = store.read(store_key(kind));
@@ -104,8 +104,8 @@ fn restore(proxy: &Rc<Proxy>, cache: ResourceCache) -> Session {
 /// Runs one stream, from connecting to its end.
 async fn converse(
     proxy: &Rc<Proxy>,
-    session: &mut Session,
-    backoff: &mut Backoff,
+    session: &mut AdsSession,
+    backoff: &mut ReconnectBackoff,
 ) -> Result<Infallible, AdsError> {
     let Shared { env, bootstrap, .. } = &*proxy.shared;
     let channel = connect_h2(
@@ -196,7 +196,7 @@ struct Patience {
 
 impl Patience {
     /// Starts the timeout if answers are missing and it is not running, and stops it if none are missing.
-    fn renew(&mut self, now: Time, session: &Session) {
+    fn renew(&mut self, now: Time, session: &AdsSession) {
         if session.is_warm() {
             self.until = Time::FAR;
         } else if self.until == Time::FAR {
@@ -208,7 +208,7 @@ impl Patience {
     async fn wait<T>(
         &mut self,
         proxy: &Rc<Proxy>,
-        session: &mut Session,
+        session: &mut AdsSession,
         mut message: impl Future<Output = T> + Unpin,
     ) -> T {
         if self.until == Time::FAR {
@@ -226,7 +226,7 @@ impl Patience {
 }
 
 /// Puts the configuration in force if it is complete, and saves it for a start without a control plane.
-fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
+fn put_in_force(proxy: &Rc<Proxy>, session: &mut AdsSession) {
     let Some(published) = session.publish() else {
         return;
     };
@@ -249,8 +249,8 @@ fn put_in_force(proxy: &Rc<Proxy>, session: &mut Session) {
     }
 }
 
-fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
-    for Refused { kind, name, reason } in refused {
+fn report(proxy: &Rc<Proxy>, refused: Vec<RefusedResource>) {
+    for RefusedResource { kind, name, reason } in refused {
         proxy.shared.env.emit(MeshEvent::ConfigRefused {
             kind: kind.name(),
             resource: name.into(),
@@ -260,12 +260,12 @@ fn report(proxy: &Rc<Proxy>, refused: Vec<Refused>) {
 }
 
 /// The store's key of the last good resources of a kind.
-fn store_key(kind: Kind) -> &'static str {
+fn store_key(kind: ResourceKind) -> &'static str {
     match kind {
-        Kind::Cluster => "xds/clusters",
-        Kind::Endpoints => "xds/endpoints",
-        Kind::Listener => "xds/listeners",
-        Kind::Routes => "xds/routes",
+        ResourceKind::Cluster => "xds/clusters",
+        ResourceKind::Endpoints => "xds/endpoints",
+        ResourceKind::Listener => "xds/listeners",
+        ResourceKind::Routes => "xds/routes",
     }
 }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use http::header::HeaderValue;
-use shakedown_xds::table::{Action, DirectResponse, Redirect};
+use shakedown_xds::table::{DirectResponse, Redirect, RouteActionKind};
 
 use crate::request_head::RequestHead;
-use crate::respond::{Reject, status};
+use crate::respond::{LocalReply, status};
 
 /// A redirect to the request's own URL.
 const HERE: Redirect = Redirect {
@@ -19,11 +19,14 @@ const HERE: Redirect = Redirect {
 };
 
 /// The local reply of a route; `None` if the route forwards requests.
-pub(crate) fn of(action: &Action, head: &RequestHead) -> Result<Option<Reject>, Reject> {
+pub(crate) fn of(
+    action: &RouteActionKind,
+    head: &RequestHead,
+) -> Result<Option<LocalReply>, LocalReply> {
     match action {
-        Action::Forward(_) => Ok(None),
-        Action::Respond(direct) => respond(direct, head).map(Some),
-        Action::Redirect(redirect) => Ok(Some(Reject::Direct {
+        RouteActionKind::Forward(_) => Ok(None),
+        RouteActionKind::Respond(direct) => respond(direct, head).map(Some),
+        RouteActionKind::Redirect(redirect) => Ok(Some(LocalReply::Direct {
             status: status(redirect.status),
             body: Arc::from(&[][..]),
             location: Some(location(redirect, head)?),
@@ -33,20 +36,20 @@ pub(crate) fn of(action: &Action, head: &RequestHead) -> Result<Option<Reject>, 
 
 /// Responses with 201 and 3xx have a `location` header, which is the request's own URL because a direct response
 /// configures none. Source: Envoy, `Router::Filter::decodeHeaders`.
-fn respond(direct: &DirectResponse, head: &RequestHead) -> Result<Reject, Reject> {
+fn respond(direct: &DirectResponse, head: &RequestHead) -> Result<LocalReply, LocalReply> {
     let location = match direct.status {
         201 | 300..400 => Some(location(&HERE, head)?),
         _ => None,
     };
-    Ok(Reject::Direct {
+    Ok(LocalReply::Direct {
         status: status(direct.status),
         body: Arc::clone(&direct.body),
         location,
     })
 }
 
-fn location(redirect: &Redirect, head: &RequestHead) -> Result<HeaderValue, Reject> {
+fn location(redirect: &Redirect, head: &RequestHead) -> Result<HeaderValue, LocalReply> {
     let view = head.view()?;
     let location = redirect.location(head.scheme, view.authority, view.path);
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| Reject::BadPath)
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(location)).map_err(|_| LocalReply::BadPath)
 }

@@ -28,14 +28,14 @@ use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{Assignment, Host, Labels, LbOptions, LbPolicy};
 
-pub use priority::Spread;
+pub use priority::PriorityLoad;
 
-use levels::Levels;
-use subsets::Parts;
+use levels::PriorityLevels;
+use subsets::SubsetIndex;
 
 /// The load-balancing configuration of a cluster.
 #[derive(Clone, Copy, Debug)]
-pub struct Setting<'a> {
+pub struct LbSettings<'a> {
     /// The policy that selects a host within a priority.
     pub policy: LbPolicy,
     /// Options that apply to every policy.
@@ -46,10 +46,10 @@ pub struct Setting<'a> {
     pub weigh_health: bool,
 }
 
-impl<'a> Setting<'a> {
+impl<'a> LbSettings<'a> {
     /// Returns the configuration for a cluster with these hosts.
-    pub fn of(policy: LbPolicy, options: &'a LbOptions, assignment: Option<&Assignment>) -> Self {
-        Setting {
+    pub fn new(policy: LbPolicy, options: &'a LbOptions, assignment: Option<&Assignment>) -> Self {
+        LbSettings {
             policy,
             options,
             overprovisioning: assignment.map_or(Assignment::OVERPROVISIONING, |assignment| {
@@ -62,7 +62,7 @@ impl<'a> Setting<'a> {
 
 /// The balancer's input for a host. A host is identified by its index in the list of members.
 #[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
+pub struct LbHost<'a> {
     /// The host as configured.
     pub host: &'a Host,
     /// True if the host receives traffic outside of panic mode.
@@ -72,7 +72,7 @@ pub struct Member<'a> {
 }
 
 /// The current load of hosts.
-pub trait Load {
+pub trait HostLoads {
     /// The number of active requests of a host.
     fn active(&self, host: usize) -> u32;
 
@@ -97,8 +97,8 @@ pub struct Request<'a> {
 #[derive(Debug)]
 pub struct Balancer {
     seed: u64,
-    levels: Levels,
-    parts: Option<Parts>,
+    levels: PriorityLevels,
+    parts: Option<SubsetIndex>,
 }
 
 impl Balancer {
@@ -108,13 +108,13 @@ impl Balancer {
     pub fn new(seed: u64, now: Time) -> Balancer {
         Balancer {
             seed,
-            levels: Levels::new(seed, now),
+            levels: PriorityLevels::new(seed, now),
             parts: None,
         }
     }
 
     /// Replaces the hosts and their health.
-    pub fn rebuild(&mut self, setting: &Setting<'_>, members: &[Member<'_>], now: Time) {
+    pub fn rebuild(&mut self, setting: &LbSettings<'_>, members: &[LbHost<'_>], now: Time) {
         self.levels.rebuild(setting, members, |_| true, now);
         let Some(subsets) = &setting.options.subsets else {
             self.parts = None;
@@ -122,7 +122,7 @@ impl Balancer {
         };
         let parts = match self.parts.take().filter(|parts| parts.are_of(subsets)) {
             Some(parts) => parts,
-            None => Parts::new(subsets, self.seed, now),
+            None => SubsetIndex::new(subsets, self.seed, now),
         };
         let parts = self.parts.insert(parts);
         parts.rebuild(setting, members, self.seed, now);
@@ -133,7 +133,7 @@ impl Balancer {
         &mut self,
         request: &Request<'_>,
         avoid: impl Fn(usize) -> bool,
-        load: &(impl Load + ?Sized),
+        load: &(impl HostLoads + ?Sized),
         random: &mut impl Rng,
     ) -> Option<usize> {
         match &mut self.parts {
@@ -143,7 +143,7 @@ impl Balancer {
     }
 
     /// The distribution of traffic over priorities.
-    pub fn spread(&self) -> &Spread {
+    pub fn spread(&self) -> &PriorityLoad {
         self.levels.spread()
     }
 }

@@ -21,7 +21,7 @@ pub struct Bootstrap {
     /// The port of metrics and readiness. Istio's is 15020.
     pub admin_port: u16,
     /// The pod's workload, for the labels of metrics.
-    pub workload: Workload,
+    pub workload: MetricWorkload,
     /// The host of the service that the pod belongs to (`reviews.default.svc.cluster.local`), for the labels of
     /// requests that it serves; `None` for a pod that serves none.
     pub service: Option<String>,
@@ -39,10 +39,10 @@ impl Bootstrap {
             control,
             outbound_port: 15001,
             admin_port: 15020,
-            workload: Workload {
+            workload: MetricWorkload {
                 name: pod.into(),
                 namespace: namespace.into(),
-                ..Workload::unknown()
+                ..MetricWorkload::unknown()
             },
             service: None,
             reported_header: None,
@@ -52,7 +52,7 @@ impl Bootstrap {
 
 /// The source or the destination of an edge, as in the labels of Istio's metrics. Unknown fields read `unknown`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Workload {
+pub struct MetricWorkload {
     /// The name of the workload, normally that of its deployment.
     pub name: Arc<str>,
     /// The Kubernetes namespace of the workload.
@@ -67,11 +67,11 @@ pub struct Workload {
     pub principal: Arc<str>,
 }
 
-impl Workload {
+impl MetricWorkload {
     /// A workload with every field unknown.
-    pub fn unknown() -> Workload {
+    pub fn unknown() -> MetricWorkload {
         let unknown: Arc<str> = Arc::from("unknown");
-        Workload {
+        MetricWorkload {
             name: Arc::clone(&unknown),
             namespace: Arc::clone(&unknown),
             app: Arc::clone(&unknown),
@@ -82,7 +82,7 @@ impl Workload {
     }
 
     /// This workload, with the fields that an endpoint's identity contains replaced.
-    pub(crate) fn named(mut self, identity: &Identity) -> Workload {
+    pub(crate) fn named(mut self, identity: &Identity) -> MetricWorkload {
         for (own, said) in [
             (&mut self.name, identity.name()),
             (&mut self.namespace, identity.namespace()),

@@ -10,34 +10,34 @@ use std::fmt;
 use std::rc::Rc;
 
 use shakedown_types::BreakerLimit;
-use shakedown_wire::{Bound, Quota, QuotaLimits};
+use shakedown_wire::{Quota, QuotaBound, QuotaLimits};
 use shakedown_xds::table::Limits;
 
 use crate::budget::retries_allowed;
 
 /// The limits and current counts of one cluster and priority. Clones share them.
 #[derive(Clone)]
-pub struct Breaker(Rc<Shared>);
+pub struct CircuitBreaker(Rc<BreakerShared>);
 
-type Listener = Rc<dyn Fn(BreakerLimit, bool)>;
+type BreakerObserver = Rc<dyn Fn(BreakerLimit, bool)>;
 
-struct Shared {
+struct BreakerShared {
     limits: Cell<Limits>,
     quota: Quota,
     retries: Cell<u32>,
     /// True if retries were at their limit in the last report.
     retries_open: Cell<bool>,
-    listener: RefCell<Option<Listener>>,
+    listener: RefCell<Option<BreakerObserver>>,
 }
 
 /// A counted retry, which is released when dropped.
 #[derive(Debug)]
-pub struct RetryPermit(Breaker);
+pub struct RetryPermit(CircuitBreaker);
 
-impl Breaker {
+impl CircuitBreaker {
     /// Creates a breaker with all counts at zero.
-    pub fn new(limits: Limits) -> Breaker {
-        Breaker(Rc::new(Shared {
+    pub fn new(limits: Limits) -> CircuitBreaker {
+        CircuitBreaker(Rc::new(BreakerShared {
             quota: Quota::new(quota_limits(&limits)),
             retries: Cell::new(0),
             retries_open: Cell::new(retries_allowed(&limits, 0) == 0),
@@ -87,7 +87,7 @@ impl Breaker {
     ///
     /// `f` must not send requests nor drop objects of a pool, because it is called during the pools' work.
     pub fn on_change(&self, f: impl Fn(BreakerLimit, bool) + 'static) {
-        let f: Listener = Rc::new(f);
+        let f: BreakerObserver = Rc::new(f);
         self.0.listener.replace(Some(Rc::clone(&f)));
         self.0
             .quota
@@ -118,7 +118,7 @@ impl Drop for RetryPermit {
     }
 }
 
-impl fmt::Debug for Breaker {
+impl fmt::Debug for CircuitBreaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Breaker")
             .field("quota", &self.0.quota)
@@ -148,11 +148,11 @@ fn quota_limits(limits: &Limits) -> QuotaLimits {
     }
 }
 
-fn limit(bound: Bound) -> BreakerLimit {
+fn limit(bound: QuotaBound) -> BreakerLimit {
     match bound {
-        Bound::Connections => BreakerLimit::Connections,
-        Bound::Pending => BreakerLimit::Pending,
-        Bound::Requests => BreakerLimit::Requests,
+        QuotaBound::Connections => BreakerLimit::Connections,
+        QuotaBound::Pending => BreakerLimit::Pending,
+        QuotaBound::Requests => BreakerLimit::Requests,
     }
 }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn retries_stop_at_their_limit_and_go_on_below_it() {
-        let breaker = Breaker::new(limits(2));
+        let breaker = CircuitBreaker::new(limits(2));
         let (first, second) = (breaker.retry(), breaker.retry());
         assert!(first.is_some() && second.is_some());
         assert!(breaker.retry().is_none());
@@ -184,7 +184,7 @@ mod tests {
     fn a_change_is_told_once_each_way() {
         let told = Rc::new(RefCell::new(Vec::new()));
         let sink = Rc::clone(&told);
-        let breaker = Breaker::new(limits(1));
+        let breaker = CircuitBreaker::new(limits(1));
         breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
         let permit = breaker.retry();
         assert!(breaker.retry().is_none());
@@ -198,14 +198,14 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_is_open_from_the_start_and_never_told() {
-        let breaker = Breaker::new(limits(0));
+        let breaker = CircuitBreaker::new(limits(0));
         breaker.on_change(|_, _| panic!("nothing changes"));
         assert!(breaker.retry().is_none());
     }
 
     #[test]
     fn other_limits_count_for_what_comes_and_leave_what_is_there() {
-        let breaker = Breaker::new(limits(3));
+        let breaker = CircuitBreaker::new(limits(3));
         let permits: Vec<_> = (0..3).filter_map(|_| breaker.retry()).collect();
         breaker.set_limits(limits(1));
         assert_eq!((permits.len(), breaker.retries()), (3, 3));
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn other_limits_count_for_what_pools_take() {
-        let breaker = Breaker::new(Limits {
+        let breaker = CircuitBreaker::new(Limits {
             pending: 2,
             ..Limits::ENVOY
         });
@@ -225,23 +225,27 @@ mod tests {
             pending: 1,
             ..Limits::ENVOY
         });
-        let first = breaker.quota().take(Bound::Pending);
-        assert!(first.is_some() && breaker.quota().take(Bound::Pending).is_none());
+        let first = breaker.quota().take(QuotaBound::Pending);
+        assert!(first.is_some() && breaker.quota().take(QuotaBound::Pending).is_none());
     }
 
     #[test]
     fn each_limit_is_told_by_its_own_name() {
         let told = Rc::new(RefCell::new(Vec::new()));
         let sink = Rc::clone(&told);
-        let breaker = Breaker::new(Limits {
+        let breaker = CircuitBreaker::new(Limits {
             connections: 1,
             pending: 1,
             requests: 1,
             ..Limits::ENVOY
         });
         breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
-        let taken = [Bound::Connections, Bound::Pending, Bound::Requests]
-            .map(|bound| breaker.quota().take(bound));
+        let taken = [
+            QuotaBound::Connections,
+            QuotaBound::Pending,
+            QuotaBound::Requests,
+        ]
+        .map(|bound| breaker.quota().take(bound));
         let all = [
             BreakerLimit::Connections,
             BreakerLimit::Pending,
@@ -272,7 +276,7 @@ mod tests {
         fn no_retry_is_admitted_past_the_limit_and_no_permit_is_lost(
             steps in prop::collection::vec(step(), 0..100),
         ) {
-            let breaker = Breaker::new(limits(3));
+            let breaker = CircuitBreaker::new(limits(3));
             let mut permits = Vec::new();
             for step in steps {
                 match step {

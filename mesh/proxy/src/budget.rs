@@ -33,13 +33,13 @@ const SECONDS: usize = 10;
 /// hedge per second is always allowed, so that a cluster with few requests can hedge at all.
 #[derive(Debug, Default)]
 pub struct HedgeBudget {
-    slots: [Slot; SECONDS],
+    slots: [BudgetSlot; SECONDS],
     /// The second of the newest slot.
     second: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct BudgetSlot {
     requests: u64,
     hedges: u64,
 }
@@ -54,7 +54,7 @@ impl HedgeBudget {
     pub fn hedge(&mut self, now: Time, share_ppm: Option<u32>) -> bool {
         let current = *self.advance(now);
         let allowed = share_ppm.is_none_or(|share| {
-            let sum = |of: fn(&Slot) -> u64| self.slots.iter().map(of).sum::<u64>();
+            let sum = |of: fn(&BudgetSlot) -> u64| self.slots.iter().map(of).sum::<u64>();
             let (requests, hedges) = (sum(|slot| slot.requests), sum(|slot| slot.hedges));
             let share = u128::from(requests) * u128::from(share);
             current.hedges == 0 || u128::from(hedges + 1) * 1_000_000 <= share
@@ -64,12 +64,12 @@ impl HedgeBudget {
     }
 
     /// Returns the slot of the current second, after clearing expired slots.
-    fn advance(&mut self, now: Time) -> &mut Slot {
+    fn advance(&mut self, now: Time) -> &mut BudgetSlot {
         let second = now.as_nanos() / 1_000_000_000;
         // A time before the newest second counts in that second.
         let passed = second.saturating_sub(self.second);
         for old in 0..passed.min(SECONDS as u64) {
-            self.slots[((second - old) % SECONDS as u64) as usize] = Slot::default();
+            self.slots[((second - old) % SECONDS as u64) as usize] = BudgetSlot::default();
         }
         self.second = self.second.max(second);
         &mut self.slots[(self.second % SECONDS as u64) as usize]

@@ -11,7 +11,7 @@ const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The state of one downstream connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct DownstreamConnection {
     /// The buckets of rate limits that count each connection by itself.
     pub(crate) limiter: ConnectionLimiter,
     /// The bytes of request bodies that may still be kept for retries.
@@ -20,9 +20,9 @@ pub(crate) struct Connection {
     pub(crate) peer: PeerOfConnection,
 }
 
-impl Default for Connection {
-    fn default() -> Connection {
-        Connection {
+impl Default for DownstreamConnection {
+    fn default() -> DownstreamConnection {
+        DownstreamConnection {
             limiter: ConnectionLimiter::default(),
             kept: KeptBudget::new(KEPT_BYTES_MAX),
             peer: PeerOfConnection::default(),

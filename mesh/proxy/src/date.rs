@@ -9,11 +9,11 @@ use shakedown_env::UnixTime;
 /// Writes the `date` header. The value is formatted once per second, because a value per response would be an
 /// allocation per response.
 #[derive(Debug, Default)]
-pub(crate) struct Dates {
+pub(crate) struct DateHeader {
     last: RefCell<Option<(u64, HeaderValue)>>,
 }
 
-impl Dates {
+impl DateHeader {
     /// Adds the header to a response without one, as RFC 9110, section 6.6.1, requires of a recipient that forwards it.
     pub(crate) fn complete(&self, headers: &mut HeaderMap, now: UnixTime) {
         let Entry::Vacant(date) = headers.entry(DATE) else {
@@ -54,13 +54,13 @@ mod tests {
     fn an_upstreams_own_date_stands() {
         let mut headers = HeaderMap::new();
         headers.insert(DATE, HeaderValue::from_static("then"));
-        Dates::default().complete(&mut headers, UnixTime::from_nanos(1));
+        DateHeader::default().complete(&mut headers, UnixTime::from_nanos(1));
         assert_eq!(headers[DATE], "then");
     }
 
     #[test]
     fn the_date_moves_with_the_second() {
-        let dates = Dates::default();
+        let dates = DateHeader::default();
         let at = |second: u64| {
             let mut headers = HeaderMap::new();
             dates.complete(&mut headers, UnixTime::from_nanos(second * 1_000_000_000));

@@ -11,16 +11,16 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use shakedown_env::Env;
-use shakedown_wire::{Body, Bound, Permit, Pool, SendError};
+use shakedown_wire::{Body, Permit, Pool, QuotaBound, SendError};
 use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use shakedown_xds::table::Table;
 
-use crate::ads::Session;
-use crate::connection::Connection;
+use crate::ads::AdsSession;
+use crate::connection::DownstreamConnection;
 use crate::handle::handle;
-use crate::hash::Ends;
+use crate::hash::ConnectionEnds;
 use crate::listener::ActiveListener;
-use crate::send::{Carrier, Mark, Sent, ended};
+use crate::send::{AttemptResult, Carrier, ConnectMark, ended};
 use crate::shared::Shared;
 use crate::{Bootstrap, ResourceCache};
 
@@ -29,17 +29,17 @@ use crate::{Bootstrap, ResourceCache};
 pub struct DryRun {
     shared: Rc<Shared>,
     listener: ActiveListener,
-    connection: Connection,
-    ends: Ends,
+    connection: DownstreamConnection,
+    ends: ConnectionEnds,
     /// The session with the control plane, kept because its memory is part of a proxy's.
-    _session: Option<Session>,
+    _session: Option<AdsSession>,
 }
 
 impl DryRun {
     /// A proxy with this configuration. Requests arrive at the listener of this name; `None` if there is none.
     pub fn new(env: Env, bootstrap: Bootstrap, table: Table, listener: &str) -> Option<DryRun> {
         let config = table.listeners.get(listener)?.clone();
-        let ends = Ends {
+        let ends = ConnectionEnds {
             caller: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
             own: config.address,
         };
@@ -48,7 +48,7 @@ impl DryRun {
         Some(DryRun {
             shared,
             listener: ActiveListener::new(config.address, &config),
-            connection: Connection::default(),
+            connection: DownstreamConnection::default(),
             ends,
             _session: None,
         })
@@ -63,7 +63,7 @@ impl DryRun {
         responses: Vec<DeltaDiscoveryResponse>,
         listener: &str,
     ) -> Option<DryRun> {
-        let mut session = Session::new(cache);
+        let mut session = AdsSession::new(cache);
         for response in responses {
             session.receive(response, &|_| Ok(()));
         }
@@ -104,8 +104,13 @@ impl DryRun {
 struct Function<'a>(&'a dyn Fn(SocketAddr, Request<Body>) -> Response<Body>);
 
 impl Carrier for Function<'_> {
-    async fn carry(&self, pool: Pool, request: Request<Body>, mark: Mark<'_>) -> Sent {
-        let bound = Bound::Requests;
+    async fn carry(
+        &self,
+        pool: Pool,
+        request: Request<Body>,
+        mark: ConnectMark<'_>,
+    ) -> AttemptResult {
+        let bound = QuotaBound::Requests;
         let permit: Option<Permit> = match pool.quota().map(|quota| quota.take(bound)) {
             Some(None) => return ended(&SendError::Overflow { bound }),
             Some(permit) => permit,
@@ -114,6 +119,6 @@ impl Carrier for Function<'_> {
         mark.set();
         let response = (self.0)(pool.address(), request);
         drop(permit);
-        Sent::Response(response)
+        AttemptResult::Response(response)
     }
 }

@@ -10,33 +10,33 @@ use rand_core::Rng as _;
 use shakedown_xds::table::{Filter, Listener};
 
 use crate::limit::limiters::ConnectionLimiter;
-use crate::record::Record;
-use crate::reply::Reply;
+use crate::record::RequestRecord;
 use crate::request_head::RequestHead;
-use crate::respond::Reject;
-use crate::route::Found;
+use crate::respond::LocalReply;
+use crate::response_context::ResponseContext;
+use crate::route::MatchedRoute;
 use crate::shared::Shared;
 
 /// The filters' inputs, but for the request itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passing<'t, 'c> {
+pub(crate) struct FilterContext<'t, 'c> {
     pub(crate) shared: &'t Shared,
     pub(crate) listener: &'t Listener,
     pub(crate) connection: &'t ConnectionLimiter,
     /// `None` if no route matches.
-    pub(crate) found: Option<Found<'t>>,
+    pub(crate) found: Option<MatchedRoute<'t>>,
     /// The cluster that the route selected; `None` if the route does not forward.
     pub(crate) cluster: Option<&'c str>,
 }
 
 /// Applies the filters to a request. The first that rejects it ends the chain.
 pub(crate) async fn pass<'t>(
-    passing: Passing<'t, '_>,
+    passing: FilterContext<'t, '_>,
     head: &mut RequestHead,
-    record: &mut Record,
-    reply: &mut Reply<'t>,
-) -> Result<(), Reject> {
-    let Passing { shared, found, .. } = passing;
+    record: &mut RequestRecord,
+    reply: &mut ResponseContext<'t>,
+) -> Result<(), LocalReply> {
+    let FilterContext { shared, found, .. } = passing;
     let of_route = found.map(|found| &found.route.filters);
     for filter in &passing.listener.filters {
         match filter {

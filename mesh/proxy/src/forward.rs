@@ -5,10 +5,10 @@
 //! the others are reset. The route's timeout and the per-try timeout start when the request is complete, as in Envoy.
 //! The route's timeout covers every attempt, every wait between attempts, and the response's body.
 
+mod attempt_set;
+mod attempt_slots;
 mod bounds;
 mod grpc;
-mod lanes;
-mod race;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,24 +20,24 @@ use shakedown_env::{Env, Time};
 use shakedown_wire::Body;
 use shakedown_xds::table::{HedgePolicy, Labels, RouteAction};
 
-use crate::alarm::Alarm;
-use crate::loops::Arrival;
+use crate::loops::RequestIngress;
 use crate::outgoing::Outgoing;
-use crate::record::{Record, Rest};
+use crate::record::{BodyTimeouts, RequestRecord};
 use crate::resolve::resolve;
-use crate::respond::Reject;
+use crate::respond::LocalReply;
+use crate::reusable_timer::ReusableTimer;
 use crate::send::Carrier;
 use crate::shared::Shared;
-use crate::state::{Host, PickContext, Upstream};
-use bounds::Bounds;
+use crate::state::{PickContext, Upstream, UpstreamHost};
+use attempt_set::{AttemptSet, NextStep};
+use attempt_slots::AttemptSlots;
+use bounds::AttemptTimeouts;
 pub(crate) use grpc::{set_timeout as set_grpc_timeout, timeout as grpc_timeout};
-use lanes::Lanes;
-use race::{Race, Step};
 
 /// The decisions of the earlier steps.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan<'a> {
-    pub(crate) arrival: Arrival,
+pub(crate) struct ForwardPlan<'a> {
+    pub(crate) arrival: RequestIngress,
     pub(crate) upstream: &'a Rc<Upstream>,
     pub(crate) action: &'a RouteAction,
     /// The policy of sending it again while attempts are open.
@@ -56,7 +56,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) complete_by: Option<Time>,
 }
 
-impl Plan<'_> {
+impl ForwardPlan<'_> {
     /// True if the request may be sent more than once.
     pub(crate) fn may_repeat(&self) -> bool {
         self.action.retry.is_some() || self.hedge.after.is_some()
@@ -65,46 +65,46 @@ impl Plan<'_> {
 
 /// A response from upstream.
 #[derive(Debug)]
-pub(crate) struct Answer<B> {
+pub(crate) struct UpstreamResponse<B> {
     pub(crate) response: Response<B>,
     /// The time bounds of the body.
-    pub(crate) rest: Rest,
+    pub(crate) rest: BodyTimeouts,
 }
 
 /// Sends a request until an attempt's response is accepted. Afterwards the request cannot be sent again.
 pub(crate) async fn forward(
     shared: &Rc<Shared>,
     carrier: &impl Carrier,
-    plan: Plan<'_>,
+    plan: ForwardPlan<'_>,
     outgoing: &mut Outgoing,
-    record: &mut Record,
-) -> Result<Answer<Body>, Reject> {
+    record: &mut RequestRecord,
+) -> Result<UpstreamResponse<Body>, LocalReply> {
     let env = &shared.env;
-    let bounds = Bounds::of(plan.action, plan.idle, outgoing.headers());
+    let bounds = AttemptTimeouts::for_route(plan.action, plan.idle, outgoing.headers());
     let outside = match outside_host(env, plan.upstream, outgoing).await {
-        Err(Reject::NoHealthyUpstream) => {
+        Err(LocalReply::NoHealthyUpstream) => {
             record.attempt_in_vain();
-            return Err(Reject::NoHealthyUpstream);
+            return Err(LocalReply::NoHealthyUpstream);
         }
         outside => outside?,
     };
-    let mut race = Race::new(shared, plan, bounds, outgoing, record);
+    let mut race = AttemptSet::new(shared, plan, bounds, outgoing, record);
     race.outside = outside;
     let connected = std::cell::Cell::new(false);
     let first = pin!(None);
-    let mut lanes = Lanes::new(first, &connected);
-    let mut step = Step::Begin { hedge: false };
-    let mut alarm = Alarm::new(shared);
+    let mut lanes = AttemptSlots::new(first, &connected);
+    let mut step = NextStep::Begin { hedge: false };
+    let mut alarm = ReusableTimer::new(shared);
     // The response of the last attempt. It stays here, so that it is not moved through the code that judges it.
     let mut landed = None;
     loop {
         match step {
-            Step::Begin { hedge } => race.begin(hedge, |number, pool, request| {
+            NextStep::Begin { hedge } => race.begin(hedge, |number, pool, request| {
                 lanes.start(number, |mark| carrier.carry(pool, request, mark));
             })?,
-            Step::Wait => landed = None,
-            Step::Drop(number) => lanes.stop(number),
-            Step::Win => {
+            NextStep::Wait => landed = None,
+            NextStep::Drop(number) => lanes.stop(number),
+            NextStep::Win => {
                 lanes.stop_all();
                 race.lost();
                 let response = landed.expect("a try wins by its answer");
@@ -121,18 +121,22 @@ async fn outside_host(
     env: &Env,
     upstream: &Upstream,
     outgoing: &Outgoing,
-) -> Result<Option<Rc<Host>>, Reject> {
+) -> Result<Option<Rc<UpstreamHost>>, LocalReply> {
     if !upstream.is_original_dst() {
         return Ok(None);
     }
-    let authority = outgoing.host().ok_or(Reject::BadAuthority)?;
+    let authority = outgoing.host().ok_or(LocalReply::BadAuthority)?;
     let address = resolve(env, authority).await?;
     Ok(Some(upstream.outside(address)))
 }
 
 /// Picks a host. The first attempt takes any host. A retry prefers an untried host if its policy asks for that, and a
 /// hedge always does.
-fn choose_host(plan: Plan<'_>, tried: &[SocketAddr], hedge: bool) -> Option<Rc<Host>> {
+fn choose_host(
+    plan: ForwardPlan<'_>,
+    tried: &[SocketAddr],
+    hedge: bool,
+) -> Option<Rc<UpstreamHost>> {
     /// The number of picks before a tried host is accepted. Istio uses the same number for retries.
     const HEDGE_ATTEMPTS: u32 = 5;
     let attempts = match &plan.action.retry {

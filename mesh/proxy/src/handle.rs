@@ -1,4 +1,4 @@
-//! Handles one request: begins its record, runs its [`Journey`], and completes its response.
+//! Handles one request: begins its record, runs its [`RequestContext`], and completes its response.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -7,25 +7,25 @@ use http::header::{CONNECTION, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
-use shakedown_env::{Elapsed, Time, Work};
+use shakedown_env::{Elapsed, Time, WorkKind};
 use shakedown_types::{ResponseFlags, Side};
 use shakedown_wire::{Body, Upgrade};
 use shakedown_xds::table::Listener;
 
-use crate::connection::Connection;
-use crate::forward::Answer;
-use crate::glance::Glance;
-use crate::hash::Ends;
-use crate::journey::{Journey, Line, Way};
+use crate::connection::DownstreamConnection;
+use crate::forward::UpstreamResponse;
+use crate::hash::ConnectionEnds;
+use crate::header_summary::HeaderSummary;
 use crate::listener::ActiveListener;
-use crate::origin::Caller;
-use crate::record::{Record, RecordedBody, Rest};
-use crate::reply::Reply;
+use crate::origin::DownstreamClient;
+use crate::record::{BodyTimeouts, RecordedBody, RequestRecord};
 use crate::request_head::RequestHead;
-use crate::respond::{Reject, is_grpc};
+use crate::respond::{LocalReply, is_grpc};
+use crate::response_context::ResponseContext;
+use crate::router::{RequestContext, RouteSelection, StreamContext};
 use crate::send::Carrier;
 use crate::shared::Shared;
-use crate::upgrade::Requested;
+use crate::upgrade::UpgradeRequest;
 use crate::{prepare, tunnel};
 
 /// Answers one request, and records it.
@@ -33,12 +33,14 @@ pub(crate) async fn handle(
     shared: &Rc<Shared>,
     carrier: &impl Carrier,
     listener: &ActiveListener,
-    connection: &Connection,
-    ends: Ends,
+    connection: &DownstreamConnection,
+    ends: ConnectionEnds,
     mut request: Request<Body>,
 ) -> Response<RecordedBody> {
-    let seen = Glance::of(request.headers());
-    let upgrade = seen.upgrade.then(|| Requested::of(&mut request));
+    let seen = HeaderSummary::from_headers(request.headers());
+    let upgrade = seen
+        .upgrade
+        .then(|| UpgradeRequest::from_request(&mut request));
     let (upgrade, caller_side) = upgrade.flatten().unzip();
     let (parts, mut body) = request.into_parts();
     let mut head = RequestHead::new(parts);
@@ -50,10 +52,10 @@ pub(crate) async fn handle(
     if body.is_end_stream() && upgrade.is_none() && head.parts.method != Method::CONNECT {
         record.receive();
     }
-    shared.env.spend(Work::Request).await;
+    shared.env.spend(WorkKind::Request).await;
     let (table, config) = (shared.state.table(), listener.config());
-    let asked = Asked::of(&head.parts, seen, &config);
-    let line = Line {
+    let asked = RequestTraits::from_head(&head.parts, seen, &config);
+    let line = StreamContext {
         shared,
         table: &table,
         listener: &config,
@@ -62,11 +64,11 @@ pub(crate) async fn handle(
         caller,
         upgrade: upgrade.as_ref(),
     };
-    let mut reply = Reply::default();
-    let answer = match Way::of(line, seen, &mut head, &mut record) {
+    let mut reply = ResponseContext::default();
+    let answer = match RouteSelection::select(line, seen, &mut head, &mut record) {
         Err(reject) => Err(reject),
         Ok(way) => {
-            let mut journey = Journey {
+            let mut journey = RequestContext {
                 line,
                 way,
                 head: &mut head,
@@ -89,7 +91,12 @@ pub(crate) async fn handle(
 }
 
 /// Begins the record of a request, and makes sure that the request has an id.
-fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, headers: &mut HeaderMap) -> Record {
+fn begin(
+    shared: &Rc<Shared>,
+    side: Side,
+    caller: DownstreamClient,
+    headers: &mut HeaderMap,
+) -> RequestRecord {
     let anew = caller.is_at_edge();
     let id = prepare::identify(
         headers,
@@ -97,12 +104,12 @@ fn begin(shared: &Rc<Shared>, side: Side, caller: Caller, headers: &mut HeaderMa
         &mut *shared.random.request_ids.borrow_mut(),
         &shared.scribe,
     );
-    Record::begin(shared, side, id)
+    RequestRecord::begin(shared, side, id)
 }
 
 /// The properties of a request that its response depends on.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
+struct RequestTraits {
     is_head: bool,
     grpc: bool,
     version: Version,
@@ -113,13 +120,13 @@ struct Asked {
     closes: bool,
 }
 
-impl Asked {
-    fn of(head: &Parts, seen: Glance, listener: &Listener) -> Asked {
+impl RequestTraits {
+    fn from_head(head: &Parts, seen: HeaderSummary, listener: &Listener) -> RequestTraits {
         let proxy_connection = || {
             let said = head.headers.get("proxy-connection");
             said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"))
         };
-        Asked {
+        RequestTraits {
             is_head: head.method == Method::HEAD,
             grpc: is_grpc(&head.headers),
             version: head.version,
@@ -133,17 +140,17 @@ impl Asked {
 fn conclude(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
-    asked: Asked,
-    answer: Result<Answer<Body>, Reject>,
-    reply: &Reply<'_>,
-    mut record: Record,
+    asked: RequestTraits,
+    answer: Result<UpstreamResponse<Body>, LocalReply>,
+    reply: &ResponseContext<'_>,
+    mut record: RequestRecord,
     upgrade: Option<Upgrade>,
 ) -> Response<RecordedBody> {
     let Some((mut response, rest)) = respond(answer, asked, reply, &mut record) else {
         // Dropping the record reports the disconnect. A caller that is still connected has broken off its own body, and
         // may read this response.
         drop(record);
-        let response = Reject::CallerGone.into_response(false, false, |_| ());
+        let response = LocalReply::CallerGone.into_response(false, false, |_| ());
         return response.map(RecordedBody::of_nobody);
     };
     if asked.grpc {
@@ -169,14 +176,14 @@ fn conclude(
 
 /// The response to an outcome, and the time bounds of its body; `None` if the caller is gone.
 fn respond(
-    answer: Result<Answer<Body>, Reject>,
-    asked: Asked,
-    reply: &Reply<'_>,
-    record: &mut Record,
-) -> Option<(Response<Body>, Rest)> {
+    answer: Result<UpstreamResponse<Body>, LocalReply>,
+    asked: RequestTraits,
+    reply: &ResponseContext<'_>,
+    record: &mut RequestRecord,
+) -> Option<(Response<Body>, BodyTimeouts)> {
     let attempts = record.attempts();
     let (mut response, rest, is_bad) = match answer {
-        Ok(Answer { mut response, rest }) => {
+        Ok(UpstreamResponse { mut response, rest }) => {
             reply.finish(response.headers_mut(), attempts);
             let status = response.status().as_u16();
             record.answered(
@@ -186,7 +193,7 @@ fn respond(
             );
             (response, rest, false)
         }
-        Err(Reject::CallerGone) => return None,
+        Err(LocalReply::CallerGone) => return None,
         Err(reject) => {
             let is_bad = reject.status() == StatusCode::BAD_REQUEST;
             let (flags, details) = (reject.flags(), reject.details());
@@ -194,7 +201,7 @@ fn respond(
             let response = reject.into_response(asked.grpc, asked.quiet, finish);
             let status = response.status().as_u16();
             record.answered(status, flags, Cow::Borrowed(details));
-            (response, Rest::default(), is_bad)
+            (response, BodyTimeouts::default(), is_bad)
         }
     };
     // A local 400 closes the connection, also if it is mapped to a gRPC status. So does any response to an incomplete
@@ -212,19 +219,19 @@ fn respond(
 
 /// Applies the stream's deadline, which covers headers and body, to an outcome.
 fn in_time(
-    answer: Result<Result<Answer<Body>, Reject>, Elapsed>,
+    answer: Result<Result<UpstreamResponse<Body>, LocalReply>, Elapsed>,
     deadline: Time,
-    record: &Record,
-) -> Result<Answer<Body>, Reject> {
+    record: &RequestRecord,
+) -> Result<UpstreamResponse<Body>, LocalReply> {
     match answer {
-        Ok(answer) => answer.map(|Answer { response, rest }| Answer {
+        Ok(answer) => answer.map(|UpstreamResponse { response, rest }| UpstreamResponse {
             response,
-            rest: Rest {
+            rest: BodyTimeouts {
                 stream: Some(deadline),
                 ..rest
             },
         }),
-        Err(_elapsed) => Err(Reject::StreamDuration {
+        Err(_elapsed) => Err(LocalReply::StreamDuration {
             received: record.is_received(),
         }),
     }

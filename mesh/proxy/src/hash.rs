@@ -42,7 +42,7 @@ pub fn murmur_hash(bytes: &[u8]) -> u64 {
 
 /// The two addresses of the request's downstream connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ends {
+pub struct ConnectionEnds {
     /// The caller's address.
     pub caller: SocketAddr,
     /// The proxy's address.
@@ -51,26 +51,26 @@ pub struct Ends {
 
 /// The hash inputs of a request.
 #[derive(Clone, Copy, Debug)]
-pub struct Hashed<'a> {
+pub struct HashInputs<'a> {
     /// The request's method, target and headers.
     pub view: RequestView<'a>,
     /// The downstream connection's addresses; `None` if unknown.
-    pub ends: Option<Ends>,
+    pub ends: Option<ConnectionEnds>,
 }
 
 /// A hash, and the cookies to set so that the caller's next request has the same hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hash {
+pub struct RequestHash {
     /// The hash; `None` if no policy found its input.
     pub hash: Option<u64>,
     /// Values of `set-cookie`.
     pub cookies: SmallVec<[HeaderValue; 1]>,
 }
 
-impl Hash {
+impl RequestHash {
     /// Computes the hash of a request by a route's policies.
-    pub fn of(policies: &[HashPolicy], request: &Hashed<'_>) -> Hash {
-        let mut all = Hash::default();
+    pub fn compute(policies: &[HashPolicy], request: &HashInputs<'_>) -> RequestHash {
+        let mut all = RequestHash::default();
         for policy in policies {
             let part = match &policy.by {
                 HashBy::Header(HeaderKey::Name(name)) => of_header(request.view.headers, name),
@@ -92,7 +92,7 @@ impl Hash {
         all
     }
 
-    fn of_cookie(&mut self, cookie: &HashCookie, request: &Hashed<'_>) -> Option<u64> {
+    fn of_cookie(&mut self, cookie: &HashCookie, request: &HashInputs<'_>) -> Option<u64> {
         let value =
             cookie_value(request.view.headers, &cookie.name).filter(|value| !value.is_empty());
         if let Some(value) = value {
@@ -127,7 +127,7 @@ impl Hash {
 
 /// The value of a generated cookie. It is the same for all requests of a connection, which may be concurrent.
 /// Source: Envoy, `Filter::addDownstreamSetCookie`.
-fn made_value(ends: Ends) -> String {
+fn made_value(ends: ConnectionEnds) -> String {
     let text = format!("{}{}", ends.caller, ends.own);
     let mut digits = [0; 16];
     hex(xx_hash(text.as_bytes(), 0).into(), &mut digits);
@@ -182,8 +182,8 @@ mod tests {
         pairs.iter().map(pair).collect()
     }
 
-    fn ends() -> Ends {
-        Ends {
+    fn ends() -> ConnectionEnds {
+        ConnectionEnds {
             caller: "10.0.0.7:40000".parse().unwrap(),
             own: "10.0.0.1:80".parse().unwrap(),
         }
@@ -239,12 +239,12 @@ mod tests {
         })
     }
 
-    fn hash(policies: &[HashPolicy], headers: &HeaderMap, path: &str) -> Hash {
-        let request = Hashed {
+    fn hash(policies: &[HashPolicy], headers: &HeaderMap, path: &str) -> RequestHash {
+        let request = HashInputs {
             view: view(headers, path),
             ends: Some(ends()),
         };
-        Hash::of(policies, &request)
+        RequestHash::compute(policies, &request)
     }
 
     // Source: Envoy, `hash_test.cc`; the last is XXH64's own test of the empty input.
@@ -325,7 +325,7 @@ mod tests {
         let kept = session.cookies[0].to_str().unwrap();
         assert!(!kept.contains("Max-Age"), "{kept}");
         let none = hash(&[policy(cookie(None))], &HeaderMap::new(), "/");
-        assert_eq!(none, Hash::default());
+        assert_eq!(none, RequestHash::default());
     }
 
     #[test]

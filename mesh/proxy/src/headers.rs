@@ -3,23 +3,23 @@
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Version};
 use shakedown_xds::table::{
-    AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, RequestView, Template,
+    AppendAction, HeaderOp, HeaderOps, HeaderPart, RequestView, Template, TemplatePart,
 };
 use smallvec::SmallVec;
 
 use crate::request_head::RequestHead;
-use crate::respond::Reject;
+use crate::respond::LocalReply;
 
 /// The inputs of a header value's template.
 #[derive(Clone, Copy, Debug)]
-struct Seen<'a> {
+struct TemplateInputs<'a> {
     request: Option<(RequestView<'a>, Version)>,
     response: Option<&'a HeaderMap>,
 }
 
 /// A copy of a request as it was sent on, for templates in its response's headers.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct SentRequest {
     method: Method,
     path: String,
     authority: String,
@@ -28,10 +28,10 @@ pub(crate) struct Snapshot {
     headers: HeaderMap,
 }
 
-impl Snapshot {
-    pub(crate) fn of(head: &RequestHead) -> Result<Snapshot, Reject> {
+impl SentRequest {
+    pub(crate) fn from_head(head: &RequestHead) -> Result<SentRequest, LocalReply> {
         let view = head.view()?;
-        Ok(Snapshot {
+        Ok(SentRequest {
             method: head.parts.method.clone(),
             path: view.path.to_owned(),
             authority: view.authority.to_owned(),
@@ -53,12 +53,12 @@ impl Snapshot {
 }
 
 /// Applies changes to a request's headers.
-pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<(), Reject> {
+pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<(), LocalReply> {
     if ops.is_empty() {
         return Ok(());
     }
     remove(ops, &mut head.parts.headers);
-    let seen = Seen {
+    let seen = TemplateInputs {
         request: Some((head.view()?, head.parts.version)),
         response: None,
     };
@@ -71,13 +71,13 @@ pub(crate) fn change_request(ops: &HeaderOps, head: &mut RequestHead) -> Result<
 pub(crate) fn change_response(
     ops: &HeaderOps,
     headers: &mut HeaderMap,
-    request: Option<&Snapshot>,
+    request: Option<&SentRequest>,
 ) {
     if ops.is_empty() {
         return;
     }
     remove(ops, headers);
-    let seen = Seen {
+    let seen = TemplateInputs {
         request: request.map(|request| (request.view(), request.version)),
         response: Some(headers),
     };
@@ -91,11 +91,11 @@ fn remove(ops: &HeaderOps, headers: &mut HeaderMap) {
     }
 }
 
-type Values = SmallVec<[(HeaderName, HeaderValue, bool); 4]>;
+type TemplateValues = SmallVec<[(HeaderName, HeaderValue, bool); 4]>;
 
 /// The headers to add, each with true if it replaces existing values.
-fn evaluate(ops: &HeaderOps, present: &HeaderMap, seen: Seen<'_>) -> Values {
-    let mut values = Values::new();
+fn evaluate(ops: &HeaderOps, present: &HeaderMap, seen: TemplateInputs<'_>) -> TemplateValues {
+    let mut values = TemplateValues::new();
     for op in &ops.add {
         let overwrites = match op.action {
             AppendAction::Append => false,
@@ -112,7 +112,7 @@ fn evaluate(ops: &HeaderOps, present: &HeaderMap, seen: Seen<'_>) -> Values {
 }
 
 /// Replaces first, then appends.
-fn put(values: Values, headers: &mut HeaderMap) {
+fn put(values: TemplateValues, headers: &mut HeaderMap) {
     for (name, value, _) in values.iter().filter(|(.., overwrites)| *overwrites) {
         headers.insert(name.clone(), value.clone());
     }
@@ -124,7 +124,7 @@ fn put(values: Values, headers: &mut HeaderMap) {
 }
 
 /// The value of a header to add; `None` if it is empty and not kept.
-fn value(op: &HeaderOp, seen: Seen<'_>) -> Option<HeaderValue> {
+fn value(op: &HeaderOp, seen: TemplateInputs<'_>) -> Option<HeaderValue> {
     let value = match &op.value {
         Template::Fixed(value) => value.clone(),
         Template::Parts(parts) => {
@@ -138,14 +138,14 @@ fn value(op: &HeaderOp, seen: Seen<'_>) -> Option<HeaderValue> {
     Some(value).filter(|value| op.keep_empty || !value.is_empty())
 }
 
-fn write(part: &Part, seen: Seen<'_>, text: &mut Vec<u8>) {
+fn write(part: &TemplatePart, seen: TemplateInputs<'_>, text: &mut Vec<u8>) {
     match part {
-        Part::Text(fixed) => text.extend_from_slice(fixed.as_bytes()),
-        Part::Protocol => {
+        TemplatePart::Text(fixed) => text.extend_from_slice(fixed.as_bytes()),
+        TemplatePart::Protocol => {
             let version = seen.request.map(|(_, version)| version);
             text.extend_from_slice(version.map_or("", protocol).as_bytes());
         }
-        Part::Request(header) => {
+        TemplatePart::Request(header) => {
             let Some((request, _)) = &seen.request else {
                 return;
             };
@@ -153,7 +153,7 @@ fn write(part: &Part, seen: Seen<'_>, text: &mut Vec<u8>) {
             let other = || header.other.as_ref()?.first(request);
             extend(text, found.or_else(other), header);
         }
-        Part::Response(header) => {
+        TemplatePart::Response(header) => {
             let Some(headers) = seen.response else { return };
             // A response has headers only, no method and no path.
             let none = RequestView {
@@ -278,7 +278,7 @@ mod tests {
             .body(())
             .unwrap();
         let head = RequestHead::new(request.into_parts().0);
-        let snapshot = Snapshot::of(&head).unwrap();
+        let snapshot = SentRequest::from_head(&head).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("x-up", HeaderValue::from_static("1"));
         let text = "%RESP(x-up)% %REQ(:authority)% %RESP(:path)%";

@@ -14,7 +14,7 @@ use shakedown_xds::table::{Bucket, LimitDescriptor, RateLimit};
 use smallvec::SmallVec;
 
 /// A descriptor entry of a request: key and value.
-pub type Entry = (Box<str>, Box<str>);
+pub type DescriptorEntry = (Box<str>, Box<str>);
 
 /// A token bucket, which is full at first.
 #[derive(Clone, Debug)]
@@ -83,7 +83,7 @@ pub struct BucketState {
 
 /// The rate limit's decision about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct LimitDecision {
     /// True if every required bucket had a token.
     pub allowed: bool,
     /// The state of the bucket that refused, or else of the slowest bucket used; `None` without buckets.
@@ -94,24 +94,24 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Limiter {
     default: Option<TokenBucket>,
-    described: Vec<(Vec<Entry>, TokenBucket)>,
-    wild: Vec<Wild>,
+    described: Vec<(Vec<DescriptorEntry>, TokenBucket)>,
+    wild: Vec<WildcardDescriptor>,
     always_default: bool,
 }
 
 /// A descriptor that accepts any value for some of its keys, with a bucket for each recently used combination.
 #[derive(Debug)]
-struct Wild {
-    entries: Vec<Entry>,
+struct WildcardDescriptor {
+    entries: Vec<DescriptorEntry>,
     bucket: Bucket,
     /// Buckets sorted by their last use, the latest first.
-    recent: Vec<(Vec<Entry>, TokenBucket)>,
+    recent: Vec<(Vec<DescriptorEntry>, TokenBucket)>,
     most: usize,
 }
 
 /// The position of a bucket in [`Limiter`]: an exact descriptor, or one that accepts any value.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum BucketRef {
     Described(usize),
     /// The latest bucket in use of this descriptor.
     Wild(usize),
@@ -131,7 +131,7 @@ impl Limiter {
                 .map(|it| (it.entries.clone(), TokenBucket::new(it.bucket, now)))
                 .collect(),
             wild: wild
-                .map(|it| Wild {
+                .map(|it| WildcardDescriptor {
                     entries: it.entries.clone(),
                     bucket: it.bucket,
                     recent: Vec::new(),
@@ -144,8 +144,8 @@ impl Limiter {
 
     /// Decides about a request with these descriptors. A token is taken from each matching bucket, the slowest first,
     /// and from the default bucket. Tokens taken before a bucket refuses are not returned, as in Envoy.
-    pub fn admit(&mut self, descriptions: &[Vec<Entry>], now: Time) -> Decision {
-        let mut places: SmallVec<[Place; 4]> = SmallVec::new();
+    pub fn admit(&mut self, descriptions: &[Vec<DescriptorEntry>], now: Time) -> LimitDecision {
+        let mut places: SmallVec<[BucketRef; 4]> = SmallVec::new();
         for description in descriptions {
             places.extend(self.place(description, now));
         }
@@ -153,7 +153,7 @@ impl Limiter {
         for place in &places {
             let bucket = self.bucket(*place);
             if !bucket.take(now) {
-                return Decision {
+                return LimitDecision {
                     allowed: false,
                     state: Some(bucket.state(now)),
                 };
@@ -162,7 +162,7 @@ impl Limiter {
         let slowest = places.first().copied();
         if slowest.is_none() || self.always_default {
             let Some(default) = &mut self.default else {
-                return Decision {
+                return LimitDecision {
                     allowed: true,
                     state: slowest.map(|place| self.bucket(place).state(now)),
                 };
@@ -171,13 +171,13 @@ impl Limiter {
             if !allowed || slowest.is_none() {
                 // A bucket without capacity always refuses, and its state is not reported.
                 let state = default.state(now);
-                return Decision {
+                return LimitDecision {
                     allowed,
                     state: Some(state).filter(|state| state.limit > 0),
                 };
             }
         }
-        Decision {
+        LimitDecision {
             allowed: true,
             state: slowest.map(|place| self.bucket(place).state(now)),
         }
@@ -185,31 +185,31 @@ impl Limiter {
 
     /// Returns the bucket of a request descriptor, if any: of the exactly equal configured descriptor, else of the
     /// first that accepts any value for the differing keys.
-    fn place(&mut self, description: &[Entry], now: Time) -> Option<Place> {
+    fn place(&mut self, description: &[DescriptorEntry], now: Time) -> Option<BucketRef> {
         let exact = self
             .described
             .iter()
             .position(|(entries, _)| entries == description);
-        exact.map(Place::Described).or_else(|| {
+        exact.map(BucketRef::Described).or_else(|| {
             let index = self.wild.iter().position(|wild| wild.takes(description))?;
             self.wild[index].touch(description, now);
-            Some(Place::Wild(index))
+            Some(BucketRef::Wild(index))
         })
     }
 
-    fn bucket(&mut self, place: Place) -> &mut TokenBucket {
+    fn bucket(&mut self, place: BucketRef) -> &mut TokenBucket {
         match place {
-            Place::Described(index) => &mut self.described[index].1,
-            Place::Wild(index) => &mut self.wild[index].recent[0].1,
+            BucketRef::Described(index) => &mut self.described[index].1,
+            BucketRef::Wild(index) => &mut self.wild[index].recent[0].1,
         }
     }
 
     /// Orders buckets by their fill rate.
-    fn slower(&self, one: Place, other: Place) -> std::cmp::Ordering {
+    fn slower(&self, one: BucketRef, other: BucketRef) -> std::cmp::Ordering {
         let rate = |place| {
             let bucket = match place {
-                Place::Described(index) => self.described[index].1.bucket,
-                Place::Wild(index) => self.wild[index].bucket,
+                BucketRef::Described(index) => self.described[index].1.bucket,
+                BucketRef::Wild(index) => self.wild[index].bucket,
             };
             (u128::from(bucket.per_fill), bucket.interval.as_nanos())
         };
@@ -218,8 +218,8 @@ impl Limiter {
     }
 }
 
-impl Wild {
-    fn takes(&self, description: &[Entry]) -> bool {
+impl WildcardDescriptor {
+    fn takes(&self, description: &[DescriptorEntry]) -> bool {
         self.entries.len() == description.len()
             && self
                 .entries
@@ -229,7 +229,7 @@ impl Wild {
     }
 
     /// Moves the bucket of a descriptor to the front, creating it if necessary. The least recently used one is evicted.
-    fn touch(&mut self, description: &[Entry], now: Time) {
+    fn touch(&mut self, description: &[DescriptorEntry], now: Time) {
         match self
             .recent
             .iter()

@@ -14,8 +14,8 @@ use shakedown_types::Side;
 use shakedown_wire::{Drain, HeadTimeout};
 use shakedown_xds::table::{Direction, Listener};
 
-use crate::hash::Ends;
-use crate::origin::Caller;
+use crate::hash::ConnectionEnds;
+use crate::origin::DownstreamClient;
 
 /// The listeners of a proxy that accept connections, by address.
 #[derive(Debug, Default)]
@@ -114,8 +114,8 @@ impl ActiveListener {
     }
 
     /// The caller of a request, as far as the connection and its headers identify it.
-    pub(crate) fn caller(&self, headers: &HeaderMap, ends: Ends) -> Caller {
-        Caller::of(
+    pub(crate) fn caller(&self, headers: &HeaderMap, ends: ConnectionEnds) -> DownstreamClient {
+        DownstreamClient::from_request(
             &self.config.borrow().manager.origin,
             headers,
             ends.caller.ip(),

@@ -8,17 +8,17 @@ use std::net::{IpAddr, SocketAddr};
 
 use shakedown_types::Side;
 
-use crate::hash::Ends;
+use crate::hash::ConnectionEnds;
 use crate::shared::Shared;
 
 /// The side of the proxy that a request passes, and the addresses of its connection. A mirrored request has none.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct RequestIngress {
     pub(crate) side: Side,
-    pub(crate) ends: Option<Ends>,
+    pub(crate) ends: Option<ConnectionEnds>,
 }
 
-impl Arrival {
+impl RequestIngress {
     /// True if a request to this address would return: if one of the proxy's own listeners accepts there and would send
     /// it on in the same way. The inbound side ends at the application, so the outbound side may reach it, because a
     /// pod may call itself. The admin port is for monitoring, and cannot be reached through the proxy.

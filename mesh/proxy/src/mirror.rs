@@ -15,12 +15,12 @@ use rand_core::Rng as _;
 use shakedown_xds::table::Mirror;
 use smallvec::SmallVec;
 
-use crate::forward::{self, Plan};
-use crate::loops::Arrival;
+use crate::forward::{self, ForwardPlan};
+use crate::loops::RequestIngress;
 use crate::origin::{INTERNAL, append_address};
 use crate::outgoing::Outgoing;
-use crate::record::Record;
-use crate::send::Wire;
+use crate::record::RequestRecord;
+use crate::send::PooledCarrier;
 use crate::shared::Shared;
 
 /// The longest response that is read to its end so that the connection can be reused. A longer one's connection is
@@ -31,10 +31,10 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 const TIME_MAX: Duration = Duration::from_secs(300);
 
 /// The mirrors of one request.
-pub(crate) type Copies = SmallVec<[Arc<Mirror>; 1]>;
+pub(crate) type MirrorCopies = SmallVec<[Arc<Mirror>; 1]>;
 
 /// Draws the mirrors that receive a copy of a request.
-pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> Copies {
+pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> MirrorCopies {
     let takes = |mirror: &&Arc<Mirror>| {
         mirror
             .share
@@ -46,10 +46,10 @@ pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> Copies {
 /// Sends the copies of a request. `tell_attempt`: the copies carry `x-envoy-attempt-count: 1`, as the original does.
 pub(crate) fn send(
     shared: &Rc<Shared>,
-    copies: &Copies,
+    copies: &MirrorCopies,
     tell_attempt: bool,
     original: &Outgoing,
-    record: &Record,
+    record: &RequestRecord,
 ) {
     for mirror in copies {
         // An unknown cluster is ignored silently, as in Envoy.
@@ -62,14 +62,14 @@ pub(crate) fn send(
         };
         disguise(shared, mirror, copy.headers_mut());
         shared.metrics.mirrored();
-        let arrival = Arrival {
+        let arrival = RequestIngress {
             side: record.side(),
             ends: None,
         };
         let (own, mut shadow) = (Rc::clone(shared), record.shadow(cluster));
         let mirror = Arc::clone(mirror);
         shared.env.spawn("proxy-mirror", async move {
-            let plan = Plan {
+            let plan = ForwardPlan {
                 arrival,
                 upstream: &upstream,
                 action: &mirror.action,
@@ -82,7 +82,8 @@ pub(crate) fn send(
                 complete_by: None,
             };
             let sending = async {
-                let answer = forward::forward(&own, &Wire, plan, &mut copy, &mut shadow).await;
+                let answer =
+                    forward::forward(&own, &PooledCarrier, plan, &mut copy, &mut shadow).await;
                 match answer {
                     // A longer response is an error here, and its connection is closed.
                     Ok(answer) => {

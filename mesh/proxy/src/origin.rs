@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use shakedown_xds::table::Origin;
+use shakedown_xds::table::ClientAddressSource;
 
 pub(crate) const INTERNAL: HeaderName = HeaderName::from_static("x-envoy-internal");
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -26,7 +26,7 @@ const EDGE: [HeaderName; 5] = [
 
 /// The caller of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Caller {
+pub(crate) struct DownstreamClient {
     /// True if it may override retries and timeouts by headers.
     pub(crate) is_internal: bool,
     /// The addresses, if the listener uses the remote address; `None` if it reads `x-forwarded-for` only.
@@ -45,17 +45,21 @@ struct Near {
     trusts_protocol: bool,
 }
 
-impl Caller {
+impl DownstreamClient {
     /// Classifies the caller by the request's headers and the connection's peer.
-    pub(crate) fn of(origin: &Origin, headers: &HeaderMap, peer: IpAddr) -> Caller {
+    pub(crate) fn from_request(
+        origin: &ClientAddressSource,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> DownstreamClient {
         let is_internal = |address| origin.internal.iter().any(|it| it.contains(address));
         if !origin.use_remote_address {
             if origin.internal.is_empty() {
-                return Caller::default();
+                return DownstreamClient::default();
             }
             // An address counts as internal only if it is the only one in the header.
             let told = last_address(headers, origin.trusted_hops);
-            return Caller {
+            return DownstreamClient {
                 is_internal: told.is_some_and(|told| told.is_alone && is_internal(told.address)),
                 near: None,
             };
@@ -65,7 +69,7 @@ impl Caller {
             None => None,
         };
         let caller = told.unwrap_or(peer);
-        Caller {
+        DownstreamClient {
             is_internal: !headers.contains_key(&FORWARDED_FOR) && is_internal(caller),
             near: Some(Near {
                 peer,
@@ -126,21 +130,21 @@ fn value_of(address: IpAddr) -> HeaderValue {
 }
 
 /// An address from `x-forwarded-for`.
-struct Told {
+struct ForwardedAddress {
     address: IpAddr,
     /// True if the header contains no other address.
     is_alone: bool,
 }
 
 /// The last address in `x-forwarded-for` before the `without` last ones.
-fn last_address(headers: &HeaderMap, without: u32) -> Option<Told> {
+fn last_address(headers: &HeaderMap, without: u32) -> Option<ForwardedAddress> {
     let all = joined(headers)?;
     let mut rest: &str = &all;
     for _ in 0..without {
         rest = rest.rsplit_once(',')?.0;
     }
     let last = rest.rsplit_once(',').map_or(rest, |(_, last)| last);
-    Some(Told {
+    Some(ForwardedAddress {
         address: last.trim().parse().ok()?,
         is_alone: without == 0 && last.len() == rest.len(),
     })
@@ -161,7 +165,7 @@ fn joined(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use shakedown_xds::table::Network;
+    use shakedown_xds::table::AddressRange;
 
     use super::*;
 
@@ -172,12 +176,12 @@ mod tests {
     }
 
     /// An origin with the internal network 10.0.0.0/8.
-    fn origin(use_remote_address: bool, trusted_hops: u32) -> Origin {
-        Origin {
+    fn origin(use_remote_address: bool, trusted_hops: u32) -> ClientAddressSource {
+        ClientAddressSource {
             use_remote_address,
             trusted_hops,
             skip_append: false,
-            internal: vec![Network {
+            internal: vec![AddressRange {
                 address: ip("10.0.0.0"),
                 prefix: 8,
             }],
@@ -189,8 +193,8 @@ mod tests {
         forwarded.iter().map(pair).collect()
     }
 
-    fn is_internal(origin: &Origin, forwarded: &[&'static str], peer: &str) -> bool {
-        Caller::of(origin, &headers(forwarded), ip(peer)).is_internal
+    fn is_internal(origin: &ClientAddressSource, forwarded: &[&'static str], peer: &str) -> bool {
+        DownstreamClient::from_request(origin, &headers(forwarded), ip(peer)).is_internal
     }
 
     #[test]
@@ -224,11 +228,11 @@ mod tests {
     }
 
     /// The headers of a request after its caller, at `peer`, was written.
-    fn told(origin: &Origin, forwarded: &[&'static str], peer: &str) -> HeaderMap {
+    fn told(origin: &ClientAddressSource, forwarded: &[&'static str], peer: &str) -> HeaderMap {
         let mut map = headers(forwarded);
         map.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
         map.insert("x-envoy-decorator-operation", HeaderValue::from_static("x"));
-        Caller::of(origin, &map, ip(peer)).tell(&mut map, ip(OWN));
+        DownstreamClient::from_request(origin, &map, ip(peer)).tell(&mut map, ip(OWN));
         map
     }
 

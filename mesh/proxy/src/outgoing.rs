@@ -15,10 +15,10 @@ use http::{HeaderMap, Method, Request, Uri, Version};
 use http_body::Body as _;
 use shakedown_wire::{Body, KeptBudget, Replay, WrittenPath};
 
-use crate::spare::Spares;
+use crate::object_pool::ObjectPool;
 use crate::upgrade::is_websocket;
-pub(crate) use kept::Head;
-use kept::Kept;
+pub(crate) use kept::HeaderBuffers;
+use kept::SavedHeaders;
 
 /// The longest body that is kept for a retry. Source: Envoy, `per_connection_buffer_limit_bytes`, default 1 MiB.
 const KEPT_BYTES_MAX: usize = 1024 * 1024;
@@ -33,13 +33,13 @@ pub(crate) struct Outgoing {
     /// Empty once an attempt has taken them.
     headers: HeaderMap,
     /// The headers, if another attempt may follow.
-    kept: Option<Kept>,
-    payload: Payload,
+    kept: Option<SavedHeaders>,
+    payload: OutgoingBody,
     over_http2: bool,
 }
 
 #[derive(Debug)]
-enum Payload {
+enum OutgoingBody {
     Empty,
     /// No body, and the request does not end, because its connection is to be upgraded.
     Open {
@@ -62,13 +62,13 @@ impl Outgoing {
     ) -> Outgoing {
         let payload = if upgrade {
             let websocket = is_websocket(&head.headers);
-            Payload::Open { websocket }
+            OutgoingBody::Open { websocket }
         } else if body.is_end_stream() {
-            Payload::Empty
+            OutgoingBody::Empty
         } else {
             let body = std::mem::take(body);
             let most = kept.map_or(0, |_| KEPT_BYTES_MAX);
-            Payload::Arriving(Replay::new(body, most, kept))
+            OutgoingBody::Arriving(Replay::new(body, most, kept))
         };
         Outgoing {
             method: std::mem::take(&mut head.method),
@@ -83,50 +83,50 @@ impl Outgoing {
 
     /// Takes the body if all of it has arrived. Otherwise it is streamed.
     pub(crate) async fn arrive(&mut self) {
-        if let Payload::Arriving(replay) = &self.payload
+        if let OutgoingBody::Arriving(replay) = &self.payload
             && let Some(bytes) = replay.arrive().await
         {
             let sized = self.headers.contains_key(CONTENT_LENGTH);
-            self.payload = Payload::Whole(bytes, sized);
+            self.payload = OutgoingBody::Whole(bytes, sized);
         }
     }
 
     /// True if the request can be sent again, because everything received of it is kept.
     pub(crate) fn is_repeatable(&self) -> bool {
         match &self.payload {
-            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => true,
-            Payload::Arriving(replay) => replay.is_repeatable(),
+            OutgoingBody::Empty | OutgoingBody::Open { .. } | OutgoingBody::Whole(..) => true,
+            OutgoingBody::Arriving(replay) => replay.is_repeatable(),
         }
     }
 
     /// Ready when the body is complete or broken off. Until then each piece of it wakes the task.
     pub(crate) fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         match &self.payload {
-            Payload::Empty | Payload::Whole(..) => Poll::Ready(()),
-            Payload::Open { .. } => Poll::Pending,
-            Payload::Arriving(replay) => replay.poll_complete(cx),
+            OutgoingBody::Empty | OutgoingBody::Whole(..) => Poll::Ready(()),
+            OutgoingBody::Open { .. } => Poll::Pending,
+            OutgoingBody::Arriving(replay) => replay.poll_complete(cx),
         }
     }
 
     /// The number of bytes received of a body that is still arriving.
     pub(crate) fn arrived(&self) -> usize {
         match &self.payload {
-            Payload::Empty | Payload::Open { .. } | Payload::Whole(..) => 0,
-            Payload::Arriving(replay) => replay.arrived(),
+            OutgoingBody::Empty | OutgoingBody::Open { .. } | OutgoingBody::Whole(..) => 0,
+            OutgoingBody::Arriving(replay) => replay.arrived(),
         }
     }
 
     /// A copy of the request before its first attempt; `None` if it cannot be sent again.
     pub(crate) fn copy(&self) -> Option<Outgoing> {
         let payload = match &self.payload {
-            Payload::Empty => Payload::Empty,
+            OutgoingBody::Empty => OutgoingBody::Empty,
             // The bytes of an upgraded connection cannot be copied.
-            Payload::Open { .. } => return None,
-            Payload::Whole(bytes, sized) => Payload::Whole(bytes.clone(), *sized),
-            Payload::Arriving(replay) if replay.is_repeatable() => {
-                Payload::Arriving(replay.follower())
+            OutgoingBody::Open { .. } => return None,
+            OutgoingBody::Whole(bytes, sized) => OutgoingBody::Whole(bytes.clone(), *sized),
+            OutgoingBody::Arriving(replay) if replay.is_repeatable() => {
+                OutgoingBody::Arriving(replay.follower())
             }
-            Payload::Arriving(_) => return None,
+            OutgoingBody::Arriving(_) => return None,
         };
         Some(Outgoing {
             method: self.method.clone(),
@@ -141,12 +141,12 @@ impl Outgoing {
 
     /// True if the request asks for an upgrade.
     pub(crate) fn is_upgrade(&self) -> bool {
-        matches!(self.payload, Payload::Open { .. })
+        matches!(self.payload, OutgoingBody::Open { .. })
     }
 
     /// True if the timeouts start at once, although the request does not end. Applies to web sockets only.
     pub(crate) fn awaits_answer(&self) -> bool {
-        matches!(self.payload, Payload::Open { websocket: true })
+        matches!(self.payload, OutgoingBody::Open { websocket: true })
     }
 
     /// True if the request was received over HTTP/2.
@@ -191,19 +191,19 @@ impl Outgoing {
     pub(crate) fn request(
         &mut self,
         keep: bool,
-        heads: &Rc<Spares<Head>>,
+        heads: &Rc<ObjectPool<HeaderBuffers>>,
         tell: impl FnOnce(&mut HeaderMap),
     ) -> Request<Body> {
         let body = match &self.payload {
-            Payload::Empty | Payload::Open { .. } => Body::Empty,
-            Payload::Whole(bytes, true) => Body::full(bytes.clone()),
-            Payload::Whole(bytes, false) => Body::unsized_of(bytes.clone()),
-            Payload::Arriving(replay) => replay.reader(),
+            OutgoingBody::Empty | OutgoingBody::Open { .. } => Body::Empty,
+            OutgoingBody::Whole(bytes, true) => Body::full(bytes.clone()),
+            OutgoingBody::Whole(bytes, false) => Body::unsized_of(bytes.clone()),
+            OutgoingBody::Arriving(replay) => replay.reader(),
         };
         let mut headers = std::mem::take(&mut self.headers);
         match &self.kept {
             Some(kept) => headers = kept.map(),
-            None if keep => self.kept = Some(Kept::of(&headers, heads)),
+            None if keep => self.kept = Some(SavedHeaders::from_headers(&headers, heads)),
             None => {}
         }
         tell(&mut headers);

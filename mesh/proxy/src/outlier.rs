@@ -18,13 +18,13 @@ use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;
 use smallvec::SmallVec;
 
-use monitor::Monitor;
-use rates::Origin;
-pub use window::{MergeWindow, When};
+use monitor::HostMonitor;
+use rates::FailureOrigin;
+pub use window::{MergeTime, MergeWindow};
 
 /// The result of an attempt as an input of outlier detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// The attempt obtained a connection. Reported before the response.
     Connected,
     /// A response with this status.
@@ -37,7 +37,7 @@ pub enum Outcome {
 
 /// A change or a suppressed change of a host's ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum EjectionChange {
     /// A host was ejected.
     Ejected(SocketAddr, Detector),
     /// A host was detected but not ejected: the maximum percentage is reached.
@@ -48,26 +48,26 @@ pub enum Change {
 
 /// The id of a host, valid until the host is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seat(usize);
+pub struct OutlierHostId(usize);
 
 /// The changes of one step, rarely more than two.
-pub type Changes = SmallVec<[Change; 2]>;
+pub type EjectionChanges = SmallVec<[EjectionChange; 2]>;
 
 /// The outlier detection of one cluster.
 #[derive(Debug)]
-pub struct Outliers {
+pub struct OutlierDetector {
     settings: OutlierDetection,
     /// Indexed by host id. Free ids are reused.
-    hosts: Vec<Option<Monitor>>,
+    hosts: Vec<Option<HostMonitor>>,
     free: Vec<usize>,
     /// The number of ejected hosts.
     ejected: u32,
 }
 
-impl Outliers {
+impl OutlierDetector {
     /// Creates a detection without hosts.
-    pub fn new(settings: OutlierDetection) -> Outliers {
-        Outliers {
+    pub fn new(settings: OutlierDetection) -> OutlierDetector {
+        OutlierDetector {
             settings,
             hosts: Vec::new(),
             free: Vec::new(),
@@ -85,22 +85,22 @@ impl Outliers {
     }
 
     /// Adds a host without observations.
-    pub fn add(&mut self, address: SocketAddr) -> Seat {
-        let monitor = Some(Monitor::new(address));
+    pub fn add(&mut self, address: SocketAddr) -> OutlierHostId {
+        let monitor = Some(HostMonitor::new(address));
         match self.free.pop() {
             Some(index) => {
                 self.hosts[index] = monitor;
-                Seat(index)
+                OutlierHostId(index)
             }
             None => {
                 self.hosts.push(monitor);
-                Seat(self.hosts.len() - 1)
+                OutlierHostId(self.hosts.len() - 1)
             }
         }
     }
 
     /// Removes a host from the cluster.
-    pub fn remove(&mut self, seat: Seat) {
+    pub fn remove(&mut self, seat: OutlierHostId) {
         let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::take) else {
             return;
         };
@@ -124,19 +124,19 @@ impl Outliers {
     }
 
     /// Returns true if a host is ejected.
-    pub fn is_ejected(&self, seat: Seat) -> bool {
-        self.monitor(seat).is_some_and(Monitor::is_ejected)
+    pub fn is_ejected(&self, seat: OutlierHostId) -> bool {
+        self.monitor(seat).is_some_and(HostMonitor::is_ejected)
     }
 
     /// Records the result of an attempt at a host.
     pub fn observe(
         &mut self,
-        seat: Seat,
-        outcome: Outcome,
+        seat: OutlierHostId,
+        outcome: AttemptOutcome,
         now: Time,
         random: &mut impl Rng,
-    ) -> Changes {
-        let mut changes = Changes::new();
+    ) -> EjectionChanges {
+        let mut changes = EjectionChanges::new();
         let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::as_mut) else {
             return changes;
         };
@@ -151,19 +151,19 @@ impl Outliers {
     }
 
     /// Ends the interval: hosts whose ejection time has passed return, and the interval's rates are evaluated.
-    pub fn tick(&mut self, now: Time, random: &mut impl Rng) -> Changes {
-        let mut changes = Changes::new();
+    pub fn tick(&mut self, now: Time, random: &mut impl Rng) -> EjectionChanges {
+        let mut changes = EjectionChanges::new();
         for monitor in self.hosts.iter_mut().flatten() {
             if monitor.may_return(now, &self.settings) {
                 monitor.uneject(now);
                 self.ejected -= 1;
-                changes.push(Change::Returned(monitor.address()));
+                changes.push(EjectionChange::Returned(monitor.address()));
             }
             monitor.end_interval();
         }
-        for origin in [Origin::External, Origin::Local] {
+        for origin in [FailureOrigin::External, FailureOrigin::Local] {
             for (seat, detector) in rates::outliers(&self.settings, &self.hosts, origin) {
-                self.eject(Seat(seat), detector, now, random, &mut changes);
+                self.eject(OutlierHostId(seat), detector, now, random, &mut changes);
             }
         }
         for monitor in self.hosts.iter_mut().flatten() {
@@ -172,7 +172,7 @@ impl Outliers {
         changes
     }
 
-    fn monitor(&self, seat: Seat) -> Option<&Monitor> {
+    fn monitor(&self, seat: OutlierHostId) -> Option<&HostMonitor> {
         self.hosts.get(seat.0)?.as_ref()
     }
 
@@ -180,11 +180,11 @@ impl Outliers {
     /// the counter of an already ejected host continues.
     fn consecutive(
         &mut self,
-        seat: Seat,
+        seat: OutlierHostId,
         detector: Detector,
         now: Time,
         random: &mut impl Rng,
-        changes: &mut Changes,
+        changes: &mut EjectionChanges,
     ) {
         if self.is_ejected(seat) {
             return;
@@ -200,18 +200,18 @@ impl Outliers {
     /// Source: Envoy, `DetectorImpl::ejectHost`.
     fn eject(
         &mut self,
-        seat: Seat,
+        seat: OutlierHostId,
         detector: Detector,
         now: Time,
         random: &mut impl Rng,
-        changes: &mut Changes,
+        changes: &mut EjectionChanges,
     ) {
         if self.is_ejected(seat) {
             return;
         }
         if !self.has_room() {
-            let host = self.monitor(seat).map(Monitor::address);
-            changes.extend(host.map(|host| Change::Overflowed(host, detector)));
+            let host = self.monitor(seat).map(HostMonitor::address);
+            changes.extend(host.map(|host| EjectionChange::Overflowed(host, detector)));
             return;
         }
         if !self.enforces(detector, random) {
@@ -221,7 +221,7 @@ impl Outliers {
         if let Some(monitor) = self.hosts[seat.0].as_mut() {
             monitor.eject(now, jitter, &self.settings);
             self.ejected += 1;
-            changes.push(Change::Ejected(monitor.address(), detector));
+            changes.push(EjectionChange::Ejected(monitor.address(), detector));
         }
     }
 

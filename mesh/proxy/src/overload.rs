@@ -1,5 +1,5 @@
 //! Overload protection of the application: the controllers in force of the adaptive concurrency filter, which is Envoy's,
-//! and of shedding by queue time, which is ours; and the [`Hold`] that a request keeps of them until it is over.
+//! and of shedding by queue time, which is ours; and the [`OverloadPermit`] that a request keeps of them until it is over.
 //!
 //! The policies themselves are in `adaptive` and `shed`, and read no clock.
 
@@ -18,8 +18,8 @@ use shakedown_types::ResponseFlags;
 use shakedown_xds::table;
 
 use crate::adaptive::Adaptive;
-use crate::respond::{Overloaded, Reject, status};
-use crate::shed::{Admission, Shed, Ticket, Turn};
+use crate::respond::{LocalReply, Overloaded, status};
+use crate::shed::{ShedAdmission, ShedQueue, ShedTicket, ShedTurn};
 
 /// The local reply to a request that waited too long, or found the queue full.
 const SHED: Overloaded = Overloaded {
@@ -36,7 +36,7 @@ pub(crate) struct Overload {
     env: Env,
     random: Rc<RefCell<Rng>>,
     adaptive: ByFilter<table::AdaptiveConcurrency, RefCell<Adaptive>>,
-    queues: ByFilter<table::Shed, Queue>,
+    queues: ByFilter<table::Shed, FilterQueue>,
 }
 
 /// Values by filter. The key is the filter's address, which stays unique because the entry itself keeps the filter alive.
@@ -45,9 +45,9 @@ type ByFilter<F, T> = RefCell<BTreeMap<usize, (Arc<F>, Rc<T>)>>;
 
 /// A request's slot in a controller, given back on drop.
 #[derive(Debug)]
-pub(crate) struct Hold(Held);
+pub(crate) struct OverloadPermit(PermitKind);
 
-enum Held {
+enum PermitKind {
     Adaptive {
         controller: Rc<RefCell<Adaptive>>,
         random: Rc<RefCell<Rng>>,
@@ -55,7 +55,7 @@ enum Held {
         started: Time,
         answered: Cell<bool>,
     },
-    Queue(Rc<Queue>),
+    Queue(Rc<FilterQueue>),
 }
 
 impl Overload {
@@ -79,7 +79,10 @@ impl Overload {
     }
 
     /// Admits a request below the concurrency limit, or refuses it.
-    pub(crate) fn admit(&self, filter: &Arc<table::AdaptiveConcurrency>) -> Result<Hold, Reject> {
+    pub(crate) fn admit(
+        &self,
+        filter: &Arc<table::AdaptiveConcurrency>,
+    ) -> Result<OverloadPermit, LocalReply> {
         let now = self.env.now();
         let controller = {
             let mut known = self.adaptive.borrow_mut();
@@ -90,14 +93,14 @@ impl Overload {
             Rc::clone(controller)
         };
         if !controller.borrow_mut().admit(now) {
-            return Err(Reject::Overloaded(Overloaded {
+            return Err(LocalReply::Overloaded(Overloaded {
                 status: status(filter.status),
                 body: "reached concurrency limit",
                 details: "reached_concurrency_limit",
                 flags: ResponseFlags::empty(),
             }));
         }
-        Ok(Hold(Held::Adaptive {
+        Ok(OverloadPermit(PermitKind::Adaptive {
             controller,
             random: Rc::clone(&self.random),
             env: self.env.clone(),
@@ -107,12 +110,15 @@ impl Overload {
     }
 
     /// Admits a request once the queue lets it run, or refuses it. Dropping the future leaves the queue.
-    pub(crate) async fn queue(&self, filter: &Arc<table::Shed>) -> Result<Hold, Reject> {
+    pub(crate) async fn queue(
+        &self,
+        filter: &Arc<table::Shed>,
+    ) -> Result<OverloadPermit, LocalReply> {
         let queue = {
             let mut known = self.queues.borrow_mut();
             let (_, queue) = known.entry(Arc::as_ptr(filter).addr()).or_insert_with(|| {
-                let shed = RefCell::new(Shed::new(**filter, self.env.now()));
-                let queue = Queue {
+                let shed = RefCell::new(ShedQueue::new(**filter, self.env.now()));
+                let queue = FilterQueue {
                     env: self.env.clone(),
                     shed,
                     waiting: RefCell::default(),
@@ -123,31 +129,31 @@ impl Overload {
         };
         let arrival = queue.shed.borrow_mut().arrive(self.env.now());
         let runs = match arrival {
-            Admission::Run => true,
-            Admission::Refuse => false,
-            Admission::Wait(ticket) => Waiting::decided(&queue, ticket).await,
+            ShedAdmission::Run => true,
+            ShedAdmission::Refuse => false,
+            ShedAdmission::Wait(ticket) => QueueWait::decided(&queue, ticket).await,
         };
         if runs {
-            Ok(Hold(Held::Queue(queue)))
+            Ok(OverloadPermit(PermitKind::Queue(queue)))
         } else {
-            Err(Reject::Overloaded(SHED))
+            Err(LocalReply::Overloaded(SHED))
         }
     }
 }
 
-impl Hold {
+impl OverloadPermit {
     /// Marks the request as answered, so that its latency becomes a sample. A request that was cancelled gives none.
     pub(crate) fn answered(&self) {
-        if let Held::Adaptive { answered, .. } = &self.0 {
+        if let PermitKind::Adaptive { answered, .. } = &self.0 {
             answered.set(true);
         }
     }
 }
 
-impl Drop for Held {
+impl Drop for PermitKind {
     fn drop(&mut self) {
         match self {
-            Held::Adaptive {
+            PermitKind::Adaptive {
                 controller,
                 random,
                 env,
@@ -162,7 +168,7 @@ impl Drop for Held {
                     controller.cancelled();
                 }
             }
-            Held::Queue(queue) => {
+            PermitKind::Queue(queue) => {
                 queue.shed.borrow_mut().finished();
                 queue.decide();
             }
@@ -170,40 +176,40 @@ impl Drop for Held {
     }
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for PermitKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Held::Adaptive { .. } => "adaptive concurrency",
-            Held::Queue(_) => "a place at the app",
+            PermitKind::Adaptive { .. } => "adaptive concurrency",
+            PermitKind::Queue(_) => "a place at the app",
         })
     }
 }
 
 /// The queue of one filter, and the requests that wait in it.
 #[derive(Debug)]
-struct Queue {
+struct FilterQueue {
     env: Env,
-    shed: RefCell<Shed>,
-    waiting: RefCell<BTreeMap<Ticket, Rc<Slot>>>,
+    shed: RefCell<ShedQueue>,
+    waiting: RefCell<BTreeMap<ShedTicket, Rc<WaiterSlot>>>,
 }
 
 /// A waiting request's decision and waker.
 #[derive(Debug, Default)]
-struct Slot {
+struct WaiterSlot {
     /// `Some(true)`: run; `Some(false)`: refuse; `None`: undecided.
     decision: Cell<Option<bool>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Queue {
+impl FilterQueue {
     /// Decides on every request whose turn has come, and wakes the oldest of the others to set its timer.
     fn decide(&self) {
         let now = self.env.now();
         loop {
             let turn = self.shed.borrow_mut().next(now);
             let (ticket, runs) = match turn {
-                Some(Turn::Run(ticket)) => (ticket, true),
-                Some(Turn::Refuse(ticket)) => (ticket, false),
+                Some(ShedTurn::Run(ticket)) => (ticket, true),
+                Some(ShedTurn::Refuse(ticket)) => (ticket, false),
                 None => break,
             };
             let slot = self.waiting.borrow_mut().remove(&ticket);
@@ -220,7 +226,7 @@ impl Queue {
     }
 }
 
-impl Slot {
+impl WaiterSlot {
     fn wake(&self) {
         let waker = self.waker.borrow_mut().take();
         if let Some(waker) = waker {
@@ -230,20 +236,20 @@ impl Slot {
 }
 
 /// A place in the queue, given up on drop.
-struct Waiting {
-    queue: Rc<Queue>,
-    ticket: Ticket,
-    slot: Rc<Slot>,
+struct QueueWait {
+    queue: Rc<FilterQueue>,
+    ticket: ShedTicket,
+    slot: Rc<WaiterSlot>,
     /// Set in the oldest waiting request only, because one timer per queue is enough.
     sleep: Option<Sleep>,
 }
 
-impl Waiting {
+impl QueueWait {
     /// Waits for the decision: true to run, false to refuse.
-    async fn decided(queue: &Rc<Queue>, ticket: Ticket) -> bool {
-        let slot = Rc::<Slot>::default();
+    async fn decided(queue: &Rc<FilterQueue>, ticket: ShedTicket) -> bool {
+        let slot = Rc::<WaiterSlot>::default();
         queue.waiting.borrow_mut().insert(ticket, Rc::clone(&slot));
-        let mut waiting = Waiting {
+        let mut waiting = QueueWait {
             queue: Rc::clone(queue),
             ticket,
             slot,
@@ -253,7 +259,7 @@ impl Waiting {
     }
 }
 
-impl Future for Waiting {
+impl Future for QueueWait {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
@@ -279,7 +285,7 @@ impl Future for Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for QueueWait {
     fn drop(&mut self) {
         // A decision that `poll` has not taken yet must be undone.
         match self.slot.decision.take() {

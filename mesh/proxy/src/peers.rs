@@ -16,14 +16,14 @@ use std::sync::Arc;
 
 use shakedown_xds::table::{Assignment, Identity, Table};
 
-use crate::bootstrap::Workload;
+use crate::bootstrap::MetricWorkload;
 
 /// A calling workload.
 #[derive(Debug)]
 pub(crate) struct Peer {
     /// The number of the workload in the order of first calls, from 1.
     pub(crate) number: u32,
-    pub(crate) workload: Workload,
+    pub(crate) workload: MetricWorkload,
 }
 
 /// The workloads that have called a proxy.
@@ -67,7 +67,7 @@ impl Peers {
         let mut known = self.known.borrow_mut();
         let number = u32::try_from(known.len() + 1).expect("fewer workloads than addresses");
         let peer = known.entry(identity.clone()).or_insert_with(|| {
-            let workload = Workload::unknown().named(identity);
+            let workload = MetricWorkload::unknown().named(identity);
             Rc::new(Peer { number, workload })
         });
         Some(Rc::clone(peer))

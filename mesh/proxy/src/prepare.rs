@@ -11,11 +11,11 @@ use http::request::Parts;
 use rand_core::Rng;
 use shakedown_types::RequestId;
 
-use crate::glance::Glance;
-use crate::origin::{Caller, FORWARDED_PROTO, INTERNAL};
+use crate::header_overrides;
+use crate::header_summary::HeaderSummary;
+use crate::header_writer::{HeaderWriter, small};
+use crate::origin::{DownstreamClient, FORWARDED_PROTO, INTERNAL};
 use crate::request_head::RequestHead;
-use crate::scribe::{Scribe, small};
-use crate::steering;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
@@ -40,8 +40,8 @@ const HOP_BY_HOP: [&str; 6] = [
 /// `seen` is the summary of the headers. A request for an `upgrade` keeps `connection` and `upgrade`.
 pub(crate) fn receive(
     head: &mut RequestHead,
-    mut seen: Glance,
-    caller: Caller,
+    mut seen: HeaderSummary,
+    caller: DownstreamClient,
     own: IpAddr,
     upgrade: bool,
 ) {
@@ -54,16 +54,16 @@ pub(crate) fn receive(
         remove_beside_upgrade(headers);
     } else if seen.hop {
         remove_hop_by_hop(headers);
-        seen = Glance::of(headers);
+        seen = HeaderSummary::from_headers(headers);
     }
     if seen.envoy {
         // Envoy sets this header itself, and never trusts a received one.
         headers.remove(INTERNAL);
         if !caller.is_internal {
-            steering::remove(headers);
+            header_overrides::remove(headers);
         }
     }
-    if caller != Caller::default() {
+    if caller != DownstreamClient::default() {
         caller.tell(headers, own);
         seen.forwarded_proto = headers.contains_key(&FORWARDED_PROTO);
     }
@@ -116,13 +116,13 @@ pub(crate) fn toward_caller(
     headers: &mut HeaderMap,
     took: Option<Duration>,
     upgrade: bool,
-    scribe: &Scribe,
+    scribe: &HeaderWriter,
 ) {
     // Headers named by a response's `connection` are kept. Source: Envoy,
     // `ConnectionManagerUtility::mutateResponseHeaders`.
     if upgrade {
         remove_beside_upgrade(headers);
-    } else if Glance::of(headers).hop {
+    } else if HeaderSummary::from_headers(headers).hop {
         remove_own(headers);
     }
     if let Some(took) = took {
@@ -190,7 +190,7 @@ pub(crate) fn identify(
     headers: &mut HeaderMap,
     anew: bool,
     random: &mut impl Rng,
-    scribe: &Scribe,
+    scribe: &HeaderWriter,
 ) -> Option<RequestId> {
     if let Some(id) = headers.get(&REQUEST_ID).filter(|_| !anew) {
         return RequestId::parse(id.as_bytes());
@@ -209,7 +209,7 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
 
 /// Sends the upstream its timeout in ms. At least 1, because 0 would mean unlimited. Source: Envoy,
 /// `FilterUtility::setTimeoutHeaders`.
-pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, scribe: &Scribe) {
+pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, scribe: &HeaderWriter) {
     headers.insert(EXPECTED_TIMEOUT, scribe.number(millis(expected).max(1)));
 }
 
@@ -221,7 +221,7 @@ pub(crate) fn attempt_count(headers: &mut HeaderMap, number: u32) {
 }
 
 /// Sets the upstream's time in ms, with all attempts.
-fn service_time(headers: &mut HeaderMap, took: Duration, scribe: &Scribe) {
+fn service_time(headers: &mut HeaderMap, took: Duration, scribe: &HeaderWriter) {
     headers.insert(SERVICE_TIME, scribe.number(millis(took)));
 }
 
@@ -247,7 +247,10 @@ mod tests {
 
     fn received(parts: Parts) -> RequestHead {
         let mut head = RequestHead::new(parts);
-        let (seen, caller) = (Glance::of(&head.parts.headers), Caller::default());
+        let (seen, caller) = (
+            HeaderSummary::from_headers(&head.parts.headers),
+            DownstreamClient::default(),
+        );
         receive(&mut head, seen, caller, [10, 0, 0, 1].into(), false);
         head
     }
@@ -272,7 +275,7 @@ mod tests {
     fn an_id_from_outside_the_mesh_is_made_anew() {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "00000000-0000-4000-8000-000000000001")]);
-        let id = identify(&mut map, true, &mut rng, &Scribe::default());
+        let id = identify(&mut map, true, &mut rng, &HeaderWriter::default());
         assert_eq!(map[&REQUEST_ID], id.unwrap().to_string());
         assert_ne!(id.unwrap().0, 0x4000_8000_0000_0000_0001);
     }
@@ -316,7 +319,7 @@ mod tests {
     fn a_request_id_is_kept_as_it_came() {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "not-a-uuid")]);
-        let scribe = Scribe::default();
+        let scribe = HeaderWriter::default();
         assert_eq!(identify(&mut map, false, &mut rng, &scribe), None);
         assert_eq!(map[&REQUEST_ID], "not-a-uuid");
     }
@@ -324,7 +327,7 @@ mod tests {
     #[test]
     fn a_request_without_an_id_gets_a_uuid_of_version_4() {
         let mut rng = stream_seed(1, "test", "id");
-        let scribe = Scribe::default();
+        let scribe = HeaderWriter::default();
         let mut map = HeaderMap::new();
         let id = identify(&mut map, false, &mut rng, &scribe).unwrap();
         let text = map[&REQUEST_ID].to_str().unwrap();
@@ -342,7 +345,11 @@ mod tests {
     fn an_upstream_without_time_left_is_told_of_a_millisecond() {
         let told = |millis| {
             let mut map = HeaderMap::new();
-            expected_timeout(&mut map, Duration::from_millis(millis), &Scribe::default());
+            expected_timeout(
+                &mut map,
+                Duration::from_millis(millis),
+                &HeaderWriter::default(),
+            );
             map[&EXPECTED_TIMEOUT].to_str().unwrap().to_owned()
         };
         assert_eq!(told(0), "1");
@@ -389,7 +396,7 @@ mod tests {
 
     #[test]
     fn the_upstreams_time_is_told_in_whole_milliseconds() {
-        let scribe = Scribe::default();
+        let scribe = HeaderWriter::default();
         let mut map = HeaderMap::new();
         service_time(&mut map, Duration::from_micros(9_999), &scribe);
         assert_eq!(map[&SERVICE_TIME], "9");

@@ -18,18 +18,18 @@ use shakedown_types::{
 };
 use smallvec::SmallVec;
 
-pub(crate) use body::{RecordedBody, Rest};
+pub(crate) use body::{BodyTimeouts, RecordedBody};
 
-use crate::overload::Hold;
+use crate::overload::OverloadPermit;
 use crate::peers::Peer;
 use crate::respond::grpc_status;
 use crate::shared::Shared;
-use crate::state::{Busy, Host};
-use crate::telemetry::Edge;
+use crate::state::{ActiveRequest, UpstreamHost};
+use crate::telemetry::EdgeSeries;
 
 /// The record of a request on one side of the proxy.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct RequestRecord {
     shared: Rc<Shared>,
     side: Side,
     id: Option<RequestId>,
@@ -39,7 +39,7 @@ pub(crate) struct Record {
     peer: Option<Rc<Peer>>,
     /// The edge that the request counts for: that of the last host, or else of the cluster, or else the proxy's
     /// unrouted one.
-    edge: Rc<Edge>,
+    edge: Rc<EdgeSeries>,
     /// 0 until response headers are known.
     status: u16,
     /// The gRPC status of the response.
@@ -47,11 +47,11 @@ pub(crate) struct Record {
     flags: ResponseFlags,
     details: Cow<'static, str>,
     attempts: u32,
-    alone: Alone,
+    alone: ProxyTime,
     /// The open attempts; more than one for hedged requests only.
-    open: SmallVec<[Attempt; 1]>,
+    open: SmallVec<[AttemptRecord; 1]>,
     /// Slots in overload controllers, released when the request is over.
-    holds: SmallVec<[Hold; 1]>,
+    holds: SmallVec<[OverloadPermit; 1]>,
     /// True once the response has been handed over completely, or has broken off after its headers.
     complete: bool,
     /// True once the caller has sent the complete request.
@@ -62,11 +62,11 @@ pub(crate) struct Record {
 
 /// An open attempt.
 #[derive(Debug)]
-struct Attempt {
+struct AttemptRecord {
     number: u32,
     /// True if it was sent while another was open.
     hedge: bool,
-    busy: Busy,
+    busy: ActiveRequest,
     started: Time,
     connected: bool,
     status: u16,
@@ -75,7 +75,7 @@ struct Attempt {
 
 /// The time that a request spent in the proxy alone, with no attempt connected.
 #[derive(Debug)]
-struct Alone {
+struct ProxyTime {
     so_far: Duration,
     /// The start of the current time without a connected attempt. Meaningless while one is connected.
     since: Time,
@@ -83,9 +83,9 @@ struct Alone {
     connected: u32,
 }
 
-impl Alone {
-    const fn begin(now: Time) -> Alone {
-        Alone {
+impl ProxyTime {
+    const fn begin(now: Time) -> ProxyTime {
+        ProxyTime {
             so_far: Duration::ZERO,
             since: now,
             connected: 0,
@@ -112,11 +112,11 @@ impl Alone {
     }
 }
 
-impl Record {
+impl RequestRecord {
     /// Begins a record when the request's headers have been received.
-    pub(crate) fn begin(shared: &Rc<Shared>, side: Side, id: Option<RequestId>) -> Record {
+    pub(crate) fn begin(shared: &Rc<Shared>, side: Side, id: Option<RequestId>) -> RequestRecord {
         let now = shared.env.now();
-        Record {
+        RequestRecord {
             shared: Rc::clone(shared),
             side,
             id,
@@ -129,7 +129,7 @@ impl Record {
             flags: ResponseFlags::empty(),
             details: Cow::Borrowed("downstream_remote_disconnect"),
             attempts: 0,
-            alone: Alone::begin(now),
+            alone: ProxyTime::begin(now),
             open: SmallVec::new(),
             holds: SmallVec::new(),
             complete: false,
@@ -139,8 +139,8 @@ impl Record {
     }
 
     /// The record of a mirrored copy of this request. It emits nothing.
-    pub(crate) fn shadow(&self, cluster: &Arc<str>) -> Record {
-        let mut record = Record::begin(&self.shared, self.side, self.id);
+    pub(crate) fn shadow(&self, cluster: &Arc<str>) -> RequestRecord {
+        let mut record = RequestRecord::begin(&self.shared, self.side, self.id);
         record.cluster = Arc::clone(cluster);
         record.silent = true;
         record
@@ -166,7 +166,7 @@ impl Record {
     }
 
     /// Keeps this slot until the request is over.
-    pub(crate) fn hold(&mut self, hold: Hold) {
+    pub(crate) fn hold(&mut self, hold: OverloadPermit) {
         self.holds.push(hold);
     }
 
@@ -196,18 +196,18 @@ impl Record {
     }
 
     /// Sets the edge of the cluster.
-    pub(crate) fn found(&mut self, edge: &Rc<Edge>) {
+    pub(crate) fn found(&mut self, edge: &Rc<EdgeSeries>) {
         self.edge = Rc::clone(edge);
     }
 
     /// Begins an attempt at this host, and returns its number.
-    pub(crate) fn attempt(&mut self, host: Rc<Host>, now: Time) -> u32 {
+    pub(crate) fn attempt(&mut self, host: Rc<UpstreamHost>, now: Time) -> u32 {
         self.attempts = self.attempts.saturating_add(1);
         self.edge = Rc::clone(host.edge());
-        self.open.push(Attempt {
+        self.open.push(AttemptRecord {
             number: self.attempts,
             hedge: !self.open.is_empty(),
-            busy: Busy::new(host),
+            busy: ActiveRequest::new(host),
             started: now,
             connected: false,
             status: 0,
@@ -255,7 +255,7 @@ impl Record {
         }
     }
 
-    fn attempt_over(&mut self, attempt: &Attempt, flags: ResponseFlags) {
+    fn attempt_over(&mut self, attempt: &AttemptRecord, flags: ResponseFlags) {
         if attempt.connected {
             self.alone.ended(self.shared.env.now());
         }
@@ -263,7 +263,7 @@ impl Record {
     }
 
     /// Emits the event of an attempt.
-    fn tell(&self, attempt: &Attempt, flags: ResponseFlags) {
+    fn tell(&self, attempt: &AttemptRecord, flags: ResponseFlags) {
         if self.silent || self.side == Side::Inbound {
             return;
         }
@@ -307,13 +307,13 @@ impl Record {
     /// Ends the record. `flags` are those of an error after the headers, if any.
     pub(crate) fn finish(mut self, flags: ResponseFlags) {
         self.complete = true;
-        self.holds.iter().for_each(Hold::answered);
+        self.holds.iter().for_each(OverloadPermit::answered);
         self.flags |= flags;
         self.end_attempts(flags);
     }
 }
 
-impl Drop for Record {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         if !self.complete {
             // The caller is gone without the rest of the response.

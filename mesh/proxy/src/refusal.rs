@@ -7,7 +7,7 @@ use shakedown_xds::table::Listener;
 
 /// The response to a request that is refused on arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct EarlyResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: &'static str,
     pub(crate) details: &'static str,
@@ -15,13 +15,13 @@ pub(crate) struct Refusal {
 }
 
 /// The response to a head that exceeds the size limit.
-pub(crate) const TOO_LARGE: Refusal = codec(BadHead::TooLarge);
+pub(crate) const TOO_LARGE: EarlyResponse = codec(BadHead::TooLarge);
 
 /// The response to HTTP/1.0 and any other version below HTTP/1.1.
-pub(crate) const LOW_VERSION: Refusal = codec(BadHead::Version);
+pub(crate) const LOW_VERSION: EarlyResponse = codec(BadHead::Version);
 
 /// The response to QUERY without a `content-type`. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
-pub(crate) const BARE_QUERY: Refusal = Refusal {
+pub(crate) const BARE_QUERY: EarlyResponse = EarlyResponse {
     status: StatusCode::BAD_REQUEST,
     body: "",
     details: "query_missing_content_type",
@@ -29,7 +29,7 @@ pub(crate) const BARE_QUERY: Refusal = Refusal {
 };
 
 /// The response to an invalid head.
-pub(crate) fn of(why: BadHead, listener: &Listener) -> Refusal {
+pub(crate) fn of(why: BadHead, listener: &Listener) -> EarlyResponse {
     match why {
         BadHead::Late => late(listener),
         why => codec(why),
@@ -37,7 +37,7 @@ pub(crate) fn of(why: BadHead, listener: &Listener) -> Refusal {
 }
 
 /// The codec's response. Source: Envoy, `Http1::ResponseCodeDetails` and `Http::Utility::sendLocalReply`.
-const fn codec(why: BadHead) -> Refusal {
+const fn codec(why: BadHead) -> EarlyResponse {
     let (body, details) = match why {
         BadHead::Syntax => ("Bad Request", "http1.codec_error"),
         BadHead::Characters => ("Bad Request", "http1.invalid_characters"),
@@ -59,7 +59,7 @@ const fn codec(why: BadHead) -> Refusal {
         BadHead::Fragment | BadHead::Late => ResponseFlags::empty(),
         _ => ResponseFlags::DPE,
     };
-    Refusal {
+    EarlyResponse {
         status: why.status(),
         body,
         details,
@@ -69,15 +69,15 @@ const fn codec(why: BadHead) -> Refusal {
 
 /// The response to a head that is not complete in time. Of the configured timeouts the shortest one decides, and of
 /// equal ones the one that Envoy starts first.
-fn late(listener: &Listener) -> Refusal {
+fn late(listener: &Listener) -> EarlyResponse {
     let manager = &listener.manager;
     let headers = codec(BadHead::Late);
-    let whole = Refusal {
+    let whole = EarlyResponse {
         body: "request timeout",
         details: "request_overall_timeout",
         ..headers
     };
-    let idle = Refusal {
+    let idle = EarlyResponse {
         body: "stream timeout",
         details: "stream_idle_timeout",
         flags: ResponseFlags::SI,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shakedown_env::Env;
 
-use crate::respond::Reject;
+use crate::respond::LocalReply;
 
 /// The longest time for a name's resolution. Source: Envoy, `dns_query_timeout`, default 5 s.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -16,8 +16,8 @@ const HTTP_PORT: u16 = 80;
 ///
 /// # Errors
 /// Like a cluster without endpoints if the name has no address or the authority is malformed.
-pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, Reject> {
-    let (host, port) = split(authority).ok_or(Reject::NoHealthyUpstream)?;
+pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, LocalReply> {
+    let (host, port) = split(authority).ok_or(LocalReply::NoHealthyUpstream)?;
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, port));
     }
@@ -28,7 +28,7 @@ pub(crate) async fn resolve(env: &Env, authority: &str) -> Result<SocketAddr, Re
         .and_then(|all| all.first().copied());
     first
         .map(|address| SocketAddr::new(address, port))
-        .ok_or(Reject::NoHealthyUpstream)
+        .ok_or(LocalReply::NoHealthyUpstream)
 }
 
 /// Splits host and port, and removes the brackets of an IPv6 address.

@@ -18,9 +18,9 @@ use shakedown_xds::compile::{
 };
 use shakedown_xds::proto::discovery::{DeltaDiscoveryResponse, Resource};
 use shakedown_xds::proto::protobuf::Any;
-use shakedown_xds::proto::{Kind, UnpackError, unpack};
+use shakedown_xds::proto::{ResourceKind, UnpackError, unpack};
 use shakedown_xds::table::{
-    Assignment, Chunks, Cluster, Listener, NameMap, Named, RouteTable, Table,
+    Assignment, ChunkStore, Cluster, Listener, NameMap, NamedValue, RouteTable, Table,
 };
 use twox_hash::XxHash64;
 
@@ -35,16 +35,16 @@ pub struct ResourceCache(Arc<CacheInner>);
 
 #[derive(Default)]
 struct CacheInner {
-    known: Mutex<Known>,
-    accepted: Chunks<Accepted>,
-    clusters: Chunks<Cluster>,
-    endpoints: Chunks<Assignment>,
-    names: Chunks<str>,
+    known: Mutex<KnownResources>,
+    accepted: ChunkStore<Accepted>,
+    clusters: ChunkStore<Cluster>,
+    endpoints: ChunkStore<Assignment>,
+    names: ChunkStore<str>,
 }
 
 /// Bound: twice as many entries as there were live resources at the last sweep.
 #[derive(Default)]
-struct Known {
+struct KnownResources {
     /// Keyed by the hash of the whole resource. Of two resources with one hash the later one is found.
     by_hash: BTreeMap<u64, Weak<Accepted>>,
     /// The number of entries at which freed resources are removed.
@@ -54,7 +54,7 @@ struct Known {
 /// A version of a resource, compiled.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    kind: Kind,
+    kind: ResourceKind,
     pub(crate) version: Box<str>,
     /// The encoded message, for the store.
     body: Box<[u8]>,
@@ -99,7 +99,7 @@ impl ResourceCache {
     /// The compiled resource, shared with other proxies that have accepted the same.
     pub(crate) fn accept(
         &self,
-        kind: Kind,
+        kind: ResourceKind,
         resource: Resource,
     ) -> Result<Arc<Accepted>, AcceptError> {
         let body = resource.resource.ok_or(AcceptError::Empty)?;
@@ -141,28 +141,34 @@ impl ResourceCache {
     }
 
     /// Builds a table of resources, given by kind. Equal parts are shared with other proxies' tables.
-    pub(crate) fn table<'a>(&self, accepted: impl Fn(Kind) -> &'a NameMap<Accepted>) -> Table {
-        let clusters = accepted(Kind::Cluster)
-            .values()
-            .filter_map(|it| match &it.compiled {
-                Compiled::Cluster(cluster) => Some(Arc::clone(cluster)),
-                _ => None,
-            });
-        let endpoints = accepted(Kind::Endpoints)
-            .values()
-            .filter_map(|it| match &it.compiled {
-                Compiled::Endpoints(assignment) => Some(Arc::clone(assignment)),
-                _ => None,
-            });
-        let listeners = accepted(Kind::Listener)
-            .values()
-            .filter_map(|it| match &it.compiled {
-                Compiled::Listener(listener) => {
-                    Some((Arc::clone(&listener.name), Arc::clone(listener)))
-                }
-                _ => None,
-            });
-        let routes = accepted(Kind::Routes)
+    pub(crate) fn table<'a>(
+        &self,
+        accepted: impl Fn(ResourceKind) -> &'a NameMap<Accepted>,
+    ) -> Table {
+        let clusters =
+            accepted(ResourceKind::Cluster)
+                .values()
+                .filter_map(|it| match &it.compiled {
+                    Compiled::Cluster(cluster) => Some(Arc::clone(cluster)),
+                    _ => None,
+                });
+        let endpoints =
+            accepted(ResourceKind::Endpoints)
+                .values()
+                .filter_map(|it| match &it.compiled {
+                    Compiled::Endpoints(assignment) => Some(Arc::clone(assignment)),
+                    _ => None,
+                });
+        let listeners =
+            accepted(ResourceKind::Listener)
+                .values()
+                .filter_map(|it| match &it.compiled {
+                    Compiled::Listener(listener) => {
+                        Some((Arc::clone(&listener.name), Arc::clone(listener)))
+                    }
+                    _ => None,
+                });
+        let routes = accepted(ResourceKind::Routes)
             .values()
             .filter_map(|it| match &it.compiled {
                 Compiled::Routes(routes) => Some((Arc::clone(&routes.name), Arc::clone(routes))),
@@ -186,7 +192,7 @@ impl ResourceCache {
     }
 
     /// Ignores poisoning, because every change is one call: a panic under the lock leaves the map consistent.
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KnownResources> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -199,7 +205,7 @@ impl fmt::Debug for ResourceCache {
     }
 }
 
-impl Known {
+impl KnownResources {
     fn find(&self, hash: u64) -> Option<Arc<Accepted>> {
         self.by_hash.get(&hash)?.upgrade()
     }
@@ -213,7 +219,7 @@ impl Known {
     }
 }
 
-impl Named for Accepted {
+impl NamedValue for Accepted {
     fn name(&self) -> &str {
         self.compiled.name()
     }
@@ -231,18 +237,18 @@ impl Compiled {
 }
 
 /// The value that the store keeps for a kind: a response with all its resources.
-pub(crate) struct Saved {
-    kind: Kind,
+pub(crate) struct SavedResponse {
+    kind: ResourceKind,
     accepted: NameMap<Accepted>,
 }
 
-impl Saved {
-    pub(crate) fn new(kind: Kind, accepted: NameMap<Accepted>) -> Saved {
-        Saved { kind, accepted }
+impl SavedResponse {
+    pub(crate) fn new(kind: ResourceKind, accepted: NameMap<Accepted>) -> SavedResponse {
+        SavedResponse { kind, accepted }
     }
 }
 
-impl StoreValue for Saved {
+impl StoreValue for SavedResponse {
     fn parts(&self, sink: &mut dyn FnMut(&[u8])) {
         let head = DeltaDiscoveryResponse {
             type_url: self.kind.url().into(),
@@ -273,17 +279,19 @@ impl Accepted {
     }
 }
 
-fn hash(kind: Kind, name: &str, version: &str, body: &[u8]) -> u64 {
+fn hash(kind: ResourceKind, name: &str, version: &str, body: &[u8]) -> u64 {
     let named = XxHash64::oneshot(kind as u64, name.as_bytes());
     XxHash64::oneshot(XxHash64::oneshot(named, version.as_bytes()), body)
 }
 
-fn compile(kind: Kind, name: &str, body: &Any) -> Result<Compiled, AcceptError> {
+fn compile(kind: ResourceKind, name: &str, body: &Any) -> Result<Compiled, AcceptError> {
     let compiled = match kind {
-        Kind::Cluster => Compiled::Cluster(Arc::new(compile_cluster(&unpack(body)?)?)),
-        Kind::Endpoints => Compiled::Endpoints(Arc::new(compile_endpoints(&unpack(body)?)?)),
-        Kind::Listener => Compiled::Listener(Arc::new(compile_listener(&unpack(body)?)?)),
-        Kind::Routes => Compiled::Routes(Arc::new(compile_routes(&unpack(body)?)?)),
+        ResourceKind::Cluster => Compiled::Cluster(Arc::new(compile_cluster(&unpack(body)?)?)),
+        ResourceKind::Endpoints => {
+            Compiled::Endpoints(Arc::new(compile_endpoints(&unpack(body)?)?))
+        }
+        ResourceKind::Listener => Compiled::Listener(Arc::new(compile_listener(&unpack(body)?)?)),
+        ResourceKind::Routes => Compiled::Routes(Arc::new(compile_routes(&unpack(body)?)?)),
     };
     let inside = compiled.name();
     if inside != name {
@@ -315,7 +323,7 @@ mod tests {
 
     fn accept(cache: &ResourceCache, name: &str, version: &str) -> Arc<Accepted> {
         cache
-            .accept(Kind::Cluster, resource(name, version))
+            .accept(ResourceKind::Cluster, resource(name, version))
             .unwrap()
     }
 
@@ -334,7 +342,7 @@ mod tests {
         let one = accept(&cache, "a", "1");
         let sent = resource("b", "1");
         let body = &sent.resource.as_ref().unwrap().value;
-        let hash = hash(Kind::Cluster, "b", "1", body);
+        let hash = hash(ResourceKind::Cluster, "b", "1", body);
         cache.lock().insert(hash, &one);
         assert_eq!(accept(&cache, "b", "1").name(), "b");
     }

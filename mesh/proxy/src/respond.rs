@@ -1,6 +1,6 @@
 //! Envoy's local replies: the responses of the proxy itself, with their status, body, response flags and details.
 //!
-//! Every step of the request path returns `Result<_, Reject>`, and only this module converts a [`Reject`] to a
+//! Every step of the request path returns `Result<_, LocalReply>`, and only this module converts a [`LocalReply`] to a
 //! response. A response from upstream never passes through it.
 
 mod grpc;
@@ -150,7 +150,7 @@ pub struct Limited {
 
 /// A request that the proxy answers itself. The variants match Envoy's local replies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reject {
+pub enum LocalReply {
     /// No virtual host matches, or no route in it.
     NoRoute,
     /// The route's cluster does not exist. The status is the route's `cluster_not_found`.
@@ -224,33 +224,34 @@ pub enum Reject {
     StreamIdle,
 }
 
-impl Reject {
+impl LocalReply {
     /// The status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
-            Reject::NoRoute => StatusCode::NOT_FOUND,
-            Reject::NoCluster(status)
-            | Reject::Direct { status, .. }
-            | Reject::Aborted { status, .. }
-            | Reject::Limited(Limited { status, .. })
-            | Reject::Overloaded(Overloaded { status, .. }) => *status,
-            Reject::Preflight(_) => StatusCode::OK,
-            Reject::NoHealthyUpstream => StatusCode::SERVICE_UNAVAILABLE,
-            Reject::BlackHole => StatusCode::BAD_GATEWAY,
-            Reject::BadAuthority | Reject::BadPath | Reject::BadBody | Reject::CallerGone => {
-                StatusCode::BAD_REQUEST
-            }
-            Reject::NoPath => StatusCode::NOT_FOUND,
-            Reject::UpgradeRefused => StatusCode::FORBIDDEN,
-            Reject::SlowRequest
-            | Reject::RequestTimeout
-            | Reject::StreamDuration { received: false } => StatusCode::REQUEST_TIMEOUT,
-            Reject::Reset { reason, .. } => reason.status(),
-            Reject::RouteTimeout
-            | Reject::PerTryTimeout { .. }
-            | Reject::PerTryIdleTimeout { .. }
-            | Reject::StreamDuration { received: true }
-            | Reject::StreamIdle => StatusCode::GATEWAY_TIMEOUT,
+            LocalReply::NoRoute => StatusCode::NOT_FOUND,
+            LocalReply::NoCluster(status)
+            | LocalReply::Direct { status, .. }
+            | LocalReply::Aborted { status, .. }
+            | LocalReply::Limited(Limited { status, .. })
+            | LocalReply::Overloaded(Overloaded { status, .. }) => *status,
+            LocalReply::Preflight(_) => StatusCode::OK,
+            LocalReply::NoHealthyUpstream => StatusCode::SERVICE_UNAVAILABLE,
+            LocalReply::BlackHole => StatusCode::BAD_GATEWAY,
+            LocalReply::BadAuthority
+            | LocalReply::BadPath
+            | LocalReply::BadBody
+            | LocalReply::CallerGone => StatusCode::BAD_REQUEST,
+            LocalReply::NoPath => StatusCode::NOT_FOUND,
+            LocalReply::UpgradeRefused => StatusCode::FORBIDDEN,
+            LocalReply::SlowRequest
+            | LocalReply::RequestTimeout
+            | LocalReply::StreamDuration { received: false } => StatusCode::REQUEST_TIMEOUT,
+            LocalReply::Reset { reason, .. } => reason.status(),
+            LocalReply::RouteTimeout
+            | LocalReply::PerTryTimeout { .. }
+            | LocalReply::PerTryIdleTimeout { .. }
+            | LocalReply::StreamDuration { received: true }
+            | LocalReply::StreamIdle => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -264,32 +265,32 @@ impl Reject {
             }
         };
         match self {
-            Reject::NoRoute => ResponseFlags::NR,
-            Reject::NoCluster(_) => ResponseFlags::NC,
-            Reject::NoHealthyUpstream => ResponseFlags::UH,
-            Reject::BlackHole | Reject::Direct { .. } | Reject::Preflight(_) => {
+            LocalReply::NoRoute => ResponseFlags::NR,
+            LocalReply::NoCluster(_) => ResponseFlags::NC,
+            LocalReply::NoHealthyUpstream => ResponseFlags::UH,
+            LocalReply::BlackHole | LocalReply::Direct { .. } | LocalReply::Preflight(_) => {
                 ResponseFlags::empty()
             }
-            Reject::BadAuthority
-            | Reject::BadPath
-            | Reject::NoPath
-            | Reject::UpgradeRefused
-            | Reject::RequestTimeout
-            | Reject::StreamDuration { .. } => ResponseFlags::empty(),
-            Reject::SlowRequest | Reject::StreamIdle => ResponseFlags::SI,
-            Reject::Aborted { .. } => ResponseFlags::FI,
-            Reject::Limited(_) => ResponseFlags::RL,
-            Reject::Overloaded(overloaded) => overloaded.flags,
-            Reject::CallerGone => ResponseFlags::DC,
-            Reject::BadBody => ResponseFlags::DPE,
-            Reject::Reset {
+            LocalReply::BadAuthority
+            | LocalReply::BadPath
+            | LocalReply::NoPath
+            | LocalReply::UpgradeRefused
+            | LocalReply::RequestTimeout
+            | LocalReply::StreamDuration { .. } => ResponseFlags::empty(),
+            LocalReply::SlowRequest | LocalReply::StreamIdle => ResponseFlags::SI,
+            LocalReply::Aborted { .. } => ResponseFlags::FI,
+            LocalReply::Limited(_) => ResponseFlags::RL,
+            LocalReply::Overloaded(overloaded) => overloaded.flags,
+            LocalReply::CallerGone => ResponseFlags::DC,
+            LocalReply::BadBody => ResponseFlags::DPE,
+            LocalReply::Reset {
                 reason,
                 exhausted: spent,
                 ..
             } => exhausted(reason.flags(), *spent),
-            Reject::RouteTimeout => ResponseFlags::UT,
-            Reject::PerTryTimeout { exhausted: spent }
-            | Reject::PerTryIdleTimeout { exhausted: spent } => {
+            LocalReply::RouteTimeout => ResponseFlags::UT,
+            LocalReply::PerTryTimeout { exhausted: spent }
+            | LocalReply::PerTryIdleTimeout { exhausted: spent } => {
                 exhausted(ResponseFlags::UT, *spent)
             }
         }
@@ -298,9 +299,9 @@ impl Reject {
     /// The response flags of the attempt that led to this reply; empty if there was none.
     pub fn try_flags(&self) -> ResponseFlags {
         match self {
-            Reject::Reset { reason, .. } => reason.flags(),
-            Reject::RouteTimeout | Reject::PerTryTimeout { .. } => ResponseFlags::UT,
-            Reject::CallerGone | Reject::BadBody => ResponseFlags::DC,
+            LocalReply::Reset { reason, .. } => reason.flags(),
+            LocalReply::RouteTimeout | LocalReply::PerTryTimeout { .. } => ResponseFlags::UT,
+            LocalReply::CallerGone | LocalReply::BadBody => ResponseFlags::DC,
             _ => ResponseFlags::empty(),
         }
     }
@@ -308,57 +309,57 @@ impl Reject {
     /// Envoy's response code details for the access log.
     pub fn details(&self) -> &'static str {
         match self {
-            Reject::NoRoute => "route_not_found",
-            Reject::NoCluster(_) => "cluster_not_found",
-            Reject::NoHealthyUpstream => "no_healthy_upstream",
-            Reject::BlackHole | Reject::Direct { .. } => "direct_response",
-            Reject::Preflight(_) => "cors_response",
-            Reject::Aborted { .. } => "fault_filter_abort",
-            Reject::Limited(_) => "local_rate_limited",
-            Reject::Overloaded(overloaded) => overloaded.details,
-            Reject::BadAuthority => "missing_host_header",
-            Reject::BadPath => "path_normalization_failed",
-            Reject::NoPath => "absolute_path_rejected",
-            Reject::UpgradeRefused => "upgrade_failed",
-            Reject::RequestTimeout => "request_overall_timeout",
-            Reject::StreamDuration { .. } => MAX_DURATION,
-            Reject::BadBody => "http1.codec_error",
-            Reject::CallerGone => "downstream_remote_disconnect",
-            Reject::SlowRequest | Reject::StreamIdle => "stream_idle_timeout",
-            Reject::Reset { reason, .. } => reason.details(),
-            Reject::RouteTimeout => "response_timeout",
-            Reject::PerTryTimeout { .. } => "upstream_per_try_timeout",
-            Reject::PerTryIdleTimeout { .. } => "upstream_per_try_idle_timeout",
+            LocalReply::NoRoute => "route_not_found",
+            LocalReply::NoCluster(_) => "cluster_not_found",
+            LocalReply::NoHealthyUpstream => "no_healthy_upstream",
+            LocalReply::BlackHole | LocalReply::Direct { .. } => "direct_response",
+            LocalReply::Preflight(_) => "cors_response",
+            LocalReply::Aborted { .. } => "fault_filter_abort",
+            LocalReply::Limited(_) => "local_rate_limited",
+            LocalReply::Overloaded(overloaded) => overloaded.details,
+            LocalReply::BadAuthority => "missing_host_header",
+            LocalReply::BadPath => "path_normalization_failed",
+            LocalReply::NoPath => "absolute_path_rejected",
+            LocalReply::UpgradeRefused => "upgrade_failed",
+            LocalReply::RequestTimeout => "request_overall_timeout",
+            LocalReply::StreamDuration { .. } => MAX_DURATION,
+            LocalReply::BadBody => "http1.codec_error",
+            LocalReply::CallerGone => "downstream_remote_disconnect",
+            LocalReply::SlowRequest | LocalReply::StreamIdle => "stream_idle_timeout",
+            LocalReply::Reset { reason, .. } => reason.details(),
+            LocalReply::RouteTimeout => "response_timeout",
+            LocalReply::PerTryTimeout { .. } => "upstream_per_try_timeout",
+            LocalReply::PerTryIdleTimeout { .. } => "upstream_per_try_idle_timeout",
         }
     }
 
     /// The body of the response.
     pub fn body(&self) -> &[u8] {
         match self {
-            Reject::NoRoute
-            | Reject::NoCluster(_)
-            | Reject::BlackHole
-            | Reject::BadAuthority
-            | Reject::BadPath
-            | Reject::NoPath
-            | Reject::UpgradeRefused
-            | Reject::Preflight(_)
-            | Reject::CallerGone => b"",
-            Reject::BadBody => b"Bad Request",
-            Reject::SlowRequest | Reject::StreamIdle => b"stream timeout",
-            Reject::RequestTimeout => b"request timeout",
-            Reject::StreamDuration { .. } => b"downstream duration timeout",
-            Reject::Direct { body, .. } => body,
-            Reject::Aborted { .. } => b"fault filter abort",
-            Reject::Limited(_) => b"local_rate_limited",
-            Reject::Overloaded(overloaded) => overloaded.body.as_bytes(),
-            Reject::NoHealthyUpstream => b"no healthy upstream",
-            Reject::Reset {
+            LocalReply::NoRoute
+            | LocalReply::NoCluster(_)
+            | LocalReply::BlackHole
+            | LocalReply::BadAuthority
+            | LocalReply::BadPath
+            | LocalReply::NoPath
+            | LocalReply::UpgradeRefused
+            | LocalReply::Preflight(_)
+            | LocalReply::CallerGone => b"",
+            LocalReply::BadBody => b"Bad Request",
+            LocalReply::SlowRequest | LocalReply::StreamIdle => b"stream timeout",
+            LocalReply::RequestTimeout => b"request timeout",
+            LocalReply::StreamDuration { .. } => b"downstream duration timeout",
+            LocalReply::Direct { body, .. } => body,
+            LocalReply::Aborted { .. } => b"fault filter abort",
+            LocalReply::Limited(_) => b"local_rate_limited",
+            LocalReply::Overloaded(overloaded) => overloaded.body.as_bytes(),
+            LocalReply::NoHealthyUpstream => b"no healthy upstream",
+            LocalReply::Reset {
                 reason, retried, ..
             } => reason.body(*retried).as_bytes(),
-            Reject::RouteTimeout
-            | Reject::PerTryTimeout { .. }
-            | Reject::PerTryIdleTimeout { .. } => b"upstream request timeout",
+            LocalReply::RouteTimeout
+            | LocalReply::PerTryTimeout { .. }
+            | LocalReply::PerTryIdleTimeout { .. } => b"upstream request timeout",
         }
     }
 
@@ -374,13 +375,13 @@ impl Reject {
         let mut response = Response::new(Body::Empty);
         let headers = response.headers_mut();
         match &self {
-            Reject::Direct {
+            LocalReply::Direct {
                 location: Some(location),
                 ..
             } => {
                 headers.insert(LOCATION, location.clone());
             }
-            Reject::Reset {
+            LocalReply::Reset {
                 reason: ResetReason::Overflow,
                 ..
             } if !quiet => {
@@ -388,7 +389,7 @@ impl Reject {
             }
             _ => {}
         }
-        if let Reject::Preflight(answer) = self {
+        if let LocalReply::Preflight(answer) = self {
             *headers = *answer;
             return response;
         }
@@ -421,14 +422,14 @@ impl Reject {
     fn grpc_code(&self) -> HeaderValue {
         let status = match self {
             // The configured number is sent even if gRPC does not define it.
-            Reject::Aborted {
+            LocalReply::Aborted {
                 grpc: Some(code), ..
             } => return HeaderValue::from(*code),
-            Reject::Limited(Limited {
+            LocalReply::Limited(Limited {
                 resource_exhausted: true,
                 ..
             }) => GrpcStatus::ResourceExhausted,
-            Reject::StreamDuration { .. } => GrpcStatus::DeadlineExceeded,
+            LocalReply::StreamDuration { .. } => GrpcStatus::DeadlineExceeded,
             _ => GrpcStatus::from_http(self.status().as_u16()),
         };
         HeaderValue::from(status)

@@ -13,7 +13,7 @@ use shakedown_env::UnixTime;
 use shakedown_types::GrpcStatus;
 use shakedown_xds::table::{RequestView, RetryOn, RetryPolicy};
 
-pub use backoff::{Backoff, rate_limited};
+pub use backoff::{RetryBackoff, rate_limited};
 
 use crate::respond::{ResetReason, grpc_status};
 
@@ -21,7 +21,7 @@ const RATE_LIMITED: HeaderName = HeaderName::from_static("x-envoy-ratelimited");
 
 /// The result of an attempt as an input of the retry policy.
 #[derive(Clone, Copy, Debug)]
-pub enum Failure<'a> {
+pub enum AttemptFailure<'a> {
     /// Response headers arrived. Most responses are not failures.
     Response {
         /// The response status.
@@ -42,7 +42,7 @@ pub enum Failure<'a> {
 
 /// The decision after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RetryDecision {
     /// Retry after this backoff.
     Again(Duration),
     /// Retriable, but no retries are left: URX.
@@ -54,7 +54,7 @@ pub enum Verdict {
 }
 
 /// The external inputs of a decision.
-pub trait Chance {
+pub trait RetryChance {
     /// Returns true and counts a retry if the cluster admits one.
     fn admit(&mut self) -> bool;
     /// Returns a random number.
@@ -65,30 +65,30 @@ pub trait Chance {
 
 /// The retry state of one request.
 #[derive(Debug)]
-pub struct Retries<'a> {
+pub struct RetryState<'a> {
     policy: &'a RetryPolicy,
     on: RetryOn,
     left: u32,
-    backoff: Backoff,
+    backoff: RetryBackoff,
 }
 
-impl<'a> Retries<'a> {
+impl<'a> RetryState<'a> {
     /// Creates the state before the first attempt. A `request` that does not match the policy's request headers is
     /// never retried.
     pub fn new<'r>(
         policy: &'a RetryPolicy,
         request: impl FnOnce() -> RequestView<'r>,
-    ) -> Retries<'a> {
+    ) -> RetryState<'a> {
         let wanted = &policy.request_headers;
         let matches = wanted.is_empty() || {
             let request = request();
             wanted.iter().any(|header| header.matches(&request))
         };
-        Retries {
+        RetryState {
             policy,
             on: if matches { policy.on } else { RetryOn::NONE },
             left: policy.times,
-            backoff: Backoff::new(policy),
+            backoff: RetryBackoff::new(policy),
         }
     }
 
@@ -98,12 +98,16 @@ impl<'a> Retries<'a> {
     }
 
     /// Decides about a completed attempt.
-    pub fn judge(&mut self, failure: Failure<'_>, chance: &mut impl Chance) -> Verdict {
+    pub fn judge(
+        &mut self,
+        failure: AttemptFailure<'_>,
+        chance: &mut impl RetryChance,
+    ) -> RetryDecision {
         let Some(wish) = self.wish(failure) else {
-            return Verdict::Stands;
+            return RetryDecision::Stands;
         };
         let named = match (wish, failure) {
-            (Wish::Backoff, Failure::Response { headers, .. }) => self
+            (RetryWish::Backoff, AttemptFailure::Response { headers, .. }) => self
                 .policy
                 .rate_limited
                 .as_ref()
@@ -111,85 +115,87 @@ impl<'a> Retries<'a> {
             _ => None,
         };
         self.grant(chance, |backoff, chance| match (wish, named) {
-            (Wish::AtOnce, _) => Duration::ZERO,
-            (Wish::Backoff, Some(span)) => backoff::jittered(span, chance.random()),
-            (Wish::Backoff, None) => backoff.next(chance.random()),
+            (RetryWish::AtOnce, _) => Duration::ZERO,
+            (RetryWish::Backoff, Some(span)) => backoff::jittered(span, chance.random()),
+            (RetryWish::Backoff, None) => backoff.next(chance.random()),
         })
     }
 
     /// Decides about another attempt beside one that reached its timeout and continues. Conditions do not matter as
     /// long as retries are left.
     /// Source: Envoy, `shouldHedgeRetryPerTryTimeout`.
-    pub fn judge_hedge(&mut self, chance: &mut impl Chance) -> Verdict {
+    pub fn judge_hedge(&mut self, chance: &mut impl RetryChance) -> RetryDecision {
         if self.on.is_empty() {
-            return Verdict::Stands;
+            return RetryDecision::Stands;
         }
         self.grant(chance, |backoff, chance| backoff.next(chance.random()))
     }
 
     /// Returns true if the result is retriable, regardless of the remaining retries.
-    pub fn would_retry(&self, failure: Failure<'_>) -> bool {
+    pub fn would_retry(&self, failure: AttemptFailure<'_>) -> bool {
         self.wish(failure).is_some()
     }
 
     /// Grants a retry. A retry that the cluster does not admit is also deducted, as in Envoy.
-    fn grant<C: Chance>(
+    fn grant<C: RetryChance>(
         &mut self,
         chance: &mut C,
-        wait: impl FnOnce(&mut Backoff, &mut C) -> Duration,
-    ) -> Verdict {
+        wait: impl FnOnce(&mut RetryBackoff, &mut C) -> Duration,
+    ) -> RetryDecision {
         if self.left == 0 {
-            return Verdict::Exhausted;
+            return RetryDecision::Exhausted;
         }
         self.left -= 1;
         if !chance.admit() {
-            return Verdict::Overflow;
+            return RetryDecision::Overflow;
         }
-        Verdict::Again(wait(&mut self.backoff, chance))
+        RetryDecision::Again(wait(&mut self.backoff, chance))
     }
 
-    fn wish(&self, failure: Failure<'_>) -> Option<Wish> {
+    fn wish(&self, failure: AttemptFailure<'_>) -> Option<RetryWish> {
         match failure {
-            Failure::Response { status, headers } => self.wish_after_response(status, headers),
-            Failure::Reset { reason, on_wire } => {
-                would_retry_reset(self.on, Some(reason), on_wire).then_some(Wish::Backoff)
+            AttemptFailure::Response { status, headers } => {
+                self.wish_after_response(status, headers)
+            }
+            AttemptFailure::Reset { reason, on_wire } => {
+                would_retry_reset(self.on, Some(reason), on_wire).then_some(RetryWish::Backoff)
             }
             // Envoy resets the attempt locally, which is not a connect failure, and the request was already sent.
-            Failure::PerTryTimeout => {
-                would_retry_reset(self.on, None, true).then_some(Wish::Backoff)
+            AttemptFailure::PerTryTimeout => {
+                would_retry_reset(self.on, None, true).then_some(RetryWish::Backoff)
             }
         }
     }
 
     /// Decides about a response. A response of a rate limiter is retried only under `envoy-ratelimited`.
-    fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
+    fn wish_after_response(&self, status: u16, headers: &HeaderMap) -> Option<RetryWish> {
         let limited = self.on.contains(RetryOn::ENVOY_RATELIMITED);
         let wish = self.wish_by_answer(status, headers);
         // The header is read only if it makes a difference.
         if (limited || wish.is_some()) && headers.contains_key(&RATE_LIMITED) {
-            return limited.then_some(Wish::Backoff);
+            return limited.then_some(RetryWish::Backoff);
         }
         wish
     }
 
-    fn wish_by_answer(&self, status: u16, headers: &HeaderMap) -> Option<Wish> {
+    fn wish_by_answer(&self, status: u16, headers: &HeaderMap) -> Option<RetryWish> {
         let on = self.on;
         let by_status = (on.contains(RetryOn::SERVER_ERROR) && (500..600).contains(&status))
             || (on.contains(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504))
             || (on.contains(RetryOn::RETRIABLE_4XX) && status == 409);
         if by_status {
-            return Some(Wish::Backoff);
+            return Some(RetryWish::Backoff);
         }
         if on.contains(RetryOn::RETRIABLE_STATUS_CODES) && self.policy.codes.contains(&status) {
             // A 425 (Too Early) is retried without backoff. Source: Envoy, `wouldRetryFromHeaders`.
             return Some(if status == 425 {
-                Wish::AtOnce
+                RetryWish::AtOnce
             } else {
-                Wish::Backoff
+                RetryWish::Backoff
             });
         }
         let by_header = on.contains(RetryOn::RETRIABLE_HEADERS) && self.names_a_header(headers);
-        (by_header || would_retry_grpc(on, headers)).then_some(Wish::Backoff)
+        (by_header || would_retry_grpc(on, headers)).then_some(RetryWish::Backoff)
     }
 
     fn names_a_header(&self, headers: &HeaderMap) -> bool {
@@ -209,7 +215,7 @@ impl<'a> Retries<'a> {
 
 /// The kind of backoff of a desired retry.
 #[derive(Clone, Copy, Debug)]
-enum Wish {
+enum RetryWish {
     Backoff,
     AtOnce,
 }

@@ -8,7 +8,7 @@ use shakedown_xds::table::{Rewrite, Route, TargetHeaders, normalize_path};
 
 use crate::headers::change_request;
 use crate::request_head::RequestHead;
-use crate::respond::Reject;
+use crate::respond::LocalReply;
 
 const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host");
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
@@ -22,7 +22,7 @@ pub(crate) fn toward(
     rewrite: Option<&Rewrite>,
     head: &mut RequestHead,
     quiet: bool,
-) -> Result<(), Reject> {
+) -> Result<(), LocalReply> {
     if let Some(target) = target {
         change_request(&target.request, head)?;
         if let Some(host) = &target.host {
@@ -48,34 +48,36 @@ pub(crate) fn toward(
     }
     if let Some(path) = &rewrite.path {
         let before = path_of(head);
-        let original = HeaderValue::from_str(before).map_err(|_| Reject::BadPath)?;
+        let original = HeaderValue::from_str(before).map_err(|_| LocalReply::BadPath)?;
         // `set_path` rejects a result that does not begin with a slash.
-        let new = String::from_utf8(path.apply(before)).map_err(|_| Reject::BadPath)?;
+        let new = String::from_utf8(path.apply(before)).map_err(|_| LocalReply::BadPath)?;
         if !quiet {
             head.headers.insert(ORIGINAL_PATH, original);
         }
-        set_path(head, new).map_err(|_| Reject::BadPath)?;
+        set_path(head, new).map_err(|_| LocalReply::BadPath)?;
     }
     Ok(())
 }
 
 /// Normalises the path of a request. Source: Envoy, `ConnectionManagerUtility::maybeNormalizePath`.
-pub(crate) fn normalize(head: &mut RequestHead) -> Result<(), Reject> {
+pub(crate) fn normalize(head: &mut RequestHead) -> Result<(), LocalReply> {
     let head = &mut head.parts;
     let written = path_of(head);
     // `OPTIONS *` has no path.
     if !written.starts_with('/') {
         return Ok(());
     }
-    match normalize_path(written).map_err(|_| Reject::BadPath)? {
+    match normalize_path(written).map_err(|_| LocalReply::BadPath)? {
         Cow::Borrowed(_) => Ok(()),
-        Cow::Owned(normal) => set_path(head, normal).map_err(|_| Reject::BadPath),
+        Cow::Owned(normal) => set_path(head, normal).map_err(|_| LocalReply::BadPath),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use shakedown_xds::table::{Action, PathMatcher, PathRewrite, RouteAction, RouteMatcher};
+    use shakedown_xds::table::{
+        PathMatcher, PathRewrite, RouteAction, RouteActionKind, RouteMatcher,
+    };
 
     use super::*;
     use http::request::Parts;
@@ -87,7 +89,7 @@ mod tests {
             headers: Vec::new(),
             query: Vec::new(),
         };
-        let route = Route::new("", matcher, Action::Forward(action.unwrap()));
+        let route = Route::new("", matcher, RouteActionKind::Forward(action.unwrap()));
         let request = http::Request::get("/rw/x?q=1").header("host", "t");
         let mut head = RequestHead::new(request.body(()).unwrap().into_parts().0);
         toward(target, &route, Some(rewrite), &mut head, false).unwrap();

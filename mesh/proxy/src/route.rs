@@ -4,11 +4,11 @@ use http::Method;
 use shakedown_xds::table::{Route, Routes, Table, VirtualHost};
 
 use crate::request_head::RequestHead;
-use crate::respond::Reject;
+use crate::respond::LocalReply;
 
 /// The virtual host and the route of a request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Found<'t> {
+pub(crate) struct MatchedRoute<'t> {
     pub(crate) host: &'t VirtualHost,
     pub(crate) route: &'t Route,
 }
@@ -18,7 +18,7 @@ pub(crate) fn find<'t>(
     table: &'t Table,
     routes: &'t Routes,
     head: &RequestHead,
-) -> Result<Option<Found<'t>>, Reject> {
+) -> Result<Option<MatchedRoute<'t>>, LocalReply> {
     let view = head.view()?;
     if head.parts.method == Method::CONNECT {
         // Only a route with a CONNECT matcher would match, and the route table has no such matcher.
@@ -26,7 +26,7 @@ pub(crate) fn find<'t>(
     }
     // `OPTIONS *`. Source: Envoy, `ConnectionManagerImpl::ActiveStream::decodeHeaders`.
     if !view.path.starts_with('/') {
-        return Err(Reject::NoPath);
+        return Err(LocalReply::NoPath);
     }
     let routes = match routes {
         Routes::Inline(routes) => routes,
@@ -39,5 +39,5 @@ pub(crate) fn find<'t>(
         return Ok(None);
     };
     let route = host.route(&view);
-    Ok(route.map(|route| Found { host, route }))
+    Ok(route.map(|route| MatchedRoute { host, route }))
 }

@@ -6,13 +6,13 @@ use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
-use shakedown_wire::{Body, Pool, Protocol, SendError};
+use shakedown_wire::{Body, Pool, PoolProtocol, SendError};
 
 use crate::respond::ResetReason;
 
 /// The result of an attempt.
 #[derive(Debug)]
-pub(crate) enum Sent {
+pub(crate) enum AttemptResult {
     /// Response headers were received.
     Response(Response<Body>),
     /// The attempt ended without response headers.
@@ -23,16 +23,16 @@ pub(crate) enum Sent {
 
 /// The flag that an attempt sets once it has a connection. The first attempt of a request borrows one, and attempts
 /// beside it own one.
-pub(crate) enum Mark<'a> {
+pub(crate) enum ConnectMark<'a> {
     Lent(&'a Cell<bool>),
     Own(Rc<Cell<bool>>),
 }
 
-impl Mark<'_> {
+impl ConnectMark<'_> {
     pub(crate) fn set(&self) {
         match self {
-            Mark::Lent(cell) => cell.set(true),
-            Mark::Own(cell) => cell.set(true),
+            ConnectMark::Lent(cell) => cell.set(true),
+            ConnectMark::Own(cell) => cell.set(true),
         }
     }
 }
@@ -45,31 +45,31 @@ pub(crate) trait Carrier {
         &self,
         pool: Pool,
         request: Request<Body>,
-        mark: Mark<'_>,
-    ) -> impl Future<Output = Sent>;
+        mark: ConnectMark<'_>,
+    ) -> impl Future<Output = AttemptResult>;
 }
 
 /// The transport over the connections of the host's pool.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wire;
+pub(crate) struct PooledCarrier;
 
-impl Carrier for Wire {
+impl Carrier for PooledCarrier {
     fn carry(
         &self,
         pool: Pool,
         mut request: Request<Body>,
-        mark: Mark<'_>,
-    ) -> impl Future<Output = Sent> {
+        mark: ConnectMark<'_>,
+    ) -> impl Future<Output = AttemptResult> {
         // Outside of the future, because a request that is changed inside would be stored twice in it.
-        if pool.protocol() == Protocol::Http1 {
+        if pool.protocol() == PoolProtocol::Http1 {
             say_that_it_is_empty(&mut request);
         }
         let upgrade = request.headers().contains_key(UPGRADE);
         async move {
-            if upgrade && pool.protocol() == Protocol::Http2 {
+            if upgrade && pool.protocol() == PoolProtocol::Http2 {
                 // An upgrade over HTTP/2 requires extended CONNECT (RFC 8441), which is not supported. Envoy resets
                 // likewise if its peer does not support it.
-                return Sent::Reset {
+                return AttemptResult::Reset {
                     reason: ResetReason::ProtocolError,
                     on_wire: false,
                 };
@@ -79,12 +79,12 @@ impl Carrier for Wire {
                 Ok(response)
                     if response.status() == StatusCode::SWITCHING_PROTOCOLS && !upgrade =>
                 {
-                    Sent::Reset {
+                    AttemptResult::Reset {
                         reason: ResetReason::ProtocolError,
                         on_wire: true,
                     }
                 }
-                Ok(response) => Sent::Response(response),
+                Ok(response) => AttemptResult::Response(response),
                 Err(error) => ended(&error),
             }
         }
@@ -106,7 +106,7 @@ fn say_that_it_is_empty(request: &mut Request<Body>) {
 }
 
 /// Classifies a pool's error.
-pub(crate) fn ended(error: &SendError) -> Sent {
+pub(crate) fn ended(error: &SendError) -> AttemptResult {
     let reason = match error {
         SendError::Connect(error) if error.kind() == ErrorKind::ConnectionRefused => {
             ResetReason::ConnectionRefused
@@ -120,10 +120,10 @@ pub(crate) fn ended(error: &SendError) -> Sent {
         SendError::Reset { .. } => ResetReason::RemoteReset,
         SendError::RequestBody(error) => {
             let malformed = error.is_malformed();
-            return Sent::CallerGone { malformed };
+            return AttemptResult::CallerGone { malformed };
         }
     };
-    Sent::Reset {
+    AttemptResult::Reset {
         reason,
         on_wire: error.on_wire(),
     }

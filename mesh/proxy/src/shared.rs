@@ -8,16 +8,16 @@ use shakedown_env::{Env, Sleep};
 use shakedown_types::Side;
 
 use crate::bootstrap::Bootstrap;
-use crate::date::Dates;
+use crate::date::DateHeader;
+use crate::header_writer::HeaderWriter;
 use crate::limit::limiters::Limiters;
 use crate::listener::ActiveListeners;
-use crate::outgoing::Head;
+use crate::object_pool::ObjectPool;
+use crate::outgoing::HeaderBuffers;
 use crate::overload::Overload;
 use crate::random::RandomStreams;
-use crate::scribe::Scribe;
-use crate::spare::Spares;
-use crate::state::State;
-use crate::telemetry::{Edge, EdgeLabeler, Metrics};
+use crate::state::ProxyState;
+use crate::telemetry::{EdgeLabeler, EdgeSeries, Metrics};
 
 /// The shared state of one proxy. Fields are public to the crate because every one of them guards itself: a shared reference
 /// gives no way to replace a part.
@@ -26,41 +26,41 @@ pub(crate) struct Shared {
     pub(crate) env: Env,
     pub(crate) bootstrap: Bootstrap,
     /// The configuration in force, and the clusters in use.
-    pub(crate) state: State,
+    pub(crate) state: ProxyState,
     pub(crate) listeners: ActiveListeners,
     pub(crate) metrics: Metrics,
     pub(crate) random: RandomStreams,
     pub(crate) rate_limits: Limiters,
     pub(crate) overload: Overload,
     /// The cached `date` header.
-    pub(crate) dates: Dates,
+    pub(crate) dates: DateHeader,
     /// The writer of header values, which reuses its buffers.
-    pub(crate) scribe: Scribe,
+    pub(crate) scribe: HeaderWriter,
     /// Idle timers, for reuse by the next request.
-    pub(crate) sleeps: Spares<Sleep>,
+    pub(crate) sleeps: ObjectPool<Sleep>,
     /// Idle header buffers, for reuse by the next request.
-    pub(crate) heads: Rc<Spares<Head>>,
+    pub(crate) heads: Rc<ObjectPool<HeaderBuffers>>,
     no_cluster: Arc<str>,
     /// Edges of requests for which no cluster was found: outbound, inbound.
-    unrouted: [Rc<Edge>; 2],
+    unrouted: [Rc<EdgeSeries>; 2],
 }
 
 impl Shared {
     /// The state of a proxy without a configuration.
     pub(crate) fn new(env: Env, bootstrap: Bootstrap) -> Shared {
         let labeler = EdgeLabeler::new(&bootstrap);
-        let unrouted = |side| Rc::new(Edge::new(labeler.unrouted(side)));
+        let unrouted = |side| Rc::new(EdgeSeries::new(labeler.unrouted(side)));
         Shared {
             unrouted: [unrouted(Side::Outbound), unrouted(Side::Inbound)],
-            state: State::new(env.clone(), bootstrap.address, labeler),
+            state: ProxyState::new(env.clone(), bootstrap.address, labeler),
             listeners: ActiveListeners::default(),
             metrics: Metrics::new(),
             random: RandomStreams::new(&env),
             rate_limits: Limiters::default(),
             overload: Overload::new(env.clone()),
-            dates: Dates::default(),
-            scribe: Scribe::default(),
-            sleeps: Spares::default(),
+            dates: DateHeader::default(),
+            scribe: HeaderWriter::default(),
+            sleeps: ObjectPool::default(),
             heads: Rc::default(),
             no_cluster: Arc::from(""),
             bootstrap,
@@ -74,7 +74,7 @@ impl Shared {
     }
 
     /// The edge of a request for which no cluster has been found yet.
-    pub(crate) fn unrouted(&self, side: Side) -> Rc<Edge> {
+    pub(crate) fn unrouted(&self, side: Side) -> Rc<EdgeSeries> {
         Rc::clone(&self.unrouted[usize::from(side == Side::Inbound)])
     }
 }

@@ -15,44 +15,44 @@ use shakedown_xds::table::Shed as Settings;
 
 /// The id of a queued request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Ticket(u64);
+pub struct ShedTicket(u64);
 
 /// The decision about an arriving request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// The request continues at once, and must end with [`Shed::finished`].
+pub enum ShedAdmission {
+    /// The request continues at once, and must end with [`ShedQueue::finished`].
     Run,
-    /// The request waits until [`Shed::next`] returns its ticket.
-    Wait(Ticket),
+    /// The request waits until [`ShedQueue::next`] returns its ticket.
+    Wait(ShedTicket),
     /// The queue is full, so the request is refused.
     Refuse,
 }
 
 /// The decision about a queued request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// The request continues, and must end with [`Shed::finished`].
-    Run(Ticket),
+pub enum ShedTurn {
+    /// The request continues, and must end with [`ShedQueue::finished`].
+    Run(ShedTicket),
     /// The request waited too long and is refused.
-    Refuse(Ticket),
+    Refuse(ShedTicket),
 }
 
 /// The queue before one app.
 #[derive(Debug)]
-pub struct Shed {
+pub struct ShedQueue {
     settings: Settings,
     running: u32,
     /// The queued requests, the oldest first.
-    waiting: VecDeque<(Ticket, Time)>,
+    waiting: VecDeque<(ShedTicket, Time)>,
     last_ticket: u64,
     /// The last time at which the queue was empty.
     empty_at: Time,
 }
 
-impl Shed {
+impl ShedQueue {
     /// Creates an empty queue.
-    pub fn new(settings: Settings, now: Time) -> Shed {
-        Shed {
+    pub fn new(settings: Settings, now: Time) -> ShedQueue {
+        ShedQueue {
             settings,
             running: 0,
             waiting: VecDeque::new(),
@@ -67,33 +67,33 @@ impl Shed {
     }
 
     /// The request that has waited longest.
-    pub fn oldest(&self) -> Option<Ticket> {
+    pub fn oldest(&self) -> Option<ShedTicket> {
         self.waiting.front().map(|(ticket, _)| *ticket)
     }
 
     /// Decides about an arriving request.
-    pub fn arrive(&mut self, now: Time) -> Admission {
+    pub fn arrive(&mut self, now: Time) -> ShedAdmission {
         self.look(now);
         if self.running < self.settings.concurrency && self.waiting.is_empty() {
             self.running += 1;
-            return Admission::Run;
+            return ShedAdmission::Run;
         }
         if self.waiting.len() >= self.settings.queue_max as usize {
-            return Admission::Refuse;
+            return ShedAdmission::Refuse;
         }
         self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
+        let ticket = ShedTicket(self.last_ticket);
         self.waiting.push_back((ticket, now));
-        Admission::Wait(ticket)
+        ShedAdmission::Wait(ticket)
     }
 
-    /// Records the end of a running request. [`Shed::next`] must be called afterwards.
+    /// Records the end of a running request. [`ShedQueue::next`] must be called afterwards.
     pub fn finished(&mut self) {
         self.running -= 1;
     }
 
     /// Removes a queued request whose caller gave up. Returns true if it was still queued.
-    pub fn leave(&mut self, ticket: Ticket) -> bool {
+    pub fn leave(&mut self, ticket: ShedTicket) -> bool {
         match self.waiting.iter().position(|(known, _)| *known == ticket) {
             Some(index) => self.waiting.remove(index).is_some(),
             None => false,
@@ -101,13 +101,13 @@ impl Shed {
     }
 
     /// Returns the next decision about a queued request. Must be called until it returns `None`, after a request has
-    /// ended and at [`Shed::wake_at`].
-    pub fn next(&mut self, now: Time) -> Option<Turn> {
+    /// ended and at [`ShedQueue::wake_at`].
+    pub fn next(&mut self, now: Time) -> Option<ShedTurn> {
         self.look(now);
         let (oldest, since) = *self.waiting.front()?;
         if now.since(since) > self.patience(now) {
             self.waiting.pop_front();
-            return Some(Turn::Refuse(oldest));
+            return Some(ShedTurn::Refuse(oldest));
         }
         if self.running >= self.settings.concurrency {
             return None;
@@ -118,7 +118,7 @@ impl Shed {
             self.waiting.pop_front()
         };
         self.running += 1;
-        next.map(|(ticket, _)| Turn::Run(ticket))
+        next.map(|(ticket, _)| ShedTurn::Run(ticket))
     }
 
     /// The time at which the oldest request will have waited too long, unless a request ends before.
@@ -164,18 +164,18 @@ mod tests {
         Time::ZERO + Duration::from_millis(ms)
     }
 
-    fn one_at_a_time() -> Shed {
+    fn one_at_a_time() -> ShedQueue {
         let settings = Settings {
             concurrency: 1,
             queue_max: 50,
             ..Settings::default()
         };
-        Shed::new(settings, at(0))
+        ShedQueue::new(settings, at(0))
     }
 
-    fn wait(shed: &mut Shed, ms: u64) -> Ticket {
+    fn wait(shed: &mut ShedQueue, ms: u64) -> ShedTicket {
         match shed.arrive(at(ms)) {
-            Admission::Wait(ticket) => ticket,
+            ShedAdmission::Wait(ticket) => ticket,
             other => panic!("{other:?}"),
         }
     }
@@ -183,14 +183,14 @@ mod tests {
     #[test]
     fn a_burst_is_served_in_order() {
         let mut shed = one_at_a_time();
-        assert_eq!(shed.arrive(at(0)), Admission::Run);
+        assert_eq!(shed.arrive(at(0)), ShedAdmission::Run);
         let (first, second) = (wait(&mut shed, 1), wait(&mut shed, 2));
         assert_eq!(shed.next(at(3)), None);
         shed.finished();
-        assert_eq!(shed.next(at(4)), Some(Turn::Run(first)));
+        assert_eq!(shed.next(at(4)), Some(ShedTurn::Run(first)));
         assert_eq!(shed.next(at(4)), None);
         shed.finished();
-        assert_eq!(shed.next(at(90)), Some(Turn::Run(second)));
+        assert_eq!(shed.next(at(90)), Some(ShedTurn::Run(second)));
     }
 
     #[test]
@@ -199,7 +199,7 @@ mod tests {
         shed.arrive(at(0));
         let first = wait(&mut shed, 0);
         assert_eq!(shed.next(at(100)), None);
-        assert_eq!(shed.next(at(101)), Some(Turn::Refuse(first)));
+        assert_eq!(shed.next(at(101)), Some(ShedTurn::Refuse(first)));
     }
 
     #[test]
@@ -210,10 +210,10 @@ mod tests {
         let young = wait(&mut shed, 148);
         let youngest = wait(&mut shed, 149);
         shed.finished();
-        assert_eq!(shed.next(at(151)), Some(Turn::Refuse(old)));
-        assert_eq!(shed.next(at(151)), Some(Turn::Run(youngest)));
+        assert_eq!(shed.next(at(151)), Some(ShedTurn::Refuse(old)));
+        assert_eq!(shed.next(at(151)), Some(ShedTurn::Run(youngest)));
         assert_eq!(shed.next(at(153)), None);
-        assert_eq!(shed.next(at(154)), Some(Turn::Refuse(young)));
+        assert_eq!(shed.next(at(154)), Some(ShedTurn::Refuse(young)));
     }
 
     #[test]
@@ -223,9 +223,9 @@ mod tests {
         let first = wait(&mut shed, 1);
         shed.finished();
         let second = wait(&mut shed, 2);
-        assert_eq!(shed.next(at(2)), Some(Turn::Run(first)));
+        assert_eq!(shed.next(at(2)), Some(ShedTurn::Run(first)));
         shed.finished();
-        assert_eq!(shed.next(at(3)), Some(Turn::Run(second)));
+        assert_eq!(shed.next(at(3)), Some(ShedTurn::Run(second)));
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         let due = at(110) + Duration::from_nanos(1);
         assert_eq!(shed.wake_at(at(70)), Some(due));
         assert_eq!(shed.next(at(110)), None);
-        assert_eq!(shed.next(due), Some(Turn::Refuse(second)));
+        assert_eq!(shed.next(due), Some(ShedTurn::Refuse(second)));
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         (0..50).for_each(|_| {
             wait(&mut shed, 0);
         });
-        assert_eq!(shed.arrive(at(0)), Admission::Refuse);
+        assert_eq!(shed.arrive(at(0)), ShedAdmission::Refuse);
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         assert!(!shed.leave(first));
         shed.finished();
         assert_eq!(shed.next(at(1)), None);
-        assert_eq!(shed.arrive(at(1)), Admission::Run);
+        assert_eq!(shed.arrive(at(1)), ShedAdmission::Run);
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         shed.arrive(at(0));
         let first = wait(&mut shed, 10);
         let due = shed.wake_at(at(10)).unwrap();
-        assert_eq!(shed.next(due), Some(Turn::Refuse(first)));
+        assert_eq!(shed.next(due), Some(ShedTurn::Refuse(first)));
         assert_eq!(shed.wake_at(due), None);
     }
 
@@ -279,16 +279,16 @@ mod tests {
         #[test]
         fn it_never_runs_more_than_its_concurrency_and_loses_nobody(steps in prop::collection::vec((0_u8..4, 0_u64..40), 1..300)) {
             let settings = Settings { concurrency: 3, queue_max: 10, ..Settings::default() };
-            let mut shed = Shed::new(settings, at(0));
+            let mut shed = ShedQueue::new(settings, at(0));
             let (mut now, mut running) = (0, 0_u32);
-            let mut waiting: Vec<Ticket> = Vec::new();
+            let mut waiting: Vec<ShedTicket> = Vec::new();
             for (step, span) in steps {
                 now += span;
                 match step {
                     0 | 1 => match shed.arrive(at(now)) {
-                        Admission::Run => running += 1,
-                        Admission::Wait(ticket) => waiting.push(ticket),
-                        Admission::Refuse => prop_assert_eq!(waiting.len(), 10),
+                        ShedAdmission::Run => running += 1,
+                        ShedAdmission::Wait(ticket) => waiting.push(ticket),
+                        ShedAdmission::Refuse => prop_assert_eq!(waiting.len(), 10),
                     },
                     2 if running > 0 => {
                         running -= 1;
@@ -298,8 +298,8 @@ mod tests {
                     _ => {}
                 }
                 while let Some(turn) = shed.next(at(now)) {
-                    let (Turn::Run(ticket) | Turn::Refuse(ticket)) = turn;
-                    running += u32::from(matches!(turn, Turn::Run(_)));
+                    let (ShedTurn::Run(ticket) | ShedTurn::Refuse(ticket)) = turn;
+                    running += u32::from(matches!(turn, ShedTurn::Run(_)));
                     let index = waiting.iter().position(|known| *known == ticket);
                     prop_assert!(index.is_some());
                     waiting.remove(index.unwrap());

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use shakedown_env::{Env, Time};
 use shakedown_xds::table::Table;
 
-use deferred::{STEPS_MAX, Step};
-pub(crate) use host::{Busy, Host};
+use deferred::{AppliedConfig, STEPS_MAX};
+pub(crate) use host::{ActiveRequest, UpstreamHost};
 pub(crate) use upstream::{PickContext, PoolKind, Upstream};
 
 use crate::peers::{Peer, PeerOfConnection, Peers};
@@ -24,7 +24,7 @@ use crate::telemetry::EdgeLabeler;
 
 /// The configuration in force and the state of its clusters.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct ProxyState {
     env: Env,
     from: IpAddr,
     labeler: EdgeLabeler,
@@ -37,13 +37,13 @@ pub(crate) struct State {
     /// The clusters in use.
     upstreams: RefCell<BTreeMap<Arc<str>, Rc<Upstream>>>,
     /// The configurations of clusters not in use, unless equal to those of the first table.
-    deferred: RefCell<BTreeMap<Arc<str>, Vec<Step>>>,
+    deferred: RefCell<BTreeMap<Arc<str>, Vec<AppliedConfig>>>,
 }
 
-impl State {
+impl ProxyState {
     /// A state without a table. Connections to upstreams leave from `from`. `labeler` names the edges.
-    pub(crate) fn new(env: Env, from: IpAddr, labeler: EdgeLabeler) -> State {
-        State {
+    pub(crate) fn new(env: Env, from: IpAddr, labeler: EdgeLabeler) -> ProxyState {
+        ProxyState {
             env,
             from,
             labeler,
@@ -79,7 +79,11 @@ impl State {
         let steps = self.deferred.borrow_mut().remove(name);
         let steps = steps.unwrap_or_else(|| {
             let first = self.first.get().unwrap_or_default();
-            vec![Step::new(cluster, table.assignment(cluster), first)]
+            vec![AppliedConfig::new(
+                cluster,
+                table.assignment(cluster),
+                first,
+            )]
         });
         let upstream = self.create(&steps);
         let mut upstreams = self.upstreams.borrow_mut();
@@ -107,13 +111,13 @@ impl State {
             }
             let Some(earlier) = before.clusters.get(name) else {
                 if self.first.get().is_some() {
-                    let steps = vec![Step::new(cluster, hosts, now)];
+                    let steps = vec![AppliedConfig::new(cluster, hosts, now)];
                     deferred.insert(Arc::clone(name), steps);
                 }
                 continue;
             };
             let first = self.first.get().unwrap_or(now);
-            let earlier = Step::new(earlier, before.assignment(earlier), first);
+            let earlier = AppliedConfig::new(earlier, before.assignment(earlier), first);
             if earlier.is(cluster, hosts) {
                 continue;
             }
@@ -126,7 +130,7 @@ impl State {
                 deferred.remove(name);
                 upstreams.insert(Arc::clone(name), upstream);
             } else {
-                steps.push(Step::new(cluster, hosts, now));
+                steps.push(AppliedConfig::new(cluster, hosts, now));
             }
         }
         drop((upstreams, deferred));
@@ -136,7 +140,7 @@ impl State {
     }
 
     /// Creates a cluster's state and applies these configurations in order.
-    fn create(&self, steps: &[Step]) -> Rc<Upstream> {
+    fn create(&self, steps: &[AppliedConfig]) -> Rc<Upstream> {
         let first = steps.first().expect("a cluster has been configured");
         let labels = self.labeler.labels(&first.cluster.name);
         let upstream = Upstream::new(&self.env, self.from, labels, &first.cluster, first.since);

@@ -16,15 +16,15 @@ const K_SCALE: u128 = 1000;
 #[derive(Debug)]
 pub struct Throttle {
     settings: Settings,
-    slices: [Slice; SLICES],
+    slices: [ThrottleSlice; SLICES],
     /// The number of the current slice, counted from time 0.
     current: u64,
     /// The sum of all slices.
-    total: Slice,
+    total: ThrottleSlice,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Slice {
+struct ThrottleSlice {
     requests: u64,
     accepts: u64,
 }
@@ -34,9 +34,9 @@ impl Throttle {
     pub fn new(settings: Settings) -> Throttle {
         Throttle {
             settings,
-            slices: [Slice::default(); SLICES],
+            slices: [ThrottleSlice::default(); SLICES],
             current: 0,
-            total: Slice::default(),
+            total: ThrottleSlice::default(),
         }
     }
 
@@ -44,7 +44,7 @@ impl Throttle {
     /// are part of the demand.
     pub fn admit(&mut self, now: Time, random: u64) -> bool {
         self.advance(now);
-        let Slice { requests, accepts } = self.total;
+        let ThrottleSlice { requests, accepts } = self.total;
         let allowed = u128::from(accepts) * u128::from(self.settings.k_milli);
         let excess = (u128::from(requests) * K_SCALE).saturating_sub(allowed);
         let slice = self.slice();
@@ -62,7 +62,7 @@ impl Throttle {
         self.total.accepts += 1;
     }
 
-    fn slice(&mut self) -> &mut Slice {
+    fn slice(&mut self) -> &mut ThrottleSlice {
         &mut self.slices[usize::try_from(self.current % SLICES as u64).unwrap_or(0)]
     }
 

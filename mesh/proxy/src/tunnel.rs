@@ -8,7 +8,7 @@ use http::Response;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, Drain, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
-use crate::record::{Record, RecordedBody, Rest};
+use crate::record::{BodyTimeouts, RecordedBody, RequestRecord};
 use crate::respond::MAX_DURATION;
 use crate::shared::Shared;
 
@@ -18,8 +18,8 @@ pub(crate) fn begin(
     drain: &Drain,
     caller: Upgrade,
     mut response: Response<Body>,
-    rest: Rest,
-    record: Record,
+    rest: BodyTimeouts,
+    record: RequestRecord,
 ) -> Response<RecordedBody> {
     let upstream = Upgrade::take(response.extensions_mut());
     let (head, held) = response.into_parts();
@@ -41,7 +41,7 @@ pub(crate) fn begin(
     Response::from_parts(head, RecordedBody::of_nobody(Body::Empty))
 }
 
-fn finish(record: Record, end: TunnelEnd) {
+fn finish(record: RequestRecord, end: TunnelEnd) {
     match end {
         TunnelEnd::Stopped => record.finish(ResponseFlags::empty()),
         TunnelEnd::Caller => record.broken(ResponseFlags::DC, "downstream_remote_disconnect"),

@@ -11,15 +11,15 @@ use http::{Request, Version};
 use shakedown_wire::{Body, Upgrade};
 use shakedown_xds::table::{Listener, Upgrades};
 
-use crate::route::Found;
+use crate::route::MatchedRoute;
 
 /// The protocol that a request asks to switch to.
 #[derive(Debug)]
-pub(crate) struct Requested(Box<str>);
+pub(crate) struct UpgradeRequest(Box<str>);
 
-impl Requested {
+impl UpgradeRequest {
     /// The requested protocol and the caller's half of the connection; `None` if the request asks for no upgrade.
-    pub(crate) fn of(request: &mut Request<Body>) -> Option<(Requested, Upgrade)> {
+    pub(crate) fn from_request(request: &mut Request<Body>) -> Option<(UpgradeRequest, Upgrade)> {
         if request.version() != Version::HTTP_11 || !is_upgrade(request.headers()) {
             return None;
         }
@@ -27,13 +27,13 @@ impl Requested {
         if protocol.eq_ignore_ascii_case("h2c") {
             return None;
         }
-        let requested = Requested(protocol.into());
+        let requested = UpgradeRequest(protocol.into());
         let caller = Upgrade::take(request.extensions_mut())?;
         Some((requested, caller))
     }
 
     /// True if the upgrade is allowed. The route's setting overrides the listener's.
-    pub(crate) fn is_allowed(&self, listener: &Listener, found: Option<Found<'_>>) -> bool {
+    pub(crate) fn is_allowed(&self, listener: &Listener, found: Option<MatchedRoute<'_>>) -> bool {
         let of_route = found.and_then(|found| found.route.forward());
         let allows = |upgrades: &Upgrades| upgrades.allows(&self.0);
         of_route

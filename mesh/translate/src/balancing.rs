@@ -17,7 +17,7 @@ use shakedown_xds::table::RingHash;
 
 use super::cluster_policy::ClusterPolicy;
 use super::index::Index;
-use super::locality::{self, Setting};
+use super::locality::{self, LocalitySetting};
 
 /// Sets a cluster's load balancing policy. `ejects` is true if the cluster has outlier detection, which failover
 /// requires.
@@ -45,10 +45,10 @@ pub(super) fn apply(
 
 /// Returns true if the user has configured localities explicitly. Otherwise they get no weights, because LEAST_REQUEST
 /// over all hosts is better than over those of one locality.
-fn weighs_localities(setting: &Setting<'_>) -> bool {
+fn weighs_localities(setting: &LocalitySetting<'_>) -> bool {
     match setting {
-        Setting::Distribute(_) => true,
-        Setting::Failover { labels, regions } => !labels.is_empty() || !regions.is_empty(),
+        LocalitySetting::Distribute(_) => true,
+        LocalitySetting::Failover { labels, regions } => !labels.is_empty() || !regions.is_empty(),
     }
 }
 

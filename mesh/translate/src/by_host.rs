@@ -39,7 +39,7 @@ impl<'a, T> ByHost<'a, T> {
     }
 
     /// Returns the documents of the host itself, else those of the most specific wildcard that covers it.
-    pub(super) fn of(&self, host: &Hostname) -> &[&'a Resource<T>] {
+    pub(super) fn for_host(&self, host: &Hostname) -> &[&'a Resource<T>] {
         self.over(host).next().unwrap_or_default()
     }
 

@@ -8,8 +8,8 @@ use shakedown_xds::proto::{self, percent};
 use shakedown_xds::table::Direction;
 
 use super::cluster_policy::{ClusterPolicy, value};
-use super::locality::{self, Setting};
-use super::rules::Rule;
+use super::locality::{self, LocalitySetting};
+use super::rules::MergedRule;
 use super::{
     BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
     outlier,
@@ -20,14 +20,14 @@ pub(super) struct SubsetCluster<'a> {
     pub(super) message: cluster::Cluster,
     pub(super) labels: Option<&'a IndexMap<String, String>>,
     /// The locality setting. `None` if localities do not matter.
-    pub(super) locality: Option<Setting<'a>>,
+    pub(super) locality: Option<LocalitySetting<'a>>,
 }
 
 /// Returns the clusters of a service's port, that of the whole service first.
 pub(super) fn of_port<'a>(
     service: &Service,
     port: &Port,
-    rule: &Rule<'a>,
+    rule: &MergedRule<'a>,
     options: &MeshOptions,
 ) -> Vec<SubsetCluster<'a>> {
     let host = service.hostname.as_str();

@@ -7,7 +7,7 @@ use shakedown_istio::registry::Hostname;
 use shakedown_istio::{
     Delegate, Destination, HttpMatch, HttpRoute, Resource, StringMatch, VirtualService,
 };
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
 use super::index::Index;
 
@@ -18,7 +18,7 @@ pub struct Merged<'a> {
     /// The namespace in which short names are resolved.
     pub namespace: &'a str,
     /// The position in the source document.
-    pub place: &'a Place,
+    pub place: &'a Location,
 }
 
 /// Returns the routes of a document, with each delegating route replaced by the delegate's routes. A delegate that

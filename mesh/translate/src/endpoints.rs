@@ -7,11 +7,11 @@ use shakedown_xds::proto::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_e
 use shakedown_xds::proto::{self, core, protobuf};
 
 use super::clusters::SubsetCluster;
-use super::locality::{self, Client, Group, Setting};
+use super::locality::{self, LocalityClient, LocalityGroup, LocalitySetting};
 use super::{socket, wrapped};
 
 /// Returns the endpoints of a cluster, independently of the client.
-pub(super) fn of(
+pub(super) fn for_cluster(
     service: &Service,
     port: &Port,
     cluster: &SubsetCluster<'_>,
@@ -24,14 +24,14 @@ pub(super) fn near(
     service: &Service,
     port: &Port,
     cluster: &SubsetCluster<'_>,
-    setting: &Setting<'_>,
-    client: &Client,
+    setting: &LocalitySetting<'_>,
+    client: &LocalityClient,
 ) -> endpoint::ClusterLoadAssignment {
     let groups = locality::arrange(groups(service, cluster), setting, client);
     message(service, port, cluster, groups)
 }
 
-fn groups<'a>(service: &'a Service, cluster: &SubsetCluster<'_>) -> Vec<Group<'a>> {
+fn groups<'a>(service: &'a Service, cluster: &SubsetCluster<'_>) -> Vec<LocalityGroup<'a>> {
     let mut localities: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in &service.endpoints {
         let labels = cluster.labels.into_iter().flatten();
@@ -45,7 +45,7 @@ fn groups<'a>(service: &'a Service, cluster: &SubsetCluster<'_>) -> Vec<Group<'a
                 .push(endpoint);
         }
     }
-    let group = |(locality, endpoints): (_, Vec<_>)| Group {
+    let group = |(locality, endpoints): (_, Vec<_>)| LocalityGroup {
         locality,
         priority: 0,
         // As in Istio, a locality is weighted by its number of endpoints. The weight has no effect without locality
@@ -60,7 +60,7 @@ fn message(
     service: &Service,
     port: &Port,
     cluster: &SubsetCluster<'_>,
-    groups: Vec<Group<'_>>,
+    groups: Vec<LocalityGroup<'_>>,
 ) -> endpoint::ClusterLoadAssignment {
     let endpoints = groups.into_iter().map(|group| LocalityLbEndpoints {
         locality: Some(core::Locality {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use shakedown_istio::ConnectionPool;
-use shakedown_istio::registry::{InboundPort, OUTBOUND_PORT, Protocol};
+use shakedown_istio::registry::{InboundPort, OUTBOUND_PORT, PortProtocol};
 use shakedown_xds::proto::cluster::{self, cluster as inner};
 use shakedown_xds::proto::endpoint::{self, LbEndpoint, LocalityLbEndpoints, lb_endpoint};
 use shakedown_xds::proto::listener::{self, FilterChain, filter};
@@ -50,7 +50,7 @@ pub(super) fn inbound_listener(
     let mut action = to(ClusterSpecifier::Cluster(cluster.clone()));
     // Without retries for gRPC, because a stream of messages may be long. Source: Istio,
     // `buildSidecarInboundHTTPRouteConfig`.
-    action.retry_policy = (port.protocol != Protocol::Grpc).then(retries::inbound);
+    action.retry_policy = (port.protocol != PortProtocol::Grpc).then(retries::inbound);
     let route = Route {
         name: "default".into(),
         r#match: Some(any_path()),

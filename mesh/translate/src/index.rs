@@ -10,7 +10,7 @@ use super::by_host::ByHost;
 use super::caller::Caller;
 use super::delegate;
 use super::export::{self, Reach};
-use super::rules::{Rule, Rules, Written};
+use super::rules::{MergedRule, RuleDocument, Rules};
 
 /// Documents by host, as one caller sees them.
 pub struct Index<'a> {
@@ -27,15 +27,15 @@ pub struct Index<'a> {
 impl<'a> Index<'a> {
     /// The view of a caller whose namespace appears in no document, but with all VirtualServices.
     pub fn new(mesh: &'a Mesh) -> Self {
-        Index::of(mesh, None)
+        Index::for_caller(mesh, None)
     }
 
     /// The view of one caller, without documents that are not exported to it.
     pub fn seen_by(mesh: &'a Mesh, caller: &Caller) -> Self {
-        Index::of(mesh, Some(caller))
+        Index::for_caller(mesh, Some(caller))
     }
 
-    fn of(mesh: &'a Mesh, who: Option<&Caller>) -> Self {
+    fn for_caller(mesh: &'a Mesh, who: Option<&Caller>) -> Self {
         let mut documents: Vec<&Document> = in_force(&mesh.documents).collect();
         documents.sort_by_key(|document| document.meta().age());
         let (mut services, mut rules) = (Vec::new(), Vec::new());
@@ -67,7 +67,7 @@ impl<'a> Index<'a> {
             services: by_host(&in_order),
             in_order,
             delegates,
-            rules: Rules::of(&mesh.options, rules),
+            rules: Rules::for_namespace(&mesh.options, rules),
         }
     }
 
@@ -87,13 +87,13 @@ impl<'a> Index<'a> {
     /// Returns the VirtualService that sidecars use for a host: the oldest among those with the nearest [`Reach`] to
     /// the caller. Source: Istio. Gateways would merge them.
     pub fn virtual_service(&self, host: &Hostname) -> Option<&'a Resource<VirtualService>> {
-        self.services.of(host).first().copied()
+        self.services.for_host(host).first().copied()
     }
 
     /// Returns all VirtualServices of a host, the one that sidecars use first. Those of wildcards that cover the host
     /// are not included, unless the host has none of its own.
     pub fn virtual_services_of(&self, host: &Hostname) -> &[&'a Resource<VirtualService>] {
-        self.services.of(host)
+        self.services.for_host(host)
     }
 
     /// Returns the VirtualServices in the order in which they are searched for a route.
@@ -107,9 +107,9 @@ impl<'a> Index<'a> {
     }
 
     /// Returns a DestinationRule with a subset of this name for a different host with the same short name.
-    pub fn rule_of_namesake(&self, host: &Hostname, subset: &str) -> Option<Written<'a>> {
+    pub fn rule_of_namesake(&self, host: &Hostname, subset: &str) -> Option<RuleDocument<'a>> {
         let short = |host: &Hostname| host.as_str().split('.').next().map(str::to_owned);
-        let has = |rule: &&Written<'a>| {
+        let has = |rule: &&RuleDocument<'a>| {
             let mut subsets = rule.spec.subsets.iter();
             subsets.any(|known| *known.name == subset)
         };
@@ -120,7 +120,7 @@ impl<'a> Index<'a> {
     }
 
     /// Returns the merged DestinationRules of a service for the caller.
-    pub fn rule(&self, service: &Service) -> Rule<'a> {
+    pub fn rule(&self, service: &Service) -> MergedRule<'a> {
         self.rules
             .rule(&self.caller, &service.hostname, &service.namespace)
     }

@@ -12,7 +12,6 @@
 //! Istio would: a reference to a missing subset becomes a reference to a missing cluster, for which the proxy
 //! responds with 503.
 
-mod audience;
 mod balancing;
 mod by_host;
 pub mod caller;
@@ -30,15 +29,16 @@ mod policies;
 mod retries;
 pub mod routes;
 pub mod rules;
+mod sidecar_scope;
 mod trial;
 mod validate;
 
-pub use audience::{Audience, Audiences};
 pub use caller::{Caller, depends_on_caller};
 pub use cluster_policy::ClusterPolicy;
-pub use locality::{Client, Nearness};
-pub use policies::Inbound;
-pub use policies::{OfCallers, of_workload};
+pub use locality::{LocalityClient, LocalityInputs};
+pub use policies::InboundPolicy;
+pub use policies::{CallerPolicies, of_workload};
+pub use sidecar_scope::{ScopeInputs, SidecarScope};
 
 pub use validate::{validate, validate_changed};
 
@@ -46,7 +46,7 @@ use std::collections::BTreeSet;
 use std::iter;
 use std::time::Duration;
 
-use shakedown_istio::registry::{Mesh, Pod, Service};
+use shakedown_istio::registry::{Mesh, Service, SidecarPod};
 use shakedown_xds::proto::{self, Resource, core};
 
 use index::Index;
@@ -73,23 +73,23 @@ pub struct Outbound {
 
 /// The configuration of a single sidecar that it shares with no other.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Own {
+pub struct SidecarResources {
     /// The inbound clusters, one for each port of the application.
     pub clusters: Vec<Resource>,
     /// The outbound listener, and an inbound one for each port.
     pub listeners: Vec<Resource>,
 }
 
-/// The differences between the outbound configuration of an [`Audience`] and the shared one.
+/// The differences between the outbound configuration of a [`SidecarScope`] and the shared one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Otherwise {
+pub struct ScopedResources {
     /// Resources that replace the shared ones of the same name.
     pub outbound: Outbound,
     /// The shared clusters that are absent for this audience. Their endpoints have the same names.
     pub absent: Vec<String>,
 }
 
-/// Returns the outbound configuration that all sidecars share, except those with an [`Audience`] of their own.
+/// Returns the outbound configuration that all sidecars share, except those with a [`SidecarScope`] of their own.
 pub fn outbound(mesh: &Mesh) -> Outbound {
     let index = Index::new(mesh);
     let mut result = clusters_of(mesh, &index, mesh.registry.services.values());
@@ -105,7 +105,7 @@ pub fn outbound(mesh: &Mesh) -> Outbound {
 }
 
 /// Returns the differences from [`outbound`] for an audience. `caller`: any caller in it.
-pub fn outbound_of(mesh: &Mesh, audience: &Audience, caller: &Caller) -> Otherwise {
+pub fn outbound_of(mesh: &Mesh, audience: &SidecarScope, caller: &Caller) -> ScopedResources {
     let index = Index::seen_by(mesh, caller);
     let services = || {
         let services = audience.services();
@@ -118,7 +118,7 @@ pub fn outbound_of(mesh: &Mesh, audience: &Audience, caller: &Caller) -> Otherwi
     if !depends_on_caller(mesh) {
         outbound.routes.push(routes(mesh, &index, caller));
     }
-    Otherwise { outbound, absent }
+    ScopedResources { outbound, absent }
 }
 
 /// Returns the names of services' clusters.
@@ -142,14 +142,14 @@ fn clusters_of<'m>(
     index: &Index<'_>,
     services: impl Iterator<Item = &'m Service>,
 ) -> Outbound {
-    let policies = policies::OfCallers::new(mesh);
+    let policies = policies::CallerPolicies::new(mesh);
     let mut result = Outbound::default();
     for service in services {
         let rule = index.rule(service);
         for port in &service.ports {
             for mut cluster in clusters::of_port(service, port, &rule, &mesh.options) {
                 policies.apply(&mut cluster.message, &service.hostname);
-                let endpoints = endpoints::of(service, port, &cluster);
+                let endpoints = endpoints::for_cluster(service, port, &cluster);
                 let name = &cluster.message.name;
                 let endpoints = Resource::new(name.clone(), &endpoints);
                 result.endpoints.push(endpoints);
@@ -174,7 +174,7 @@ fn routes(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Resource {
 
 /// Returns the endpoints of all clusters for which they depend on the client's locality. They replace the endpoints
 /// of the same name that are shared by the client's audience.
-pub fn nearby(mesh: &Mesh, caller: &Caller, client: &Client) -> Vec<Resource> {
+pub fn nearby(mesh: &Mesh, caller: &Caller, client: &LocalityClient) -> Vec<Resource> {
     let index = Index::seen_by(mesh, caller);
     let mut result = Vec::new();
     for service in mesh.registry.services.values() {
@@ -192,8 +192,8 @@ pub fn nearby(mesh: &Mesh, caller: &Caller, client: &Client) -> Vec<Resource> {
 }
 
 /// Returns the configuration that only a pod's own sidecar has. `policy`: its inbound policy.
-pub fn own(pod: &Pod, policy: &Inbound) -> Own {
-    let mut result = Own::default();
+pub fn own(pod: &SidecarPod, policy: &InboundPolicy) -> SidecarResources {
+    let mut result = SidecarResources::default();
     let listener = inbound::outbound_listener(pod.address);
     result
         .listeners

@@ -13,7 +13,7 @@ use shakedown_yaml::Spanned;
 
 use super::caller::Caller;
 use super::cluster_policy::{ClusterPolicy, value};
-use super::rules::{Rule, Rules};
+use super::rules::{MergedRule, Rules};
 
 /// Separates a label of `failoverPriority` from its required value. Without it, the client's own value is required.
 const OVERRIDE: char = '=';
@@ -23,7 +23,7 @@ const STEPS: u32 = 5;
 
 /// The properties of a client that select and order its endpoints. Equal clients receive the same endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Client {
+pub struct LocalityClient {
     /// Empty if unknown.
     pub locality: Locality,
     /// The labels that the mesh's rules refer to. `None` if the client is unknown.
@@ -32,21 +32,21 @@ pub struct Client {
 
 /// The properties of clients that the mesh's rules refer to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Nearness {
+pub struct LocalityInputs {
     labels: BTreeSet<String>,
 }
 
-impl Nearness {
+impl LocalityInputs {
     /// Collects the properties that the rules for a caller refer to. `None` if no rule depends on the client, so that
     /// all clients with these rules receive the same endpoints.
-    pub fn of(mesh: &Mesh, caller: &Caller) -> Option<Nearness> {
+    pub fn for_caller(mesh: &Mesh, caller: &Caller) -> Option<LocalityInputs> {
         let rules = Rules::new(mesh);
         let mut found = None;
         for service in mesh.registry.services.values() {
             let rule = rules.rule(caller, &service.hostname, &service.namespace);
             for setting in settings(service, &rule) {
-                let nearness: &mut Nearness = found.get_or_insert_default();
-                if let Setting::Failover { labels, .. } = setting {
+                let nearness: &mut LocalityInputs = found.get_or_insert_default();
+                if let LocalitySetting::Failover { labels, .. } = setting {
                     let names = labels.iter().map(|label| split(label).0.to_owned());
                     nearness.labels.extend(names);
                 }
@@ -56,7 +56,7 @@ impl Nearness {
     }
 
     /// Returns the client at an address. An unknown client has neither locality nor labels.
-    pub fn client(&self, mesh: &Mesh, address: IpAddr) -> Client {
+    pub fn client(&self, mesh: &Mesh, address: IpAddr) -> LocalityClient {
         let services = mesh.registry.services.values();
         let endpoint = services
             .flat_map(|service| &service.endpoints)
@@ -65,10 +65,10 @@ impl Nearness {
         let client = mesh.registry.clients.get(&address);
         let found = endpoint.or(client.map(|client| (&client.labels, &client.locality)));
         let Some((labels, locality)) = found else {
-            return Client::default();
+            return LocalityClient::default();
         };
         let label = |name: &String| Some((name.clone(), label(labels, locality, name)?.to_owned()));
-        Client {
+        LocalityClient {
             locality: locality.clone(),
             labels: Some(self.labels.iter().filter_map(label).collect()),
         }
@@ -77,7 +77,7 @@ impl Nearness {
 
 /// The locality setting of a cluster.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Setting<'a> {
+pub(super) enum LocalitySetting<'a> {
     /// Distributes requests by shares of localities.
     Distribute(&'a [Distribute]),
     /// Prefers nearer localities, and fails over to others.
@@ -89,11 +89,14 @@ pub(super) enum Setting<'a> {
 
 /// Returns the locality setting of a load balancer. `None` if localities do not matter. `ejects` is true if the cluster
 /// has outlier detection, which failover requires.
-pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<Setting<'_>> {
+pub(super) fn setting(
+    balancer: Option<&LoadBalancer>,
+    ejects: bool,
+) -> Option<LocalitySetting<'_>> {
     let written = balancer.and_then(|balancer| balancer.locality_lb_setting.as_ref());
     let Some(written) = written else {
         // The mesh's default is enabled, without further settings. Source: Istio, `MeshConfig.localityLbSetting`.
-        return ejects.then_some(Setting::Failover {
+        return ejects.then_some(LocalitySetting::Failover {
             labels: &[],
             regions: &[],
         });
@@ -102,21 +105,21 @@ pub(super) fn setting(balancer: Option<&LoadBalancer>, ejects: bool) -> Option<S
         return None;
     }
     if let Some(shares) = &written.distribute {
-        return Some(Setting::Distribute(shares));
+        return Some(LocalitySetting::Distribute(shares));
     }
-    ejects.then(|| Setting::Failover {
+    ejects.then(|| LocalitySetting::Failover {
         labels: written.failover_priority.as_deref().unwrap_or_default(),
         regions: written.failover.as_deref().unwrap_or_default(),
     })
 }
 
 /// Returns the locality setting of a cluster. `None` if localities do not matter.
-pub(super) fn of_policy<'a>(policy: &ClusterPolicy<'a>) -> Option<Setting<'a>> {
+pub(super) fn of_policy<'a>(policy: &ClusterPolicy<'a>) -> Option<LocalitySetting<'a>> {
     setting(value(policy.balancer), policy.outlier.is_some())
 }
 
 /// Returns the settings of a service's clusters, including those of subsets.
-fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
+fn settings<'a>(service: &Service, rule: &MergedRule<'a>) -> Vec<LocalitySetting<'a>> {
     let mut found = Vec::new();
     for port in &service.ports {
         let whole = ClusterPolicy::for_service(rule.policy, port.number);
@@ -131,7 +134,7 @@ fn settings<'a>(service: &Service, rule: &Rule<'a>) -> Vec<Setting<'a>> {
 
 /// The endpoints of one locality and priority.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Group<'a> {
+pub(super) struct LocalityGroup<'a> {
     pub(super) locality: &'a Locality,
     /// The priority in Envoy's order: 0 is used first.
     pub(super) priority: u32,
@@ -141,13 +144,13 @@ pub(super) struct Group<'a> {
 
 /// Arranges a cluster's endpoints, grouped by locality, for a client.
 pub(super) fn arrange<'a>(
-    groups: Vec<Group<'a>>,
-    setting: &Setting<'_>,
-    client: &Client,
-) -> Vec<Group<'a>> {
+    groups: Vec<LocalityGroup<'a>>,
+    setting: &LocalitySetting<'_>,
+    client: &LocalityClient,
+) -> Vec<LocalityGroup<'a>> {
     match *setting {
-        Setting::Distribute(shares) => distribute(groups, shares, client),
-        Setting::Failover { labels, regions } => {
+        LocalitySetting::Distribute(shares) => distribute(groups, shares, client),
+        LocalitySetting::Failover { labels, regions } => {
             let by_labels = !labels.is_empty();
             let mut groups = match by_labels {
                 true => by_label(groups, labels, client),
@@ -162,10 +165,10 @@ pub(super) fn arrange<'a>(
 }
 
 fn distribute<'a>(
-    mut groups: Vec<Group<'a>>,
+    mut groups: Vec<LocalityGroup<'a>>,
     shares: &[Distribute],
-    client: &Client,
-) -> Vec<Group<'a>> {
+    client: &LocalityClient,
+) -> Vec<LocalityGroup<'a>> {
     let Some(rule) = shares
         .iter()
         .find(|rule| matches(&client.locality, &rule.from))
@@ -201,10 +204,10 @@ fn distribute<'a>(
 
 /// Splits each locality into priorities by the number of leading labels that an endpoint has in common with the client.
 fn by_label<'a>(
-    groups: Vec<Group<'a>>,
+    groups: Vec<LocalityGroup<'a>>,
     labels: &[Spanned<String>],
-    client: &Client,
-) -> Vec<Group<'a>> {
+    client: &LocalityClient,
+) -> Vec<LocalityGroup<'a>> {
     // Without known labels of the client, no endpoint is preferred. Source: Istio, `applyFailoverPriorities`.
     let Some(own) = &client.labels else {
         return groups;
@@ -228,12 +231,16 @@ fn by_label<'a>(
         for endpoint in &group.endpoints {
             parts.entry(priority(endpoint)).or_default().push(endpoint);
         }
-        result.extend(parts.into_iter().map(|(priority, endpoints)| Group {
-            locality: group.locality,
-            priority,
-            weight: u32::try_from(endpoints.len()).unwrap_or(u32::MAX),
-            endpoints,
-        }));
+        result.extend(
+            parts
+                .into_iter()
+                .map(|(priority, endpoints)| LocalityGroup {
+                    locality: group.locality,
+                    priority,
+                    weight: u32::try_from(endpoints.len()).unwrap_or(u32::MAX),
+                    endpoints,
+                }),
+        );
     }
     compact(&mut result);
     result
@@ -241,7 +248,7 @@ fn by_label<'a>(
 
 /// Orders the groups by distance: the same subzone, zone and region, then the region's failover target, then any other
 /// region. Without a failover rule for the client's region, all other regions are equal.
-fn by_distance(groups: &mut [Group<'_>], regions: &[Failover], client: &Client) {
+fn by_distance(groups: &mut [LocalityGroup<'_>], regions: &[Failover], client: &LocalityClient) {
     let here = &client.locality;
     for group in groups.iter_mut() {
         let there = group.locality;
@@ -265,7 +272,7 @@ fn by_distance(groups: &mut [Group<'_>], regions: &[Failover], client: &Client) 
 }
 
 /// Renumbers priorities from 0 on without gaps, as Envoy requires.
-fn compact(groups: &mut [Group<'_>]) {
+fn compact(groups: &mut [LocalityGroup<'_>]) {
     let used: BTreeSet<u32> = groups.iter().map(|group| group.priority).collect();
     let places: BTreeMap<u32, u32> = used.into_iter().zip(0..).collect();
     for group in groups {

@@ -27,16 +27,16 @@ use super::{Caller, ClusterPolicy};
 const BALANCER: &str = "shakedown.dev/balancer";
 
 /// The policies that apply to callers, oldest first.
-pub struct OfCallers<'a>(Vec<(Hostname, &'a Resource<ProxyPolicy>)>);
+pub struct CallerPolicies<'a>(Vec<(Hostname, &'a Resource<ProxyPolicy>)>);
 
-impl<'a> OfCallers<'a> {
+impl<'a> CallerPolicies<'a> {
     /// Collects the caller policies of a mesh.
     pub fn new(mesh: &'a Mesh) -> Self {
         let named = |policy: &'a Resource<ProxyPolicy>| {
             let host = policy.spec.host.as_ref()?;
             Some((Hostname::resolve(host, &policy.meta.namespace), policy))
         };
-        OfCallers(by_age(mesh).filter_map(named).collect())
+        CallerPolicies(by_age(mesh).filter_map(named).collect())
     }
 
     /// Adds the policies for callers of a host to its cluster. If two documents set the same policy, the older one
@@ -117,25 +117,25 @@ fn balancing(balancer: PolicyBalancer) -> LoadBalancingPolicy {
 /// The inbound policy of a pod's proxy: the filters of its inbound listeners before the router, and the connection
 /// limits towards the application.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Inbound {
+pub struct InboundPolicy {
     filters: Vec<HttpFilter>,
     /// By port, from the DestinationRule of the port's service.
     pools: BTreeMap<u16, ConnectionPool>,
 }
 
-impl Inbound {
+impl InboundPolicy {
     /// Returns the policy of the pod at an address. If two documents set the same policy, the older one applies.
-    pub fn of(mesh: &Mesh, address: IpAddr) -> Inbound {
+    pub fn of(mesh: &Mesh, address: IpAddr) -> InboundPolicy {
         // A cheap check first, because this is called for each proxy at each push, and most meshes have no such
         // documents.
-        if !Inbound::is_spoken_of(mesh) {
-            return Inbound::default();
+        if !InboundPolicy::is_spoken_of(mesh) {
+            return InboundPolicy::default();
         }
         let policies: Vec<&ProxyPolicy> = of_workload(mesh, address)
             .into_iter()
             .map(|policy| &*policy.spec)
             .collect();
-        Inbound {
+        InboundPolicy {
             filters: filters(&policies),
             pools: pools(mesh, address),
         }

@@ -26,7 +26,7 @@ pub(super) use condition::any_path;
 const HTTP_PORT: u16 = 80;
 
 /// The context of a route, which completes the names and ports of its destinations.
-struct Place<'a> {
+struct RouteContext<'a> {
     mesh: &'a Mesh,
     index: &'a Index<'a>,
     /// The namespace in which short names are resolved.
@@ -121,7 +121,7 @@ fn virtual_routes(
         ..
     } in delegate::routes(document, index)
     {
-        let place = Place {
+        let place = RouteContext {
             mesh,
             index,
             namespace,
@@ -150,10 +150,10 @@ pub(super) fn all(
     mesh: &Mesh,
     index: &Index<'_>,
     document: &Resource<VirtualService>,
-) -> Vec<(diagnostic::Place, Route)> {
+) -> Vec<(diagnostic::Location, Route)> {
     let mut routes = Vec::new();
     for merged in delegate::routes(document, index) {
-        let place = |port: Option<u16>| Place {
+        let place = |port: Option<u16>| RouteContext {
             mesh,
             index,
             namespace: merged.namespace,
@@ -173,7 +173,7 @@ pub(super) fn all(
 }
 
 /// Translates a route for one of its conditions, or without a condition.
-fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &Place<'_>) -> Route {
+fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &RouteContext<'_>) -> Route {
     let matched = condition.and_then(|condition| condition.name.as_ref());
     let name = match (&written.name, matched) {
         (Some(route), Some(matched)) => format!("{route}.{matched}"),

@@ -21,7 +21,7 @@ use super::caller::Caller;
 pub use idle::Idle;
 
 /// A DestinationRule document.
-pub type Written<'a> = &'a Resource<DestinationRule>;
+pub type RuleDocument<'a> = &'a Resource<DestinationRule>;
 
 /// The DestinationRules of a mesh, by namespace.
 pub struct Rules<'a> {
@@ -31,18 +31,18 @@ pub struct Rules<'a> {
 
 /// The merged DestinationRules of a host for one caller.
 #[derive(Default)]
-pub struct Rule<'a> {
+pub struct MergedRule<'a> {
     /// The policy for the whole host: that of the first document that has one.
     pub policy: Option<&'a TrafficPolicy>,
     /// The subsets of all documents. If two have the same name, the first one applies.
     pub subsets: Vec<&'a Spanned<Subset>>,
     /// The merged documents, in order of precedence.
-    pub from: Vec<Written<'a>>,
+    pub from: Vec<RuleDocument<'a>>,
 }
 
 /// The part of a namespace's rules that is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shelf {
+enum RuleVisibility {
     /// Rules visible to callers in the same namespace.
     Own,
     /// Rules visible only to callers in the same namespace. Callers in the root namespace first search only these,
@@ -53,10 +53,10 @@ enum Shelf {
 }
 
 /// Merged rules of one namespace and host.
-struct Group<'a> {
+struct RuleGroup<'a> {
     export: BTreeSet<&'a str>,
     selector: Option<&'a WorkloadSelector>,
-    from: Vec<Written<'a>>,
+    from: Vec<RuleDocument<'a>>,
 }
 
 impl<'a> Rules<'a> {
@@ -66,13 +66,16 @@ impl<'a> Rules<'a> {
             Document::DestinationRule(rule) => Some(rule),
             _ => None,
         });
-        let mut rules: Vec<Written<'a>> = rules.collect();
+        let mut rules: Vec<RuleDocument<'a>> = rules.collect();
         rules.sort_by_key(|rule| rule.meta.age());
-        Rules::of(&mesh.options, rules)
+        Rules::for_namespace(&mesh.options, rules)
     }
 
     /// Indexes rules, given oldest first.
-    pub(super) fn of(options: &'a MeshOptions, mut rules: Vec<Written<'a>>) -> Self {
+    pub(super) fn for_namespace(
+        options: &'a MeshOptions,
+        mut rules: Vec<RuleDocument<'a>>,
+    ) -> Self {
         // The sort is stable. Source: Istio, `sortConfigBySelectorAndCreationTime`.
         rules.sort_by_key(|rule| rule.spec.workload_selector.is_none());
         let mut by_namespace: BTreeMap<&str, ByHost<'a, DestinationRule>> = BTreeMap::new();
@@ -91,12 +94,12 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns the rules of all hosts that are not wildcards, with their hosts.
-    pub(super) fn exact(&self) -> impl Iterator<Item = (&Hostname, &[Written<'a>])> {
+    pub(super) fn exact(&self) -> impl Iterator<Item = (&Hostname, &[RuleDocument<'a>])> {
         self.by_namespace.values().flat_map(|rules| rules.exact())
     }
 
     /// Returns all rules for a host or for a wildcard that covers it.
-    pub fn over(&self, host: &Hostname) -> impl Iterator<Item = Written<'a>> {
+    pub fn over(&self, host: &Hostname) -> impl Iterator<Item = RuleDocument<'a>> {
         let all = self.by_namespace.values();
         all.flat_map(move |rules| rules.over(host))
             .flatten()
@@ -104,35 +107,35 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns the merged rule for a caller of a service in `namespace`.
-    pub fn rule(&self, caller: &Caller, host: &Hostname, namespace: &str) -> Rule<'a> {
+    pub fn rule(&self, caller: &Caller, host: &Hostname, namespace: &str) -> MergedRule<'a> {
         let groups = self.groups(&caller.namespace, host, namespace);
-        Rule::of(chosen(&groups, Some(caller)))
+        MergedRule::from_documents(chosen(&groups, Some(caller)))
     }
 
     /// Returns the merged rule that applies to a service's inbound traffic in a pod. `pod`: the pod's namespace.
     /// Rules with a workload selector are skipped, because they apply to the outbound traffic of the selected
     /// workloads.
-    pub fn rule_before_app(&self, pod: &str, host: &Hostname, namespace: &str) -> Rule<'a> {
+    pub fn rule_before_app(&self, pod: &str, host: &Hostname, namespace: &str) -> MergedRule<'a> {
         let groups = self.groups(pod, host, namespace);
-        Rule::of(chosen(&groups, None))
+        MergedRule::from_documents(chosen(&groups, None))
     }
 
     /// Returns the namespaces in which a caller's rules for a service are searched, in order.
-    fn places<'n>(&'n self, caller: &'n str, namespace: &'n str) -> [(&'n str, Shelf); 3] {
+    fn places<'n>(&'n self, caller: &'n str, namespace: &'n str) -> [(&'n str, RuleVisibility); 3] {
         let root = self.options.root_namespace.as_str();
         let own = match caller == root {
-            true => Shelf::Private,
-            false => Shelf::Own,
+            true => RuleVisibility::Private,
+            false => RuleVisibility::Own,
         };
         [
             (caller, own),
-            (namespace, Shelf::Exported),
-            (root, Shelf::Exported),
+            (namespace, RuleVisibility::Exported),
+            (root, RuleVisibility::Exported),
         ]
     }
 
     /// Returns the groups from which a caller's rule is chosen.
-    fn groups(&self, caller: &str, host: &Hostname, namespace: &str) -> Vec<Group<'a>> {
+    fn groups(&self, caller: &str, host: &Hostname, namespace: &str) -> Vec<RuleGroup<'a>> {
         let places = self.places(caller, namespace).into_iter();
         let found = places.map(|(of, shelf)| self.groups_at(of, shelf, caller, host));
         let mut found = found.filter(|groups| !groups.is_empty());
@@ -140,16 +143,27 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns the groups of one namespace that a caller sees.
-    fn groups_at(&self, of: &str, shelf: Shelf, caller: &str, host: &Hostname) -> Vec<Group<'a>> {
+    fn groups_at(
+        &self,
+        of: &str,
+        shelf: RuleVisibility,
+        caller: &str,
+        host: &Hostname,
+    ) -> Vec<RuleGroup<'a>> {
         let mut groups = self.all_groups_at(of, shelf, host);
-        if shelf == Shelf::Exported {
+        if shelf == RuleVisibility::Exported {
             groups.retain(|group| is_shown_to(&group.export, caller));
         }
         groups
     }
 
     /// Returns the groups of one namespace for the most specific host.
-    fn all_groups_at(&self, of: &str, shelf: Shelf, host: &Hostname) -> Vec<Group<'a>> {
+    fn all_groups_at(
+        &self,
+        of: &str,
+        shelf: RuleVisibility,
+        host: &Hostname,
+    ) -> Vec<RuleGroup<'a>> {
         let Some(rules) = self.by_namespace.get(of) else {
             return Vec::new();
         };
@@ -161,18 +175,18 @@ impl<'a> Rules<'a> {
         grouped(fit.next().unwrap_or_default())
     }
 
-    fn is_on(&self, rule: Written<'_>, shelf: Shelf) -> bool {
+    fn is_on(&self, rule: RuleDocument<'_>, shelf: RuleVisibility) -> bool {
         let own = rule.meta.namespace.as_str();
         let export = export_of(rule);
         match shelf {
-            Shelf::Own => {
+            RuleVisibility::Own => {
                 export.is_empty()
                     || [EVERYBODY, OWN_NAMESPACE, own]
                         .iter()
                         .any(|to| export.contains(to))
             }
-            Shelf::Private => self.is_private(&export, own),
-            Shelf::Exported => !self.is_private(&export, own),
+            RuleVisibility::Private => self.is_private(&export, own),
+            RuleVisibility::Exported => !self.is_private(&export, own),
         }
     }
 
@@ -186,7 +200,7 @@ impl<'a> Rules<'a> {
 
     /// Returns true if a rule, when it applies, applies to all callers: it is exported to all, and its namespace is
     /// searched for all callers.
-    pub(super) fn is_alike(&self, rule: Written<'_>, registry: &Registry) -> bool {
+    pub(super) fn is_alike(&self, rule: RuleDocument<'_>, registry: &Registry) -> bool {
         let own = &rule.meta.namespace;
         let export = export_of(rule);
         let for_all = match export.is_empty() {
@@ -207,14 +221,14 @@ impl<'a> Rules<'a> {
         for_all && (*own == self.options.root_namespace || at_home())
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = Written<'a>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = RuleDocument<'a>> {
         self.by_namespace.values().flat_map(|rules| rules.all())
     }
 }
 
-impl<'a> Rule<'a> {
-    fn of(from: Vec<Written<'a>>) -> Self {
-        let mut merged = Rule {
+impl<'a> MergedRule<'a> {
+    fn from_documents(from: Vec<RuleDocument<'a>>) -> Self {
+        let mut merged = MergedRule {
             policy: from
                 .iter()
                 .find_map(|rule| rule.spec.traffic_policy.as_ref()),
@@ -239,7 +253,7 @@ impl<'a> Rule<'a> {
 
 /// Returns the namespaces a rule is exported to. A rule with a workload selector is only visible in its own
 /// namespace.
-fn export_of<'a>(rule: Written<'a>) -> BTreeSet<&'a str> {
+fn export_of<'a>(rule: RuleDocument<'a>) -> BTreeSet<&'a str> {
     match &rule.spec.workload_selector {
         Some(_) => BTreeSet::from([OWN_NAMESPACE]),
         None => rule.spec.export_to.iter().map(|to| to.as_str()).collect(),
@@ -257,8 +271,8 @@ fn is_shown_to(export: &BTreeSet<&str>, caller: &str) -> bool {
 /// is merged into the earlier one, and lost to the other namespaces. A rule without a selector is merged into one
 /// with a selector if they share an `exportTo`, and lost to the workloads that are not selected. Source: Istio,
 /// `mergeDestinationRule`.
-fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+fn grouped(rules: Vec<RuleDocument<'_>>) -> Vec<RuleGroup<'_>> {
+    let mut groups: Vec<RuleGroup<'_>> = Vec::new();
     for rule in rules {
         let export = export_of(rule);
         let selector = rule.spec.workload_selector.as_deref();
@@ -280,7 +294,7 @@ fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
             group.from.push(rule);
         }
         if alone {
-            groups.push(Group {
+            groups.push(RuleGroup {
                 export,
                 selector,
                 from: vec![rule],
@@ -292,8 +306,8 @@ fn grouped(rules: Vec<Written<'_>>) -> Vec<Group<'_>> {
 
 /// Returns the applicable group: the first with a selector that matches the caller, else the last without a selector.
 /// `caller`: `None` if groups with selectors are skipped.
-fn chosen<'a>(groups: &[Group<'a>], caller: Option<&Caller>) -> Vec<Written<'a>> {
-    let selects = |group: &&Group<'_>| {
+fn chosen<'a>(groups: &[RuleGroup<'a>], caller: Option<&Caller>) -> Vec<RuleDocument<'a>> {
+    let selects = |group: &&RuleGroup<'_>| {
         let fits = |caller: &Caller| group.selects(caller);
         group.selector.is_some() && caller.is_some_and(fits)
     };
@@ -303,7 +317,7 @@ fn chosen<'a>(groups: &[Group<'a>], caller: Option<&Caller>) -> Vec<Written<'a>>
     group.map_or(Vec::new(), |group| group.from.clone())
 }
 
-impl Group<'_> {
+impl RuleGroup<'_> {
     /// Returns true if a caller is in the rules' namespace and has all labels of the selector.
     fn selects(&self, caller: &Caller) -> bool {
         let at_home = self

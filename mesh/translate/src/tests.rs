@@ -18,7 +18,7 @@ use shakedown_xds::compile::{
     compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
 use shakedown_xds::proto::{cluster, endpoint, listener, manager, route};
-use shakedown_xds::table::{Action, RequestView, RouteTable};
+use shakedown_xds::table::{RequestView, RouteActionKind, RouteTable};
 use shakedown_yaml::tree::parse;
 
 use super::*;
@@ -142,9 +142,9 @@ fn cluster_of(
         headers: &headers,
     };
     match &table.find_host(authority)?.route(&request)?.action {
-        Action::Forward(action) => Some(action.pick(0).to_string()),
-        Action::Respond(answer) => Some(answer.status.to_string()),
-        Action::Redirect(_) => None,
+        RouteActionKind::Forward(action) => Some(action.pick(0).to_string()),
+        RouteActionKind::Respond(answer) => Some(answer.status.to_string()),
+        RouteActionKind::Redirect(_) => None,
     }
 }
 
@@ -186,15 +186,15 @@ fn the_virtual_service_of_the_first_scenario_is_sent_so() {
 
 #[test]
 fn what_a_sidecar_has_for_itself_is_sent_so() {
-    let pod = Pod {
+    let pod = SidecarPod {
         address: "127.1.0.1".parse().unwrap(),
         ports: vec![InboundPort {
             service: 9080,
             app: 20_000,
-            protocol: shakedown_istio::registry::Protocol::Http,
+            protocol: shakedown_istio::registry::PortProtocol::Http,
         }],
     };
-    let own = own(&pod, &Inbound::default());
+    let own = own(&pod, &InboundPolicy::default());
     let mut text = shown(&message::<cluster::Cluster>(
         &own.clusters,
         "inbound|9080||",
@@ -314,7 +314,7 @@ fn all_that_is_sent_can_be_executed() {
     let outbound = outbound(&mesh);
     let own = own(
         &mesh.registry.pod("127.1.0.1".parse().unwrap()),
-        &Inbound::default(),
+        &InboundPolicy::default(),
     );
     for resource in outbound.clusters.iter().chain(&own.clusters) {
         compile_cluster(&resource.message().unwrap()).unwrap();

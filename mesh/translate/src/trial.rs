@@ -12,10 +12,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use shakedown_istio::in_force;
 use shakedown_istio::registry::{
-    FIRST_APP_PORT, InboundPort, Mesh, MeshOptions, Port, Protocol, Registry, Service,
+    FIRST_APP_PORT, InboundPort, Mesh, MeshOptions, Port, PortProtocol, Registry, Service,
 };
 use shakedown_istio::{
-    Canary, Destination, DestinationRule, Document, HttpRoute, Key, ProxyPolicy, Resource,
+    Canary, Destination, DestinationRule, Document, DocumentKey, HttpRoute, ProxyPolicy, Resource,
     RouteDestination, TrafficPolicy, VirtualService,
 };
 use shakedown_xds::compile::{
@@ -23,15 +23,15 @@ use shakedown_xds::compile::{
 };
 use shakedown_xds::proto::route::{Route, RouteConfiguration, VirtualHost};
 use shakedown_xds::proto::{Resource as Sent, cluster, endpoint};
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
 use super::cluster_policy::ClusterPolicy;
 use super::clusters;
 use super::export::all_kinds_of_callers;
 use super::inbound;
 use super::index::Index;
-use super::rules::Rule;
-use super::{Audience, balancing, policies, routes};
+use super::rules::MergedRule;
+use super::{SidecarScope, balancing, policies, routes};
 
 /// The port of a service for which documents set none.
 const HTTP_PORT: u16 = 80;
@@ -40,21 +40,24 @@ const POD: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A document that a proxy would reject.
 #[derive(Debug)]
-pub(crate) struct Refused<'a> {
+pub(crate) struct ProxyRefusal<'a> {
     pub(crate) document: &'a Document,
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// The path of the xDS field, and the error.
     pub(crate) problem: String,
 }
 
 /// Returns the documents that proxies would reject. With `changed`, only these documents, and the services that they
 /// name, are tried. If the registry has no services, those that the documents name are used.
-pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Vec<Refused<'a>> {
+pub(crate) fn refused<'a>(
+    mesh: &'a Mesh,
+    changed: Option<&BTreeSet<DocumentKey>>,
+) -> Vec<ProxyRefusal<'a>> {
     let index = Index::new(mesh);
     let mut all = Vec::new();
     let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
     for document in in_force(&mesh.documents).filter(is_changed) {
-        let mut trial = Trial {
+        let mut trial = DocumentTrial {
             mesh,
             index: &index,
             found: Vec::new(),
@@ -66,7 +69,7 @@ pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Ve
             Document::ProxyPolicy(resource) => trial.policy(&resource.spec),
         }
         let found = trial.found.into_iter();
-        all.extend(found.map(|(place, problem)| Refused {
+        all.extend(found.map(|(place, problem)| ProxyRefusal {
             document,
             place,
             problem,
@@ -79,13 +82,13 @@ pub(crate) fn refused<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Ve
 }
 
 /// The trial of a single document.
-struct Trial<'t, 'a> {
+struct DocumentTrial<'t, 'a> {
     mesh: &'a Mesh,
     index: &'t Index<'a>,
-    found: Vec<(Place, String)>,
+    found: Vec<(Location, String)>,
 }
 
-impl Trial<'_, '_> {
+impl DocumentTrial<'_, '_> {
     fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
         for (place, route) in routes::all(self.mesh, self.index, resource) {
             let mut sent = alone(route);
@@ -96,7 +99,7 @@ impl Trial<'_, '_> {
     }
 
     fn rule(&mut self, spec: &Spanned<DestinationRule>) {
-        let rule = Rule {
+        let rule = MergedRule {
             policy: spec.traffic_policy.as_ref(),
             subsets: spec.subsets.iter().collect(),
             from: Vec::new(),
@@ -131,7 +134,7 @@ impl Trial<'_, '_> {
         }
         let service = Service::new("any", "default", vec![port.clone()]);
         let options = MeshOptions::default();
-        for mut cluster in clusters::of_port(&service, &port, &Rule::default(), &options) {
+        for mut cluster in clusters::of_port(&service, &port, &MergedRule::default(), &options) {
             policies::apply(&mut cluster.message, &[spec]);
             self.note(&spec.place, "", compile_cluster(&cluster.message));
         }
@@ -175,7 +178,7 @@ impl Trial<'_, '_> {
         self.rule(&Spanned::new(rule, spec.place.clone()));
     }
 
-    fn note<T>(&mut self, place: &Place, within: &str, result: Result<T, CompileError>) {
+    fn note<T>(&mut self, place: &Location, within: &str, result: Result<T, CompileError>) {
         let Err(CompileError { path, problem, .. }) = result else {
             return;
         };
@@ -201,7 +204,7 @@ fn alone(route: Route) -> RouteConfiguration {
 fn both_protocols(number: u16) -> [Port; 2] {
     let port = Port::http(number);
     let http2 = Port {
-        protocol: Protocol::Http2,
+        protocol: PortProtocol::Http2,
         ..port.clone()
     };
     [port, http2]
@@ -222,7 +225,10 @@ fn inbound_port(port: &Port) -> InboundPort {
 
 /// Finds an error in the combination of all documents. The first document without which the error does not occur is
 /// reported.
-fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refused<'a>> {
+fn together<'a>(
+    mesh: &'a Mesh,
+    changed: Option<&BTreeSet<DocumentKey>>,
+) -> Option<ProxyRefusal<'a>> {
     let mut whole = match changed {
         Some(changed) => part::touched(mesh, changed),
         None => mesh.clone(),
@@ -238,7 +244,7 @@ fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refus
     };
     let document = in_force(&mesh.documents).find(|document| without(document))?;
     let CompileError { path, problem, .. } = error;
-    Some(Refused {
+    Some(ProxyRefusal {
         document,
         place: document.place().clone(),
         problem: format!("`{path}`: {problem}"),
@@ -249,7 +255,7 @@ fn together<'a>(mesh: &'a Mesh, changed: Option<&BTreeSet<Key>>) -> Option<Refus
 fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
     let shared = super::outbound(mesh);
     for caller in all_kinds_of_callers(mesh) {
-        let audience = Audience::of(mesh, &caller);
+        let audience = SidecarScope::for_caller(mesh, &caller);
         let own = super::outbound_of(mesh, &audience, &caller).outbound;
         for sent in shared.clusters.iter().chain(&own.clusters) {
             compile_cluster(&message::<cluster::Cluster>(sent))?;

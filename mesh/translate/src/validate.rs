@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use shakedown_istio::registry::Mesh;
-use shakedown_istio::{Key, validate_documents};
+use shakedown_istio::{DocumentKey, validate_documents};
 use shakedown_yaml::Diagnostics;
 
 use crate::trial;
@@ -16,11 +16,11 @@ pub fn validate(mesh: &Mesh) -> Diagnostics {
 
 /// Like [`validate()`], but restricted to changed documents. Proxy errors are only searched for among the services
 /// that these documents name.
-pub fn validate_changed(mesh: &Mesh, changed: &BTreeSet<Key>) -> Diagnostics {
+pub fn validate_changed(mesh: &Mesh, changed: &BTreeSet<DocumentKey>) -> Diagnostics {
     validate_some(mesh, Some(changed))
 }
 
-fn validate_some(mesh: &Mesh, changed: Option<&BTreeSet<Key>>) -> Diagnostics {
+fn validate_some(mesh: &Mesh, changed: Option<&BTreeSet<DocumentKey>>) -> Diagnostics {
     let mut errors = validate_documents(mesh, changed);
     if !errors.is_empty() {
         return errors;

@@ -11,21 +11,21 @@ use crate::wakers::Wakers;
 /// Shuts down a server's connections: gracefully after [`begin`](Drain::begin) or [`retire`](Drain::retire), at once if
 /// the server's accept loop is dropped. Clones share the same state.
 #[derive(Clone, Debug, Default)]
-pub struct Drain(Rc<State>);
+pub struct Drain(Rc<DrainState>);
 
 #[derive(Debug, Default)]
-struct State {
-    stage: Cell<Stage>,
+struct DrainState {
+    stage: Cell<DrainStage>,
     next: Cell<u64>,
     /// The connections, in order of arrival, each with its task's waker once it has been polled.
     members: RefCell<BTreeMap<u64, Option<Waker>>>,
-    /// The wakers of the [`Watch`]es.
+    /// The wakers of the [`DrainWatch`]es.
     watchers: RefCell<Wakers>,
 }
 
 /// The progress of a drain. Stages only advance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Stage {
+pub(crate) enum DrainStage {
     /// Connections serve requests.
     #[default]
     Open,
@@ -46,24 +46,24 @@ impl Drain {
     /// Starts a slow drain, as Envoy does for a listener that was removed from its configuration: listeners close, and
     /// each connection closes after its next response. An idle connection stays open.
     pub fn retire(&self) {
-        self.advance(Stage::Retiring);
+        self.advance(DrainStage::Retiring);
     }
 
     /// Starts the drain: listeners and idle connections close. Busy connections finish their request first, with
     /// `connection: close`.
     pub fn begin(&self) {
-        self.advance(Stage::Draining);
+        self.advance(DrainStage::Draining);
     }
 
     /// Closes every connection at once, even in the middle of a request.
     pub fn stop(&self) {
-        self.advance(Stage::Stopped);
+        self.advance(DrainStage::Stopped);
     }
 
     /// Returns true if the drain has been started by any of [`retire`](Drain::retire), [`begin`](Drain::begin) and
     /// [`stop`](Drain::stop).
     pub fn has_begun(&self) -> bool {
-        self.stage() > Stage::Open
+        self.stage() > DrainStage::Open
     }
 
     /// Returns the number of open connections.
@@ -84,13 +84,13 @@ impl Drain {
         .await;
     }
 
-    pub(crate) fn stage(&self) -> Stage {
+    pub(crate) fn stage(&self) -> DrainStage {
         self.0.stage.get()
     }
 
     /// Registers a watch that is woken by each change.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch {
+    pub(crate) fn watch(&self) -> DrainWatch {
+        DrainWatch {
             drain: self.clone(),
             key: self.0.watchers.borrow_mut().key(),
         }
@@ -101,17 +101,17 @@ impl Drain {
     }
 
     /// Counts a connection until the member is dropped.
-    pub(crate) fn join(&self) -> Member {
+    pub(crate) fn join(&self) -> DrainMember {
         let id = self.number();
         self.0.members.borrow_mut().insert(id, None);
-        Member {
+        DrainMember {
             drain: self.clone(),
             id,
             watched: None,
         }
     }
 
-    fn advance(&self, stage: Stage) {
+    fn advance(&self, stage: DrainStage) {
         if self.stage() >= stage {
             return;
         }
@@ -135,12 +135,12 @@ impl Drain {
 
 /// A waiter for changes of a drain.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct DrainWatch {
     drain: Drain,
     key: u64,
 }
 
-impl Watch {
+impl DrainWatch {
     /// Ready when the drain has begun.
     pub(crate) fn poll_begun(&mut self, cx: &Context<'_>) -> Poll<()> {
         if self.drain.has_begun() {
@@ -156,7 +156,7 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
+impl Drop for DrainWatch {
     fn drop(&mut self) {
         self.drain.0.watchers.borrow_mut().forget(self.key);
     }
@@ -164,16 +164,16 @@ impl Drop for Watch {
 
 /// A connection that is registered with a drain.
 #[derive(Debug)]
-pub(crate) struct Member {
+pub(crate) struct DrainMember {
     drain: Drain,
     id: u64,
     /// The waker registered with the drain, kept so that a poll with the same waker does not register it again.
     watched: Option<Waker>,
 }
 
-impl Member {
+impl DrainMember {
     /// Returns the stage of the drain and registers the task to be woken when it changes.
-    pub(crate) fn stage(&mut self, cx: &Context<'_>) -> Stage {
+    pub(crate) fn stage(&mut self, cx: &Context<'_>) -> DrainStage {
         if !self
             .watched
             .as_ref()
@@ -190,7 +190,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for DrainMember {
     fn drop(&mut self) {
         self.drain.0.members.borrow_mut().remove(&self.id);
         if self.drain.has_begun() {
@@ -220,9 +220,9 @@ mod tests {
         assert!(!drain.has_begun());
         drain.begin();
         drain.retire();
-        assert_eq!(drain.stage(), Stage::Draining);
+        assert_eq!(drain.stage(), DrainStage::Draining);
         drain.stop();
         drain.begin();
-        assert_eq!(drain.stage(), Stage::Stopped);
+        assert_eq!(drain.stage(), DrainStage::Stopped);
     }
 }

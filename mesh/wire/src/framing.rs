@@ -27,10 +27,10 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use chunks::Chunks;
+use chunks::ChunkedDecoder;
 pub use head::BadHead;
-pub(crate) use request::{RequestWatch, Requests};
-pub(crate) use response::{Awaited, ResponseWatch, Responses};
+pub(crate) use request::{RequestFraming, RequestWatch};
+pub(crate) use response::{Awaited, ResponseFraming, ResponseWatch};
 
 /// The number of bytes that are read at a time. Source: Envoy, `Buffer::OwnedImpl`'s slices of 16 KiB.
 const READ_BYTES: usize = 16 * 1024;
@@ -117,7 +117,7 @@ pub(crate) enum Payload {
 enum State {
     Head,
     Sized(u64),
-    Chunked(Chunks),
+    Chunked(ChunkedDecoder),
     Rest,
     Undecided,
     /// A head was rejected. All further bytes are dropped.
@@ -262,7 +262,7 @@ impl<R: Role> Framing<R> {
                 self.state = match checked.payload {
                     Payload::Sized(0) => State::Head,
                     Payload::Sized(bytes) => State::Sized(bytes),
-                    Payload::Chunked => State::Chunked(Chunks::new()),
+                    Payload::Chunked => State::Chunked(ChunkedDecoder::new()),
                     Payload::Rest => State::Rest,
                     Payload::Undecided => State::Undecided,
                 };

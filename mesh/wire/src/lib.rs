@@ -40,16 +40,18 @@ pub use grpc::{
     message_head, serve_h2,
 };
 pub use pool::{
-    Bound, HttpError, LeasedBody, Permit, Pool, PoolOptions, Protocol, Quota, QuotaLimits,
+    HttpError, LeasedBody, Permit, Pool, PoolOptions, PoolProtocol, Quota, QuotaBound, QuotaLimits,
     SendError, Trace, Traffic,
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    Connected, HeadTimeout, ServeError, ServerOptions, accept_auto_until, accept_loop,
+    ConnectionAddresses, HeadTimeout, ServeError, ServerOptions, accept_auto_until, accept_loop,
     accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
 };
 pub use target::{WrittenPath, path_of, set_path};
-pub use tls::{Refusal, Roots, TlsClient, TlsError, TlsServer, Trust, lacks_http2, refusal};
+pub use tls::{
+    CertificateRefusal, Roots, ServerTrust, TlsClient, TlsError, TlsServer, lacks_http2, refusal,
+};
 pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
 #[cfg(test)]

@@ -30,28 +30,28 @@ mod quota;
 mod waiting;
 mod watch;
 
-use connection::{Connection, Phase};
+use connection::{ConnectionState, PooledConnection};
 pub use error::{HttpError, SendError};
 use lease::Lease;
 pub use lease::LeasedBody;
-pub use options::{PoolOptions, Protocol};
-pub use quota::{Bound, Permit, Quota, QuotaLimits};
-use waiting::{Slot, Waiting};
+pub use options::{PoolOptions, PoolProtocol};
+pub use quota::{Permit, Quota, QuotaBound, QuotaLimits};
+use waiting::{PendingRequest, WaitSlot};
 pub use watch::{Trace, Traffic};
 
 /// Connections to one address. Clones share them. Dropping the last clone closes idle connections at once, and each
 /// busy one at the end of its response.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    shared: Rc<Shared>,
+    shared: Rc<PoolShared>,
 }
 
-struct Shared {
+struct PoolShared {
     env: Env,
     to: SocketAddr,
     from: Option<IpAddr>,
     options: PoolOptions,
-    state: RefCell<State>,
+    state: RefCell<PoolState>,
 }
 
 /// The maximum number of idle connections that have never had a request. Such connections are left over if requests
@@ -61,11 +61,11 @@ const UNUSED_MAX: usize = 16;
 /// Bounds: `waiting` contains at most twice the number of waiting requests, plus [`UNUSED_MAX`]. There are at most as
 /// many connections as requests of the callers, whose circuit breakers bound them.
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// Connections with room for a request. The most recently used one is last.
-    ready: Vec<Rc<Connection>>,
+    ready: Vec<Rc<PooledConnection>>,
     /// Requests without a connection, in order of arrival. Requests that gave up are skipped.
-    waiting: VecDeque<Rc<Slot>>,
+    waiting: VecDeque<Rc<WaitSlot>>,
     /// The number of entries of `waiting` that still wait.
     pending: usize,
     /// The number of connections that are being opened.
@@ -81,7 +81,7 @@ impl Pool {
     pub fn new(env: Env, to: SocketAddr, from: Option<IpAddr>, options: PoolOptions) -> Pool {
         let state = RefCell::default();
         Pool {
-            shared: Rc::new(Shared {
+            shared: Rc::new(PoolShared {
                 env,
                 to,
                 from,
@@ -172,7 +172,7 @@ impl Pool {
     }
 
     /// Returns the protocol of the connections.
-    pub fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> PoolProtocol {
         self.shared.options.protocol
     }
 
@@ -218,22 +218,22 @@ impl Pool {
     }
 }
 
-impl Shared {
+impl PoolShared {
     /// Leases the most recently used connection with room for a request.
     fn take_ready(&self) -> Option<Result<Lease, SendError>> {
         let connection = self.last_usable()?;
-        let Some(permit) = self.options.take(Bound::Requests) else {
-            return Some(Err(overflow(Bound::Requests)));
+        let Some(permit) = self.options.take(QuotaBound::Requests) else {
+            return Some(Err(overflow(QuotaBound::Requests)));
         };
         let lease = Lease::new(self, Rc::clone(&connection), permit);
-        if connection.phase() != Phase::Ready {
+        if connection.phase() != ConnectionState::Ready {
             self.state.borrow_mut().ready.pop();
         }
         Some(Ok(lease))
     }
 
     /// Returns the most recently used ready connection, and removes those that are known to have closed.
-    fn last_usable(&self) -> Option<Rc<Connection>> {
+    fn last_usable(&self) -> Option<Rc<PooledConnection>> {
         loop {
             let connection = Rc::clone(self.state.borrow().ready.last()?);
             if connection.is_usable() {
@@ -245,7 +245,7 @@ impl Shared {
     }
 
     /// Waits in the queue for a connection, and opens one if the connections being opened do not suffice for the queue.
-    async fn wait(self: &Rc<Shared>) -> Result<Lease, SendError> {
+    async fn wait(self: &Rc<PoolShared>) -> Result<Lease, SendError> {
         if self.state.borrow().returning > 0 {
             // A connection whose response ends at this very instant is reported as free by its task, which runs before
             // this task runs again.
@@ -254,16 +254,16 @@ impl Shared {
                 return lease;
             }
         }
-        let permit = self.options.take(Bound::Pending);
-        let permit = permit.ok_or(overflow(Bound::Pending))?;
-        let waiting = Waiting::join(self, permit);
+        let permit = self.options.take(QuotaBound::Pending);
+        let permit = permit.ok_or(overflow(QuotaBound::Pending))?;
+        let waiting = PendingRequest::join(self, permit);
         self.open_for_line();
         waiting.await
     }
 
     /// Opens a connection if those being opened do not suffice for the queue, and the quota allows one more. A pool
     /// without any connection gets one despite the quota, because its queue would otherwise wait forever.
-    fn open_for_line(self: &Rc<Shared>) {
+    fn open_for_line(self: &Rc<PoolShared>) {
         let alone = {
             let state = self.state.borrow();
             if state.connecting.saturating_mul(self.options.room()) >= state.pending {
@@ -271,8 +271,8 @@ impl Shared {
             }
             state.connecting + state.open == 0
         };
-        let permit = match self.options.take(Bound::Connections) {
-            None if alone => self.options.take_anyway(Bound::Connections),
+        let permit = match self.options.take(QuotaBound::Connections) {
+            None if alone => self.options.take_anyway(QuotaBound::Connections),
             None => return,
             Some(permit) => permit,
         };
@@ -283,8 +283,8 @@ impl Shared {
 
     /// Assigns a connection with free capacity to the first requests in the queue. The connection is ready if capacity
     /// remains.
-    fn offer(self: &Rc<Shared>, connection: &Rc<Connection>) {
-        while connection.has_room() && connection.phase() != Phase::Draining {
+    fn offer(self: &Rc<PoolShared>, connection: &Rc<PooledConnection>) {
+        while connection.has_room() && connection.phase() != ConnectionState::Draining {
             let slot = self.state.borrow_mut().next_in_line();
             let Some(slot) = slot else {
                 if connection.is_unused() && self.state.borrow().unused() >= UNUSED_MAX {
@@ -294,11 +294,11 @@ impl Shared {
                 self.state.borrow_mut().ready.push(Rc::clone(connection));
                 return;
             };
-            match self.options.take(Bound::Requests) {
+            match self.options.take(QuotaBound::Requests) {
                 Some(permit) => {
                     slot.settle(Ok(Lease::new(self, Rc::clone(connection), permit)));
                 }
-                None => slot.settle(Err(overflow(Bound::Requests))),
+                None => slot.settle(Err(overflow(QuotaBound::Requests))),
             }
         }
         self.open_for_line();
@@ -306,7 +306,7 @@ impl Shared {
 
     /// Fails all waiting requests after a failed connect.
     fn refuse(&self, error: &SendError) {
-        let line: Vec<Rc<Slot>> = {
+        let line: Vec<Rc<WaitSlot>> = {
             let mut state = self.state.borrow_mut();
             std::iter::from_fn(|| state.next_in_line()).collect()
         };
@@ -316,7 +316,7 @@ impl Shared {
     }
 
     /// Removes a connection from the ready ones.
-    fn remove(&self, connection: &Connection) {
+    fn remove(&self, connection: &PooledConnection) {
         self.state
             .borrow_mut()
             .ready
@@ -330,7 +330,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl PoolState {
     fn idle(&self) -> usize {
         self.ready.iter().filter(|ready| ready.is_idle()).count()
     }
@@ -347,7 +347,7 @@ impl State {
         }
     }
 
-    fn next_in_line(&mut self) -> Option<Rc<Slot>> {
+    fn next_in_line(&mut self) -> Option<Rc<WaitSlot>> {
         while let Some(slot) = self.waiting.pop_front() {
             if slot.still_waits() {
                 self.pending -= 1;
@@ -358,17 +358,17 @@ impl State {
     }
 }
 
-fn overflow(bound: Bound) -> SendError {
+fn overflow(bound: QuotaBound) -> SendError {
     SendError::Overflow { bound }
 }
 
-impl Drop for Shared {
+impl Drop for PoolShared {
     fn drop(&mut self) {
         self.close_idle();
     }
 }
 
-impl std::fmt::Debug for Shared {
+impl std::fmt::Debug for PoolShared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let state = self.state.borrow();
         f.debug_struct("Pool")

@@ -11,12 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::rt::{Read, ReadBuf, Write};
-use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_engine::{HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{BoxStream, Env, UnixTime};
 
 use crate::{
-    Body, Drain, Pool, PoolOptions, Protocol, ServeError, ServerOptions, accept_auto_until,
+    Body, Drain, Pool, PoolOptions, PoolProtocol, ServeError, ServerOptions, accept_auto_until,
     accept_loop,
 };
 
@@ -51,9 +51,9 @@ pub(crate) fn run_apart<F: Future<Output = ()> + 'static>(
         epoch: UnixTime::default(),
         noise: None,
     });
-    sim.net().set_link(Box::new(|from, to| Link {
-        latency: Latency::Constant(if from == to { Duration::ZERO } else { LATENCY }),
-        ..Link::default()
+    sim.net().set_link(Box::new(|from, to| SimLink {
+        latency: LinkLatency::Constant(if from == to { Duration::ZERO } else { LATENCY }),
+        ..SimLink::default()
     }));
     let (near, far) = (
         sim.add_host(HostSpec::new("near", NEAR)),
@@ -90,7 +90,7 @@ pub(crate) fn run_real<F: Future<Output = ()>>(test: impl FnOnce(Env) -> F) {
 
 /// The observations of a server.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ServerLog {
     pub(crate) connections: Cell<usize>,
     pub(crate) requests: Cell<usize>,
     /// Requests whose handler was dropped before its end.
@@ -102,7 +102,7 @@ pub(crate) struct Seen {
 }
 
 /// Counts a cancelled request on drop, unless its flag has been cleared.
-struct Cancel<'a>(&'a Seen, bool);
+struct Cancel<'a>(&'a ServerLog, bool);
 
 impl Drop for Cancel<'_> {
     fn drop(&mut self) {
@@ -115,7 +115,7 @@ impl Drop for Cancel<'_> {
 /// Starts a server with these paths: `/echo` returns the request's body, `/stream` the same while it arrives (chunked
 /// if the request is), `/size/N` N bytes, `/none` 204, `/close` adds `connection: close`, `/slow/MS` responds after
 /// that time, `/never` does not respond.
-pub(crate) fn serve(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<Seen>) {
+pub(crate) fn serve(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<ServerLog>) {
     serve_at(env, ANY, options)
 }
 
@@ -124,8 +124,8 @@ pub(crate) fn serve_at(
     env: &Env,
     at: SocketAddr,
     options: &ServerOptions,
-) -> (SocketAddr, Rc<Seen>) {
-    let seen = Rc::new(Seen::default());
+) -> (SocketAddr, Rc<ServerLog>) {
+    let seen = Rc::new(ServerLog::default());
     let listener = env.listen(at).unwrap();
     let addr = listener.local_addr();
     let (own, options, count) = (env.clone(), options.clone(), Rc::clone(&seen));
@@ -147,8 +147,8 @@ pub(crate) fn serve_auto_at(
     env: &Env,
     at: SocketAddr,
     options: &ServerOptions,
-) -> (SocketAddr, Rc<Seen>, Drain) {
-    let (seen, drain) = (Rc::new(Seen::default()), Drain::new());
+) -> (SocketAddr, Rc<ServerLog>, Drain) {
+    let (seen, drain) = (Rc::new(ServerLog::default()), Drain::new());
     let listener = env.listen(at).unwrap();
     let addr = listener.local_addr();
     let (own, options, count) = (env.clone(), options.clone(), Rc::clone(&seen));
@@ -167,7 +167,7 @@ pub(crate) fn serve_auto_at(
 
 pub(crate) async fn answer(
     env: Env,
-    seen: Rc<Seen>,
+    seen: Rc<ServerLog>,
     request: Request<impl Into<Body>>,
 ) -> Response<Body> {
     let request = request.map(Into::into);
@@ -240,7 +240,7 @@ pub(crate) fn pool_http2(env: &Env, to: SocketAddr) -> Pool {
 
 pub(crate) fn http2() -> PoolOptions {
     PoolOptions {
-        protocol: Protocol::Http2,
+        protocol: PoolProtocol::Http2,
         ..PoolOptions::default()
     }
 }

@@ -15,7 +15,7 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
-use crate::drain::Stage;
+use crate::drain::DrainStage;
 use crate::{Body, Drain, Flood};
 
 mod head;
@@ -75,7 +75,7 @@ impl Default for ServerOptions {
 
 /// The addresses of an accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connected {
+pub struct ConnectionAddresses {
     pub local: SocketAddr,
     pub peer: SocketAddr,
 }
@@ -188,7 +188,7 @@ async fn sniff(
         .idle_timeout
         .map(|span| IdleTimer::new(span, &activity));
     poll_fn(|cx| {
-        if member.stage(cx) >= Stage::Draining {
+        if member.stage(cx) >= DrainStage::Draining {
             return Poll::Ready(None);
         }
         if let Poll::Ready(known) = poll_is_http2(stream, cx) {
@@ -213,7 +213,7 @@ pub async fn accept_loop<M, S, F, B>(
     name: TaskName,
     make: M,
 ) where
-    M: FnMut(Connected) -> S,
+    M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: HttpBody<Data = Bytes> + Unpin + 'static,
@@ -232,7 +232,7 @@ pub async fn accept_loop_until<M, S, F, B>(
     drain: &Drain,
     mut make: M,
 ) where
-    M: FnMut(Connected) -> S,
+    M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: HttpBody<Data = Bytes> + Unpin + 'static,
@@ -261,12 +261,12 @@ pub async fn accept_auto_until<M, S, F, B, E>(
     mut make: M,
     ended: E,
 ) where
-    M: FnMut(Connected) -> S,
+    M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Body>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: HttpBody<Data = Bytes> + Unpin + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
-    E: Fn(Connected, Result<(), ServeError>) + 'static,
+    E: Fn(ConnectionAddresses, Result<(), ServeError>) + 'static,
 {
     let (options, ended) = (Rc::new(options.clone()), Rc::new(ended));
     accept_each(env, listener, drain, |stream, connected| {
@@ -286,7 +286,7 @@ async fn accept_each(
     env: &Env,
     mut listener: BoxListener,
     drain: &Drain,
-    mut serve: impl FnMut(BoxStream, Connected),
+    mut serve: impl FnMut(BoxStream, ConnectionAddresses),
 ) {
     let _owner = StopOnDrop(drain);
     let mut watch = drain.watch();
@@ -299,7 +299,7 @@ async fn accept_each(
         });
         match accepted.await {
             Some(Ok(stream)) => {
-                let connected = Connected {
+                let connected = ConnectionAddresses {
                     local: stream.local_addr(),
                     peer: stream.peer_addr(),
                 };

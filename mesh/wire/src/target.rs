@@ -21,7 +21,7 @@ impl WrittenPath {
     }
 
     /// Returns the path with its encoded form if a `Uri` cannot represent it.
-    pub(crate) fn of(path: &str) -> Option<(WrittenPath, String)> {
+    pub(crate) fn from_path(path: &str) -> Option<(WrittenPath, String)> {
         let encoded = encoded(path)?;
         Some((WrittenPath(path.into()), encoded))
     }
@@ -40,7 +40,7 @@ pub fn path_of(head: &Parts) -> &str {
 /// # Errors
 /// The path has characters that are invalid in any path.
 pub fn set_path(head: &mut Parts, path: String) -> Result<(), InvalidUri> {
-    let written = WrittenPath::of(&path);
+    let written = WrittenPath::from_path(&path);
     let new = match &written {
         Some((_, encoded)) => PathAndQuery::try_from(encoded.as_str())?,
         None => PathAndQuery::try_from(path)?,

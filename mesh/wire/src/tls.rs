@@ -20,8 +20,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::time_provider::TimeProvider;
 use shakedown_env::Env;
 
-pub use client::{Roots, TlsClient, Trust, lacks_http2};
-pub use refusal::{Refusal, refusal};
+pub use client::{Roots, ServerTrust, TlsClient, lacks_http2};
+pub use refusal::{CertificateRefusal, refusal};
 pub use server::TlsServer;
 
 /// An error in the configuration of a TLS client or server.

@@ -16,7 +16,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use shakedown_env::{Env, Sleep, Time};
 
 use crate::Drain;
-use crate::drain::{Member, Stage};
+use crate::drain::{DrainMember, DrainStage};
 
 /// The buffer size of each direction, in bytes.
 const BUFFER_BYTES: usize = 16 * 1024;
@@ -90,12 +90,12 @@ pub async fn tunnel(
     let Ok(Ok(caller)) = env.timeout(TURN_TIMEOUT, caller.0).await else {
         return none(TunnelEnd::Caller);
     };
-    let mut open = Open {
+    let mut open = OpenTunnel {
         env,
         caller,
         upstream,
-        up: Flow::new(),
-        down: Flow::new(),
+        up: TunnelFlow::new(),
+        down: TunnelFlow::new(),
         last: env.now(),
         sleep: None,
     };
@@ -116,39 +116,39 @@ pub async fn tunnel(
 }
 
 /// A tunnel that passes bytes.
-struct Open<'a> {
+struct OpenTunnel<'a> {
     env: &'a Env,
     caller: Upgraded,
     upstream: Upgraded,
-    up: Flow,
-    down: Flow,
+    up: TunnelFlow,
+    down: TunnelFlow,
     /// The time at which the last byte was passed.
     last: Time,
     sleep: Option<Sleep>,
 }
 
-impl Open<'_> {
+impl OpenTunnel<'_> {
     fn poll(
         &mut self,
-        member: &mut Member,
+        member: &mut DrainMember,
         bounds: &TunnelBounds<'_>,
         cx: &mut Context<'_>,
     ) -> Poll<TunnelEnd> {
-        if member.stage(cx) == Stage::Stopped {
+        if member.stage(cx) == DrainStage::Stopped {
             return Poll::Ready(TunnelEnd::Stopped);
         }
         let before = self.up.passed + self.down.passed;
         // The caller first, because responses are pointless once it is gone.
         if let Poll::Ready(end) = self.up.poll(&mut self.caller, &mut self.upstream, cx) {
             return Poll::Ready(match end {
-                Ended::Read => TunnelEnd::Caller,
-                Ended::Write => TunnelEnd::Upstream,
+                FlowEnd::Read => TunnelEnd::Caller,
+                FlowEnd::Write => TunnelEnd::Upstream,
             });
         }
         if let Poll::Ready(end) = self.down.poll(&mut self.upstream, &mut self.caller, cx) {
             return Poll::Ready(match end {
-                Ended::Read => TunnelEnd::Upstream,
-                Ended::Write => TunnelEnd::Caller,
+                FlowEnd::Read => TunnelEnd::Upstream,
+                FlowEnd::Write => TunnelEnd::Caller,
             });
         }
         if self.up.passed + self.down.passed != before {
@@ -169,7 +169,7 @@ impl Open<'_> {
 }
 
 /// A direction of a tunnel.
-struct Flow {
+struct TunnelFlow {
     buffer: Box<[u8]>,
     /// The range of the buffer that has not been written yet.
     from: usize,
@@ -180,16 +180,16 @@ struct Flow {
 }
 
 /// The reason for which a direction ended.
-enum Ended {
+enum FlowEnd {
     /// The end that is read has closed and all of its bytes have been passed on, or it has failed.
     Read,
     /// The end that is written has failed.
     Write,
 }
 
-impl Flow {
-    fn new() -> Flow {
-        Flow {
+impl TunnelFlow {
+    fn new() -> TunnelFlow {
+        TunnelFlow {
             buffer: vec![0; BUFFER_BYTES].into(),
             from: 0,
             to: 0,
@@ -204,29 +204,29 @@ impl Flow {
         read: &mut Upgraded,
         write: &mut Upgraded,
         cx: &mut Context<'_>,
-    ) -> Poll<Ended> {
+    ) -> Poll<FlowEnd> {
         loop {
             if self.from < self.to {
                 let rest = &self.buffer[self.from..self.to];
                 match ready!(Pin::new(&mut *write).poll_write(cx, rest)) {
                     Ok(written) if written > 0 => self.wrote(written),
-                    _ => return Poll::Ready(Ended::Write),
+                    _ => return Poll::Ready(FlowEnd::Write),
                 }
                 continue;
             }
             if self.ended {
                 let flushed = ready!(Pin::new(&mut *write).poll_flush(cx));
-                return Poll::Ready(flushed.map_or(Ended::Write, |()| Ended::Read));
+                return Poll::Ready(flushed.map_or(FlowEnd::Write, |()| FlowEnd::Read));
             }
             match self.poll_fill(read, cx) {
                 Poll::Ready(Ok(0)) => self.ended = true,
                 Poll::Ready(Ok(count)) => (self.from, self.to) = (0, count),
-                Poll::Ready(Err(_)) => return Poll::Ready(Ended::Read),
+                Poll::Ready(Err(_)) => return Poll::Ready(FlowEnd::Read),
                 Poll::Pending => {
                     if self.unflushed {
                         let flushed = ready!(Pin::new(&mut *write).poll_flush(cx));
                         if flushed.is_err() {
-                            return Poll::Ready(Ended::Write);
+                            return Poll::Ready(FlowEnd::Write);
                         }
                         self.unflushed = false;
                     }

@@ -34,7 +34,7 @@ mod subsets;
 pub use balancing::is_prime;
 pub use problem::CompileError;
 
-use crate::proto::{self, Kind};
+use crate::proto::{self, ResourceKind};
 use crate::table::{Assignment, Cluster, Listener, RouteTable};
 
 /// Compiles a cluster.
@@ -42,7 +42,8 @@ use crate::table::{Assignment, Cluster, Listener, RouteTable};
 /// # Errors
 /// The first field that cannot be executed.
 pub fn compile_cluster(message: &proto::cluster::Cluster) -> Result<Cluster, CompileError> {
-    cluster::compile(message).map_err(|problem| problem.of(Kind::Cluster, &message.name))
+    cluster::compile(message)
+        .map_err(|problem| problem.in_resource(ResourceKind::Cluster, &message.name))
 }
 
 /// Compiles a cluster's endpoints.
@@ -53,7 +54,7 @@ pub fn compile_endpoints(
     message: &proto::endpoint::ClusterLoadAssignment,
 ) -> Result<Assignment, CompileError> {
     endpoints::compile(message)
-        .map_err(|problem| problem.of(Kind::Endpoints, &message.cluster_name))
+        .map_err(|problem| problem.in_resource(ResourceKind::Endpoints, &message.cluster_name))
 }
 
 /// Compiles a route configuration.
@@ -63,7 +64,8 @@ pub fn compile_endpoints(
 pub fn compile_routes(
     message: &proto::route::RouteConfiguration,
 ) -> Result<RouteTable, CompileError> {
-    routes::compile(message).map_err(|problem| problem.of(Kind::Routes, &message.name))
+    routes::compile(message)
+        .map_err(|problem| problem.in_resource(ResourceKind::Routes, &message.name))
 }
 
 /// Compiles a listener.
@@ -71,7 +73,8 @@ pub fn compile_routes(
 /// # Errors
 /// The first field that cannot be executed.
 pub fn compile_listener(message: &proto::listener::Listener) -> Result<Listener, CompileError> {
-    listener::compile(message).map_err(|problem| problem.of(Kind::Listener, &message.name))
+    listener::compile(message)
+        .map_err(|problem| problem.in_resource(ResourceKind::Listener, &message.name))
 }
 
 #[cfg(test)]

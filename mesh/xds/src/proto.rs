@@ -51,7 +51,7 @@ use thiserror::Error;
 /// The resource types, in push order: additions are sent in this order so that no resource refers to one that is not
 /// there yet (make before break). Removals are sent in reverse order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum ResourceKind {
     /// `Cluster`, by CDS.
     Cluster,
     /// `ClusterLoadAssignment`, by EDS.
@@ -62,37 +62,42 @@ pub enum Kind {
     Routes,
 }
 
-impl Kind {
+impl ResourceKind {
     /// All kinds, in push order.
-    pub const ALL: [Kind; 4] = [Kind::Cluster, Kind::Endpoints, Kind::Listener, Kind::Routes];
+    pub const ALL: [ResourceKind; 4] = [
+        ResourceKind::Cluster,
+        ResourceKind::Endpoints,
+        ResourceKind::Listener,
+        ResourceKind::Routes,
+    ];
 
     /// The type URL on the wire.
     pub const fn url(self) -> &'static str {
         match self {
-            Kind::Cluster => CLUSTER,
-            Kind::Endpoints => ENDPOINTS,
-            Kind::Listener => LISTENER,
-            Kind::Routes => ROUTES,
+            ResourceKind::Cluster => CLUSTER,
+            ResourceKind::Endpoints => ENDPOINTS,
+            ResourceKind::Listener => LISTENER,
+            ResourceKind::Routes => ROUTES,
         }
     }
 
     /// The kind with the given type URL.
-    pub fn of_url(url: &str) -> Option<Kind> {
-        Kind::ALL.into_iter().find(|kind| kind.url() == url)
+    pub fn of_url(url: &str) -> Option<ResourceKind> {
+        ResourceKind::ALL.into_iter().find(|kind| kind.url() == url)
     }
 
     /// The unqualified message name, such as `Cluster`.
     pub const fn name(self) -> &'static str {
         match self {
-            Kind::Cluster => "Cluster",
-            Kind::Endpoints => "ClusterLoadAssignment",
-            Kind::Listener => "Listener",
-            Kind::Routes => "RouteConfiguration",
+            ResourceKind::Cluster => "Cluster",
+            ResourceKind::Endpoints => "ClusterLoadAssignment",
+            ResourceKind::Listener => "Listener",
+            ResourceKind::Routes => "RouteConfiguration",
         }
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for ResourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

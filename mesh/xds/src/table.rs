@@ -31,15 +31,15 @@ pub use balancing::{
 pub use cors::{Cors, origin, preflight_method};
 pub use filters::{Abort, Fault, Filter, Mirror, RouteFilters, TargetHeaders};
 pub use hashing::{HashBy, HashCookie, HashPolicy, cookie_value};
-pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Part, Template};
+pub use headers::{AppendAction, HeaderOp, HeaderOps, HeaderPart, Template, TemplatePart};
 pub use identity::Identity;
 pub use locality::Locality;
-pub use manager::{Manager, Network, Origin, StreamDuration, Upgrades};
+pub use manager::{AddressRange, ClientAddressSource, Manager, StreamDuration, Upgrades};
 pub use matching::{
     HeaderKey, HeaderMatcher, PathMatcher, QueryMatcher, RequestView, RouteMatcher, StringMatcher,
     ValueMatcher, query_value,
 };
-pub use names::{Chunks, NameMap, Named};
+pub use names::{ChunkStore, NameMap, NamedValue};
 pub use overload::{AdaptiveConcurrency, AdaptiveThrottle, Shed, UpstreamPolicy};
 pub use path::{InvalidPath, normalize_path};
 pub use policy::{
@@ -53,10 +53,10 @@ pub use rate_limit::{
 };
 pub use rewrite::{PathRedirect, PathRewrite, Redirect, Rewrite, Substitution};
 pub use routes::{
-    Action, DirectResponse, GrpcTimeout, Route, RouteAction, RouteTable, VirtualHost,
+    DirectResponse, GrpcTimeout, Route, RouteAction, RouteActionKind, RouteTable, VirtualHost,
     WeightedCluster,
 };
-pub use share::Share;
+pub use share::RequestShare;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -166,13 +166,13 @@ impl Host {
     }
 }
 
-impl Named for Cluster {
+impl NamedValue for Cluster {
     fn name(&self) -> &str {
         &self.name
     }
 }
 
-impl Named for Assignment {
+impl NamedValue for Assignment {
     fn name(&self) -> &str {
         &self.name
     }

@@ -24,17 +24,17 @@ mod key;
 mod number;
 mod session;
 
-pub use error::Error;
+pub use error::DecodeError;
 pub use keep::{Raw, Spanned, Text, from_text};
-pub use session::{Later, MAX_ERRORS, Passed};
+pub use session::{MAX_ERRORS, PassedOver, Unsupported};
 
 use serde::de::DeserializeOwned;
 
 use crate::diagnostic::Diagnostics;
 use crate::tree::Node;
 use deserializer::NodeDeserializer;
-use error::Outcome;
-use session::{Session, address};
+use error::DecodeOutcome;
+use session::{DecodeSession, address};
 
 /// The readable part of a value.
 #[derive(Clone, Debug)]
@@ -44,7 +44,7 @@ pub struct Partial<T> {
     /// All errors, in order of place.
     pub errors: Diagnostics,
     /// Keys of [`Decoder::later`], in the order in which they were met.
-    pub passed: Vec<Passed>,
+    pub passed: Vec<PassedOver>,
 }
 
 /// Reads `node` as a `T`.
@@ -60,7 +60,7 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostics> {
 pub struct Decoder {
     word: &'static str,
     prefix: String,
-    later: Later,
+    later: Unsupported,
 }
 
 impl Default for Decoder {
@@ -96,7 +96,7 @@ impl Decoder {
     /// Keys that are not modelled: passed over by [`decode_partial`](Self::decode_partial), errors for
     /// [`decode`](Self::decode).
     #[must_use]
-    pub fn later(mut self, later: Later) -> Self {
+    pub fn later(mut self, later: Unsupported) -> Self {
         self.later = later;
         self
     }
@@ -120,7 +120,7 @@ impl Decoder {
     /// Reads as much of `node` as is valid, for callers that look for errors of meaning next or that pass over unsupported
     /// keys.
     pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> Partial<T> {
-        let session = Session::new(self.word, &self.prefix, self.later);
+        let session = DecodeSession::new(self.word, &self.prefix, self.later);
         let value = run(&session, node);
         Partial {
             value,
@@ -131,7 +131,7 @@ impl Decoder {
 }
 
 /// Reads a tree until no further error is found; `None` if nothing is left of it.
-fn run<T: DeserializeOwned>(session: &Session<'_>, root: &Node) -> Option<T> {
+fn run<T: DeserializeOwned>(session: &DecodeSession<'_>, root: &Node) -> Option<T> {
     loop {
         let deserializer = NodeDeserializer {
             node: root,
@@ -143,9 +143,9 @@ fn run<T: DeserializeOwned>(session: &Session<'_>, root: &Node) -> Option<T> {
         };
         let culprit = error.culprit();
         match error.outcome() {
-            Outcome::Nothing => {}
-            Outcome::Error(place, message) => session.report(&place, &message),
-            Outcome::Passed(passed) => session.passed.borrow_mut().push(passed),
+            DecodeOutcome::Nothing => {}
+            DecodeOutcome::Error(place, message) => session.report(&place, &message),
+            DecodeOutcome::Passed(passed) => session.passed.borrow_mut().push(passed),
         }
         // A pass that finds no new culprit would find the same one forever.
         let new = session.poisoned.borrow_mut().insert(culprit);

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 /// A place in a file. Lines and columns count from 1, columns in characters. Line 0 denotes the file as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Location {
     /// The file's name, as the user wrote it.
     pub file: Arc<str>,
     pub line: u32,
     pub column: u32,
 }
 
-impl Place {
+impl Location {
     pub fn new(file: impl Into<Arc<str>>, line: u32, column: u32) -> Self {
-        Place {
+        Location {
             file: file.into(),
             line,
             column,
@@ -26,7 +26,7 @@ impl Place {
 
     /// The file as a whole, or a source that has no lines (`--set`, a Rust builder).
     pub fn whole(file: impl Into<Arc<str>>) -> Self {
-        Place::new(file, 0, 0)
+        Location::new(file, 0, 0)
     }
 
     /// The line and column without the file: `9:3`.
@@ -35,7 +35,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line == 0 {
             return f.write_str(&self.file);
@@ -47,16 +47,16 @@ impl fmt::Display for Place {
 /// An error: its place, its cause and what would be accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    pub place: Place,
+    pub place: Location,
     /// The cause, and the values that would be accepted.
     pub message: String,
     /// The place that included this file, if another file did.
-    pub via: Option<Place>,
+    pub via: Option<Location>,
 }
 
 impl Diagnostic {
     /// An error at a place, with no including file.
-    pub fn new(place: Place, message: impl Into<String>) -> Self {
+    pub fn new(place: Location, message: impl Into<String>) -> Self {
         Diagnostic {
             place,
             message: message.into(),
@@ -88,11 +88,11 @@ impl Diagnostics {
         Diagnostics::default()
     }
 
-    pub fn one(place: Place, message: impl Into<String>) -> Self {
+    pub fn one(place: Location, message: impl Into<String>) -> Self {
         Diagnostics(vec![Diagnostic::new(place, message)])
     }
 
-    pub fn add(&mut self, place: &Place, message: impl Into<String>) {
+    pub fn add(&mut self, place: &Location, message: impl Into<String>) {
         self.0.push(Diagnostic::new(place.clone(), message));
     }
 
@@ -107,7 +107,7 @@ impl Diagnostics {
 
     /// Sets the including place of every error that has none yet.
     #[must_use]
-    pub fn via(mut self, place: &Place) -> Self {
+    pub fn via(mut self, place: &Location) -> Self {
         for diagnostic in &mut self.0 {
             diagnostic.via.get_or_insert_with(|| place.clone());
         }
@@ -211,8 +211,11 @@ mod tests {
 
     #[test]
     fn an_error_of_an_included_file_names_the_line_that_included_it() {
-        let found = Diagnostics::one(Place::new("mesh/checkout.yaml", 12, 9), "unknown field `x`")
-            .via(&Place::new("scenarios/shop.yaml", 23, 5));
+        let found = Diagnostics::one(
+            Location::new("mesh/checkout.yaml", 12, 9),
+            "unknown field `x`",
+        )
+        .via(&Location::new("scenarios/shop.yaml", 23, 5));
         assert_eq!(
             found.to_string(),
             "mesh/checkout.yaml:12:9: (from scenarios/shop.yaml:23) unknown field `x`"
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn errors_are_ordered_by_place_within_files_in_order_of_first_mention() {
-        let at = |file: &str, line| Diagnostic::new(Place::new(file, line, 1), "m");
+        let at = |file: &str, line| Diagnostic::new(Location::new(file, line, 1), "m");
         let found: Diagnostics = [at("z", 9), at("a", 1), at("z", 2), at("a", 1)]
             .into_iter()
             .collect();

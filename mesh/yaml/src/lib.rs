@@ -11,5 +11,5 @@ pub mod suggest;
 pub mod tree;
 
 pub use decode::{Decoder, Raw, Spanned, decode};
-pub use diagnostic::{Diagnostic, Diagnostics, Place};
+pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use tree::Node;

@@ -3,7 +3,7 @@
 //! Maps are merged key by key, null removes a key, and any other value, lists included, replaces the old one. Values
 //! from the patch keep their place in the patch, so that an error names the file and line that the user must edit.
 
-use crate::tree::{Entry, Node, Value};
+use crate::tree::{MapEntry, Node, Value};
 
 /// Applies `edit` to `base` in place.
 pub fn merge(base: &mut Node, edit: &Node) {
@@ -33,7 +33,7 @@ pub fn merge(base: &mut Node, edit: &Node) {
                 merge(&mut node, &change.node);
                 map.insert(
                     key.clone(),
-                    Entry {
+                    MapEntry {
                         key: change.key.clone(),
                         quoted: change.quoted,
                         node,

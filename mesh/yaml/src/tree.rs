@@ -18,14 +18,14 @@ pub use parse::{Dialect, MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_bytes, pa
 
 use indexmap::IndexMap;
 
-use crate::diagnostic::Place;
+use crate::diagnostic::Location;
 
 /// A value and its place. Equality includes places.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub value: Value,
     /// The beginning of the value.
-    pub place: Place,
+    pub place: Location,
 }
 
 /// A YAML value.
@@ -48,30 +48,30 @@ pub enum Value {
 }
 
 /// A mapping, in file order.
-pub type Map = IndexMap<String, Entry>;
+pub type Map = IndexMap<String, MapEntry>;
 
 /// The key's place and the value of one entry of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct MapEntry {
     /// The place of the key.
-    pub key: Place,
+    pub key: Location,
     /// True if the key was quoted (`"1.10": ...`).
     pub quoted: bool,
     pub node: Node,
 }
 
 impl Node {
-    pub fn new(value: Value, place: Place) -> Self {
+    pub fn new(value: Value, place: Location) -> Self {
         Node { value, place }
     }
 
     /// A null value at a place.
-    pub fn null(place: Place) -> Self {
+    pub fn null(place: Location) -> Self {
         Node::new(Value::Null, place)
     }
 
     /// A string, even if the text looks like a number or a boolean.
-    pub fn string(text: impl Into<String>, place: Place) -> Self {
+    pub fn string(text: impl Into<String>, place: Location) -> Self {
         Node::new(
             Value::Scalar {
                 text: text.into(),
@@ -82,23 +82,23 @@ impl Node {
     }
 
     /// A plain scalar, as if written without quotes. `null`, `true` and `false` are resolved.
-    pub fn plain(text: impl Into<String>, place: Place) -> Self {
+    pub fn plain(text: impl Into<String>, place: Location) -> Self {
         Node::new(scalar::resolve(text.into(), false), place)
     }
 
-    pub fn list(items: Vec<Node>, place: Place) -> Self {
+    pub fn list(items: Vec<Node>, place: Location) -> Self {
         Node::new(Value::List(items), place)
     }
 
     /// A map. The place of each key is that of its value.
     pub fn map<K: Into<String>>(
         entries: impl IntoIterator<Item = (K, Node)>,
-        place: Place,
+        place: Location,
     ) -> Self {
         let entries = entries.into_iter().map(|(key, node)| {
             (
                 key.into(),
-                Entry {
+                MapEntry {
                     key: node.place.clone(),
                     quoted: true,
                     node,

@@ -9,8 +9,8 @@ mod rollout;
 #[path = "journal/storm.rs"]
 mod storm;
 
-use shakedown_reports::Judgement;
-use shakedown_results::{CheckResult, Document, PartyId, Verdict};
+use shakedown_reports::JudgedChecks;
+use shakedown_results::{CheckResult, Document, ParticipantId, Verdict};
 
 use requests::{Story, request};
 
@@ -24,15 +24,15 @@ pub(crate) use {rollout::rollout, storm::stormy};
 pub(crate) const MS: i64 = 1_000_000;
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
-const PRODUCTPAGE: PartyId = PartyId(0);
-const REVIEWS: PartyId = PartyId(1);
+const PRODUCTPAGE: ParticipantId = ParticipantId(0);
+const REVIEWS: ParticipantId = ParticipantId(1);
 
 /// A short run without faults, small enough for a snapshot.
 #[allow(dead_code, reason = "the example shows the stormy one")]
 pub(crate) fn calm() -> Document {
     let cast = cast(3 * SECOND, 0, vec![]);
     let mut records = started(&cast);
-    for (load, every) in [(PartyId(2), 500 * MS), (PartyId(3), 125 * MS)] {
+    for (load, every) in [(ParticipantId(2), 500 * MS), (ParticipantId(3), 125 * MS)] {
         for seq in 0..3 * SECOND / every {
             let took = 4 * MS + seq % 5 * 250_000;
             request(
@@ -69,7 +69,7 @@ pub(crate) fn calm() -> Document {
             "100% (6 of 6)",
         ),
     ];
-    let judgement = Judgement {
+    let judgement = JudgedChecks {
         checks,
         invalid: vec![],
         verdict: Verdict::Pass,

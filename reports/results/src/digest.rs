@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Cast, JOURNAL_VERSION, Record, SCHEMA};
+use crate::{JOURNAL_VERSION, Participants, Record, SCHEMA};
 
 /// Computes the [`Digest`] of a run incrementally. Its memory does not grow with the run.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Digest(String);
 
 impl Digester {
     /// Starts the digest of a run of `scenario` (expanded, with the included files) under `seed`.
-    pub fn new(package_version: &str, scenario: &str, seed: u64, cast: &Cast) -> Digester {
+    pub fn new(package_version: &str, scenario: &str, seed: u64, cast: &Participants) -> Digester {
         let mut digester = Digester {
             hash: Sha256::new(),
             buffer: Vec::with_capacity(256),

@@ -386,7 +386,7 @@ pub struct Latency {
 
 impl Latency {
     /// Computes the figures of a histogram.
-    pub fn of(histogram: Histogram) -> Latency {
+    pub fn from_histogram(histogram: Histogram) -> Latency {
         let at = |ppm| histogram.percentile_ns(ppm).unwrap_or(0);
         Latency {
             mean: histogram.mean_ns().unwrap_or(0),

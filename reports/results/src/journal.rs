@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use shakedown_types::{BreakerLimit, CanaryPhase, Detector, ResponseFlags};
 
-use crate::{Outcome, PartyId, Pod, PodId};
+use crate::{Outcome, ParticipantId, Pod, PodId};
 
 /// Number of the Journal's semantics, raised by hand if events change their meaning. Part of a run's version
 /// and digest.
@@ -28,7 +28,7 @@ pub struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Root {
     /// The load that sent the request.
-    pub load: PartyId,
+    pub load: ParticipantId,
     /// Index of the request's entry in the load's mix.
     pub entry: u16,
     /// Number of the request in the load, from 0, in order of intended time.
@@ -82,7 +82,7 @@ pub enum Event {
         /// The calling pod.
         from: PodId,
         /// The service that is called.
-        to: PartyId,
+        to: ParticipantId,
     },
     /// The caller's proxy routed a call in flight to another service.
     CallRouted {
@@ -91,9 +91,9 @@ pub enum Event {
         /// The calling pod.
         from: PodId,
         /// The service to which the call was in flight until now.
-        left: PartyId,
+        left: ParticipantId,
         /// The service to which the call is in flight from now on.
-        to: PartyId,
+        to: ParticipantId,
     },
     /// A call ended.
     CallEnded {
@@ -102,10 +102,10 @@ pub enum Event {
         /// The calling pod.
         from: PodId,
         /// The service to which the call was routed last; without routing, the called service.
-        to: PartyId,
+        to: ParticipantId,
         /// The called service, if it differs from `to`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        asked: Option<PartyId>,
+        asked: Option<ParticipantId>,
         /// Index into the callee's endpoints; `u16::MAX` for an undeclared path, and if another service was
         /// called.
         endpoint: u16,
@@ -130,7 +130,7 @@ pub enum Event {
         /// The caller's pod.
         from: PodId,
         /// The callee; `None` if no cluster was chosen.
-        to: Option<PartyId>,
+        to: Option<ParticipantId>,
         /// Time at which the proxy had received the request's headers.
         start_ns: i64,
         /// Status and result (ok = 200..399).
@@ -167,7 +167,7 @@ pub enum Event {
         /// The replica that received it; `None` if no replica was reached.
         to: Option<PodId>,
         /// The intended service.
-        to_party: PartyId,
+        to_party: ParticipantId,
         /// Start of the attempt.
         start_ns: i64,
         /// Outcome of the attempt.
@@ -245,14 +245,14 @@ pub enum Event {
     },
     /// A chaos item began.
     FaultStarted {
-        /// Index into [`Cast::faults`](crate::Cast::faults).
+        /// Index into [`Participants::faults`](crate::Participants::faults).
         fault: u16,
         /// Pods that it hit.
         pods: Vec<PodId>,
     },
     /// A chaos item ended, or the run did. Every `FaultStarted` has exactly one of these.
     FaultEnded {
-        /// Index into [`Cast::faults`](crate::Cast::faults).
+        /// Index into [`Participants::faults`](crate::Participants::faults).
         fault: u16,
         /// Number of packets, requests, connections or pods that it affected.
         hits: u64,
@@ -296,7 +296,7 @@ pub enum Event {
     /// A canary made a step.
     Canary {
         /// The canary's service.
-        service: PartyId,
+        service: ParticipantId,
         /// Phase after the step.
         phase: CanaryPhase,
         /// Share of the new version, in parts per million.
@@ -309,7 +309,7 @@ pub enum Event {
     /// The share of a version changed, after every proxy has acknowledged the configuration.
     Weight {
         /// The service of the version.
-        service: PartyId,
+        service: ParticipantId,
         /// Index of the version.
         version: u16,
         /// New share, in parts per million.
@@ -318,7 +318,7 @@ pub enum Event {
     /// The number of replicas of a version was set, by a chaos item or by a canary.
     Scaled {
         /// The service of the version.
-        service: PartyId,
+        service: ParticipantId,
         /// Index of the version.
         version: u16,
         /// Desired number of replicas.
@@ -360,7 +360,7 @@ pub enum Event {
         /// The proxy's pod.
         at: PodId,
         /// The destination service.
-        to: PartyId,
+        to: ParticipantId,
         /// Kind of the limit.
         limit: BreakerLimit,
         /// True if the limit was reached, false after usage has fallen below it again.

@@ -6,16 +6,15 @@
 
 #![warn(missing_docs)]
 
-mod cast;
 mod digest;
 mod document;
 mod histogram;
 mod journal;
 mod measured;
 mod outcome;
+mod participants;
 pub mod series;
 
-pub use cast::{Cast, Party, PartyId, PartyKind, PlannedFault, Pod, PodId};
 pub use digest::{Digest, Digester};
 pub use document::schema;
 pub use document::{
@@ -27,4 +26,7 @@ pub use histogram::{Histogram, HistogramError};
 pub use journal::{Event, Fate, JOURNAL_VERSION, Record, Root};
 pub use measured::{Measured, MeasuredUnit, Number};
 pub use outcome::{Answer, Outcome};
+pub use participants::{
+    Participant, ParticipantId, ParticipantKind, Participants, PlannedFault, Pod, PodId,
+};
 pub use series::Series;

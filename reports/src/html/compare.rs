@@ -18,7 +18,7 @@ const CHARTED_MAX: usize = 6;
 /// Renders the report of several runs of one scenario, usually its variants.
 pub fn compare(documents: &[Document]) -> String {
     let charted: Vec<&Document> = documents.iter().take(CHARTED_MAX).collect();
-    let scales = Scales::of(&charted);
+    let scales = Scales::new(&charted);
     let mut readings = Readings::new(scales.end_ns);
     let name = documents
         .first()
@@ -175,7 +175,7 @@ fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) 
                 @for document in documents {
                     div.column {
                         h3 class={ "variant " (tone(document)) } { span.dot aria-hidden="true" {} (document.variant) }
-                        (short::list(&crate::short::of(document), document))
+                        (short::list(&crate::short::chain(document), document))
                         (time::charts(document, scales, true, readings))
                     }
                 }

@@ -5,9 +5,9 @@ use shakedown_results::Document;
 use shakedown_results::series::{Canary, CanaryStep, Counts, Series, Weights};
 
 use super::elements::{behind, key_read, over_time};
-use super::readings::{Readings, Unit};
+use super::readings::{ReadingUnit, Readings};
 use crate::plot::axis::Axis;
-use crate::plot::{Backdrop, Ink, Level, levels};
+use crate::plot::{Backdrop, Ink, LevelLine, levels};
 use crate::units;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -27,19 +27,19 @@ type Pick = fn(u64, u64) -> u64;
 /// The part of a chart that compared documents share: the top of its axis, and the subjects of its lines, each with a
 /// colour.
 #[derive(Clone, Debug, Default)]
-struct Shared {
+struct SharedScale {
     top: u64,
     subjects: Vec<String>,
 }
 
-impl Shared {
+impl SharedScale {
     /// Selects the rows with the highest peaks, in order of first appearance. `height` converts a count of a bin to the
     /// chart's unit.
-    fn of(
+    fn new(
         documents: &[&Document],
         rows: fn(&Series) -> &Vec<Counts>,
         height: fn(&Series, u64) -> u64,
-    ) -> Shared {
+    ) -> SharedScale {
         let mut peaks: Vec<(&str, u64)> = Vec::new();
         for series in documents.iter().map(|document| &document.series) {
             for row in rows(series) {
@@ -55,7 +55,7 @@ impl Shared {
         kept.sort_by_key(|(_, (_, peak))| std::cmp::Reverse(*peak));
         kept.truncate(Ink::ALIKE.len());
         kept.sort_by_key(|(at, _)| *at);
-        Shared {
+        SharedScale {
             top: kept.iter().map(|(_, (_, peak))| *peak).max().unwrap_or(0),
             subjects: kept
                 .into_iter()
@@ -75,37 +75,37 @@ impl Shared {
 /// The shared parts of all charts of counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tops {
-    retries: Shared,
-    hedges: Shared,
-    queued: Shared,
-    in_hand: Shared,
-    ready: Shared,
+    retries: SharedScale,
+    hedges: SharedScale,
+    queued: SharedScale,
+    in_hand: SharedScale,
+    ready: SharedScale,
 }
 
 impl Tops {
-    pub(super) fn of(documents: &[&Document]) -> Tops {
+    pub(super) fn new(documents: &[&Document]) -> Tops {
         let rate = |series: &Series, n| per_second(n, series.bin_ns);
         let number = |_: &Series, n| n;
         Tops {
-            retries: Shared::of(documents, |series| &series.retries, rate),
-            hedges: Shared::of(documents, |series| &series.hedges, rate),
-            queued: Shared::of(documents, |series| &series.queued, number),
-            in_hand: Shared::of(documents, |series| &series.in_hand, number),
-            ready: Shared::of(documents, |series| &series.ready, number),
+            retries: SharedScale::new(documents, |series| &series.retries, rate),
+            hedges: SharedScale::new(documents, |series| &series.hedges, rate),
+            queued: SharedScale::new(documents, |series| &series.queued, number),
+            in_hand: SharedScale::new(documents, |series| &series.in_hand, number),
+            ready: SharedScale::new(documents, |series| &series.ready, number),
         }
     }
 }
 
 /// A service with a canary or with changing weights, and its versions, each of which has a separate colour.
 #[derive(Clone, Debug)]
-pub(super) struct Rollout {
+pub(super) struct RolloutCurves {
     service: String,
     versions: Vec<String>,
 }
 
 /// Returns the services rolled out in any of these runs, at most [`CANARIES_MAX`].
-pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
-    let mut rollouts: Vec<Rollout> = Vec::new();
+pub(super) fn rollouts(documents: &[&Document]) -> Vec<RolloutCurves> {
+    let mut rollouts: Vec<RolloutCurves> = Vec::new();
     for series in documents.iter().map(|document| &document.series) {
         let weights = series.weights.iter();
         let versions = weights.map(|weights| (&weights.service, Some(&weights.version)));
@@ -116,7 +116,7 @@ pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
                 Some(at) => at,
                 None if rollouts.len() == CANARIES_MAX => continue,
                 None => {
-                    rollouts.push(Rollout {
+                    rollouts.push(RolloutCurves {
                         service: service.clone(),
                         versions: Vec::new(),
                     });
@@ -133,7 +133,7 @@ pub(super) fn rollouts(documents: &[&Document]) -> Vec<Rollout> {
 /// Renders the charts of all rollouts: weights over time, and the steps of the canary.
 pub(super) fn canaries(
     document: &Document,
-    rollouts: &[Rollout],
+    rollouts: &[RolloutCurves],
     backdrop: &Backdrop,
     narrow: bool,
     readings: &mut Readings,
@@ -149,7 +149,7 @@ pub(super) fn canaries(
 }
 
 fn canary_figure(
-    rollout: &Rollout,
+    rollout: &RolloutCurves,
     canary: Option<&Canary>,
     weights: &[&Weights],
     backdrop: &Backdrop,
@@ -165,12 +165,12 @@ fn canary_figure(
         .iter()
         .map(|(ink, version, steps)| {
             let steps = steps.iter().copied();
-            (*ink, *version, readings.steps(steps, Unit::Share))
+            (*ink, *version, readings.steps(steps, ReadingUnit::Share))
         })
         .collect();
-    let drawn: Vec<Level> = lines
+    let drawn: Vec<LevelLine> = lines
         .iter()
-        .map(|(ink, _, steps)| Level::of_steps(*ink, steps, backdrop.end_ns))
+        .map(|(ink, _, steps)| LevelLine::of_steps(*ink, steps, backdrop.end_ns))
         .collect();
     let told = steps.iter().map(|step| {
         let words = format!("{}: {}", step.phase, step.reason);
@@ -178,7 +178,7 @@ fn canary_figure(
     });
     let why = steps
         .last()
-        .map(|last| (last, readings.steps(told, Unit::Text)));
+        .map(|last| (last, readings.steps(told, ReadingUnit::Text)));
     html! {
         figure {
             figcaption {
@@ -201,7 +201,7 @@ fn canary_figure(
 /// Returns one line per version with the weights in force. If none were recorded, the weights that the canary `asked`
 /// for.
 fn lines<'a>(
-    rollout: &Rollout,
+    rollout: &RolloutCurves,
     weights: &[&'a Weights],
     steps: &'a [CanaryStep],
     asked: Steps<'a>,
@@ -265,15 +265,15 @@ pub(super) fn rest(
 ) -> Markup {
     let series = &document.series;
     html! {
-        (counts("Retries", "Tries after the first, per second", (&series.retries, Unit::PerSecond, &tops.retries, u64::max),
+        (counts("Retries", "Tries after the first, per second", (&series.retries, ReadingUnit::PerSecond, &tops.retries, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, Unit::PerSecond, &tops.hedges, u64::max),
+        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, ReadingUnit::PerSecond, &tops.hedges, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Queues", "Most requests waiting at once", (&series.queued, Unit::Count, &tops.queued, u64::max),
+        (counts("Queues", "Most requests waiting at once", (&series.queued, ReadingUnit::Count, &tops.queued, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("In hand", "Most requests at once, where cores are the limit", (&series.in_hand, Unit::Count, &tops.in_hand, u64::max),
+        (counts("In hand", "Most requests at once, where cores are the limit", (&series.in_hand, ReadingUnit::Count, &tops.in_hand, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Ready pods", "Fewest at once", (&series.ready, Unit::Count, &tops.ready, u64::min),
+        (counts("Ready pods", "Fewest at once", (&series.ready, ReadingUnit::Count, &tops.ready, u64::min),
                 series.bin_ns, backdrop, narrow, readings))
     }
 }
@@ -281,7 +281,7 @@ pub(super) fn rest(
 fn counts(
     title: &str,
     what: &str,
-    (rows, unit, shared, pick): (&[Counts], Unit, &Shared, Pick),
+    (rows, unit, shared, pick): (&[Counts], ReadingUnit, &SharedScale, Pick),
     bin_ns: i64,
     backdrop: &Backdrop,
     narrow: bool,
@@ -290,7 +290,7 @@ fn counts(
     let shown_rows = shared.charted(rows);
     let top = shared.top;
     let number = |n: u64| match unit {
-        Unit::PerSecond => n as f64 * SECOND_NS as f64 / bin_ns.max(1) as f64,
+        ReadingUnit::PerSecond => n as f64 * SECOND_NS as f64 / bin_ns.max(1) as f64,
         _ => n as f64,
     };
     let mut keys = Vec::new();
@@ -301,7 +301,7 @@ fn counts(
             .iter()
             .map(|n| i64::try_from(*n).unwrap_or(i64::MAX));
         keys.push((ink, row.name.as_str(), readings.bins(bin_ns, values, unit)));
-        drawn.push(Level::of_bins(
+        drawn.push(LevelLine::of_bins(
             ink,
             bin_ns,
             row.bins.iter().map(|n| number(*n)),
@@ -332,14 +332,14 @@ fn counts(
 }
 
 /// Renders a table of at most [`ROWS_MAX`] rows. Each row covers several bins, reduced to one value by `pick`.
-fn table(rows: &[&Counts], unit: Unit, pick: Pick, bin_ns: i64) -> Markup {
+fn table(rows: &[&Counts], unit: ReadingUnit, pick: Pick, bin_ns: i64) -> Markup {
     let bins = rows.iter().map(|row| row.bins.len()).max().unwrap_or(0);
     let each = bins.div_ceil(ROWS_MAX).max(1);
     let cell = |row: &Counts, at: usize| {
         let bins = row.bins.iter().skip(at * each).take(each).copied();
         let picked = bins.reduce(pick).unwrap_or(0);
         match unit {
-            Unit::PerSecond => units::rate(picked, bin_ns),
+            ReadingUnit::PerSecond => units::rate(picked, bin_ns),
             _ => units::count(picked),
         }
     };

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use shakedown_results::series::{Heat, bucket_from_ns};
 
 use super::elements::{behind, key_read, over_time};
-use super::readings::{Readings, Unit};
+use super::readings::{ReadingUnit, Readings};
 use crate::plot::axis::Axis;
 use crate::plot::bins::{Bin, Bins};
 use crate::plot::{Backdrop, latency_over_time};
@@ -50,7 +50,11 @@ pub(super) fn panel(
     let ends = (y.value_at(0.0), y.value_at(1.0));
     let heat_at = heat.map(|(heat, bin_ns)| readings.heat(bin_ns, &heat.bins, ends));
     let mut line = |of: fn(&Bin) -> Option<i64>| {
-        readings.bins(bins.each_ns(), bins.bins.iter().map(of), Unit::Duration)
+        readings.bins(
+            bins.each_ns(),
+            bins.bins.iter().map(of),
+            ReadingUnit::Duration,
+        )
     };
     let (p50, p99) = (line(|bin| bin.p50_ns), line(|bin| bin.p99_ns));
     let highest = match bins.seconds_each {

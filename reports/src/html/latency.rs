@@ -39,13 +39,13 @@ pub(super) fn section(document: &Document) -> Markup {
                     (key("k-corrected", "from the intended send time"))
                     (key("k-uncorrected", "uncorrected: from the actual send time"))
                 }
-                @for load in measured().take(CHARTS_MAX) { (of(load)) }
+                @for load in measured().take(CHARTS_MAX) { (charts_of(load)) }
             }
         }
     }
 }
 
-fn of(load: &Load) -> Markup {
+fn charts_of(load: &Load) -> Markup {
     let (corrected, uncorrected) = (&load.latency_ns.histogram, &load.uncorrected_ns.histogram);
     html! {
         figure {

@@ -7,7 +7,7 @@ use shakedown_results::series::Stretches;
 
 use super::elements::{behind, key_read, over_time};
 use super::readings::Readings;
-use crate::plot::{Backdrop, Ink, Lane, Span, lanes};
+use crate::plot::{Backdrop, Ink, LaneSpan, PlotLane, lanes};
 use crate::{overflow, units};
 
 /// The maximum number of lanes for pods, and for breakers. The last lane is shared if there are more.
@@ -61,17 +61,17 @@ pub(super) fn figure(
 }
 
 fn read(rows: &[Stretches], readings: &mut Readings) -> usize {
-    let spans: Vec<(&str, Vec<Span>)> = rows
+    let spans: Vec<(&str, Vec<LaneSpan>)> = rows
         .iter()
         .map(|row| (row.name.as_str(), spans(row)))
         .collect();
     readings.spans(spans.iter().map(|(name, spans)| (*name, spans.as_slice())))
 }
 
-fn spans(row: &Stretches) -> Vec<Span> {
+fn spans(row: &Stretches) -> Vec<LaneSpan> {
     let spans = row.spans.iter();
     spans
-        .map(|(from_ns, to_ns)| Span {
+        .map(|(from_ns, to_ns)| LaneSpan {
             from_ns: *from_ns,
             to_ns: *to_ns,
         })
@@ -79,25 +79,25 @@ fn spans(row: &Stretches) -> Vec<Span> {
 }
 
 /// Returns one lane per row, in their order. Rows beyond [`LANES_MAX`] share the last lane.
-fn lanes_of(rows: &[Stretches], ink: Ink, what: &str) -> Vec<Lane> {
+fn lanes_of(rows: &[Stretches], ink: Ink, what: &str) -> Vec<PlotLane> {
     let own = if rows.len() > LANES_MAX {
         LANES_MAX - 1
     } else {
         rows.len()
     };
-    let lane = |name: String, spans| Lane {
+    let lane = |name: String, spans| PlotLane {
         name,
         ink,
         spans,
         markers: vec![],
     };
     let (own, others) = rows.split_at(own);
-    let mut lanes: Vec<Lane> = own
+    let mut lanes: Vec<PlotLane> = own
         .iter()
         .map(|row| lane(row.name.clone(), spans(row)))
         .collect();
     if !others.is_empty() {
-        let mut spans: Vec<Span> = others.iter().flat_map(spans).collect();
+        let mut spans: Vec<LaneSpan> = others.iter().flat_map(spans).collect();
         spans.sort_by_key(|span| (span.from_ns, span.to_ns));
         lanes.push(lane(format!("{} other {what}", others.len()), spans));
     }

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::{Value, json};
 use shakedown_results::series::bucket_from_ns;
 
-use crate::plot::Span;
+use crate::plot::LaneSpan;
 
 /// Collects values while a page is built. Each gets an index, which the page's elements refer to.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ pub(super) struct Readings {
 
 /// The unit of a value, which determines its format.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unit {
+pub(super) enum ReadingUnit {
     /// Counts per bin, shown as a rate.
     PerSecond,
     Count,
@@ -26,14 +26,14 @@ pub(super) enum Unit {
     Text,
 }
 
-impl Unit {
+impl ReadingUnit {
     fn word(self) -> &'static str {
         match self {
-            Unit::PerSecond => "rate",
-            Unit::Count => "n",
-            Unit::Duration => "ns",
-            Unit::Share => "ppm",
-            Unit::Text => "text",
+            ReadingUnit::PerSecond => "rate",
+            ReadingUnit::Count => "n",
+            ReadingUnit::Duration => "ns",
+            ReadingUnit::Share => "ppm",
+            ReadingUnit::Text => "text",
         }
     }
 }
@@ -52,7 +52,7 @@ impl Readings {
         &mut self,
         bin_ns: i64,
         values: impl Iterator<Item = N>,
-        unit: Unit,
+        unit: ReadingUnit,
     ) -> usize {
         let values: Vec<Option<i64>> = values.map(Into::into).collect();
         self.push(json!({"k": "bins", "w": bin_ns, "v": values, "u": unit.word()}))
@@ -62,7 +62,7 @@ impl Readings {
     pub(super) fn steps<V: Into<Value>>(
         &mut self,
         steps: impl Iterator<Item = (i64, V)>,
-        unit: Unit,
+        unit: ReadingUnit,
     ) -> usize {
         let (at, values): (Vec<i64>, Vec<Value>) =
             steps.map(|(at, value)| (at, value.into())).unzip();
@@ -72,7 +72,7 @@ impl Readings {
     /// Adds names, each with the intervals during which it is shown.
     pub(super) fn spans<'a>(
         &mut self,
-        named: impl Iterator<Item = (&'a str, &'a [Span])>,
+        named: impl Iterator<Item = (&'a str, &'a [LaneSpan])>,
     ) -> usize {
         let rows: Vec<Value> = named
             .map(|(name, spans)| {

@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 use shakedown_results::Document;
 
-use crate::short::{self, Kind, Link};
+use crate::short::{self, ChainLink, LinkKind};
 
 pub(super) fn section(document: &Document) -> Markup {
-    let links = short::of(document);
+    let links = short::chain(document);
     html! {
         @if !links.is_empty() {
             section.short aria-labelledby="short" {
@@ -17,7 +17,7 @@ pub(super) fn section(document: &Document) -> Markup {
     }
 }
 
-pub(super) fn list(links: &[Link], document: &Document) -> Markup {
+pub(super) fn list(links: &[ChainLink], document: &Document) -> Markup {
     html! {
         ol.short { @for link in links {
             li class=(class(link.kind)) {
@@ -29,12 +29,12 @@ pub(super) fn list(links: &[Link], document: &Document) -> Markup {
     }
 }
 
-fn class(kind: Kind) -> &'static str {
+fn class(kind: LinkKind) -> &'static str {
     match kind {
-        Kind::Fault => "l-fault",
-        Kind::Refused | Kind::Failures => "l-bad",
-        Kind::Queue | Kind::Slow => "l-slow",
-        Kind::Retries | Kind::Ejections | Kind::Breakers => "l-mesh",
-        Kind::Rollout => "l-rollout",
+        LinkKind::Fault => "l-fault",
+        LinkKind::Refused | LinkKind::Failures => "l-bad",
+        LinkKind::Queue | LinkKind::Slow => "l-slow",
+        LinkKind::Retries | LinkKind::Ejections | LinkKind::Breakers => "l-mesh",
+        LinkKind::Rollout => "l-rollout",
     }
 }

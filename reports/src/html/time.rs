@@ -7,12 +7,12 @@ use maud::{Markup, html};
 use shakedown_results::series::Heat;
 use shakedown_results::{Document, EventRow, Load};
 
-use super::curves::{self, Rollout, Tops};
+use super::curves::{self, RolloutCurves, Tops};
 use super::elements::{bad_cell, behind, key, key_read, over_time};
-use super::readings::{Readings, Unit, handle};
+use super::readings::{ReadingUnit, Readings, handle};
 use super::{heat, outage};
 use crate::plot::bins::{Bin, Bins};
-use crate::plot::{Backdrop, Ink, Lane, Span, lanes, lanes_of, throughput_over_time};
+use crate::plot::{Backdrop, Ink, LaneSpan, PlotLane, lanes, lanes_of, throughput_over_time};
 use crate::units;
 
 /// The maximum number of loads charted. Further ones appear only in the tables.
@@ -27,18 +27,18 @@ pub(super) struct Scales {
     rates: BTreeMap<String, u64>,
     latencies: BTreeMap<String, (i64, i64)>,
     tops: Tops,
-    rollouts: Vec<Rollout>,
+    rollouts: Vec<RolloutCurves>,
     /// True if the chart of ejections and breakers is shown.
     outage: bool,
 }
 
 impl Scales {
-    pub(super) fn of(documents: &[&Document]) -> Scales {
+    pub(super) fn new(documents: &[&Document]) -> Scales {
         let mut scales = Scales {
             end_ns: 0,
             rates: BTreeMap::new(),
             latencies: BTreeMap::new(),
-            tops: Tops::of(documents),
+            tops: Tops::new(documents),
             rollouts: curves::rollouts(documents),
             outage: outage::any(documents),
         };
@@ -90,7 +90,7 @@ pub(super) fn charts(
         // A fault that lasts until the end is drawn as a line at its start, instead of a band over the rest of the
         // chart.
         .map(|span| match span.to_ns >= document.duration_ns {
-            true => Span {
+            true => LaneSpan {
                 to_ns: span.from_ns,
                 ..*span
             },
@@ -119,7 +119,7 @@ pub(super) fn charts(
 }
 
 fn events(
-    lanes_of_run: &[Lane],
+    lanes_of_run: &[PlotLane],
     rows: &[EventRow],
     backdrop: &Backdrop,
     narrow: bool,
@@ -130,7 +130,7 @@ fn events(
     let mut last = |kinds: &[&str]| {
         let of_kind = rows.iter().filter(|row| kinds.contains(&row.kind.as_str()));
         let words = of_kind.map(|row| (row.at_ns, format!("{} {}", row.subject, row.detail)));
-        readings.steps(words.take(NAMED_MAX), Unit::Text)
+        readings.steps(words.take(NAMED_MAX), ReadingUnit::Text)
     };
     let config = last(&[
         "config-changed",
@@ -172,7 +172,7 @@ fn figure(
             .bins
             .iter()
             .map(|bin| i64::try_from(of(bin)).unwrap_or(i64::MAX));
-        readings.bins(bins.each_ns(), values, Unit::PerSecond)
+        readings.bins(bins.each_ns(), values, ReadingUnit::PerSecond)
     };
     let (offered, good) = (line(|bin| bin.offered), line(|bin| bin.ok));
     let admitted = bins.admitted().then(|| line(|bin| bin.admitted));

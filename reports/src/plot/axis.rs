@@ -7,7 +7,7 @@ const SECOND: i64 = 1_000_000_000;
 /// A scale from values to [0, 1], with its ticks.
 #[derive(Clone, Debug)]
 pub(crate) struct Axis {
-    scale: Scale,
+    scale: AxisScale,
     low: f64,
     high: f64,
     /// Position in [0, 1] and label; an empty label draws a line only.
@@ -15,7 +15,7 @@ pub(crate) struct Axis {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Scale {
+enum AxisScale {
     Linear,
     Log,
 }
@@ -29,7 +29,7 @@ impl Axis {
             .find(|step| end_ns / step < ticks_max)
             .unwrap_or(end_ns);
         let mut axis = Axis {
-            scale: Scale::Linear,
+            scale: AxisScale::Linear,
             low: 0.0,
             high: end_ns as f64,
             ticks: vec![],
@@ -51,7 +51,7 @@ impl Axis {
             .map(|i| (i as f64 / top as f64, units::count(i.saturating_mul(step))))
             .collect();
         Axis {
-            scale: Scale::Linear,
+            scale: AxisScale::Linear,
             low: 0.0,
             high: top as f64 * step as f64,
             ticks,
@@ -61,7 +61,7 @@ impl Axis {
     /// An axis of shares from 0% to 100%, in parts per million.
     pub(crate) fn share() -> Axis {
         Axis {
-            scale: Scale::Linear,
+            scale: AxisScale::Linear,
             low: 0.0,
             high: 1_000_000.0,
             ticks: [0u32, 50, 100]
@@ -84,7 +84,7 @@ impl Axis {
             .max(first + 1);
         let rungs = &rungs[first..=last.min(rungs.len() - 1)];
         let mut axis = Axis {
-            scale: Scale::Log,
+            scale: AxisScale::Log,
             low: (rungs[0] as f64).log10(),
             high: (rungs[rungs.len() - 1] as f64).log10(),
             ticks: vec![],
@@ -119,8 +119,8 @@ impl Axis {
     /// Returns the position of a value. Values beyond an end are placed at that end.
     pub(crate) fn place(&self, value: i64) -> f64 {
         let value = match self.scale {
-            Scale::Linear => value as f64,
-            Scale::Log => (value.max(1) as f64).log10(),
+            AxisScale::Linear => value as f64,
+            AxisScale::Log => (value.max(1) as f64).log10(),
         };
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
@@ -129,8 +129,8 @@ impl Axis {
     pub(crate) fn value_at(&self, place: f64) -> i64 {
         let value = self.low + (self.high - self.low) * place;
         match self.scale {
-            Scale::Linear => value as i64,
-            Scale::Log => 10f64.powf(value).round() as i64,
+            AxisScale::Linear => value as i64,
+            AxisScale::Log => 10f64.powf(value).round() as i64,
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::axis::Axis;
 use super::canvas::Canvas;
-use super::frame::Frame;
-use super::span::Span;
+use super::frame::PlotFrame;
+use super::span::LaneSpan;
 
 /// The time axis that all charts over time share, and the marks behind their lines.
 #[derive(Clone, Debug)]
@@ -15,11 +15,11 @@ pub(crate) struct Backdrop {
     /// The end of the load, ns.
     pub(crate) duration_ns: i64,
     /// The times of faults, drawn as shaded bands.
-    pub(crate) bands: Vec<Span>,
+    pub(crate) bands: Vec<LaneSpan>,
 }
 
 impl Backdrop {
-    pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &Frame, time: &Axis) {
+    pub(super) fn draw(&self, canvas: &Canvas<'_>, frame: &PlotFrame, time: &Axis) {
         frame.draw_bands(canvas, time, &self.bands);
         if self.warm_up_ns > 0 {
             frame.draw_edge(canvas, time.place(self.warm_up_ns));

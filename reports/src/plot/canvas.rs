@@ -14,7 +14,7 @@ const SCALE: f64 = 2.0;
 const TO_A_STRING: &str = "drawing into a string succeeds";
 
 /// A point in CSS pixels from the upper left corner.
-pub(crate) type Point = (f64, f64);
+pub(crate) type CanvasPoint = (f64, f64);
 
 /// Position of a text's point, relative to the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) fn draw(width: f64, height: f64, with: impl FnOnce(&Canvas<'_>)) -> S
 
 impl Canvas<'_> {
     /// Draws a line through points, `width` CSS pixels wide.
-    pub(crate) fn line(&self, ink: Ink, width: f64, points: impl IntoIterator<Item = Point>) {
+    pub(crate) fn line(&self, ink: Ink, width: f64, points: impl IntoIterator<Item = CanvasPoint>) {
         let style = ShapeStyle {
             color: ink.color().to_rgba(),
             filled: false,
@@ -62,7 +62,7 @@ impl Canvas<'_> {
     }
 
     /// Draws a filled outline.
-    pub(crate) fn area(&self, ink: Ink, points: impl IntoIterator<Item = Point>) {
+    pub(crate) fn area(&self, ink: Ink, points: impl IntoIterator<Item = CanvasPoint>) {
         let outline: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
         if outline.len() > 2 {
             self.area
@@ -72,14 +72,14 @@ impl Canvas<'_> {
     }
 
     /// Draws a filled rectangle between two corners.
-    pub(crate) fn rect(&self, ink: Ink, upper_left: Point, lower_right: Point) {
+    pub(crate) fn rect(&self, ink: Ink, upper_left: CanvasPoint, lower_right: CanvasPoint) {
         let corners = [to_units(upper_left), to_units(lower_right)];
         self.area
             .draw(&Rectangle::new(corners, ink.color().filled()))
             .expect(TO_A_STRING);
     }
 
-    pub(crate) fn text(&self, ink: Ink, at: Point, anchor: Anchor, text: &str) {
+    pub(crate) fn text(&self, ink: Ink, at: CanvasPoint, anchor: Anchor, text: &str) {
         let pos = match anchor {
             Anchor::Start => Pos::new(HPos::Left, VPos::Center),
             Anchor::End => Pos::new(HPos::Right, VPos::Center),
@@ -95,7 +95,7 @@ impl Canvas<'_> {
     }
 }
 
-fn to_units((x, y): Point) -> (i32, i32) {
+fn to_units((x, y): CanvasPoint) -> (i32, i32) {
     (units(x), units(y))
 }
 

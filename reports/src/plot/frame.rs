@@ -1,9 +1,9 @@
 //! A chart's frame: the plotting box with grid lines, tick labels and the axis.
 
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Point};
+use super::canvas::{Anchor, Canvas, CanvasPoint};
 use super::ink::Ink;
-use super::span::{Span, joined};
+use super::span::{LaneSpan, joined};
 
 /// The left margin, for the labels of the vertical axis, in CSS pixels.
 const LEFT: f64 = 62.0;
@@ -21,7 +21,7 @@ const LABEL_GAP: f64 = 4.0;
 
 /// The plotting box of a chart, in CSS pixels.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame {
+pub(crate) struct PlotFrame {
     pub(crate) width: f64,
     pub(crate) height: f64,
     left: f64,
@@ -57,13 +57,13 @@ impl Width {
     }
 }
 
-impl Frame {
-    pub(crate) fn new(width: Width, height: f64) -> Frame {
-        Frame::with_margins(width.pixels(), height, TOP, BOTTOM)
+impl PlotFrame {
+    pub(crate) fn new(width: Width, height: f64) -> PlotFrame {
+        PlotFrame::with_margins(width.pixels(), height, TOP, BOTTOM)
     }
 
-    pub(crate) fn with_margins(width: f64, height: f64, top: f64, bottom: f64) -> Frame {
-        Frame {
+    pub(crate) fn with_margins(width: f64, height: f64, top: f64, bottom: f64) -> PlotFrame {
+        PlotFrame {
             width,
             height,
             left: LEFT,
@@ -81,7 +81,7 @@ impl Frame {
         self.bottom - (self.bottom - self.top) * place
     }
 
-    pub(crate) fn at(&self, x: f64, y: f64) -> Point {
+    pub(crate) fn at(&self, x: f64, y: f64) -> CanvasPoint {
         (self.x(x), self.y(y))
     }
 
@@ -134,7 +134,7 @@ impl Frame {
     }
 
     /// Shades the times of faults from top to bottom.
-    pub(crate) fn draw_bands(&self, canvas: &Canvas<'_>, time: &Axis, bands: &[Span]) {
+    pub(crate) fn draw_bands(&self, canvas: &Canvas<'_>, time: &Axis, bands: &[LaneSpan]) {
         for (from, to) in joined(bands, |ns| self.x(time.place(ns)), 1.5) {
             canvas.rect(Ink::FaultBand, (from, self.top), (to, self.bottom));
         }

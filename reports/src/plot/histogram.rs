@@ -5,7 +5,7 @@ use shakedown_results::Histogram;
 use super::Width;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, draw};
-use super::frame::Frame;
+use super::frame::PlotFrame;
 use super::ink::Ink;
 
 /// Number of bars of equal width on the logarithmic axis. Even on the smallest axis they are wider than HDR's
@@ -15,7 +15,7 @@ const BARS: usize = 48;
 /// Draws bars of the corrected latency, the outline of the uncorrected one, and marks for the median and the
 /// 99th percentile.
 pub(crate) fn histogram(corrected: &Histogram, uncorrected: &Histogram) -> String {
-    let frame = Frame::new(Width::Narrow, 280.0);
+    let frame = PlotFrame::new(Width::Narrow, 280.0);
     let (min, max) = range(corrected, uncorrected);
     let x = Axis::log(min, max, 7);
     let (bars, outline) = (bars(corrected, &x), bars(uncorrected, &x));
@@ -81,7 +81,7 @@ pub(crate) fn histogram_bars(corrected: &Histogram, uncorrected: &Histogram) -> 
         .collect()
 }
 
-fn draw_mark(canvas: &Canvas<'_>, frame: &Frame, place: f64, name: &str, anchor: Anchor) {
+fn draw_mark(canvas: &Canvas<'_>, frame: &PlotFrame, place: f64, name: &str, anchor: Anchor) {
     let x = frame.x(place);
     canvas.line(
         Ink::Edge,

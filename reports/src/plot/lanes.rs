@@ -8,9 +8,9 @@ use shakedown_results::EventRow;
 use super::axis::Axis;
 use super::backdrop::Backdrop;
 use super::canvas::{Anchor, Canvas, draw};
-use super::frame::{CHAR_WIDTH, Frame, Width};
+use super::frame::{CHAR_WIDTH, PlotFrame, Width};
 use super::ink::Ink;
-use super::span::{Span, joined};
+use super::span::{LaneSpan, joined};
 
 /// The maximum number of fault lanes. The last lane is shared if there are more faults.
 const FAULT_LANES_MAX: usize = 10;
@@ -27,21 +27,21 @@ pub(crate) struct Marker {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Lane {
+pub(crate) struct PlotLane {
     pub(crate) name: String,
     pub(crate) ink: Ink,
-    pub(crate) spans: Vec<Span>,
+    pub(crate) spans: Vec<LaneSpan>,
     pub(crate) markers: Vec<Marker>,
 }
 
 /// Returns the lanes of a run's events up to `end_ns`. A span without an end lasts until `end_ns`.
-pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
+pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<PlotLane> {
     let mut lanes = fault_lanes(events, end_ns);
     let down = spans(events, ("crashed", "ready"), end_ns);
     if !down.is_empty() {
-        let mut spans: Vec<Span> = down.into_iter().flat_map(|(_, spans)| spans).collect();
+        let mut spans: Vec<LaneSpan> = down.into_iter().flat_map(|(_, spans)| spans).collect();
         spans.sort_by_key(|span| (span.from_ns, span.to_ns));
-        lanes.push(Lane {
+        lanes.push(PlotLane {
             name: "pods down".to_owned(),
             ink: Ink::Down,
             spans,
@@ -59,7 +59,7 @@ pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
         })
         .collect();
     if !replicas.is_empty() {
-        lanes.push(Lane {
+        lanes.push(PlotLane {
             name: "replicas set".to_owned(),
             ink: Ink::A,
             spans: vec![],
@@ -79,7 +79,7 @@ pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
     };
     let markers: Vec<Marker> = events.iter().filter_map(marker).collect();
     if !markers.is_empty() {
-        lanes.push(Lane {
+        lanes.push(PlotLane {
             name: "configuration".to_owned(),
             ink: Ink::Config,
             spans: vec![],
@@ -89,11 +89,11 @@ pub(crate) fn lanes_of(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
     lanes
 }
 
-fn fault_lanes(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
-    let mut lanes: Vec<Lane> = Vec::new();
+fn fault_lanes(events: &[EventRow], end_ns: i64) -> Vec<PlotLane> {
+    let mut lanes: Vec<PlotLane> = Vec::new();
     for (name, spans) in spans(events, ("fault-started", "fault-ended"), end_ns) {
         if lanes.len() < FAULT_LANES_MAX {
-            lanes.push(Lane {
+            lanes.push(PlotLane {
                 name,
                 ink: Ink::Fault,
                 spans,
@@ -109,8 +109,12 @@ fn fault_lanes(events: &[EventRow], end_ns: i64) -> Vec<Lane> {
 
 /// Returns the spans between two kinds of events, by subject, in order of the first beginning. An end without a
 /// beginning is ignored, such as the `ready` event of a pod's first start.
-fn spans(events: &[EventRow], (begin, end): (&str, &str), end_ns: i64) -> Vec<(String, Vec<Span>)> {
-    let mut order: Vec<(String, Vec<Span>)> = Vec::new();
+fn spans(
+    events: &[EventRow],
+    (begin, end): (&str, &str),
+    end_ns: i64,
+) -> Vec<(String, Vec<LaneSpan>)> {
+    let mut order: Vec<(String, Vec<LaneSpan>)> = Vec::new();
     let mut at: BTreeMap<&str, usize> = BTreeMap::new();
     let mut open: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
     for row in events {
@@ -120,7 +124,7 @@ fn spans(events: &[EventRow], (begin, end): (&str, &str), end_ns: i64) -> Vec<(S
                 order.push((subject.to_owned(), Vec::new()));
                 order.len() - 1
             });
-            order[lane].1.push(Span {
+            order[lane].1.push(LaneSpan {
                 from_ns: row.at_ns,
                 to_ns: end_ns,
             });
@@ -139,9 +143,9 @@ fn spans(events: &[EventRow], (begin, end): (&str, &str), end_ns: i64) -> Vec<(S
 }
 
 /// Draws the lanes.
-pub(crate) fn lanes(lanes: &[Lane], backdrop: &Backdrop, width: Width) -> String {
+pub(crate) fn lanes(lanes: &[PlotLane], backdrop: &Backdrop, width: Width) -> String {
     let height = lanes.iter().map(lane_height).sum::<f64>() + 36.0;
-    let frame = Frame::with_margins(width.pixels(), height, 6.0, 26.0);
+    let frame = PlotFrame::with_margins(width.pixels(), height, 6.0, 26.0);
     let time = Axis::time(backdrop.end_ns, width.time_ticks());
     draw(frame.width, frame.height, |canvas| {
         backdrop.draw(canvas, &frame, &time);
@@ -160,7 +164,7 @@ pub(crate) fn lanes(lanes: &[Lane], backdrop: &Backdrop, width: Width) -> String
     })
 }
 
-fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middle: f64) {
+fn draw_lane(canvas: &Canvas<'_>, frame: &PlotFrame, time: &Axis, lane: &PlotLane, middle: f64) {
     let x = |ns: i64| frame.x(time.place(ns));
     let (mut first, mut last) = (f64::INFINITY, f64::NEG_INFINITY);
     for (from, to) in joined(&lane.spans, x, 3.0) {
@@ -203,11 +207,11 @@ fn draw_lane(canvas: &Canvas<'_>, frame: &Frame, time: &Axis, lane: &Lane, middl
 }
 
 /// True for the lanes of proxies: ejected pods, and breakers at their limit.
-fn is_named_above(lane: &Lane) -> bool {
+fn is_named_above(lane: &PlotLane) -> bool {
     matches!(lane.ink, Ink::Ejected | Ink::Breaker)
 }
 
-fn lane_height(lane: &Lane) -> f64 {
+fn lane_height(lane: &PlotLane) -> f64 {
     match is_named_above(lane) {
         true => NAMED_ABOVE_HEIGHT,
         false => LANE_HEIGHT,
@@ -218,7 +222,7 @@ fn lane_height(lane: &Lane) -> f64 {
 /// the marks fill the lane, the name is drawn on them.
 fn draw_name(
     canvas: &Canvas<'_>,
-    frame: &Frame,
+    frame: &PlotFrame,
     name: &str,
     middle: f64,
     (first, last): (f64, f64),

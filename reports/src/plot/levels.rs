@@ -3,8 +3,8 @@
 use super::Width;
 use super::axis::Axis;
 use super::backdrop::Backdrop;
-use super::canvas::{Anchor, Point, draw};
-use super::frame::{CHAR_WIDTH, Frame};
+use super::canvas::{Anchor, CanvasPoint, draw};
+use super::frame::{CHAR_WIDTH, PlotFrame};
 use super::ink::Ink;
 use super::timeline::thinned;
 
@@ -12,31 +12,31 @@ const HEIGHT: f64 = 120.0;
 
 /// A line: intervals (from, to, value), where adjacent intervals are connected.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Level {
+pub(crate) struct LevelLine {
     pub(crate) ink: Ink,
     pub(crate) stretches: Vec<(i64, i64, f64)>,
 }
 
-impl Level {
+impl LevelLine {
     /// Creates a line from one number per bin.
-    pub(crate) fn of_bins(ink: Ink, bin_ns: i64, values: impl Iterator<Item = f64>) -> Level {
+    pub(crate) fn of_bins(ink: Ink, bin_ns: i64, values: impl Iterator<Item = f64>) -> LevelLine {
         let bins = (0i64..).zip(values);
         let stretches = bins.map(|(i, value)| (i * bin_ns, (i + 1) * bin_ns, value));
-        Level {
+        LevelLine {
             ink,
             stretches: stretches.collect(),
         }
     }
 
     /// Creates a line from steps, the last of which lasts until `end_ns`.
-    pub(crate) fn of_steps(ink: Ink, steps: &[(i64, u32)], end_ns: i64) -> Level {
+    pub(crate) fn of_steps(ink: Ink, steps: &[(i64, u32)], end_ns: i64) -> LevelLine {
         let ends = steps.iter().skip(1).map(|step| step.0).chain([end_ns]);
         let stretches = steps
             .iter()
             .zip(ends)
             .filter(|(_, end)| *end > 0)
             .map(|(step, end)| (step.0.max(0), end, f64::from(step.1)));
-        Level {
+        LevelLine {
             ink,
             stretches: stretches.collect(),
         }
@@ -45,13 +45,13 @@ impl Level {
 
 /// Draws lines, and the names of instants above them.
 pub(crate) fn levels(
-    levels: &[Level],
+    levels: &[LevelLine],
     y: &Axis,
     instants: &[(i64, &str)],
     backdrop: &Backdrop,
     width: Width,
 ) -> String {
-    let frame = Frame::new(width, HEIGHT);
+    let frame = PlotFrame::new(width, HEIGHT);
     let x = Axis::time(backdrop.end_ns, width.time_ticks());
     let top = y.value_at(1.0) as f64;
     draw(frame.width, frame.height, |canvas| {
@@ -72,7 +72,7 @@ pub(crate) fn levels(
             }
         }
         for level in levels {
-            let corner = |ns: i64, value: f64| -> Point {
+            let corner = |ns: i64, value: f64| -> CanvasPoint {
                 frame.at(x.place(ns), (value / top).clamp(0.0, 1.0))
             };
             let points = level

@@ -4,14 +4,14 @@ use shakedown_results::Histogram;
 
 use super::Width;
 use super::axis::{Axis, Nines};
-use super::canvas::{Canvas, Point, draw};
-use super::frame::Frame;
+use super::canvas::{Canvas, CanvasPoint, draw};
+use super::frame::PlotFrame;
 use super::histogram::range;
 use super::ink::Ink;
 
 /// Draws latency at every percentile, corrected and uncorrected.
 pub(crate) fn percentiles(corrected: &Histogram, uncorrected: &Histogram) -> String {
-    let frame = Frame::new(Width::Narrow, 280.0);
+    let frame = PlotFrame::new(Width::Narrow, 280.0);
     let (min, max) = range(corrected, uncorrected);
     let x = Nines::new(corrected.count().max(uncorrected.count()));
     let y = Axis::log(min, max, 9);
@@ -35,15 +35,23 @@ pub(crate) fn steps(of: &Histogram) -> Vec<(u64, i64)> {
         .collect()
 }
 
-fn draw_curve(canvas: &Canvas<'_>, frame: &Frame, y: &Axis, of: &Histogram, ink: Ink, x: &Nines) {
-    let mut points: Vec<Point> = Vec::new();
+fn draw_curve(
+    canvas: &Canvas<'_>,
+    frame: &PlotFrame,
+    y: &Axis,
+    of: &Histogram,
+    ink: Ink,
+    x: &Nines,
+) {
+    let mut points: Vec<CanvasPoint> = Vec::new();
     let mut from = 0.0;
     for (seen, ns) in steps(of) {
         let (to, height) = (x.place(seen), y.place(ns));
         let step = [frame.at(from, height), frame.at(to, height)];
         from = to;
         // Thousands of buckets share the pixels at the left, so one point per half pixel is enough.
-        let near = |a: &Point, b: &Point| (a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5;
+        let near =
+            |a: &CanvasPoint, b: &CanvasPoint| (a.0 - b.0).abs() < 0.5 && (a.1 - b.1).abs() < 0.5;
         for point in step {
             if points.last().is_none_or(|last| !near(last, &point)) {
                 points.push(point);

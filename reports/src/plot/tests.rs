@@ -199,11 +199,11 @@ fn faults_of_one_name_share_a_lane_and_unended_ones_last() {
         row(5, "ready", "api/v1/0"),
     ];
     let lanes = lanes_of(&events, 9);
-    let spans: Vec<(&str, &[Span])> = lanes
+    let spans: Vec<(&str, &[LaneSpan])> = lanes
         .iter()
         .map(|lane| (lane.name.as_str(), lane.spans.as_slice()))
         .collect();
-    let span = |from_ns, to_ns| Span { from_ns, to_ns };
+    let span = |from_ns, to_ns| LaneSpan { from_ns, to_ns };
     assert_eq!(
         spans,
         [
@@ -215,7 +215,7 @@ fn faults_of_one_name_share_a_lane_and_unended_ones_last() {
 
 #[test]
 fn spans_closer_than_a_pixel_are_drawn_as_one() {
-    let span = |from_ns, to_ns| Span { from_ns, to_ns };
+    let span = |from_ns, to_ns| LaneSpan { from_ns, to_ns };
     let x = |ns: i64| ns as f64 / 1_000.0;
     let spans = [
         span(50_000, 51_000),

@@ -3,8 +3,8 @@
 use super::axis::Axis;
 use super::backdrop::Backdrop;
 use super::bins::{Bin, Bins};
-use super::canvas::{Point, draw};
-use super::frame::{Frame, Width};
+use super::canvas::{CanvasPoint, draw};
+use super::frame::{PlotFrame, Width};
 use super::ink::Ink;
 
 /// The height of a load's charts, in CSS pixels.
@@ -17,7 +17,7 @@ pub(crate) fn throughput_over_time(
     backdrop: &Backdrop,
     width: Width,
 ) -> String {
-    let frame = Frame::new(width, LOAD_HEIGHT);
+    let frame = PlotFrame::new(width, LOAD_HEIGHT);
     let (x, y) = (
         Axis::time(backdrop.end_ns, width.time_ticks()),
         Axis::linear(top, 6),
@@ -67,7 +67,7 @@ pub(crate) fn latency_over_time(
     backdrop: &Backdrop,
     width: Width,
 ) -> String {
-    let frame = Frame::new(width, LOAD_HEIGHT);
+    let frame = PlotFrame::new(width, LOAD_HEIGHT);
     let x = Axis::time(backdrop.end_ns, width.time_ticks());
     draw(frame.width, frame.height, |canvas| {
         backdrop.draw(canvas, &frame, &x);
@@ -91,7 +91,7 @@ pub(crate) fn latency_over_time(
 /// Returns the top and the height of the plotting box of a load's charts, in hundredths of a per cent of the chart's
 /// height.
 pub(crate) fn box_of_load() -> (u32, u32) {
-    let frame = Frame::new(Width::Wide, LOAD_HEIGHT);
+    let frame = PlotFrame::new(Width::Wide, LOAD_HEIGHT);
     let part = |pixels: f64| (pixels / frame.height * 10_000.0).round() as u32;
     (part(frame.top()), part(frame.bottom() - frame.top()))
 }
@@ -100,11 +100,11 @@ pub(crate) fn box_of_load() -> (u32, u32) {
 fn stairs<T>(
     bins: &Bins,
     time: &Axis,
-    frame: &Frame,
+    frame: &PlotFrame,
     of: impl Fn(&Bin) -> Option<T>,
     place: impl Fn(T) -> f64,
-) -> Vec<Vec<Point>> {
-    let mut runs: Vec<Vec<Point>> = Vec::new();
+) -> Vec<Vec<CanvasPoint>> {
+    let mut runs: Vec<Vec<CanvasPoint>> = Vec::new();
     let mut open = false;
     for bin in &bins.bins {
         let Some(value) = of(bin) else {
@@ -124,8 +124,8 @@ fn stairs<T>(
 }
 
 /// Removes the inner points of horizontal lines.
-pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
-    let mut kept: Vec<Point> = Vec::with_capacity(points.len());
+pub(super) fn thinned(points: Vec<CanvasPoint>) -> Vec<CanvasPoint> {
+    let mut kept: Vec<CanvasPoint> = Vec::with_capacity(points.len());
     for point in points {
         if let [.., before, last] = kept.as_slice()
             && before.1 == last.1
@@ -139,7 +139,7 @@ pub(super) fn thinned(points: Vec<Point>) -> Vec<Point> {
 }
 
 /// Closes a line into an area that extends down to `bottom`.
-fn closed(line: &[Point], bottom: f64) -> Vec<Point> {
+fn closed(line: &[CanvasPoint], bottom: f64) -> Vec<CanvasPoint> {
     let (Some(first), Some(last)) = (line.first(), line.last()) else {
         return Vec::new();
     };

@@ -2,7 +2,7 @@
 
 use shakedown_results::{Document, Load, Second};
 
-use super::{Kind, Link, SECOND_NS};
+use super::{ChainLink, LinkKind, SECOND_NS};
 use crate::units;
 
 /// Minimum share of failures of a bad second, in percent.
@@ -15,7 +15,7 @@ const SLOW_TIMES: i64 = 5;
 const SLOW_LEAST: u64 = 2;
 
 /// Intervals in which requests failed, with the latencies meanwhile.
-pub(super) fn failures(document: &Document) -> Vec<Link> {
+pub(super) fn failures(document: &Document) -> Vec<ChainLink> {
     let mut links = Vec::new();
     for load in &document.loads {
         for (from, to) in stretches(load, is_bad) {
@@ -32,14 +32,14 @@ pub(super) fn failures(document: &Document) -> Vec<Link> {
             if let Some(usual) = usual_p99(load).filter(|usual| is_slow(worst, *usual)) {
                 words.push_str(&slow_words(", ", worst, usual));
             }
-            links.push(link(Kind::Failures, load, (from, to), words, failed));
+            links.push(link(LinkKind::Failures, load, (from, to), words, failed));
         }
     }
     links
 }
 
 /// Intervals in which requests took long, whether they failed or not.
-pub(super) fn slowness(document: &Document) -> Vec<Link> {
+pub(super) fn slowness(document: &Document) -> Vec<ChainLink> {
     let mut links = Vec::new();
     for load in &document.loads {
         let Some(usual) = usual_p99(load) else {
@@ -58,7 +58,7 @@ pub(super) fn slowness(document: &Document) -> Vec<Link> {
             let words = slow_words("", worst, usual);
             let weight = u64::try_from(worst / usual.max(1)).unwrap_or(0);
             let weight = weight.saturating_mul(to - from);
-            links.push(link(Kind::Slow, load, (from, to), words, weight));
+            links.push(link(LinkKind::Slow, load, (from, to), words, weight));
         }
     }
     links
@@ -77,8 +77,14 @@ fn slow_words(before: &str, worst: i64, usual: i64) -> String {
     format!("{before}p99 up to {worst}, where {usual} is usual")
 }
 
-fn link(kind: Kind, load: &Load, (from, to): (u64, u64), words: String, weight: u64) -> Link {
-    Link {
+fn link(
+    kind: LinkKind,
+    load: &Load,
+    (from, to): (u64, u64),
+    words: String,
+    weight: u64,
+) -> ChainLink {
+    ChainLink {
         kind,
         from_ns: nanos(from),
         to_ns: Some(nanos(to)),

@@ -6,14 +6,14 @@ use shakedown_results::EjectionOverflow;
 use shakedown_results::series::{Canary, Counts, Stretches};
 use shakedown_types::{BreakerLimit, CanaryPhase};
 
-use super::{Hump, Kind, Link};
+use super::{ChainLink, Hump, LinkKind};
 use crate::{overflow, units};
 
 /// Edges with many more retries than usual.
-pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
+pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<ChainLink> {
     let mut links = Vec::new();
     for row in rows {
-        let Some(hump) = Hump::of(&row.bins) else {
+        let Some(hump) = Hump::find(&row.bins) else {
             continue;
         };
         let all: u64 = row.bins[hump.from..hump.to].iter().sum();
@@ -25,8 +25,8 @@ pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
             },
             units::rate(hump.peak, bin_ns)
         );
-        links.push(Link {
-            kind: Kind::Retries,
+        links.push(ChainLink {
+            kind: LinkKind::Retries,
             from_ns: hump.from as i64 * bin_ns,
             to_ns: Some(hump.to as i64 * bin_ns),
             subject: row.name.clone(),
@@ -38,7 +38,7 @@ pub(super) fn retries(rows: &[Counts], bin_ns: i64) -> Vec<Link> {
 }
 
 /// Ejected pods, by service.
-pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
+pub(super) fn ejections(rows: &[Stretches]) -> Vec<ChainLink> {
     let mut services: BTreeMap<&str, Vec<&Stretches>> = BTreeMap::new();
     for row in rows {
         let service = row.name.split('/').next().unwrap_or(&row.name);
@@ -58,8 +58,8 @@ pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
             times if times > pods.len() => format!(", {times} times in all"),
             _ => String::new(),
         };
-        Some(Link {
-            kind: Kind::Ejections,
+        Some(ChainLink {
+            kind: LinkKind::Ejections,
             from_ns,
             to_ns: Some(to_ns),
             subject,
@@ -71,9 +71,9 @@ pub(super) fn ejections(rows: &[Stretches]) -> Vec<Link> {
 }
 
 /// Outlier detections that could not eject.
-pub(super) fn overflows(rows: &[EjectionOverflow]) -> Vec<Link> {
-    let link = |row: &EjectionOverflow| Link {
-        kind: Kind::Ejections,
+pub(super) fn overflows(rows: &[EjectionOverflow]) -> Vec<ChainLink> {
+    let link = |row: &EjectionOverflow| ChainLink {
+        kind: LinkKind::Ejections,
         from_ns: row.from_ns,
         to_ns: Some(row.to_ns).filter(|to_ns| *to_ns > row.from_ns),
         subject: format!("{} -> {}", row.source, row.destination),
@@ -85,7 +85,7 @@ pub(super) fn overflows(rows: &[EjectionOverflow]) -> Vec<Link> {
 
 /// Circuit breakers at their limit. A limit on connections delays requests, the others reject them. It is
 /// only reported if no other breaker of the edge is.
-pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
+pub(super) fn breakers(rows: &[Stretches]) -> Vec<ChainLink> {
     let named = |row: &Stretches| {
         let (edge, limit) = row.name.split_once(" (").unwrap_or((&row.name, ""));
         (edge.to_owned(), limit.trim_end_matches(')').to_owned())
@@ -105,8 +105,8 @@ pub(super) fn breakers(rows: &[Stretches]) -> Vec<Link> {
             1 => String::new(),
             times => format!(", {} times", units::count(times as u64)),
         };
-        Some(Link {
-            kind: Kind::Breakers,
+        Some(ChainLink {
+            kind: LinkKind::Breakers,
             from_ns,
             to_ns: Some(to_ns),
             subject: edge,
@@ -138,7 +138,7 @@ fn longest(spans: &[(i64, i64)]) -> Option<(i64, i64)> {
 }
 
 /// The results of rollouts.
-pub(super) fn rollouts(canaries: &[Canary]) -> Vec<Link> {
+pub(super) fn rollouts(canaries: &[Canary]) -> Vec<ChainLink> {
     let link = |canary: &Canary| {
         let began = canary
             .steps
@@ -146,8 +146,8 @@ pub(super) fn rollouts(canaries: &[Canary]) -> Vec<Link> {
             .find(|step| step.phase == CanaryPhase::Progressing.name());
         let last = canary.steps.last()?;
         let began = began?;
-        Some(Link {
-            kind: Kind::Rollout,
+        Some(ChainLink {
+            kind: LinkKind::Rollout,
             from_ns: began.at_ns.max(0),
             to_ns: Some(last.at_ns).filter(|at| *at > began.at_ns),
             subject: match last.version.as_str() {

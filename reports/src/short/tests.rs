@@ -52,11 +52,11 @@ fn load(but: &[(usize, Second)]) -> Load {
 }
 
 fn lines(document: &Document) -> Vec<String> {
-    let line = |link: &Link| {
+    let line = |link: &ChainLink| {
         let when = when(link, document.duration_ns);
         format!("{when}: {} {}", link.subject, link.words)
     };
-    of(document).iter().map(line).collect()
+    chain(document).iter().map(line).collect()
 }
 
 #[test]

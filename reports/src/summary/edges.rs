@@ -2,31 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Answer, AskedHost, Edge, Histogram, Latency, PartyId};
+use shakedown_results::{Answer, AskedHost, Edge, Histogram, Latency, ParticipantId};
 
 /// All edges by caller, then callee, in the order of participants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Edges {
-    by_pair: BTreeMap<(PartyId, PartyId), Fold>,
+    by_pair: BTreeMap<(ParticipantId, ParticipantId), EdgeFold>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Fold {
+struct EdgeFold {
     requests: u64,
     attempts: u64,
     retried: u64,
     errors: u64,
     latency: Histogram,
     /// Number of calls by called host, if it differs from the callee.
-    asked: BTreeMap<PartyId, u64>,
+    asked: BTreeMap<ParticipantId, u64>,
 }
 
 impl Edges {
     /// Counts a call. `asked` is the called host, if it differs from the callee.
     pub(super) fn call(
         &mut self,
-        pair: (PartyId, PartyId),
-        asked: Option<PartyId>,
+        pair: (ParticipantId, ParticipantId),
+        asked: Option<ParticipantId>,
         latency_ns: i64,
         answer: Answer,
     ) {
@@ -41,18 +41,18 @@ impl Edges {
         }
     }
 
-    pub(super) fn attempt(&mut self, pair: (PartyId, PartyId)) {
+    pub(super) fn attempt(&mut self, pair: (ParticipantId, ParticipantId)) {
         self.by_pair.entry(pair).or_default().attempts += 1;
     }
 
     /// Counts retries of a load's client. Each of its attempts is also counted as a call.
-    pub(super) fn retried(&mut self, pair: (PartyId, PartyId), times: u64) {
+    pub(super) fn retried(&mut self, pair: (ParticipantId, ParticipantId), times: u64) {
         self.by_pair.entry(pair).or_default().retried += times;
     }
 
     pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<Edge> {
-        let name = |id: PartyId| parties[usize::from(id.0)].0.clone();
-        let edge = |((from, to), fold): (_, Fold)| Edge {
+        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
+        let edge = |((from, to), fold): (_, EdgeFold)| Edge {
             source: name(from),
             destination: name(to),
             asked: fold
@@ -67,7 +67,7 @@ impl Edges {
             attempts: fold.attempts,
             retried: fold.retried,
             errors: fold.errors,
-            latency_ns: Latency::of(fold.latency),
+            latency_ns: Latency::from_histogram(fold.latency),
         };
         self.by_pair.into_iter().map(edge).collect()
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Cast, Event, EventRow, PartyId, PodId, Record};
+use shakedown_results::{Event, EventRow, ParticipantId, Participants, PodId, Record};
 use shakedown_types::BreakerLimit;
 
 use crate::units;
@@ -21,15 +21,15 @@ pub(super) struct Events {
     rows: Vec<EventRow>,
     left_out: u64,
     /// Pods that were ready before 0 s, and their row.
-    started: Option<Group>,
+    started: Option<EventGroup>,
     /// Proxies that have applied a configuration, by its version number.
-    in_force: BTreeMap<u64, Group>,
+    in_force: BTreeMap<u64, EventGroup>,
     /// Circuit breakers that reached their limit, by proxy, callee and limit, with their last row.
-    breakers: BTreeMap<(PodId, PartyId, BreakerLimit), Group>,
+    breakers: BTreeMap<(PodId, ParticipantId, BreakerLimit), EventGroup>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Group {
+struct EventGroup {
     row: usize,
     count: u64,
     first_ns: i64,
@@ -37,7 +37,7 @@ struct Group {
 }
 
 impl Events {
-    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
         let at_ns = record.at_ns;
         let told = match &record.event {
             Event::Ready { pod } => return self.ready(at_ns, cast.pod_name(*pod)),
@@ -116,7 +116,7 @@ impl Events {
                     subject: pod,
                     detail: String::new(),
                 });
-                self.started = row.map(|row| Group::new(row, at_ns));
+                self.started = row.map(|row| EventGroup::new(row, at_ns));
             }
         }
     }
@@ -125,9 +125,9 @@ impl Events {
     /// changes share a row.
     fn breaker(
         &mut self,
-        cast: &Cast,
+        cast: &Participants,
         at_ns: i64,
-        (at, to, limit): (PodId, PartyId, BreakerLimit),
+        (at, to, limit): (PodId, ParticipantId, BreakerLimit),
         open: bool,
     ) {
         let key = (at, to, limit);
@@ -151,7 +151,7 @@ impl Events {
                 detail: limit.name().to_owned(),
             });
             if let Some(row) = row {
-                self.breakers.insert(key, Group::new(row, at_ns));
+                self.breakers.insert(key, EventGroup::new(row, at_ns));
             }
         }
     }
@@ -174,14 +174,14 @@ impl Events {
             detail: format!("at {pod}"),
         };
         if let Some(row) = self.push(row) {
-            self.in_force.insert(version, Group::new(row, at_ns));
+            self.in_force.insert(version, EventGroup::new(row, at_ns));
         }
     }
 }
 
-impl Group {
-    fn new(row: usize, at_ns: i64) -> Group {
-        Group {
+impl EventGroup {
+    fn new(row: usize, at_ns: i64) -> EventGroup {
+        EventGroup {
             row,
             count: 1,
             first_ns: at_ns,
@@ -203,10 +203,10 @@ impl Group {
 }
 
 /// Kind, subject and detail of a row.
-type Told = (&'static str, String, String);
+type EventText = (&'static str, String, String);
 
 /// Faults, and pods that are added, crash or stop.
-fn of_pods(cast: &Cast, event: &Event) -> Option<Told> {
+fn of_pods(cast: &Participants, event: &Event) -> Option<EventText> {
     Some(match event {
         Event::FaultStarted { fault, pods } => {
             let (name, what) = fault_words(cast, *fault);
@@ -249,7 +249,7 @@ fn of_pods(cast: &Cast, event: &Event) -> Option<Told> {
 }
 
 /// Events of the control plane and the proxies.
-fn of_mesh(cast: &Cast, event: &Event) -> Option<Told> {
+fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
     Some(match event {
         Event::ConfigChanged { version } => {
             ("config-changed", configuration(*version), String::new())
@@ -303,13 +303,13 @@ fn of_mesh(cast: &Cast, event: &Event) -> Option<Told> {
     })
 }
 
-fn party_name(cast: &Cast, party: PartyId) -> String {
+fn party_name(cast: &Participants, party: ParticipantId) -> String {
     let party = cast.parties.get(usize::from(party.0));
     party.map_or(String::new(), |party| party.name.clone())
 }
 
 /// Formats a version as `reviews/v2`.
-fn version_name(cast: &Cast, party: PartyId, version: u16) -> String {
+fn version_name(cast: &Participants, party: ParticipantId, version: u16) -> String {
     let versions = cast.parties.get(usize::from(party.0));
     let name = versions.and_then(|party| party.versions.get(usize::from(version)));
     match name {
@@ -323,14 +323,14 @@ fn configuration(version: u64) -> String {
 }
 
 /// Returns name and description of a fault.
-fn fault_words(cast: &Cast, fault: u16) -> (String, String) {
+fn fault_words(cast: &Participants, fault: u16) -> (String, String) {
     match cast.faults.get(usize::from(fault)) {
         Some(planned) => (planned.name.clone(), planned.what.clone()),
         None => (format!("chaos.{fault}"), String::new()),
     }
 }
 
-fn with_pods(what: String, cast: &Cast, pods: &[PodId]) -> String {
+fn with_pods(what: String, cast: &Participants, pods: &[PodId]) -> String {
     if pods.is_empty() {
         return what;
     }

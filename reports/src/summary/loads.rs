@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use shakedown_results::{
-    Answer, Histogram, LOAD_ROWS_MAX, Latency, Load, Outcome, Party, PartyId, Second, StatusCount,
+    Answer, Histogram, LOAD_ROWS_MAX, Latency, Load, Outcome, Participant, ParticipantId, Second,
+    StatusCount,
 };
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -13,11 +14,11 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// All loads, in the order of participants.
 #[derive(Clone, Debug)]
 pub(super) struct Loads {
-    by_party: BTreeMap<PartyId, Fold>,
+    by_party: BTreeMap<ParticipantId, LoadRowFold>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Fold {
+struct LoadRowFold {
     name: String,
     scheduled: u64,
     sent: u64,
@@ -42,18 +43,18 @@ struct Fold {
 
 impl Loads {
     pub(super) fn new<'a>(
-        parties: impl Iterator<Item = (usize, &'a Party)>,
+        parties: impl Iterator<Item = (usize, &'a Participant)>,
         duration_ns: i64,
     ) -> Loads {
         let seconds_each = seconds_each(duration_ns);
-        let fold = |(at, party): (usize, &Party)| {
-            let id = PartyId(u16::try_from(at).expect("a cast has at most 65,536 parties"));
+        let fold = |(at, party): (usize, &Participant)| {
+            let id = ParticipantId(u16::try_from(at).expect("a cast has at most 65,536 parties"));
             (
                 id,
-                Fold {
+                LoadRowFold {
                     name: party.name.clone(),
                     seconds_each,
-                    ..Fold::default()
+                    ..LoadRowFold::default()
                 },
             )
         };
@@ -65,7 +66,7 @@ impl Loads {
     /// Adds the end of a scheduled request. `counts` is true if it was due after the warm-up.
     pub(super) fn finished(
         &mut self,
-        load: PartyId,
+        load: ParticipantId,
         at_ns: i64,
         intended_ns: i64,
         sent_ns: Option<i64>,
@@ -109,18 +110,21 @@ impl Loads {
     }
 
     /// Counts an attempt of this load that the first app admitted.
-    pub(super) fn admitted(&mut self, load: PartyId, at_ns: i64) {
+    pub(super) fn admitted(&mut self, load: ParticipantId, at_ns: i64) {
         if let Some(fold) = self.by_party.get_mut(&load) {
             fold.row_at(second_of(at_ns)).admitted += 1;
         }
     }
 
     pub(super) fn finish(self) -> Vec<Load> {
-        self.by_party.into_values().map(Fold::finish).collect()
+        self.by_party
+            .into_values()
+            .map(LoadRowFold::finish)
+            .collect()
     }
 }
 
-impl Fold {
+impl LoadRowFold {
     /// Returns the row that contains a second.
     fn row_at(&mut self, second: u64) -> &mut Second {
         let each = self.seconds_each;
@@ -176,11 +180,11 @@ impl Fold {
                 .into_iter()
                 .map(|(status, count)| StatusCount { status, count })
                 .collect(),
-            latency_ns: Latency::of(self.latency),
-            ok_latency_ns: Latency::of(self.ok_latency),
-            failed_latency_ns: Latency::of(self.failed_latency),
-            uncorrected_ns: Latency::of(self.uncorrected),
-            send_lag_ns: Latency::of(self.send_lag),
+            latency_ns: Latency::from_histogram(self.latency),
+            ok_latency_ns: Latency::from_histogram(self.ok_latency),
+            failed_latency_ns: Latency::from_histogram(self.failed_latency),
+            uncorrected_ns: Latency::from_histogram(self.uncorrected),
+            send_lag_ns: Latency::from_histogram(self.send_lag),
             real: None,
             seconds_each: self.seconds_each,
             seconds: self.rows.into_values().collect(),

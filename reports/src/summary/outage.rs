@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use shakedown_results::series::Stretches;
-use shakedown_results::{Cast, Event, PartyId, PodId, Record};
+use shakedown_results::{Event, ParticipantId, Participants, PodId, Record};
 use shakedown_types::BreakerLimit;
 
 /// Maximum number of rows per kind.
@@ -14,32 +14,32 @@ const ROWS_MAX: usize = 64;
 const GAPS: i64 = 2_000;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outage {
+pub(super) struct OutageFold {
     gap_ns: i64,
     /// By ejected pod.
-    ejected: BTreeMap<PodId, Row>,
+    ejected: BTreeMap<PodId, OutageRow>,
     /// By caller, callee and limit.
-    breakers: BTreeMap<(PartyId, PartyId, BreakerLimit), Row>,
+    breakers: BTreeMap<(ParticipantId, ParticipantId, BreakerLimit), OutageRow>,
 }
 
 /// A condition that several proxies may report at the same time.
 #[derive(Clone, Debug, Default)]
-struct Row {
+struct OutageRow {
     /// Number of open reports of the condition, by proxy.
     held: BTreeMap<PodId, u32>,
     /// Start and end of each interval; the last one may be open.
     spans: Vec<(i64, i64)>,
 }
 
-impl Outage {
-    pub(super) fn new(cast: &Cast) -> Outage {
-        Outage {
+impl OutageFold {
+    pub(super) fn new(cast: &Participants) -> OutageFold {
+        OutageFold {
             gap_ns: cast.duration_ns / GAPS,
-            ..Outage::default()
+            ..OutageFold::default()
         }
     }
 
-    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
         let (at_ns, gap_ns) = (record.at_ns, self.gap_ns);
         match &record.event {
             Event::Ejected { at, pod, .. } => {
@@ -83,10 +83,10 @@ impl Outage {
     pub(super) fn finish(
         self,
         names: &BTreeMap<PodId, PodName>,
-        party: impl Fn(PartyId) -> String,
+        party: impl Fn(ParticipantId) -> String,
         end_ns: i64,
     ) -> (Vec<Stretches>, Vec<Stretches>) {
-        let mut pods: Vec<(PodName, Row)> = self
+        let mut pods: Vec<(PodName, OutageRow)> = self
             .ejected
             .into_iter()
             .filter_map(|(pod, row)| Some((names.get(&pod)?.clone(), row)))
@@ -113,10 +113,10 @@ impl Outage {
 #[derive(Clone, Debug)]
 pub(super) struct PodName {
     pub(super) name: String,
-    pub(super) order: (PartyId, u16, u32),
+    pub(super) order: (ParticipantId, u16, u32),
 }
 
-impl Row {
+impl OutageRow {
     fn take(&mut self, by: PodId, at_ns: i64, gap_ns: i64) {
         if self.held.is_empty() {
             match self.spans.last_mut() {

@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shakedown_results::{Cast, EjectionOverflow, Event, PartyId, PodId, Record};
+use shakedown_results::{EjectionOverflow, Event, ParticipantId, Participants, PodId, Record};
 
 /// All pairs with an overflow, in the order of participants.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overflows {
-    by_pair: BTreeMap<(PartyId, PartyId), Fold>,
+    by_pair: BTreeMap<(ParticipantId, ParticipantId), OverflowFold>,
 }
 
 #[derive(Clone, Debug)]
-struct Fold {
+struct OverflowFold {
     count: u64,
     pods: BTreeSet<PodId>,
     from_ns: i64,
@@ -19,12 +19,12 @@ struct Fold {
 }
 
 impl Overflows {
-    pub(super) fn record(&mut self, cast: &Cast, record: &Record) {
+    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
         let Event::EjectionOverflow { at, pod, .. } = &record.event else {
             return;
         };
         let pair = (cast.party_of(*at), cast.party_of(*pod));
-        let fold = self.by_pair.entry(pair).or_insert_with(|| Fold {
+        let fold = self.by_pair.entry(pair).or_insert_with(|| OverflowFold {
             count: 0,
             pods: BTreeSet::new(),
             from_ns: record.at_ns,
@@ -36,8 +36,8 @@ impl Overflows {
     }
 
     pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<EjectionOverflow> {
-        let name = |id: PartyId| parties[usize::from(id.0)].0.clone();
-        let row = |((from, to), fold): (_, Fold)| EjectionOverflow {
+        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
+        let row = |((from, to), fold): (_, OverflowFold)| EjectionOverflow {
             source: name(from),
             destination: name(to),
             count: fold.count,

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_results::series::{BINS_MAX, Canary, CanaryStep, Counts, Heat, Weights, bucket};
-use shakedown_results::{Cast, Event, PartyId, PartyKind, Pod, PodId, Record, Series};
+use shakedown_results::{
+    Event, ParticipantId, ParticipantKind, Participants, Pod, PodId, Record, Series,
+};
 
-use super::outage::{Outage, PodName};
+use super::outage::{OutageFold, PodName};
 
 const MS: i64 = 1_000_000;
 /// Maximum number of bins for the time of the load.
@@ -19,22 +21,22 @@ const ROWS_MAX: usize = 64;
 const STEPS_MAX: usize = 1_000;
 
 #[derive(Clone, Debug)]
-pub(super) struct Over {
+pub(super) struct SeriesFold {
     bin_ns: i64,
     /// The last non-empty bin.
     last: usize,
-    heat: BTreeMap<PartyId, Vec<Vec<u64>>>,
-    retries: BTreeMap<(PartyId, PartyId), Vec<u64>>,
-    hedges: BTreeMap<(PartyId, PartyId), Vec<u64>>,
+    heat: BTreeMap<ParticipantId, Vec<Vec<u64>>>,
+    retries: BTreeMap<(ParticipantId, ParticipantId), Vec<u64>>,
+    hedges: BTreeMap<(ParticipantId, ParticipantId), Vec<u64>>,
     /// By pod id: number of attempts there, and number of queued ones among them.
     pods: Vec<(u32, u32)>,
-    queued: BTreeMap<PartyId, Level>,
-    in_hand: BTreeMap<PartyId, Level>,
+    queued: BTreeMap<ParticipantId, SteppedValue>,
+    in_hand: BTreeMap<ParticipantId, SteppedValue>,
     is_ready: BTreeSet<PodId>,
-    ready: BTreeMap<(PartyId, u16), Level>,
-    weights: BTreeMap<(PartyId, u16), Vec<(i64, u32)>>,
-    canaries: BTreeMap<PartyId, Vec<CanaryStep>>,
-    outage: Outage,
+    ready: BTreeMap<(ParticipantId, u16), SteppedValue>,
+    weights: BTreeMap<(ParticipantId, u16), Vec<(i64, u32)>>,
+    canaries: BTreeMap<ParticipantId, Vec<CanaryStep>>,
+    outage: OutageFold,
     /// Names of pods that were ejected.
     names: BTreeMap<PodId, PodName>,
     last_ns: i64,
@@ -42,7 +44,7 @@ pub(super) struct Over {
 
 /// A value that is constant until it changes, and its extreme in each bin.
 #[derive(Clone, Debug)]
-struct Level {
+struct SteppedValue {
     now: u64,
     /// Selects the value that represents a bin.
     extreme: fn(u64, u64) -> u64,
@@ -50,9 +52,9 @@ struct Level {
     changed: bool,
 }
 
-impl Level {
-    fn new(extreme: fn(u64, u64) -> u64) -> Level {
-        Level {
+impl SteppedValue {
+    fn new(extreme: fn(u64, u64) -> u64) -> SteppedValue {
+        SteppedValue {
             now: 0,
             extreme,
             bins: Vec::new(),
@@ -74,16 +76,16 @@ impl Level {
     }
 }
 
-impl Over {
-    pub(super) fn new(cast: &Cast) -> Over {
+impl SeriesFold {
+    pub(super) fn new(cast: &Participants) -> SeriesFold {
         let loads = cast.parties.iter().enumerate();
         let heat = loads
-            .filter(|(_, party)| party.kind == PartyKind::Load)
+            .filter(|(_, party)| party.kind == ParticipantKind::Load)
             .map(|(at, _)| {
                 let id = u16::try_from(at).expect("a cast has at most 65,536 parties");
-                (PartyId(id), Vec::new())
+                (ParticipantId(id), Vec::new())
             });
-        Over {
+        SeriesFold {
             bin_ns: bin_ns(cast.duration_ns),
             last: 0,
             heat: heat.collect(),
@@ -96,14 +98,14 @@ impl Over {
             ready: BTreeMap::new(),
             weights: BTreeMap::new(),
             canaries: BTreeMap::new(),
-            outage: Outage::new(cast),
+            outage: OutageFold::new(cast),
             names: BTreeMap::new(),
             last_ns: cast.duration_ns,
         }
     }
 
     /// Adds the latency of a load's request that ended.
-    pub(super) fn ended(&mut self, load: PartyId, at_ns: i64, latency_ns: i64) {
+    pub(super) fn ended(&mut self, load: ParticipantId, at_ns: i64, latency_ns: i64) {
         let bin = self.bin(at_ns);
         let bins = self.heat.entry(load).or_default();
         if bins.len() <= bin {
@@ -113,39 +115,39 @@ impl Over {
     }
 
     /// Adds retries that ended.
-    pub(super) fn retried(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
+    pub(super) fn retried(&mut self, pair: (ParticipantId, ParticipantId), at_ns: i64, times: u64) {
         let bin = self.bin(at_ns);
         add(self.retries.entry(pair).or_default(), bin, times);
     }
 
     /// Adds hedged attempts that ended.
-    pub(super) fn hedged(&mut self, pair: (PartyId, PartyId), at_ns: i64, times: u64) {
+    pub(super) fn hedged(&mut self, pair: (ParticipantId, ParticipantId), at_ns: i64, times: u64) {
         let bin = self.bin(at_ns);
         add(self.hedges.entry(pair).or_default(), bin, times);
     }
 
     /// Counts an attempt that reached an app.
-    pub(super) fn arrived(&mut self, cast: &Cast, at_ns: i64, pod: PodId, queued: bool) {
+    pub(super) fn arrived(&mut self, cast: &Participants, at_ns: i64, pod: PodId, queued: bool) {
         self.shift(cast, at_ns, pod, 1, i64::from(queued));
     }
 
     /// Counts a request in progress that entered the queue.
-    pub(super) fn queued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+    pub(super) fn queued(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, 0, 1);
     }
 
     /// Counts a request that left the queue.
-    pub(super) fn dequeued(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+    pub(super) fn dequeued(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, 0, -1);
     }
 
     /// Counts an attempt that an app finished.
-    pub(super) fn served(&mut self, cast: &Cast, at_ns: i64, pod: PodId) {
+    pub(super) fn served(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
         self.shift(cast, at_ns, pod, -1, 0);
     }
 
     /// Adds an event other than those of requests.
-    pub(super) fn event(&mut self, cast: &Cast, record: &Record) {
+    pub(super) fn event(&mut self, cast: &Participants, record: &Record) {
         let at_ns = record.at_ns;
         self.last_ns = self.last_ns.max(at_ns);
         if let Event::Ejected { pod, .. } = &record.event {
@@ -198,8 +200,8 @@ impl Over {
 
     pub(super) fn finish(mut self, cast: &[(String, Vec<String>)]) -> Series {
         let last = self.last;
-        let name = |id: PartyId| cast[usize::from(id.0)].0.clone();
-        let version = |id: PartyId, at: u16| {
+        let name = |id: ParticipantId| cast[usize::from(id.0)].0.clone();
+        let version = |id: ParticipantId, at: u16| {
             let versions = &cast[usize::from(id.0)].1;
             versions.get(usize::from(at)).cloned().unwrap_or_default()
         };
@@ -213,7 +215,7 @@ impl Over {
                 bins: bins.into_iter().map(sparse).collect(),
             }
         });
-        let by_edge = |edges: BTreeMap<(PartyId, PartyId), Vec<u64>>| {
+        let by_edge = |edges: BTreeMap<(ParticipantId, ParticipantId), Vec<u64>>| {
             let rows = edges.into_iter().map(|((from, to), mut bins)| {
                 bins.resize(last + 1, 0);
                 let name = format!("{} -> {}", name(from), name(to));
@@ -221,7 +223,7 @@ impl Over {
             });
             most(rows.collect(), |row| row.bins.iter().sum())
         };
-        let highest = |levels: BTreeMap<PartyId, Level>| {
+        let highest = |levels: BTreeMap<ParticipantId, SteppedValue>| {
             let rows = levels.into_iter().map(|(service, level)| Counts {
                 name: name(service),
                 bins: level.bins,
@@ -265,7 +267,7 @@ impl Over {
         }
     }
 
-    fn shift(&mut self, cast: &Cast, at_ns: i64, pod: PodId, present: i64, waiting: i64) {
+    fn shift(&mut self, cast: &Participants, at_ns: i64, pod: PodId, present: i64, waiting: i64) {
         let id = pod.0 as usize;
         if self.pods.len() <= id {
             self.pods.resize(id + 1, (0, 0));
@@ -288,14 +290,14 @@ impl Over {
         }
     }
 
-    fn levels(&mut self) -> impl Iterator<Item = &mut Level> {
+    fn levels(&mut self) -> impl Iterator<Item = &mut SteppedValue> {
         let of_services = self.queued.values_mut().chain(self.in_hand.values_mut());
         of_services.chain(self.ready.values_mut())
     }
 
-    fn is_ready(&mut self, cast: &Cast, at_ns: i64, id: PodId, ready: bool) {
+    fn is_ready(&mut self, cast: &Participants, at_ns: i64, id: PodId, ready: bool) {
         let Pod { party, version, .. } = cast.pods[id.0 as usize];
-        if cast.parties[usize::from(party.0)].kind != PartyKind::Service {
+        if cast.parties[usize::from(party.0)].kind != ParticipantKind::Service {
             return;
         }
         let changes = match ready {
@@ -309,7 +311,7 @@ impl Over {
         let level = self
             .ready
             .entry((party, version))
-            .or_insert_with(|| Level::new(u64::min));
+            .or_insert_with(|| SteppedValue::new(u64::min));
         let to = if ready {
             level.now + 1
         } else {
@@ -354,12 +356,14 @@ impl Over {
 
 /// Updates a service's value after the part of one of its pods has changed.
 fn moved(
-    levels: &mut BTreeMap<PartyId, Level>,
-    party: PartyId,
+    levels: &mut BTreeMap<ParticipantId, SteppedValue>,
+    party: ParticipantId,
     bin: usize,
     (before, now): (u32, u32),
 ) {
-    let level = levels.entry(party).or_insert_with(|| Level::new(u64::max));
+    let level = levels
+        .entry(party)
+        .or_insert_with(|| SteppedValue::new(u64::max));
     let to = (level.now + u64::from(now)).saturating_sub(u64::from(before));
     level.set(bin, to);
 }
@@ -411,7 +415,7 @@ fn most(rows: Vec<Counts>, weight: impl Fn(&Counts) -> u64) -> Vec<Counts> {
         .collect()
 }
 
-fn version_name(cast: &Cast, service: PartyId, version: u16) -> String {
+fn version_name(cast: &Participants, service: ParticipantId, version: u16) -> String {
     let party = &cast.parties[usize::from(service.0)];
     let name = party.versions.get(usize::from(version));
     name.cloned().unwrap_or_default()

@@ -1,18 +1,20 @@
 //! Service versions: their served attempts, queueing times and utilisation of workers or cores.
 
-use shakedown_results::{Answer, Cast, Fate, Histogram, Latency, Party, PartyId, Pod, Service};
+use shakedown_results::{
+    Answer, Fate, Histogram, Latency, Participant, ParticipantId, Participants, Pod, Service,
+};
 
 /// All versions of all services, in the order of participants.
 #[derive(Clone, Debug)]
 pub(super) struct Services {
     warm_up_ns: i64,
     duration_ns: i64,
-    folds: Vec<Fold>,
+    folds: Vec<ServiceFold>,
 }
 
 #[derive(Clone, Debug)]
-struct Fold {
-    party: PartyId,
+struct ServiceFold {
+    party: ParticipantId,
     at: u16,
     name: String,
     version: String,
@@ -36,14 +38,15 @@ enum Limit {
 
 impl Services {
     pub(super) fn new<'a>(
-        parties: impl Iterator<Item = (usize, &'a Party)>,
-        cast: &Cast,
+        parties: impl Iterator<Item = (usize, &'a Participant)>,
+        cast: &Participants,
     ) -> Services {
         let mut folds = Vec::new();
         for (id, party) in parties {
-            let party_id = PartyId(u16::try_from(id).expect("a cast has at most 65,536 parties"));
+            let party_id =
+                ParticipantId(u16::try_from(id).expect("a cast has at most 65,536 parties"));
             for (at, version) in (0u16..).zip(&party.versions) {
-                folds.push(Fold::new(party_id, at, party, version));
+                folds.push(ServiceFold::new(party_id, at, party, version));
             }
         }
         let (warm_up_ns, duration_ns) = (cast.warm_up_ns, cast.duration_ns);
@@ -118,11 +121,11 @@ impl Services {
     }
 
     pub(super) fn finish(self) -> Vec<Service> {
-        self.folds.into_iter().map(Fold::finish).collect()
+        self.folds.into_iter().map(ServiceFold::finish).collect()
     }
 
-    fn fold(&mut self, pod: &Pod) -> Option<&mut Fold> {
-        let of = |fold: &Fold| (fold.party, fold.at);
+    fn fold(&mut self, pod: &Pod) -> Option<&mut ServiceFold> {
+        let of = |fold: &ServiceFold| (fold.party, fold.at);
         let at = self
             .folds
             .binary_search_by_key(&(pod.party, pod.version), of)
@@ -137,14 +140,14 @@ impl Services {
     }
 }
 
-impl Fold {
-    fn new(party: PartyId, at: u16, of: &Party, version: &str) -> Fold {
+impl ServiceFold {
+    fn new(party: ParticipantId, at: u16, of: &Participant, version: &str) -> ServiceFold {
         let limit = match (of.workers, of.cores) {
             (Some(workers), _) => Limit::Workers(workers),
             (None, Some(cores)) => Limit::Cores(cores),
             (None, None) => Limit::None,
         };
-        Fold {
+        ServiceFold {
             party,
             at,
             name: of.name.clone(),
@@ -170,7 +173,7 @@ impl Fold {
             version: self.version,
             served: self.served,
             errors: self.errors,
-            queue_wait_ns: Latency::of(self.queue_wait),
+            queue_wait_ns: Latency::from_histogram(self.queue_wait),
             busy_ppm: u64::try_from(busy_ppm).unwrap_or(u64::MAX),
         }
     }

@@ -1,5 +1,5 @@
 use shakedown_results::{
-    Answer, Digester, Fate, Load, Outcome, Party, PartyId, Pod, PodId, Root, Second,
+    Answer, Digester, Fate, Load, Outcome, Participant, ParticipantId, Pod, PodId, Root, Second,
 };
 use shakedown_types::ResponseFlags;
 
@@ -10,13 +10,13 @@ mod series;
 
 const MS: i64 = 1_000_000;
 const SECOND: i64 = 1_000_000_000;
-const API: PartyId = PartyId(0);
-const USERS: PartyId = PartyId(1);
+const API: ParticipantId = ParticipantId(0);
+const USERS: ParticipantId = ParticipantId(1);
 const API_POD: PodId = PodId(0);
 const CLIENT: PodId = PodId(1);
 
-fn cast() -> Cast {
-    let party = |name: &str, kind, versions: Vec<String>, workers| Party {
+fn cast() -> Participants {
+    let party = |name: &str, kind, versions: Vec<String>, workers| Participant {
         name: name.to_owned(),
         kind,
         versions,
@@ -31,10 +31,15 @@ fn cast() -> Cast {
         zone: 0,
         meshed: true,
     };
-    Cast {
+    Participants {
         parties: vec![
-            party("api", PartyKind::Service, vec!["v1".to_owned()], Some(2)),
-            party("users", PartyKind::Load, vec![], None),
+            party(
+                "api",
+                ParticipantKind::Service,
+                vec!["v1".to_owned()],
+                Some(2),
+            ),
+            party("users", ParticipantKind::Load, vec![], None),
         ],
         pods: vec![pod(API), pod(USERS)],
         zones: vec!["a".to_owned()],
@@ -88,12 +93,12 @@ pub(crate) fn document(records: &[Record]) -> Document {
     fold(&cast(), records)
 }
 
-fn fold(cast: &Cast, records: &[Record]) -> Document {
+fn fold(cast: &Participants, records: &[Record]) -> Document {
     let mut summary = Summary::new(cast);
     for record in records {
         summary.record(cast, record);
     }
-    let header = Header {
+    let header = SummaryHeader {
         scenario: "s".to_owned(),
         story: String::new(),
         variant: "base".to_owned(),
@@ -109,7 +114,7 @@ fn fold(cast: &Cast, records: &[Record]) -> Document {
     };
     summary.finish(
         header,
-        Judgement {
+        JudgedChecks {
             checks: vec![],
             invalid: vec![],
             verdict: Verdict::Pass,

@@ -9,7 +9,7 @@ use super::{INTO_A_STRING, Screen, one_line, painted, verdict_word, write_checks
 
 /// The outcome of one variant of a scenario.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct ScenarioOutcome {
     /// Name of the variant; `base` for the scenario itself.
     pub variant: String,
     /// Verdict of its run.
@@ -21,7 +21,12 @@ pub struct Ending {
 }
 
 /// Renders a table with one line per variant, ended by a newline.
-pub fn endings(scenario: &str, seed: u64, endings: &[Ending], screen: impl Into<Screen>) -> String {
+pub fn endings(
+    scenario: &str,
+    seed: u64,
+    endings: &[ScenarioOutcome],
+    screen: impl Into<Screen>,
+) -> String {
     let paint = screen.into().paint;
     let mut out = String::new();
     writeln!(out, "{}, all endings, seed {seed}\n", one_line(scenario)).expect(INTO_A_STRING);

@@ -60,8 +60,8 @@ fn a_made_up_run_adds_up() {
 
 #[test]
 fn an_empty_document_has_a_report() {
-    let cast = shakedown_results::Cast::default();
-    let judgement = Judgement {
+    let cast = shakedown_results::Participants::default();
+    let judgement = JudgedChecks {
         checks: vec![],
         invalid: vec!["no check was judged".to_owned()],
         verdict: Verdict::Invalid,
@@ -78,7 +78,7 @@ fn an_empty_document_has_a_report() {
 #[test]
 fn a_load_without_an_answer_has_a_report() {
     let cast = journal::cast(2 * journal::SECOND, 0, vec![]);
-    let judgement = Judgement {
+    let judgement = JudgedChecks {
         checks: vec![],
         invalid: vec![],
         verdict: Verdict::Pass,

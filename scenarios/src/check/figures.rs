@@ -4,7 +4,7 @@
 use shakedown_types::ResponseFlags;
 use shakedown_yaml::suggest;
 
-use super::{Figure, Gauge, Happening, Measure, Reduction, Statistic};
+use super::{Figure, Gauge, Happening, Reduction, RequestMeasure, Statistic};
 use crate::value::{Decimal, Unit};
 
 const FIGURES: [(&str, Figure); 27] = [
@@ -37,14 +37,14 @@ const FIGURES: [(&str, Figure); 27] = [
     ("hits", Figure::Hits),
 ];
 
-const MEASURES: [(&str, Measure); 7] = [
-    ("latency", Measure::Latency),
-    ("uncorrected", Measure::Uncorrected),
-    ("send-lag", Measure::SendLag),
-    ("queue-wait", Measure::QueueWait),
-    ("service-time", Measure::ServiceTime),
-    ("pool-wait", Measure::PoolWait),
-    ("proxy-time", Measure::ProxyTime),
+const MEASURES: [(&str, RequestMeasure); 7] = [
+    ("latency", RequestMeasure::Latency),
+    ("uncorrected", RequestMeasure::Uncorrected),
+    ("send-lag", RequestMeasure::SendLag),
+    ("queue-wait", RequestMeasure::QueueWait),
+    ("service-time", RequestMeasure::ServiceTime),
+    ("pool-wait", RequestMeasure::PoolWait),
+    ("proxy-time", RequestMeasure::ProxyTime),
 ];
 
 const LATER_FIGURES: [&str; 1] = ["hit-ratio"];
@@ -53,7 +53,7 @@ const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// The meaning of a metric's name.
-pub(super) enum Named {
+pub(super) enum MetricMeaning {
     Figure(Figure),
     /// A gauge that is not implemented yet.
     LaterGauge(String),
@@ -65,7 +65,7 @@ pub(super) enum Named {
 ///
 /// # Errors
 /// A message with the known names, if the name is unknown.
-pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> {
+pub(super) fn named(measure: Option<&str>, name: &str) -> Result<MetricMeaning, String> {
     match measure {
         Some(measure) => reduced(measure, name),
         None => plain(name),
@@ -73,19 +73,19 @@ pub(super) fn named(measure: Option<&str>, name: &str) -> Result<Named, String> 
 }
 
 /// Looks up a name without a measure: `success`, or `p99`, which is a percentile of latency.
-fn plain(name: &str) -> Result<Named, String> {
+fn plain(name: &str) -> Result<MetricMeaning, String> {
     if let Some((_, figure)) = FIGURES.iter().find(|(known, _)| *known == name) {
-        return Ok(Named::Figure(*figure));
+        return Ok(MetricMeaning::Figure(*figure));
     }
     if let Some(statistic) = statistic(name)? {
-        let figure = Figure::Statistic(Measure::Latency, statistic);
-        return Ok(Named::Figure(figure));
+        let figure = Figure::Statistic(RequestMeasure::Latency, statistic);
+        return Ok(MetricMeaning::Figure(figure));
     }
     if LATER_GAUGES.contains(&name) {
-        return Ok(Named::LaterGauge(name.to_owned()));
+        return Ok(MetricMeaning::LaterGauge(name.to_owned()));
     }
     if LATER_FIGURES.contains(&name) {
-        return Ok(Named::Later(name.to_owned()));
+        return Ok(MetricMeaning::Later(name.to_owned()));
     }
     let known = FIGURES
         .iter()
@@ -100,13 +100,13 @@ fn plain(name: &str) -> Result<Named, String> {
 }
 
 /// Looks up a name after a measure or a gauge: `queue-wait.p99`, `ready.min`.
-fn reduced(measure: &str, name: &str) -> Result<Named, String> {
+fn reduced(measure: &str, name: &str) -> Result<MetricMeaning, String> {
     if let Some((_, Figure::Gauge(gauge, _))) = FIGURES.iter().find(|(known, _)| *known == measure)
     {
-        return Ok(Named::Figure(reduced_gauge(*gauge, measure, name)?));
+        return Ok(MetricMeaning::Figure(reduced_gauge(*gauge, measure, name)?));
     }
     if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
-        return Ok(Named::Later(measure.to_owned()));
+        return Ok(MetricMeaning::Later(measure.to_owned()));
     }
     let known = MEASURES.iter().map(|(name, _)| *name).chain([
         "in-flight",
@@ -123,7 +123,7 @@ fn reduced(measure: &str, name: &str) -> Result<Named, String> {
         ));
     };
     match statistic(name)? {
-        Some(statistic) => Ok(Named::Figure(Figure::Statistic(*of, statistic))),
+        Some(statistic) => Ok(MetricMeaning::Figure(Figure::Statistic(*of, statistic))),
         None => Err(format!(
             "unknown statistic `{name}`: expected `mean`, `min`, `max` or a percentile such as `p99`"
         )),
@@ -153,7 +153,7 @@ fn reduced_gauge(gauge: Gauge, written: &str, name: &str) -> Result<Figure, Stri
 ///
 /// # Errors
 /// A message with the known names, if the name is unknown.
-pub(super) fn measure(name: &str) -> Result<Measure, String> {
+pub(super) fn measure(name: &str) -> Result<RequestMeasure, String> {
     if let Some((_, measure)) = MEASURES.iter().find(|(known, _)| *known == name) {
         return Ok(*measure);
     }

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::story::Path;
+use crate::scenario::Path;
 
 /// All names in a scenario that a check can refer to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names {
+pub(crate) struct CheckNames {
     /// Services in file order, then loads, as in the run's participants.
-    pub(crate) parties: Vec<PartyNames>,
+    pub(crate) parties: Vec<ParticipantNames>,
     pub(crate) zones: Vec<String>,
-    pub(crate) chaos: Vec<Span>,
+    pub(crate) chaos: Vec<ChaosSpan>,
     /// The end of the warm-up, ns.
     pub(crate) warm_up_ns: i64,
     /// The end of load and chaos, ns.
@@ -20,7 +20,7 @@ pub(crate) struct Names {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PartyNames {
+pub(crate) struct ParticipantNames {
     pub(crate) name: String,
     pub(crate) is_load: bool,
     /// Versions with the maximum number of replicas of each.
@@ -38,7 +38,7 @@ pub(crate) struct PartyNames {
 
 /// A chaos item with its first start and last end, each `None` if it depends on the seed.
 #[derive(Clone, Debug)]
-pub(crate) struct Span {
+pub(crate) struct ChaosSpan {
     pub(crate) name: String,
     pub(crate) start_ns: Option<i64>,
     pub(crate) end_ns: Option<i64>,
@@ -48,7 +48,7 @@ pub(crate) struct Span {
     pub(crate) applies: bool,
 }
 
-impl Names {
+impl CheckNames {
     pub(crate) fn party(&self, name: &str) -> Option<usize> {
         self.parties.iter().position(|party| party.name == name)
     }

@@ -10,12 +10,12 @@ mod window;
 
 use std::time::Duration;
 
-use shakedown_yaml::{Place as FilePlace, suggest};
+use shakedown_yaml::{Location as FilePlace, suggest};
 
-use super::figures::{self, Named};
-use super::names::Names;
+use super::figures::{self, MetricMeaning};
+use super::names::CheckNames;
 use super::syntax::{
-    self, Expr, ExprKind, Problem, Written, WrittenMetric, WrittenRelation, WrittenWindow,
+    self, Expr, ExprKind, SyntaxError, WrittenCheck, WrittenMetric, WrittenRelation, WrittenWindow,
 };
 use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window};
 use crate::value::{Ratio, Unit, state, states};
@@ -29,8 +29,8 @@ pub(crate) fn check(
     name: Option<&str>,
     text: &str,
     place: &FilePlace,
-    names: &Names,
-) -> Result<Check, Vec<Problem>> {
+    names: &CheckNames,
+) -> Result<Check, Vec<SyntaxError>> {
     let written = syntax::parse(text).map_err(|problem| vec![problem])?;
     let mut resolver = Resolver {
         text,
@@ -53,8 +53,8 @@ pub(crate) fn check(
 
 struct Resolver<'a> {
     text: &'a str,
-    names: &'a Names,
-    problems: Vec<Problem>,
+    names: &'a CheckNames,
+    problems: Vec<SyntaxError>,
     /// True if resolving failed for a reason that other errors of the file explain.
     silent: bool,
 }
@@ -70,7 +70,7 @@ struct Typed {
 }
 
 impl Resolver<'_> {
-    fn check(&mut self, written: &Written) -> Option<Check> {
+    fn check(&mut self, written: &WrittenCheck) -> Option<Check> {
         let left = self.expression(&written.left);
         let right = self.expression(&written.right);
         let window = match &written.window {
@@ -117,7 +117,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn seeds(&mut self, written: &Written) {
+    fn seeds(&mut self, written: &WrittenCheck) {
         if let (Some((Seeds::Over, at)), Some(_)) = (written.seeds, written.temporal) {
             self.say(
                 at,
@@ -233,9 +233,9 @@ impl Resolver<'_> {
 
     fn figure(&mut self, expr: &Expr, metric: &WrittenMetric) -> Option<Figure> {
         match figures::named(metric.measure.as_deref(), &metric.name) {
-            Ok(Named::Figure(figure)) => Some(figure),
+            Ok(MetricMeaning::Figure(figure)) => Some(figure),
             // `temporal` reports the missing temporal word of a bare gauge. This adds that it is not supported.
-            Ok(Named::LaterGauge(name) | Named::Later(name)) => {
+            Ok(MetricMeaning::LaterGauge(name) | MetricMeaning::Later(name)) => {
                 self.say(expr.at, format!("not supported yet: `{name}`"));
                 None
             }
@@ -252,7 +252,7 @@ impl Resolver<'_> {
     }
 
     fn say(&mut self, at: usize, message: impl Into<String>) {
-        self.problems.push(Problem::new(at, message));
+        self.problems.push(SyntaxError::new(at, message));
     }
 
     fn slice(&self, expr: &Expr) -> &str {

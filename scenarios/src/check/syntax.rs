@@ -3,7 +3,7 @@
 mod cursor;
 mod parse;
 
-pub(crate) use cursor::Problem;
+pub(crate) use cursor::SyntaxError;
 pub(crate) use parse::parse;
 
 use shakedown_types::GrpcStatus;
@@ -13,7 +13,7 @@ use crate::value::{Quantity, Share};
 
 /// A check as written. Offsets (`at`, `end`) are bytes into its text.
 #[derive(Clone, Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenCheck {
     pub(crate) temporal: Option<(Temporal, usize)>,
     pub(crate) left: Expr,
     pub(crate) relation: WrittenRelation,
@@ -48,14 +48,14 @@ pub(crate) enum ExprKind {
 pub(crate) struct WrittenMetric {
     pub(crate) measure: Option<String>,
     pub(crate) name: String,
-    pub(crate) first: WrittenParty,
-    pub(crate) second: Option<WrittenParty>,
+    pub(crate) first: WrittenParticipant,
+    pub(crate) second: Option<WrittenParticipant>,
     pub(crate) conditions: Vec<WrittenCondition>,
     pub(crate) window: Option<WrittenWindow>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct WrittenParty {
+pub(crate) struct WrittenParticipant {
     pub(crate) at: usize,
     /// `None` for `*`.
     pub(crate) name: Option<String>,
@@ -80,8 +80,8 @@ pub(crate) enum WrittenTest {
     Status(u16, u16),
     Grpc(GrpcStatus),
     Flag(String),
-    Via(WrittenParty),
-    From(WrittenParty),
+    Via(WrittenParticipant),
+    From(WrittenParticipant),
     FromZone(String, usize),
 }
 
@@ -124,12 +124,12 @@ pub(crate) struct WrittenPoint {
 pub(crate) enum WrittenBase {
     Time(u64),
     End,
-    Name(String, Option<Edge>),
+    Name(String, Option<ChaosEdge>),
 }
 
 /// `.start` or `.end` of a chaos item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Edge {
+pub(crate) enum ChaosEdge {
     Start,
     End,
 }

@@ -3,28 +3,28 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Cast, Event, PartyId, PodId, Record};
+use shakedown_results::{Event, ParticipantId, Participants, PodId, Record};
 use shakedown_types::CanaryPhase;
 
-use crate::check::Party;
-use crate::story::{Action, Story};
+use crate::check::ParticipantSelector;
+use crate::scenario::{ChaosAction, ResolvedScenario};
 use crate::value::{self, ROLLED_BACK};
 
-use super::outage::Outage;
-use super::span::Span;
+use super::outage::OutageState;
+use super::span::TimeSpan;
 
 /// 100% in parts per million.
 pub(super) const ALL_PPM: i64 = 1_000_000;
 
 /// The state of all pods, rollouts, ejections and breakers.
 #[derive(Clone, Debug)]
-pub(super) struct Board {
+pub(super) struct PodBoard {
     pods: Vec<PodState>,
     /// The limits of each service's versions: workers, cores.
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
     services: u16,
-    rollouts: BTreeMap<PartyId, Rollout>,
-    outage: Outage,
+    rollouts: BTreeMap<ParticipantId, RolloutState>,
+    outage: OutageState,
     /// Names and starts of the run's faults.
     faults: Vec<(String, i64)>,
     /// The documents of each `apply` item.
@@ -33,7 +33,7 @@ pub(super) struct Board {
 
 /// The progress of a service's canary rollout.
 #[derive(Clone, Debug, Default)]
-struct Rollout {
+struct RolloutState {
     /// The phase; `None` until one is reported.
     phase: Option<CanaryPhase>,
     /// The version of the last rollout.
@@ -44,7 +44,7 @@ struct Rollout {
 
 #[derive(Clone, Copy, Debug)]
 struct PodState {
-    party: PartyId,
+    party: ParticipantId,
     version: u16,
     replica: u32,
     zone: u16,
@@ -54,7 +54,7 @@ struct PodState {
     /// The part of these requests that is in the queue.
     waiting: u32,
     /// The time for which the pod exists.
-    there: Span,
+    there: TimeSpan,
     is_ready: bool,
     /// True from a crash until the pod is ready again.
     is_dead: bool,
@@ -62,7 +62,7 @@ struct PodState {
 
 /// The changes to a pod's counts by one event.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Change {
+pub(super) struct CountChange {
     pub(super) pod: PodId,
     pub(super) present: i64,
     pub(super) waiting: i64,
@@ -74,9 +74,9 @@ pub(super) struct Change {
     pub(super) restarted: bool,
 }
 
-impl Change {
-    fn of(pod: PodId) -> Change {
-        Change {
+impl CountChange {
+    fn new(pod: PodId) -> CountChange {
+        CountChange {
             pod,
             present: 0,
             waiting: 0,
@@ -87,8 +87,8 @@ impl Change {
     }
 }
 
-impl Board {
-    pub(super) fn new(story: &Story, cast: &Cast) -> Board {
+impl PodBoard {
+    pub(super) fn new(story: &ResolvedScenario, cast: &Participants) -> PodBoard {
         let limits = story
             .services
             .iter()
@@ -100,13 +100,13 @@ impl Board {
                     .collect()
             })
             .collect();
-        let mut board = Board {
+        let mut board = PodBoard {
             pods: Vec::new(),
             limits,
             services: u16::try_from(story.services.len())
                 .expect("parties are bounded when the story is read"),
             rollouts: BTreeMap::new(),
-            outage: Outage::default(),
+            outage: OutageState::default(),
             faults: cast
                 .faults
                 .iter()
@@ -129,7 +129,7 @@ impl Board {
             meshed: pod.meshed,
             present: 0,
             waiting: 0,
-            there: Span {
+            there: TimeSpan {
                 from_ns,
                 to_ns: i64::MAX,
             },
@@ -139,7 +139,7 @@ impl Board {
     }
 
     /// Records an event and returns the changes to its pod's counts.
-    pub(super) fn record(&mut self, record: &Record) -> Option<Change> {
+    pub(super) fn record(&mut self, record: &Record) -> Option<CountChange> {
         let (id, present, waiting) = match &record.event {
             Event::Arrived { pod, queued, .. } => (*pod, 1, i64::from(*queued)),
             Event::Queued { pod, .. } => (*pod, 0, 1),
@@ -157,24 +157,24 @@ impl Board {
             // An idle pod has an empty queue. Otherwise a request may wait several times, in parallel steps.
             pod.waiting = 0;
         }
-        Some(Change {
+        Some(CountChange {
             pod: id,
             present: i64::from(pod.present) - before.0,
             waiting: i64::from(pod.waiting) - before.1,
-            ..Change::of(id)
+            ..CountChange::new(id)
         })
     }
 
     /// Records an event that does not belong to a request.
-    fn change(&mut self, record: &Record) -> Option<Change> {
+    fn change(&mut self, record: &Record) -> Option<CountChange> {
         self.outage.record(&record.event);
         match &record.event {
             Event::PodAdded { pod } => {
                 let id = PodId(u32::try_from(self.pods.len()).ok()?);
                 self.add(pod, record.at_ns, false);
-                Some(Change {
+                Some(CountChange {
                     there: 1,
-                    ..Change::of(id)
+                    ..CountChange::new(id)
                 })
             }
             Event::Ready { pod } => self.turn(*pod, true, false),
@@ -184,7 +184,7 @@ impl Board {
                 let there = &mut self.pods.get_mut(pod.0 as usize)?.there;
                 let was_there = there.to_ns == i64::MAX;
                 there.to_ns = there.to_ns.min(record.at_ns);
-                Some(Change {
+                Some(CountChange {
                     there: -i64::from(was_there),
                     ..change
                 })
@@ -214,22 +214,22 @@ impl Board {
     }
 
     /// Updates a pod that became ready, crashed or stopped.
-    fn turn(&mut self, id: PodId, is_ready: bool, is_dead: bool) -> Option<Change> {
+    fn turn(&mut self, id: PodId, is_ready: bool, is_dead: bool) -> Option<CountChange> {
         let pod = self.pods.get_mut(id.0 as usize)?;
-        let change = Change {
+        let change = CountChange {
             ready: i64::from(is_ready) - i64::from(pod.is_ready),
             restarted: is_ready && pod.is_dead,
-            ..Change::of(id)
+            ..CountChange::new(id)
         };
         (pod.is_ready, pod.is_dead) = (is_ready, is_dead);
         Some(change)
     }
 
     /// The phase of a service's canary, as a number.
-    pub(super) fn canary(&self, party: &Party) -> i64 {
+    pub(super) fn canary(&self, party: &ParticipantSelector) -> i64 {
         let rollout = party
             .party
-            .and_then(|index| self.rollouts.get(&PartyId(index)));
+            .and_then(|index| self.rollouts.get(&ParticipantId(index)));
         let Some(rollout) = rollout else { return 0 };
         let failed = rollout.phase == Some(CanaryPhase::Failed);
         // A version that never had any weight in force counts as rolled back.
@@ -243,11 +243,14 @@ impl Board {
     }
 
     /// The weight of a version in force, in parts per million. Until one is reported, the first version has 100%.
-    pub(super) fn weight(&self, party: &Party) -> i64 {
+    pub(super) fn weight(&self, party: &ParticipantSelector) -> i64 {
         let (Some(service), Some(version)) = (party.party, party.version) else {
             return 0;
         };
-        let told = self.rollouts.get(&PartyId(service)).map(|r| &r.weights);
+        let told = self
+            .rollouts
+            .get(&ParticipantId(service))
+            .map(|r| &r.weights);
         match told {
             Some(weights) if !weights.is_empty() => {
                 weights.get(&version).copied().map_or(0, i64::from)
@@ -257,12 +260,12 @@ impl Board {
         }
     }
 
-    pub(super) const fn outage(&self) -> &Outage {
+    pub(super) const fn outage(&self) -> &OutageState {
         &self.outage
     }
 
     /// The number of pods of a service or part of it, and the number of ready ones.
-    pub(super) fn pods_of(&self, party: &Party) -> (i64, i64) {
+    pub(super) fn pods_of(&self, party: &ParticipantSelector) -> (i64, i64) {
         let (mut there, mut ready) = (0, 0);
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
             if self.is_of(id, party) && pod.there.to_ns == i64::MAX {
@@ -274,7 +277,7 @@ impl Board {
     }
 
     /// Returns true if a pod belongs to a service, load or part of it. `*` matches any service.
-    pub(super) fn is_of(&self, id: PodId, party: &Party) -> bool {
+    pub(super) fn is_of(&self, id: PodId, party: &ParticipantSelector) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
@@ -287,7 +290,7 @@ impl Board {
     }
 
     /// Returns true if a pod may be the sender `party`. Unlike [`is_of`](Self::is_of), `*` includes loads.
-    pub(super) fn sent_by(&self, id: PodId, party: &Party) -> bool {
+    pub(super) fn sent_by(&self, id: PodId, party: &ParticipantSelector) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
@@ -343,7 +346,7 @@ impl Board {
 
     /// The capacity of the matching pods (workers, or cores without workers) times the time for which they exist, ns.
     /// `None` if a pod has no limit or no pod exists.
-    pub(super) fn capacity(&self, party: &Party, span: Span) -> Option<i128> {
+    pub(super) fn capacity(&self, party: &ParticipantSelector, span: TimeSpan) -> Option<i128> {
         let mut sum = 0;
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
             let from_ns = pod.there.from_ns.max(span.from_ns);
@@ -358,9 +361,9 @@ impl Board {
 }
 
 /// The documents of each `apply` item.
-fn applies(story: &Story) -> BTreeMap<String, Vec<String>> {
+fn applies(story: &ResolvedScenario) -> BTreeMap<String, Vec<String>> {
     let documents = story.chaos.iter().filter_map(|item| match &item.action {
-        Action::Apply { documents, .. } => Some((item.name.clone(), documents)),
+        ChaosAction::Apply { documents, .. } => Some((item.name.clone(), documents)),
         _ => None,
     });
     let keys = documents.map(|(name, documents)| {

@@ -1,6 +1,6 @@
 //! The common form of all events that record a request.
 
-use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_results::{Answer, Event, Fate, Outcome, ParticipantId, PodId, Record, Root};
 use shakedown_types::ResponseFlags;
 
 /// A class of events that record requests.
@@ -24,14 +24,14 @@ pub(super) enum Class {
 
 /// The attributes of a request. Fields that the event's class does not record are `None`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fact {
+pub(super) struct RequestFacts {
     pub(super) root: Option<Root>,
     /// The sender. For a request of a load, its client host.
     pub(super) from: Option<PodId>,
     /// The replica that received it, if known.
     pub(super) to: Option<PodId>,
     /// The called service, if any.
-    pub(super) to_party: Option<PartyId>,
+    pub(super) to_party: Option<ParticipantId>,
     pub(super) endpoint: Option<u16>,
     pub(super) start_ns: i64,
     pub(super) end_ns: i64,
@@ -55,9 +55,9 @@ pub(super) struct Fact {
     pub(super) turned_away: bool,
 }
 
-impl Fact {
-    fn new(start_ns: i64, end_ns: i64, outcome: Outcome) -> Fact {
-        Fact {
+impl RequestFacts {
+    fn new(start_ns: i64, end_ns: i64, outcome: Outcome) -> RequestFacts {
+        RequestFacts {
             root: None,
             from: None,
             to: None,
@@ -93,12 +93,12 @@ impl Fact {
 }
 
 /// Converts an event to a request record, if the event has one.
-pub(super) fn of(record: &Record) -> Option<Fact> {
+pub(super) fn from_record(record: &Record) -> Option<RequestFacts> {
     sent(record).or_else(|| received(record))
 }
 
 /// Converts events of senders: loads, callers and their proxies.
-fn sent(record: &Record) -> Option<Fact> {
+fn sent(record: &Record) -> Option<RequestFacts> {
     let at = record.at_ns;
     Some(match &record.event {
         Event::Finished {
@@ -108,12 +108,12 @@ fn sent(record: &Record) -> Option<Fact> {
             sent_ns,
             outcome,
             tries,
-        } => Fact {
+        } => RequestFacts {
             root: Some(*root),
             from: Some(*pod),
             sent_ns: *sent_ns,
             number: *tries,
-            ..Fact::new(*intended_ns, at, *outcome)
+            ..RequestFacts::new(*intended_ns, at, *outcome)
         },
         Event::CallEnded {
             root,
@@ -126,7 +126,7 @@ fn sent(record: &Record) -> Option<Fact> {
             tries,
             hedges,
             pool_wait_ns,
-        } => Fact {
+        } => RequestFacts {
             pool_wait_ns: Some(*pool_wait_ns),
             root: *root,
             from: Some(*from),
@@ -134,7 +134,7 @@ fn sent(record: &Record) -> Option<Fact> {
             endpoint: Some(*endpoint),
             number: *tries,
             hedges: *hedges,
-            ..Fact::new(*start_ns, at, *outcome)
+            ..RequestFacts::new(*start_ns, at, *outcome)
         },
         Event::Proxied {
             root,
@@ -145,14 +145,14 @@ fn sent(record: &Record) -> Option<Fact> {
             flags,
             tries,
             proxy_ns,
-        } => Fact {
+        } => RequestFacts {
             proxy_ns: Some(*proxy_ns),
             root: *root,
             from: Some(*from),
             to_party: *to,
             flags: *flags,
             number: *tries,
-            ..Fact::new(*start_ns, at, *outcome)
+            ..RequestFacts::new(*start_ns, at, *outcome)
         },
         Event::Attempt {
             root,
@@ -165,7 +165,7 @@ fn sent(record: &Record) -> Option<Fact> {
             number,
             hedge,
             plaintext,
-        } => Fact {
+        } => RequestFacts {
             root: *root,
             from: Some(*from),
             to: *to,
@@ -174,14 +174,14 @@ fn sent(record: &Record) -> Option<Fact> {
             number: *number,
             hedge: *hedge,
             plaintext: *plaintext,
-            ..Fact::new(*start_ns, at, *outcome)
+            ..RequestFacts::new(*start_ns, at, *outcome)
         },
         _ => return None,
     })
 }
 
 /// Converts events of receivers: apps and their proxies.
-fn received(record: &Record) -> Option<Fact> {
+fn received(record: &Record) -> Option<RequestFacts> {
     let at = record.at_ns;
     let nothing = Outcome::new(0, Answer::Ok);
     Some(match &record.event {
@@ -192,12 +192,12 @@ fn received(record: &Record) -> Option<Fact> {
             outcome,
             flags,
             turned_away,
-        } => Fact {
+        } => RequestFacts {
             root: *root,
             to: Some(*pod),
             flags: *flags,
             turned_away: *turned_away,
-            ..Fact::new(*start_ns, at, *outcome)
+            ..RequestFacts::new(*start_ns, at, *outcome)
         },
         Event::Arrived {
             root,
@@ -206,13 +206,13 @@ fn received(record: &Record) -> Option<Fact> {
             from,
             copy,
             ..
-        } => Fact {
+        } => RequestFacts {
             root: *root,
             copy: *copy,
             from: *from,
             to: Some(*pod),
             endpoint: Some(*endpoint),
-            ..Fact::new(at, at, nothing)
+            ..RequestFacts::new(at, at, nothing)
         },
         Event::Served {
             root,
@@ -224,14 +224,14 @@ fn received(record: &Record) -> Option<Fact> {
             outcome,
             fate,
             ..
-        } => Fact {
+        } => RequestFacts {
             root: *root,
             from: *from,
             to: Some(*pod),
             endpoint: Some(*endpoint),
             in_time: *fate == Fate::Done,
             queue_wait_ns: Some(*queue_wait_ns),
-            ..Fact::new(*arrived_ns, at, *outcome)
+            ..RequestFacts::new(*arrived_ns, at, *outcome)
         },
         _ => return None,
     })

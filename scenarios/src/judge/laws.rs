@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Answer, Cast, Event, Fate, PodId, Record};
+use shakedown_results::{Answer, Event, Fate, Participants, PodId, Record};
 
-use super::board::Board;
-use crate::story::Story;
+use super::board::PodBoard;
+use crate::scenario::ResolvedScenario;
 
 /// The counters behind the invariants.
 #[derive(Clone, Debug)]
 pub(super) struct Laws {
-    parties: Vec<Party>,
-    queues: BTreeMap<PodId, Queue>,
+    parties: Vec<ParticipantCounters>,
+    queues: BTreeMap<PodId, QueueCounters>,
     /// The names of chaos items that must happen, each with true if it did.
     items: BTreeMap<String, bool>,
     faults: Vec<String>,
@@ -22,7 +22,7 @@ pub(super) struct Laws {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Party {
+struct ParticipantCounters {
     name: String,
     sent: u64,
     finished_sent: u64,
@@ -36,7 +36,7 @@ struct Party {
 /// The queue of a pod with workers or cores, for Little's law: the total time that requests spend in the queue equals
 /// the integral of its length.
 #[derive(Clone, Debug, Default)]
-struct Queue {
+struct QueueCounters {
     length: u32,
     since_ns: i64,
     integral: i128,
@@ -47,15 +47,15 @@ struct Queue {
 }
 
 impl Laws {
-    pub(super) fn new(story: &Story, cast: &Cast) -> Laws {
+    pub(super) fn new(story: &ResolvedScenario, cast: &Participants) -> Laws {
         let must_happen = story.chaos.iter().filter(|item| !item.may_miss);
         Laws {
             parties: cast
                 .parties
                 .iter()
-                .map(|p| Party {
+                .map(|p| ParticipantCounters {
                     name: p.name.clone(),
-                    ..Party::default()
+                    ..ParticipantCounters::default()
                 })
                 .collect(),
             queues: BTreeMap::new(),
@@ -71,7 +71,7 @@ impl Laws {
     }
 
     /// Records an event that the board has already recorded.
-    pub(super) fn record(&mut self, record: &Record, board: &Board) {
+    pub(super) fn record(&mut self, record: &Record, board: &PodBoard) {
         match &record.event {
             Event::Sent { root } => {
                 if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
@@ -142,17 +142,17 @@ impl Laws {
         }
     }
 
-    fn party_of(&mut self, pod: PodId, board: &Board) -> Option<&mut Party> {
+    fn party_of(&mut self, pod: PodId, board: &PodBoard) -> Option<&mut ParticipantCounters> {
         self.parties.get_mut(board.party_of(pod)?)
     }
 
-    fn queue(&mut self, pod: PodId, at_ns: i64, board: &Board) {
+    fn queue(&mut self, pod: PodId, at_ns: i64, board: &PodBoard) {
         if board.limits(pod) == (None, None) {
             return;
         }
-        let queue = self.queues.entry(pod).or_insert_with(|| Queue {
+        let queue = self.queues.entry(pod).or_insert_with(|| QueueCounters {
             since_ns: at_ns,
-            ..Queue::default()
+            ..QueueCounters::default()
         });
         queue.integral += i128::from(queue.length) * i128::from(at_ns - queue.since_ns);
         queue.since_ns = at_ns;

@@ -5,11 +5,13 @@ mod meter;
 
 use shakedown_results::{Answer, Event, PodId, Record};
 
-use super::board::{ALL_PPM, Board, Change};
-use super::fact::{Class, Fact};
-use super::slots::{Cell, Kind, Slots};
+use super::board::{ALL_PPM, CountChange, PodBoard};
+use super::fact::{Class, RequestFacts};
+use super::slots::{Cell, CellKind, Slots};
 use super::via::Via;
-use crate::check::{Figure, Gauge, Metric, Party, Reduction, Statistic, Subject, Test};
+use crate::check::{
+    Figure, Gauge, Metric, ParticipantSelector, Reduction, Statistic, Subject, Test,
+};
 use crate::value::Ratio;
 use counting::{classes, happens, holds, is_root_of, matches, measured};
 
@@ -45,7 +47,7 @@ pub(super) struct Reading {
 impl Leaf {
     pub(super) fn new(metric: &Metric, slots: Slots, own: bool) -> Leaf {
         let (all, hit) = classes(metric);
-        let parties: Vec<(Party, bool)> = metric
+        let parties: Vec<(ParticipantSelector, bool)> = metric
             .conditions
             .iter()
             .filter_map(|condition| match &condition.test {
@@ -73,10 +75,10 @@ impl Leaf {
     }
 
     /// The storage that the cells of a metric need.
-    pub(super) fn kind(metric: &Metric) -> Kind {
+    pub(super) fn kind(metric: &Metric) -> CellKind {
         match metric.figure {
-            Figure::Statistic(_, Statistic::Percentile(_)) => Kind::Values,
-            _ => Kind::Plain,
+            Figure::Statistic(_, Statistic::Percentile(_)) => CellKind::Values,
+            _ => CellKind::Plain,
         }
     }
 
@@ -124,7 +126,7 @@ impl Leaf {
         since_ns: i64,
         at_ns: i64,
         core_ns: i64,
-        board: &Board,
+        board: &PodBoard,
     ) {
         if let (Figure::Busy, Subject::Service(party)) = (self.metric.figure, &self.metric.subject)
             && board.is_of(pod, party)
@@ -138,8 +140,8 @@ impl Leaf {
     pub(super) fn happened(
         &mut self,
         record: &Record,
-        change: Option<Change>,
-        board: &Board,
+        change: Option<CountChange>,
+        board: &PodBoard,
     ) -> bool {
         let at_ns = record.at_ns;
         let (cell, by) = match (self.metric.figure, &self.metric.subject, &record.event) {
@@ -167,7 +169,7 @@ impl Leaf {
         true
     }
 
-    pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
+    pub(super) fn fact(&mut self, class: Class, fact: &RequestFacts, board: &PodBoard) {
         if class == Class::Arrival
             && let (Some(via), Some(root), Subject::Load(party)) =
                 (&mut self.via, fact.root, &self.metric.subject)
@@ -223,7 +225,7 @@ impl Leaf {
 
     /// Counts retries by an app or a load's client. With a sidecar, attempt events do not show them, because the
     /// sidecar restarts its numbering for each of them. The same applies to hedges.
-    fn again(&mut self, fact: &Fact, board: &Board) {
+    fn again(&mut self, fact: &RequestFacts, board: &PodBoard) {
         let tries = match self.metric.figure {
             Figure::Hedges => fact.hedges,
             _ => fact.number.saturating_sub(1),
@@ -236,7 +238,7 @@ impl Leaf {
     }
 
     /// Counts a request that meets the conditions.
-    fn count(&mut self, fact: &Fact) {
+    fn count(&mut self, fact: &RequestFacts) {
         let figure = self.metric.figure;
         let cell = match figure {
             Figure::Rate | Figure::Goodput => self.slots.by_time(fact.end_ns),
@@ -293,7 +295,7 @@ impl Leaf {
     ///
     /// # Errors
     /// The reason why the value is undefined.
-    pub(super) fn read(&self, slice: usize, board: &Board) -> Result<Reading, String> {
+    pub(super) fn read(&self, slice: usize, board: &PodBoard) -> Result<Reading, String> {
         let slice = if self.own { 0 } else { slice };
         let empty = Cell::default();
         let cell = self.slots.read(slice).unwrap_or(&empty);

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::judge::tests::story;
 
-    fn of(check: &str, unit: MeasuredUnit, limit: i128, values: &[i128]) -> Margin {
+    fn new(check: &str, unit: MeasuredUnit, limit: i128, values: &[i128]) -> Margin {
         let number = |whole: i128| Number::from_millionths(whole * 1_000_000);
         let values: Vec<(u64, Measured)> = (1..)
             .zip(values)
@@ -121,21 +121,21 @@ mod tests {
     fn the_worst_seed_is_the_one_nearest_to_the_limit_or_furthest_beyond() {
         let ns = MeasuredUnit::Nanoseconds;
         let ms = |values: [i128; 4]| values.map(|ms| ms * 1_000_000);
-        let margin = of("p99(users) < 250ms", ns, 250_000_000, &ms([20, 90, 40, 10]));
+        let margin = new("p99(users) < 250ms", ns, 250_000_000, &ms([20, 90, 40, 10]));
         assert_eq!(
             margin.words,
             "min 10ms, median 20ms, max 90ms; worst seed 2"
         );
         assert_eq!(margin.worst_first, [2, 3, 1, 4]);
         let percent = MeasuredUnit::Percent;
-        let margin = of("success(users) >= 99%", percent, 99, &[100, 99, 100]);
+        let margin = new("success(users) >= 99%", percent, 99, &[100, 99, 100]);
         assert_eq!(margin.worst_first, [2, 1, 3]);
-        let margin = of("never success(users) < 10% per 1s", percent, 10, &[50, 20]);
+        let margin = new("never success(users) < 10% per 1s", percent, 10, &[50, 20]);
         assert_eq!(margin.worst_first, [2, 1]);
         let count = MeasuredUnit::Count;
-        let margin = of("count(users) ~= 10 within 50%", count, 10, &[9, 12, 10]);
+        let margin = new("count(users) ~= 10 within 50%", count, 10, &[9, 12, 10]);
         assert_eq!(margin.worst_first, [2, 1, 3]);
-        let margin = of("count(users) == 10", count, 10, &[10, 10]);
+        let margin = new("count(users) == 10", count, 10, &[10, 10]);
         assert_eq!(margin.words, "always 10");
     }
 }

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Event, PartyId, PodId};
+use shakedown_results::{Event, ParticipantId, PodId};
 
-use super::board::Board;
-use crate::check::Party;
+use super::board::PodBoard;
+use crate::check::ParticipantSelector;
 use crate::value::{CLOSED, OPEN};
 
 /// The ejections and open breakers in force.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Outage {
+pub(super) struct OutageState {
     /// Ejected pods by (proxy, pod), with the number of the proxy's clusters that ejected the pod.
     ejected: BTreeMap<(PodId, PodId), u32>,
     /// Open breakers by (proxy, callee), with the number of reached limits in all clusters.
-    open: BTreeMap<(PodId, PartyId), u32>,
+    open: BTreeMap<(PodId, ParticipantId), u32>,
 }
 
-impl Outage {
+impl OutageState {
     pub(super) fn record(&mut self, event: &Event) {
         match event {
             Event::Ejected { at, pod, .. } => {
@@ -39,7 +39,12 @@ impl Outage {
     }
 
     /// The number of pods of a service or part of it that are ejected by at least one proxy (of `from`, if given).
-    pub(super) fn ejected(&self, of: &Party, from: Option<&Party>, board: &Board) -> i64 {
+    pub(super) fn ejected(
+        &self,
+        of: &ParticipantSelector,
+        from: Option<&ParticipantSelector>,
+        board: &PodBoard,
+    ) -> i64 {
         let mut pods: Vec<PodId> = self
             .ejected
             .keys()
@@ -54,7 +59,12 @@ impl Outage {
     }
 
     /// The state of the breakers of `from`'s proxies towards `to`.
-    pub(super) fn breaker(&self, from: &Party, to: &Party, board: &Board) -> i64 {
+    pub(super) fn breaker(
+        &self,
+        from: &ParticipantSelector,
+        to: &ParticipantSelector,
+        board: &PodBoard,
+    ) -> i64 {
         let is_open = self
             .open
             .keys()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_results::{Event, PodId, Record};
 
-use super::board::Board;
+use super::board::PodBoard;
 use super::words::time;
 
 /// The maximum number of reasons of each kind to list. The others are only counted.
@@ -14,13 +14,13 @@ const WRITTEN_MAX: usize = 5;
 /// The refusals that no check counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals {
-    documents: Vec<Document>,
+    documents: Vec<RefusalSubject>,
     /// Keyed by type and name of the resource.
     resources: BTreeMap<String, Nacks>,
 }
 
 #[derive(Clone, Debug)]
-struct Document {
+struct RefusalSubject {
     /// The kind and name.
     key: String,
     at_ns: i64,
@@ -36,10 +36,10 @@ struct Nacks {
 }
 
 impl Refusals {
-    pub(super) fn record(&mut self, record: &Record, board: &Board) {
+    pub(super) fn record(&mut self, record: &Record, board: &PodBoard) {
         let at_ns = record.at_ns;
         match &record.event {
-            Event::DocumentRefused { document, .. } => self.documents.push(Document {
+            Event::DocumentRefused { document, .. } => self.documents.push(RefusalSubject {
                 key: document.clone(),
                 at_ns,
                 item: board.applied_by(document, at_ns).cloned(),

@@ -2,10 +2,10 @@
 
 use shakedown_results::{CheckResult, Measured};
 
-use super::Sample;
+use super::SeedSample;
 use super::words::measured;
 use crate::check::{Check, Op, Relation, Seeds};
-use crate::story::Story;
+use crate::scenario::ResolvedScenario;
 use crate::value::{Ratio, Share, Unit};
 
 /// The tail of all intervals: 99% confidence, two-sided.
@@ -13,13 +13,16 @@ const TAIL: f64 = 0.005;
 /// The 99.5th percentile of the standard normal distribution.
 const Z: f64 = 2.575_829_303_548_901;
 
-/// Judges the checks over seeds of a sweep. `samples` contains the [`Judgement::samples`](super::Judgement::samples) of
+/// Judges the checks over seeds of a sweep. `samples` contains the [`RunJudgement::samples`](super::RunJudgement::samples) of
 /// each seed.
-pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckResult> {
+pub fn over_seeds(
+    story: &ResolvedScenario,
+    samples: &[(u64, Vec<SeedSample>)],
+) -> Vec<CheckResult> {
     let mut results = Vec::new();
     for (index, check) in story.checks.iter().enumerate() {
         let Some(rule) = check.seeds else { continue };
-        let of_check: Vec<(u64, &Sample)> = samples
+        let of_check: Vec<(u64, &SeedSample)> = samples
             .iter()
             .filter_map(|(seed, samples)| {
                 Some((*seed, samples.iter().find(|sample| sample.check == index)?))
@@ -51,7 +54,7 @@ pub fn over_seeds(story: &Story, samples: &[(u64, Vec<Sample>)]) -> Vec<CheckRes
 }
 
 /// `over seeds`: the t-interval of the mean of left minus right side, paired by seed.
-fn mean(check: &Check, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
+fn mean(check: &Check, samples: &[(u64, &SeedSample)]) -> (Option<bool>, String) {
     let mut sides = Vec::new();
     for (seed, sample) in samples {
         match sample.sides {
@@ -102,7 +105,7 @@ fn mean(check: &Check, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
 }
 
 /// `in >= 99% of seeds`: decides by the observed share. Wilson's interval is for information only.
-fn portion(op: Op, share: Share, samples: &[(u64, &Sample)]) -> (Option<bool>, String) {
+fn portion(op: Op, share: Share, samples: &[(u64, &SeedSample)]) -> (Option<bool>, String) {
     if samples.is_empty() {
         return (None, "not judged: no seed was run".to_owned());
     }
@@ -132,7 +135,7 @@ fn portion(op: Op, share: Share, samples: &[(u64, &Sample)]) -> (Option<bool>, S
 }
 
 /// The exact means of both sides.
-fn measured_mean(check: &Check, samples: &[(u64, &Sample)]) -> Option<Measured> {
+fn measured_mean(check: &Check, samples: &[(u64, &SeedSample)]) -> Option<Measured> {
     let count = samples.len() as u64;
     let mean = |side: fn((Ratio, Ratio)) -> Ratio| {
         let sides = samples.iter().map(|(_, sample)| Some(side(sample.sides?)));
@@ -147,7 +150,7 @@ fn measured_mean(check: &Check, samples: &[(u64, &Sample)]) -> Option<Measured> 
 }
 
 /// The share of seeds in which the check is true.
-fn measured_portion(share: Share, samples: &[(u64, &Sample)]) -> Option<Measured> {
+fn measured_portion(share: Share, samples: &[(u64, &SeedSample)]) -> Option<Measured> {
     let holding = samples
         .iter()
         .filter(|(_, sample)| sample.holds == Some(true));

@@ -4,26 +4,26 @@ use std::collections::BTreeMap;
 
 use shakedown_results::Histogram;
 
-use super::span::Span;
+use super::span::TimeSpan;
 use crate::check::Statistic;
 use crate::value::Ratio;
 
 /// The part of a run in which a leaf counts.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
-    span: Span,
+    span: TimeSpan,
     /// The length of a slice; the length of the window if it is not divided.
     slice_ns: i64,
     count: usize,
     /// True if the window ends with the load. The last slice then includes requests that start later.
     takes_drain: bool,
-    kind: Kind,
+    kind: CellKind,
     cells: BTreeMap<usize, Cell>,
 }
 
 /// The storage of a cell's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CellKind {
     /// Count, sum, minimum and maximum.
     Plain,
     /// All values, for percentiles.
@@ -45,11 +45,11 @@ pub(super) struct Cell {
     pub(super) range: Option<(i64, i64)>,
     /// The integral of a gauge's value over time.
     pub(super) integral: i128,
-    spread: Spread,
+    spread: CellSpread,
 }
 
 #[derive(Clone, Debug, Default)]
-enum Spread {
+enum CellSpread {
     #[default]
     None,
     /// For a single slice: the histogram that reports use.
@@ -60,7 +60,12 @@ enum Spread {
 
 impl Slots {
     /// A single slice as long as the window, or consecutive slices of `per_ns`. A partial last slice is omitted.
-    pub(super) fn new(span: Span, per_ns: Option<i64>, duration_ns: i64, kind: Kind) -> Slots {
+    pub(super) fn new(
+        span: TimeSpan,
+        per_ns: Option<i64>,
+        duration_ns: i64,
+        kind: CellKind,
+    ) -> Slots {
         let length = span.to_ns - span.from_ns;
         let slice_ns = per_ns.unwrap_or(length).max(1);
         let count = usize::try_from(length / slice_ns).unwrap_or(0);
@@ -83,9 +88,9 @@ impl Slots {
         self.slice_ns
     }
 
-    pub(super) fn bounds(&self, slice: usize) -> Span {
+    pub(super) fn bounds(&self, slice: usize) -> TimeSpan {
         let from_ns = self.span.from_ns + self.slice_ns * i64::try_from(slice).unwrap_or(i64::MAX);
-        Span {
+        TimeSpan {
             from_ns,
             to_ns: from_ns + self.slice_ns,
         }
@@ -117,9 +122,9 @@ impl Slots {
 
     fn cell(&mut self, slice: usize) -> &mut Cell {
         let spread = || match (self.kind, self.count) {
-            (Kind::Plain, _) => Spread::None,
-            (Kind::Values, 1) => Spread::Dense(Box::default()),
-            (Kind::Values, _) => Spread::Sparse(BTreeMap::new()),
+            (CellKind::Plain, _) => CellSpread::None,
+            (CellKind::Values, 1) => CellSpread::Dense(Box::default()),
+            (CellKind::Values, _) => CellSpread::Sparse(BTreeMap::new()),
         };
         self.cells.entry(slice).or_insert_with(|| Cell {
             spread: spread(),
@@ -177,9 +182,9 @@ impl Cell {
         self.sum += i128::from(value_ns);
         self.widen(value_ns);
         match &mut self.spread {
-            Spread::None => {}
-            Spread::Dense(histogram) => histogram.record(value_ns),
-            Spread::Sparse(buckets) => *buckets.entry(bucket(value_ns)).or_default() += 1,
+            CellSpread::None => {}
+            CellSpread::Dense(histogram) => histogram.record(value_ns),
+            CellSpread::Sparse(buckets) => *buckets.entry(bucket(value_ns)).or_default() += 1,
         }
     }
 
@@ -197,9 +202,9 @@ impl Cell {
     /// The percentile of all values, in parts per million.
     pub(super) fn percentile(&self, ppm: u32) -> Option<i64> {
         match &self.spread {
-            Spread::None => None,
-            Spread::Dense(histogram) => histogram.percentile_ns(ppm),
-            Spread::Sparse(buckets) => {
+            CellSpread::None => None,
+            CellSpread::Dense(histogram) => histogram.percentile_ns(ppm),
+            CellSpread::Sparse(buckets) => {
                 let (min, max) = self.range?;
                 let rank = (u128::from(self.values) * u128::from(ppm))
                     .div_ceil(1_000_000)
@@ -237,11 +242,11 @@ fn bucket(value_ns: i64) -> i64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Kind, Slots, Span};
+    use super::{CellKind, Slots, TimeSpan};
 
-    fn slots(per_ns: Option<i64>, kind: Kind) -> Slots {
+    fn slots(per_ns: Option<i64>, kind: CellKind) -> Slots {
         Slots::new(
-            Span {
+            TimeSpan {
                 from_ns: 100,
                 to_ns: 1_100,
             },
@@ -257,7 +262,7 @@ mod tests {
             values in prop::collection::vec(0i64..50_000_000_000, 1..200),
             ppm in 0u32..=1_000_000,
         ) {
-            let (mut dense, mut sparse) = (slots(None, Kind::Values), slots(Some(500), Kind::Values));
+            let (mut dense, mut sparse) = (slots(None, CellKind::Values), slots(Some(500), CellKind::Values));
             for value in values {
                 dense.by_start(100).unwrap().value(value);
                 sparse.by_start(100).unwrap().value(value);
@@ -268,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_gauge_is_weighted_by_time_within_each_slice() {
-        let mut slots = slots(Some(500), Kind::Plain);
+        let mut slots = slots(Some(500), CellKind::Plain);
         slots.hold(0, 300, 2);
         slots.hold(300, 700, 4);
         slots.hold(700, 9_000, 1);
@@ -287,7 +292,7 @@ mod tests {
 
     #[test]
     fn work_that_is_spread_adds_up_to_the_whole() {
-        let mut slots = slots(Some(300), Kind::Plain);
+        let mut slots = slots(Some(300), CellKind::Plain);
         slots.spread(100, 1_000, 100);
         let sum: i128 = (0..3)
             .map(|slice| slots.read(slice).unwrap().integral)
@@ -297,18 +302,18 @@ mod tests {
 
     #[test]
     fn a_window_that_ends_with_the_load_takes_in_the_drain_by_start_alone() {
-        let mut slots = slots(None, Kind::Plain);
+        let mut slots = slots(None, CellKind::Plain);
         assert!(slots.by_start(1_500).is_some());
         assert!(slots.by_time(1_500).is_none());
         assert!(slots.by_start(99).is_none());
         let mut partial = Slots::new(
-            Span {
+            TimeSpan {
                 from_ns: 100,
                 to_ns: 1_100,
             },
             Some(300),
             1_100,
-            Kind::Plain,
+            CellKind::Plain,
         );
         assert!(
             partial.by_start(1_050).is_none(),
@@ -322,7 +327,7 @@ mod tests {
 
     #[test]
     fn work_that_took_no_time_counts_where_it_was_told() {
-        let mut slots = slots(Some(500), Kind::Plain);
+        let mut slots = slots(Some(500), CellKind::Plain);
         slots.spread(700, 700, 42);
         assert_eq!(slots.read(1).map(|cell| cell.integral), Some(42));
     }

@@ -1,13 +1,13 @@
 //! Windows resolved to times of a run.
 
-use shakedown_results::Cast;
+use shakedown_results::Participants;
 
-use crate::check::{Base, Point, Window};
+use crate::check::{Base, TimePoint, Window};
 use crate::value::{Ratio, format_ns};
 
 /// A window in ns from 0 s. The start is inclusive, the end exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct TimeSpan {
     pub(super) from_ns: i64,
     pub(super) to_ns: i64,
 }
@@ -16,7 +16,7 @@ pub(super) struct Span {
 ///
 /// # Errors
 /// An error if the window is empty, outside the run, or refers to a chaos item that does not happen.
-pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
+pub(super) fn resolve(window: &Window, cast: &Participants) -> Result<TimeSpan, String> {
     let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
     if from_ns >= to_ns {
@@ -33,10 +33,10 @@ pub(super) fn resolve(window: &Window, cast: &Cast) -> Result<Span, String> {
             show(to_ns)
         ));
     }
-    Ok(Span { from_ns, to_ns })
+    Ok(TimeSpan { from_ns, to_ns })
 }
 
-fn time(point: &Point, cast: &Cast) -> Result<i64, String> {
+fn time(point: &TimePoint, cast: &Participants) -> Result<i64, String> {
     let base = match &point.base {
         Base::Zero => 0,
         Base::WarmUp => cast.warm_up_ns,

@@ -13,18 +13,20 @@ mod words;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use shakedown_results::{Answer, CheckResult, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_results::{
+    Answer, CheckResult, Event, Fate, Outcome, ParticipantId, PodId, Record, Root,
+};
 use shakedown_types::ResponseFlags;
 
-use super::{Judge, Judgement};
-use crate::story::Story;
+use super::{Judge, RunJudgement};
+use crate::scenario::ResolvedScenario;
 use crate::{Edits, cast, load_text, plan};
 
 pub(super) const S: i64 = 1_000_000_000;
 pub(super) const MS: i64 = 1_000_000;
 
 /// web (pod 0) calls api (v1: pods 1 and 2, v2: pod 3). users is participant 2 (pod 4).
-pub(super) fn story(checks: &[&str]) -> Story {
+pub(super) fn story(checks: &[&str]) -> ResolvedScenario {
     let checks: Vec<String> = checks
         .iter()
         .map(|check| format!("  - {check}\n"))
@@ -50,7 +52,7 @@ expect:
 
 /// A run of that scenario. Events are added in any order and sorted by time.
 pub(super) struct Run {
-    story: Story,
+    story: ResolvedScenario,
     pub(super) records: Vec<Record>,
     seq: u64,
 }
@@ -80,7 +82,7 @@ impl Run {
 
     pub(super) fn entry(&mut self, entry: u16, from_ns: i64, to_ns: i64, outcome: Outcome) -> Root {
         let root = Root {
-            load: PartyId(2),
+            load: ParticipantId(2),
             entry,
             seq: self.seq,
         };
@@ -145,7 +147,7 @@ impl Run {
         );
     }
 
-    pub(super) fn judge(mut self) -> Judgement {
+    pub(super) fn judge(mut self) -> RunJudgement {
         let planned = plan(&self.story, |_| ChaCha8Rng::seed_from_u64(1));
         let cast = cast(&self.story, &planned);
         let mut judge = Judge::new(&self.story, &cast);
@@ -331,7 +333,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
         "count(* -> api) == 1",
         "in-flight.max(web -> api) == 1",
     ]);
-    let (from, to) = (PodId(0), PartyId(1));
+    let (from, to) = (PodId(0), ParticipantId(1));
     run.at(
         11 * S,
         Event::CallStarted {
@@ -363,7 +365,7 @@ fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
                 root: None,
                 from,
                 to,
-                to_party: PartyId(1),
+                to_party: ParticipantId(1),
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),

@@ -3,43 +3,43 @@
 mod slices;
 mod tree;
 
-use shakedown_results::{Cast, CheckResult, PodId, Record};
+use shakedown_results::{CheckResult, Participants, PodId, Record};
 
-use super::Sample;
-use super::board::{Board, Change};
-use super::fact::{Class, Fact};
+use super::SeedSample;
+use super::board::{CountChange, PodBoard};
+use super::fact::{Class, RequestFacts};
 use super::instant::{Instants, compare};
 use super::leaf::{Leaf, Reading};
-use super::span::{self, Span};
+use super::span::{self, TimeSpan};
 use super::words::{expected, measured, nanos, time};
 use crate::check::{Check, Expression, Temporal, Window};
-use crate::story::Story;
+use crate::scenario::ResolvedScenario;
 use crate::value::{Ratio, Unit};
 use slices::Slices;
-use tree::{Builder, Tree};
+use tree::{ExpressionBuilder, Tree};
 
 /// A check and its accumulated state.
 #[derive(Clone, Debug)]
-pub(super) struct Trial {
+pub(super) struct CheckTrial {
     check: Check,
-    state: Result<State, String>,
+    state: Result<TrialState, String>,
 }
 
 #[derive(Clone, Debug)]
-struct State {
+struct TrialState {
     leaves: Vec<Leaf>,
     left: Tree,
     right: Tree,
     instants: Option<Instants>,
     /// The window of the check.
-    span: Span,
+    span: TimeSpan,
     has_meters: bool,
 }
 
 /// The result of a check, or the reason why there is none.
-type Finding = Result<Seen, String>;
+type Finding = Result<TrialOutcome, String>;
 
-struct Seen {
+struct TrialOutcome {
     holds: bool,
     /// The observed value, in words.
     words: String,
@@ -48,9 +48,9 @@ struct Seen {
     samples: Option<u64>,
 }
 
-impl Seen {
-    fn new(holds: bool, words: String) -> Seen {
-        Seen {
+impl TrialOutcome {
+    fn new(holds: bool, words: String) -> TrialOutcome {
+        TrialOutcome {
             holds,
             words,
             value: None,
@@ -58,23 +58,33 @@ impl Seen {
         }
     }
 
-    fn with(self, value: Ratio, unit: Unit) -> Seen {
-        Seen {
+    fn with(self, value: Ratio, unit: Unit) -> TrialOutcome {
+        TrialOutcome {
             value: Some((value, unit)),
             ..self
         }
     }
 }
 
-impl Trial {
-    pub(super) fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Trial {
-        Trial {
+impl CheckTrial {
+    pub(super) fn new(
+        check: &Check,
+        story: &ResolvedScenario,
+        cast: &Participants,
+        board: &PodBoard,
+    ) -> CheckTrial {
+        CheckTrial {
             check: check.clone(),
-            state: State::new(check, story, cast, board),
+            state: TrialState::new(check, story, cast, board),
         }
     }
 
-    pub(super) fn change(&mut self, record: &Record, change: Option<Change>, board: &Board) {
+    pub(super) fn change(
+        &mut self,
+        record: &Record,
+        change: Option<CountChange>,
+        board: &PodBoard,
+    ) {
         let Ok(state) = &mut self.state else { return };
         if !state.has_meters {
             return;
@@ -96,8 +106,8 @@ impl Trial {
     pub(super) fn happened(
         &mut self,
         record: &Record,
-        change: Option<Change>,
-        board: &Board,
+        change: Option<CountChange>,
+        board: &PodBoard,
     ) -> bool {
         let mut counted = false;
         if let Ok(state) = &mut self.state {
@@ -114,7 +124,7 @@ impl Trial {
         since_ns: i64,
         at_ns: i64,
         core_ns: i64,
-        board: &Board,
+        board: &PodBoard,
     ) {
         if let Ok(state) = &mut self.state {
             for leaf in &mut state.leaves {
@@ -123,7 +133,7 @@ impl Trial {
         }
     }
 
-    pub(super) fn fact(&mut self, class: Class, fact: &Fact, board: &Board) {
+    pub(super) fn fact(&mut self, class: Class, fact: &RequestFacts, board: &PodBoard) {
         if let Ok(state) = &mut self.state {
             for leaf in &mut state.leaves {
                 leaf.fact(class, fact, board);
@@ -136,9 +146,9 @@ impl Trial {
         self,
         index: usize,
         end_ns: i64,
-        board: &Board,
-    ) -> (CheckResult, Option<Sample>) {
-        let Trial { check, state } = self;
+        board: &PodBoard,
+    ) -> (CheckResult, Option<SeedSample>) {
+        let CheckTrial { check, state } = self;
         let (finding, sides) = match state {
             Ok(mut state) => {
                 state.finish(end_ns, &check);
@@ -160,7 +170,7 @@ impl Trial {
             let limit = limit.filter(|_| unit == check.unit);
             measured(unit, value, limit, seen.samples)
         });
-        let sample = over_seeds.then(|| Sample {
+        let sample = over_seeds.then(|| SeedSample {
             check: index,
             sides,
             holds,
@@ -179,8 +189,13 @@ impl Trial {
     }
 }
 
-impl State {
-    fn new(check: &Check, story: &Story, cast: &Cast, board: &Board) -> Result<State, String> {
+impl TrialState {
+    fn new(
+        check: &Check,
+        story: &ResolvedScenario,
+        cast: &Participants,
+        board: &PodBoard,
+    ) -> Result<TrialState, String> {
         let span = span::resolve(&check.window, cast)?;
         // `recovers` is observed to the end of the run, and its window is only the deadline.
         let to_ns = if check.temporal == Temporal::Recovers {
@@ -188,7 +203,7 @@ impl State {
         } else {
             span.to_ns
         };
-        let watched = Span {
+        let watched = TimeSpan {
             from_ns: span.from_ns,
             to_ns,
         };
@@ -197,7 +212,7 @@ impl State {
             .filter(|_| check.temporal != Temporal::Once)
             .map(nanos);
         let mut leaves = Vec::new();
-        let mut builder = Builder {
+        let mut builder = ExpressionBuilder {
             leaves: &mut leaves,
             watched,
             per_ns,
@@ -211,7 +226,7 @@ impl State {
         let instants = check
             .instants
             .then(|| Instants::new(watched.from_ns, watched.to_ns));
-        Ok(State {
+        Ok(TrialState {
             leaves,
             left,
             right,
@@ -251,14 +266,14 @@ impl State {
     }
 
     /// The left and right side over the window, for a check that is computed once.
-    fn sides(&self, board: &Board) -> Result<(Ratio, Ratio), String> {
+    fn sides(&self, board: &PodBoard) -> Result<(Ratio, Ratio), String> {
         Ok((
             self.eval(&self.left, 0, board)?,
             self.eval(&self.right, 0, board)?,
         ))
     }
 
-    fn eval(&self, tree: &Tree, slice: usize, board: &Board) -> Result<Ratio, String> {
+    fn eval(&self, tree: &Tree, slice: usize, board: &PodBoard) -> Result<Ratio, String> {
         let failure = std::cell::RefCell::new(None);
         let value = tree.compute(&|leaf| match self.leaves[leaf].read(slice, board) {
             Ok(Reading { value, .. }) => Some(value),
@@ -274,7 +289,7 @@ impl State {
         })
     }
 
-    fn judge(&self, check: &Check, board: &Board) -> Finding {
+    fn judge(&self, check: &Check, board: &PodBoard) -> Finding {
         match (&self.instants, check.temporal) {
             (Some(instants), temporal) => of_instants(instants, temporal, self.span, check),
             (None, Temporal::Once) => self.once(check, board),
@@ -282,7 +297,7 @@ impl State {
         }
     }
 
-    fn once(&self, check: &Check, board: &Board) -> Finding {
+    fn once(&self, check: &Check, board: &PodBoard) -> Finding {
         let (left, right) = self.sides(board)?;
         let holds = compare(check.relation, left, right)?;
         let mut observed = check.unit.format(left);
@@ -295,13 +310,13 @@ impl State {
             Tree::Leaf(leaf) => self.leaves[leaf].read(0, board)?.samples,
             _ => None,
         };
-        Ok(Seen {
+        Ok(TrialOutcome {
             samples,
-            ..Seen::new(holds, observed).with(left, check.unit)
+            ..TrialOutcome::new(holds, observed).with(left, check.unit)
         })
     }
 
-    fn of_slices(&self, temporal: Temporal, check: &Check, board: &Board) -> Finding {
+    fn of_slices(&self, temporal: Temporal, check: &Check, board: &PodBoard) -> Finding {
         let slots = self
             .leaves
             .iter()
@@ -328,15 +343,15 @@ impl State {
     }
 }
 
-fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Check) -> Finding {
+fn of_instants(instants: &Instants, temporal: Temporal, span: TimeSpan, check: &Check) -> Finding {
     if instants.undefined {
         return Err("at some instant a side has no value".to_owned());
     }
     let at = |holds, words: &str, (at, value): (i64, Ratio)| {
         let words = format!("{words} {} at {}", check.unit.format(value), time(at));
-        Seen::new(holds, words).with(value, check.unit)
+        TrialOutcome::new(holds, words).with(value, check.unit)
     };
-    let always = |holds, words: &str| Seen::new(holds, words.to_owned());
+    let always = |holds, words: &str| TrialOutcome::new(holds, words.to_owned());
     Ok(match temporal {
         Temporal::Always => match instants.first_false {
             Some(seen) => at(false, "false first with", seen),
@@ -359,7 +374,7 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
                 Some((_, value)) if since >= instants.end_ns() => {
                     let words =
                         format!("still false at the end, with {}", check.unit.format(value));
-                    Seen::new(false, words).with(value, check.unit)
+                    TrialOutcome::new(false, words).with(value, check.unit)
                 }
                 _ => recovered(holds, since),
             }
@@ -368,7 +383,7 @@ fn of_instants(instants: &Instants, temporal: Temporal, span: Span, check: &Chec
 }
 
 /// The result of a check that is true from some time on.
-fn recovered(holds: bool, since_ns: i64) -> Seen {
+fn recovered(holds: bool, since_ns: i64) -> TrialOutcome {
     let words = format!("true from {} on", time(since_ns));
-    Seen::new(holds, words).with(Ratio::whole(i128::from(since_ns)), Unit::Duration)
+    TrialOutcome::new(holds, words).with(Ratio::whole(i128::from(since_ns)), Unit::Duration)
 }

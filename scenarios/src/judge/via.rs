@@ -3,24 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use super::board::Board;
-use super::fact::Fact;
-use crate::check::Party;
+use super::board::PodBoard;
+use super::fact::RequestFacts;
+use crate::check::ParticipantSelector;
 
 /// The `via` conditions of one leaf.
 #[derive(Clone, Debug)]
 pub(super) struct Via {
-    parties: Vec<(Party, bool)>,
+    parties: Vec<(ParticipantSelector, bool)>,
     /// The services reached so far by requests in flight, as bit masks.
     open: BTreeMap<u64, u32>,
     /// Ended requests that have not reached all services: their record and the services reached.
-    waiting: BTreeMap<u64, (Fact, u32)>,
+    waiting: BTreeMap<u64, (RequestFacts, u32)>,
     over: Ranges,
 }
 
 impl Via {
     /// The services, each with true if it must *not* be reached. At most 32.
-    pub(super) fn new(parties: Vec<(Party, bool)>) -> Via {
+    pub(super) fn new(parties: Vec<(ParticipantSelector, bool)>) -> Via {
         Via {
             parties,
             open: BTreeMap::new(),
@@ -31,7 +31,12 @@ impl Via {
 
     /// Records the arrival of a descendant of request `seq`. Returns the request and its result, if that decides the
     /// conditions.
-    pub(super) fn arrived(&mut self, seq: u64, fact: &Fact, board: &Board) -> Option<(Fact, bool)> {
+    pub(super) fn arrived(
+        &mut self,
+        seq: u64,
+        fact: &RequestFacts,
+        board: &PodBoard,
+    ) -> Option<(RequestFacts, bool)> {
         let mask = self.reached(fact, board);
         if mask == 0 {
             return None;
@@ -50,7 +55,7 @@ impl Via {
 
     /// Records the end of request `seq`. Returns the result of the conditions if they are decided, else keeps the
     /// request.
-    pub(super) fn ended(&mut self, seq: u64, fact: &Fact, counts: bool) -> Option<bool> {
+    pub(super) fn ended(&mut self, seq: u64, fact: &RequestFacts, counts: bool) -> Option<bool> {
         self.over.add(seq);
         let reached = self.open.remove(&seq).unwrap_or(0);
         if !counts {
@@ -71,7 +76,7 @@ impl Via {
     }
 
     /// Takes all kept requests with their results, at the end of the run.
-    pub(super) fn rest(&mut self) -> Vec<(Fact, bool)> {
+    pub(super) fn rest(&mut self) -> Vec<(RequestFacts, bool)> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting
             .into_values()
@@ -90,7 +95,7 @@ impl Via {
             .all(|(bit, (_, not))| (reached >> bit & 1 == 1) != *not)
     }
 
-    fn reached(&self, fact: &Fact, board: &Board) -> u32 {
+    fn reached(&self, fact: &RequestFacts, board: &PodBoard) -> u32 {
         let Some(pod) = fact.to else { return 0 };
         let mut mask = 0;
         for (bit, (party, _)) in self.parties.iter().enumerate() {

@@ -3,10 +3,10 @@ use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::PodId;
 
 use super::{cast, is_meant, plan, resolve};
-use crate::story::{Action, Story};
+use crate::scenario::{ChaosAction, ResolvedScenario};
 use crate::{Edits, load_text};
 
-fn story(chaos: &str) -> Story {
+fn story(chaos: &str) -> ResolvedScenario {
     let text = format!(
         "scenario: small
 story: s
@@ -296,7 +296,7 @@ fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_th
         "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",
     );
     let planned = plan(&story, streams(1));
-    let Action::Slow { target, .. } = &story.chaos[planned[1].item].action else {
+    let ChaosAction::Slow { target, .. } = &story.chaos[planned[1].item].action else {
         panic!("slow")
     };
     assert!(planned[1].pods.is_empty());
@@ -307,7 +307,7 @@ fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_th
     );
     let before = all.len();
     for replica in 0..2 {
-        let party = shakedown_results::PartyId(1);
+        let party = shakedown_results::ParticipantId(1);
         all.push(shakedown_results::Pod {
             party,
             version: 2,

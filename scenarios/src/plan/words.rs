@@ -1,9 +1,9 @@
 //! The descriptions of faults in reports and journals.
 
-use shakedown_istio::{Document, Key};
+use shakedown_istio::{Document, DocumentKey};
 use shakedown_results::{Pod, PodId};
 
-use crate::story::{self, Action, Failure, Part, Story, Target};
+use crate::scenario::{self, ChaosAction, PodCount, PodTarget, ResolvedScenario, StepFailure};
 use crate::value::Ratio;
 
 /// The maximum number of pods to list by name. For more pods, the target's text in the file is used.
@@ -11,14 +11,14 @@ const NAMED_MAX: usize = 4;
 
 /// Describes an action, e.g. `crash api/v1/3`.
 pub(super) fn words(
-    story: &Story,
+    story: &ResolvedScenario,
     pods: &[Pod],
-    action: &Action,
+    action: &ChaosAction,
     hit: &[PodId],
     others: &[PodId],
 ) -> String {
-    let list = |target: &Target, ids: &[PodId]| {
-        let many = matches!(target.part, Part::All) && ids.len() > 1;
+    let list = |target: &PodTarget, ids: &[PodId]| {
+        let many = matches!(target.part, PodCount::All) && ids.len() > 1;
         if ids.is_empty() || ids.len() > NAMED_MAX || many {
             return target.text.clone();
         }
@@ -26,13 +26,13 @@ pub(super) fn words(
         names.join(", ")
     };
     match action {
-        Action::Crash(target) => format!("crash {}", list(target, hit)),
-        Action::Pause(target) => format!("pause {}", list(target, hit)),
-        Action::Partition { from, to, both } => {
+        ChaosAction::Crash(target) => format!("crash {}", list(target, hit)),
+        ChaosAction::Pause(target) => format!("pause {}", list(target, hit)),
+        ChaosAction::Partition { from, to, both } => {
             let arrow = if *both { "<->" } else { "->" };
             format!("partition {} {arrow} {}", list(from, hit), list(to, others))
         }
-        Action::Slow {
+        ChaosAction::Slow {
             target,
             factor,
             add,
@@ -43,43 +43,43 @@ pub(super) fn words(
             };
             format!("slow {} {by}", list(target, hit))
         }
-        Action::Fail {
+        ChaosAction::Fail {
             target, rate, with, ..
         } => {
             let with = match with {
-                Failure::Status(status) => status.to_string(),
-                Failure::Reset => "reset".to_owned(),
-                Failure::Hang => "hang".to_owned(),
+                StepFailure::Status(status) => status.to_string(),
+                StepFailure::Reset => "reset".to_owned(),
+                StepFailure::Hang => "hang".to_owned(),
             };
             let whom = list(target, hit);
             format!("fail {rate} of requests at {whom} with {with}")
         }
-        Action::Surge { load, factor } => {
+        ChaosAction::Surge { load, factor } => {
             let (load, factor) = (&story.loads[*load].name, number(*factor));
             format!("surge {load} by a factor of {factor}")
         }
-        Action::Scale {
+        ChaosAction::Scale {
             service,
             version,
             to,
         } => {
             let name = version_name(story, *service, *version);
-            format!("scale {name} to {}", story::replicas(*to))
+            format!("scale {name} to {}", scenario::replicas(*to))
         }
-        Action::Deploy {
+        ChaosAction::Deploy {
             service,
             version,
             replicas,
         } => {
             let name = version_name(story, *service, Some(*version));
-            format!("deploy {name} with {}", story::replicas(*replicas))
+            format!("deploy {name} with {}", scenario::replicas(*replicas))
         }
-        Action::Apply { documents, remove } => applied(documents, remove),
-        Action::Nothing => "nothing".to_owned(),
+        ChaosAction::Apply { documents, remove } => applied(documents, remove),
+        ChaosAction::Nothing => "nothing".to_owned(),
     }
 }
 
-fn applied(documents: &[Document], remove: &[Key]) -> String {
+fn applied(documents: &[Document], remove: &[DocumentKey]) -> String {
     let put = documents.iter().map(|document| {
         let name = &document.meta().name;
         format!("apply {}/{name}", document.kind())
@@ -93,7 +93,7 @@ fn number(factor: Ratio) -> String {
     factor.decimal(4)
 }
 
-fn version_name(story: &Story, service: usize, version: Option<u16>) -> String {
+fn version_name(story: &ResolvedScenario, service: usize, version: Option<u16>) -> String {
     let service = &story.services[service];
     match version {
         Some(version) => format!(
@@ -105,7 +105,7 @@ fn version_name(story: &Story, service: usize, version: Option<u16>) -> String {
     }
 }
 
-fn pod_name(story: &Story, pods: &[Pod], id: PodId) -> String {
+fn pod_name(story: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
     let party = usize::from(pod.party.0);
     if let Some(service) = story.services.get(party) {

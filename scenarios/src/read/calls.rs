@@ -5,10 +5,10 @@ use std::time::Duration;
 use shakedown_yaml::{Node, suggest};
 
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::settings::with_settings;
 use super::skeleton::Skeleton;
-use crate::story::{Hedge, Seats};
+use crate::scenario::{AppHedge, CallConcurrency};
 
 /// The keys of the client settings of a callee.
 const SETTINGS: Keys = Keys {
@@ -28,7 +28,7 @@ const POOL: Keys = Keys {
 /// The maximum number of hedges per call, because all attempts of a call may be open at once.
 const HEDGES_MAX: u32 = 100;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Checks `calls`, whose keys are services or `any`, each with client settings.
     pub(super) fn client_settings(&mut self, node: &Node, services: &[Skeleton]) {
         let Some(map) = self.map(node) else { return };
@@ -62,7 +62,7 @@ impl Reader<'_> {
     }
 
     /// Reads `hedge`. `None` without hedging.
-    pub(super) fn hedge(&mut self, node: &Node) -> Option<Hedge> {
+    pub(super) fn hedge(&mut self, node: &Node) -> Option<AppHedge> {
         let hedge = long(get(node, "hedge")?, "after");
         self.keys(&hedge, &HEDGE);
         if get(&hedge, "after").is_none() {
@@ -79,14 +79,14 @@ impl Reader<'_> {
                 format!("`{times}` hedges are too many: at most {HEDGES_MAX}"),
             );
         }
-        (times > 0 && !after.is_zero()).then(|| Hedge {
+        (times > 0 && !after.is_zero()).then(|| AppHedge {
             after,
             times: times.min(HEDGES_MAX),
         })
     }
 
     /// Reads `pool`, the limit of concurrent calls to one callee. `None` without a limit.
-    pub(super) fn pool(&mut self, node: &Node) -> Option<Seats> {
+    pub(super) fn pool(&mut self, node: &Node) -> Option<CallConcurrency> {
         let pool = long(get(node, "pool")?, "size");
         self.keys(&pool, &POOL);
         if get(&pool, "size").is_none() {
@@ -94,7 +94,7 @@ impl Reader<'_> {
             return None;
         }
         let size = self.positive_limit(&pool, "size")??;
-        Some(Seats {
+        Some(CallConcurrency {
             size,
             wait: self.wait(&pool),
         })

@@ -9,10 +9,10 @@ use std::time::Duration;
 use shakedown_yaml::{Node, suggest};
 
 use super::fields::get;
-use super::reader::Reader;
-use super::target::Scene;
-use crate::check::names::Span;
-use crate::story::{Chaos, Draw, When};
+use super::reader::ScenarioReader;
+use super::target::TargetNames;
+use crate::check::names::ChaosSpan;
+use crate::scenario::{ChaosItem, Draw, FireTimes};
 
 const DONE: [&str; 10] = [
     "crash",
@@ -84,15 +84,15 @@ const PARAMETERS: [&str; 26] = [
 /// Firings of one item, at most.
 pub(super) const ITEMS_MAX: usize = 10_000;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// All items in the file's order, without those that a variant removed.
     pub(super) fn chaos(
         &mut self,
         list: &Node,
-        scene: &Scene<'_>,
+        scene: &TargetNames<'_>,
         warm_up: Duration,
         duration: Duration,
-    ) -> Vec<Chaos> {
+    ) -> Vec<ChaosItem> {
         let mut items = Vec::new();
         let list = self.list(list, "chaos items");
         if list.len() > ITEMS_MAX {
@@ -111,10 +111,10 @@ impl Reader<'_> {
         &mut self,
         index: usize,
         node: &Node,
-        scene: &Scene<'_>,
+        scene: &TargetNames<'_>,
         warm_up: Duration,
         duration: Duration,
-    ) -> Option<Chaos> {
+    ) -> Option<ChaosItem> {
         self.map(node)?;
         let Some(action) = get(node, "do") else {
             self.keys(node, action::keys("crash"));
@@ -149,7 +149,7 @@ impl Reader<'_> {
         let action = self.action(action_name, (index, &name), node, scene);
         let may_miss = self.flag(node, "may-miss").unwrap_or(false);
         let place = self.place(format!("chaos.{name}.target"));
-        Some(Chaos {
+        Some(ChaosItem {
             name,
             when: when?,
             length,
@@ -216,7 +216,7 @@ impl Reader<'_> {
         name: &str,
         warm_up: Duration,
         duration: Duration,
-    ) -> Option<When> {
+    ) -> Option<FireTimes> {
         for key in ["from", "until"] {
             if let Some(entry) = node.as_map().and_then(|map| map.get(key))
                 && get(node, "every").is_none()
@@ -235,7 +235,7 @@ impl Reader<'_> {
                         "the item begins when the run's `duration` is over",
                     );
                 }
-                Some(When::At(Draw {
+                Some(FireTimes::At(Draw {
                     from,
                     place: self.place(format!("chaos.{name}.at")),
                 }))
@@ -260,7 +260,7 @@ impl Reader<'_> {
         every: &Node,
         name: &str,
         (warm_up, duration): (Duration, Duration),
-    ) -> Option<When> {
+    ) -> Option<FireTimes> {
         let interval = self.durations(every)?;
         let from = self.duration(node, "from").unwrap_or(warm_up);
         let until = self.duration(node, "until").unwrap_or(duration);
@@ -286,7 +286,7 @@ impl Reader<'_> {
             from: interval,
             place: self.place(format!("chaos.{name}.every")),
         };
-        Some(When::Every {
+        Some(FireTimes::Every {
             interval,
             from,
             until,
@@ -294,7 +294,12 @@ impl Reader<'_> {
     }
 
     /// The names that items give to stretches of the run, items of actions to come among them.
-    pub(super) fn spans(&mut self, list: &Node, items: &[Chaos], duration: Duration) -> Vec<Span> {
+    pub(super) fn spans(
+        &mut self,
+        list: &Node,
+        items: &[ChaosItem],
+        duration: Duration,
+    ) -> Vec<ChaosSpan> {
         let mut spans = Vec::new();
         for (index, node) in list.as_list().unwrap_or_default().iter().enumerate() {
             let written = get(node, "name").and_then(Node::as_str).map(str::to_owned);
@@ -305,7 +310,7 @@ impl Reader<'_> {
             let item = items.iter().find(|item| item.name == name);
             let (start_ns, end_ns) = item.map_or((None, None), |item| known_span(item, duration));
             let action = get(node, "do").and_then(Node::as_str).unwrap_or_default();
-            spans.push(Span {
+            spans.push(ChaosSpan {
                 is_instant: INSTANT.contains(&action) && get(node, "every").is_none(),
                 applies: action == "apply",
                 name,
@@ -318,11 +323,11 @@ impl Reader<'_> {
 }
 
 /// First start and last end, as far as they are not drawn.
-fn known_span(item: &Chaos, duration: Duration) -> (Option<i64>, Option<i64>) {
+fn known_span(item: &ChaosItem, duration: Duration) -> (Option<i64>, Option<i64>) {
     let narrow = |nanos: u64| i64::try_from(nanos).ok();
     let end = i64::try_from(duration.as_nanos()).ok();
     match &item.when {
-        When::At(at) => {
+        FireTimes::At(at) => {
             let start = at.from.as_constant().and_then(narrow);
             let over = match &item.length {
                 None => end,
@@ -333,7 +338,7 @@ fn known_span(item: &Chaos, duration: Duration) -> (Option<i64>, Option<i64>) {
             };
             (start, over)
         }
-        When::Every { interval, from, .. } => {
+        FireTimes::Every { interval, from, .. } => {
             let from = i64::try_from(from.as_nanos()).ok();
             let first = from
                 .zip(interval.from.as_constant().and_then(narrow))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_yaml::{Node, Place as FilePlace};
+use shakedown_yaml::{Location as FilePlace, Node};
 
 use super::fields::get;
 

@@ -2,17 +2,17 @@
 
 use http::Method;
 use shakedown_istio::registry::Hostname;
-use shakedown_yaml::{Node, Place as FilePlace, suggest};
+use shakedown_yaml::{Location as FilePlace, Node, suggest};
 
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::skeleton::Skeleton;
-use crate::story::{Host, Path, find_endpoint};
+use crate::scenario::{ExternalHost, Path, find_endpoint};
 
 /// The port of a plain HTTP URL without a port.
 const HTTP_PORT: u16 = 80;
 
 /// The sender of a request.
-pub(super) struct Sender<'a> {
+pub(super) struct CallSender<'a> {
     /// The name for messages.
     pub(super) name: &'a str,
     /// True if a sidecar routes its requests.
@@ -20,7 +20,7 @@ pub(super) struct Sender<'a> {
 }
 
 /// The destination of a request.
-pub(super) struct Target {
+pub(super) struct RequestSpec {
     /// The index of the service, or the number of services plus the index of the host if no service has that name.
     pub(super) service: usize,
     /// The name of the service or host.
@@ -32,7 +32,7 @@ pub(super) struct Target {
     pub(super) path: String,
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Parses `METHOD /path` of an endpoint that a service declares.
     pub(super) fn declared(&mut self, text: &str, place: &FilePlace) -> Option<Path> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
@@ -55,8 +55,8 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         services: &[Skeleton],
-        by: &Sender<'_>,
-    ) -> Option<Target> {
+        by: &CallSender<'_>,
+    ) -> Option<RequestSpec> {
         let (name, method, path) = self.written(node)?;
         let Some(service) = services.iter().position(|service| service.name == name) else {
             return self.target_without_service(node, services, by);
@@ -71,7 +71,7 @@ impl Reader<'_> {
         if endpoint.is_none() && !routed {
             return None;
         }
-        let target = Target {
+        let target = RequestSpec {
             service,
             name: name.to_owned(),
             endpoint,
@@ -109,8 +109,8 @@ impl Reader<'_> {
         &mut self,
         node: &Node,
         services: &[Skeleton],
-        by: &Sender<'_>,
-    ) -> Option<Target> {
+        by: &CallSender<'_>,
+    ) -> Option<RequestSpec> {
         let (written, method, path) = self.written(node)?;
         let (name, port) = match written.split_once(':') {
             None => (written, Some(HTTP_PORT)),
@@ -129,7 +129,7 @@ impl Reader<'_> {
             );
             return None;
         };
-        let asked = Host {
+        let asked = ExternalHost {
             name: name.to_owned(),
             port,
         };
@@ -138,7 +138,7 @@ impl Reader<'_> {
             self.hosts.push(asked);
             self.hosts.len() - 1
         });
-        let target = Target {
+        let target = RequestSpec {
             service: services.len() + at,
             name: name.to_owned(),
             endpoint: None,
@@ -155,7 +155,7 @@ impl Reader<'_> {
         node: &Node,
         services: &[Skeleton],
         host: &Hostname,
-        target: &Target,
+        target: &RequestSpec,
         by: &str,
     ) {
         let Some(arrivals) = self.routes.arrivals(host, &target.path) else {

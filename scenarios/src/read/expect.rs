@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use shakedown_yaml::tree::Value;
-use shakedown_yaml::{Node, Place as FilePlace};
+use shakedown_yaml::{Location as FilePlace, Node};
 
-use super::reader::Reader;
-use crate::check::names::Names;
+use super::reader::ScenarioReader;
+use crate::check::names::CheckNames;
 use crate::check::{Check, resolve};
 
 /// The maximum number of checks in a scenario.
 const CHECKS_MAX: usize = 1_000;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reads all checks. Invalid ones are reported and left out.
-    pub(super) fn expect(&mut self, list: &Node, names: &Names) -> Vec<Check> {
+    pub(super) fn expect(&mut self, list: &Node, names: &CheckNames) -> Vec<Check> {
         let mut checks = Vec::new();
         let mut taken = BTreeSet::new();
         let items = self.list(list, "checks");

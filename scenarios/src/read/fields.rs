@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 use shakedown_yaml::tree::{Map, Value};
 use shakedown_yaml::{Node, suggest};
 
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use crate::value::{
     Decimal, Distribution, Rate, Ratio, Share, ValueError, parse_duration, parse_size,
 };
@@ -34,7 +34,7 @@ pub(super) fn long(node: &Node, first: &'static str) -> Node {
     }
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reports unknown keys and keys that are not supported yet.
     pub(super) fn keys(&mut self, node: &Node, keys: &Keys) {
         let Some(map) = self.map(node) else { return };
@@ -261,7 +261,7 @@ impl Reader<'_> {
     pub(super) fn is_name(
         &mut self,
         text: &str,
-        place: &shakedown_yaml::Place,
+        place: &shakedown_yaml::Location,
         what: &str,
     ) -> bool {
         let good = text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use shakedown_yaml::{Node, suggest};
 
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
-use crate::story::{LatencyRules, Zone};
+use super::reader::ScenarioReader;
+use crate::scenario::{LatencyRules, Zone};
 use crate::value::Distribution;
 
 const ZONE: Keys = Keys {
@@ -17,7 +17,7 @@ const CLASSES: [&str; 5] = ["all", "same-zone", "cross-zone", "cross-region", "o
 /// The maximum number of zones. Zone indices have 16 bits, and a matrix of more zones is not readable.
 const ZONES_MAX: usize = 1_000;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reads the zones in file order. Without any, there is one zone named `a`.
     pub(super) fn zones(&mut self, topology: &Node) -> Vec<Zone> {
         let mut zones = Vec::new();
@@ -104,7 +104,7 @@ impl Reader<'_> {
     fn pair(
         &mut self,
         text: &str,
-        place: &shakedown_yaml::Place,
+        place: &shakedown_yaml::Location,
         latency: Distribution,
         zones: &[Zone],
         parties: &[String],

@@ -5,13 +5,13 @@ use std::time::Duration;
 use http::header::COOKIE;
 use http::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
-use shakedown_yaml::{Node, Place as FilePlace};
+use shakedown_yaml::{Location as FilePlace, Node};
 
-use super::endpoint::Sender;
+use super::endpoint::CallSender;
 use super::fields::{Keys, get};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::skeleton::Skeleton;
-use crate::story::{Arrivals, Entry, Load, Stage, Success, Zone};
+use crate::scenario::{Arrivals, LoadSpec, MixEntry, RateStage, Success, Zone};
 use crate::value::Rate;
 
 const LOAD: Keys = Keys {
@@ -53,7 +53,7 @@ const CLIENTS_MAX: u32 = 10_000;
 /// The maximum number of entries of a mix. The journal counts them in 16 bits.
 const ENTRIES_MAX: usize = 10_000;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reads a load. Returns also the indices of the services and hosts that it calls.
     pub(super) fn load(
         &mut self,
@@ -63,7 +63,7 @@ impl Reader<'_> {
         skeletons: &[Skeleton],
         zones: &[Zone],
         duration: Duration,
-    ) -> (Load, Vec<usize>) {
+    ) -> (LoadSpec, Vec<usize>) {
         self.keys(node, &LOAD);
         let entries = self.entries(name, node, place, skeletons);
         let called: Vec<usize> = entries.iter().map(|entry| entry.service).collect();
@@ -79,7 +79,7 @@ impl Reader<'_> {
         }
         let in_flight = get(node, "in-flight")
             .and_then(|n| self.parsed(n, "a count", crate::value::parse_count));
-        let load = Load {
+        let load = LoadSpec {
             name: name.to_owned(),
             entries,
             arrivals: self.arrivals(node),
@@ -163,8 +163,8 @@ impl Reader<'_> {
         node: &Node,
         place: &FilePlace,
         skeletons: &[Skeleton],
-    ) -> Vec<Entry> {
-        let by = Sender {
+    ) -> Vec<MixEntry> {
+        let by = CallSender {
             name: load,
             meshed: get(node, "sidecar").and_then(Node::as_str) != Some("none"),
         };
@@ -216,9 +216,9 @@ impl Reader<'_> {
         name: &str,
         node: &Node,
         load: &Node,
-        by: &Sender<'_>,
+        by: &CallSender<'_>,
         skeletons: &[Skeleton],
-    ) -> Option<Entry> {
+    ) -> Option<MixEntry> {
         let Some(to) = get(node, "to") else {
             self.missing(node, "to", "to: checkout POST /order");
             return None;
@@ -246,7 +246,7 @@ impl Reader<'_> {
             .or_else(|| self.size(load, "size"))
             .unwrap_or(0);
         let target = target?;
-        Some(Entry {
+        Some(MixEntry {
             name: name.to_owned(),
             weight: u64::from(weight),
             service: target.service,
@@ -313,9 +313,9 @@ impl Reader<'_> {
         .unwrap_or(Arrivals::Constant)
     }
 
-    fn stages(&mut self, load: &str, node: &Node, place: &FilePlace) -> Vec<Stage> {
+    fn stages(&mut self, load: &str, node: &Node, place: &FilePlace) -> Vec<RateStage> {
         let hold = |rate| {
-            vec![Stage {
+            vec![RateStage {
                 length: None,
                 from: rate,
                 to: rate,
@@ -357,7 +357,7 @@ impl Reader<'_> {
         }
     }
 
-    fn stage(&mut self, node: &Node, level: &mut Rate, is_last: bool) -> Option<Stage> {
+    fn stage(&mut self, node: &Node, level: &mut Rate, is_last: bool) -> Option<RateStage> {
         self.keys(node, &STAGE);
         let length = self.duration(node, "for");
         let (hold, ramp) = (self.rate(node, "rate"), self.rate(node, "to"));
@@ -383,7 +383,7 @@ impl Reader<'_> {
             return None;
         }
         *level = to;
-        Some(Stage { length, from, to })
+        Some(RateStage { length, from, to })
     }
 
     /// Reads the statuses that count as success.

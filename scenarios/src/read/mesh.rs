@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shakedown_istio::registry::{self, Mesh, MeshOptions, Port, Registry};
-use shakedown_istio::{Content, Document, Key, Manifest, Omission};
-use shakedown_yaml::{Diagnostics, Node, Place as FilePlace, patch, suggest};
+use shakedown_istio::{Content, Document, DocumentKey, Manifest, Omission};
+use shakedown_yaml::{Diagnostics, Location as FilePlace, Node, patch, suggest};
 
 use super::chaos::known_start;
 use super::fields::{Keys, get};
-use super::reader::Reader;
-use super::routes::Routes;
-use super::target::Scene;
-use crate::story::Control;
+use super::reader::ScenarioReader;
+use super::routes::ScenarioRoutes;
+use super::target::TargetNames;
+use crate::scenario::ControlPlane;
 
 const PATCH: Keys = Keys {
     known: &["patch", "with"],
@@ -30,12 +30,12 @@ const REMOVE: Keys = Keys {
 /// A document as a tree, with the place that included its file.
 #[derive(Clone)]
 pub(super) struct Edited {
-    key: Key,
+    key: DocumentKey,
     pub(super) node: Node,
     via: Option<FilePlace>,
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Applies all edits in order and returns the resulting documents as trees.
     pub(super) fn mesh(&mut self, list: &Node) -> Vec<Edited> {
         let mut documents = Vec::new();
@@ -44,17 +44,17 @@ impl Reader<'_> {
     }
 
     /// The routes that requests may encounter, from the documents that can be parsed.
-    pub(super) fn routes(&self, edited: &[Edited]) -> Routes {
+    pub(super) fn routes(&self, edited: &[Edited]) -> ScenarioRoutes {
         let at_0_s: Vec<Document> = edited
             .iter()
             .filter_map(|edited| Document::read(&edited.node).ok())
             .collect();
         let applied = self.applied.values();
-        Routes::new(at_0_s.iter(), applied.flat_map(|(documents, _)| documents))
+        ScenarioRoutes::new(at_0_s.iter(), applied.flat_map(|(documents, _)| documents))
     }
 
     /// Applies edits in order. Returns the keys of the added and patched documents, even if these are unchanged.
-    fn edits(&mut self, list: &Node, documents: &mut Vec<Edited>) -> Vec<Key> {
+    fn edits(&mut self, list: &Node, documents: &mut Vec<Edited>) -> Vec<DocumentKey> {
         let mut offered = Vec::new();
         for item in self.list(list, "mesh edits") {
             if self.map(item).is_none() {
@@ -150,8 +150,8 @@ impl Reader<'_> {
         node: Node,
         via: Option<FilePlace>,
         documents: &mut Vec<Edited>,
-    ) -> Option<Key> {
-        match Key::of(&node) {
+    ) -> Option<DocumentKey> {
+        match DocumentKey::from_node(&node) {
             Ok(key) => {
                 let edited = Edited {
                     key: key.clone(),
@@ -174,7 +174,7 @@ impl Reader<'_> {
         }
     }
 
-    fn file(&mut self, file: &Node, documents: &mut Vec<Edited>) -> Vec<Key> {
+    fn file(&mut self, file: &Node, documents: &mut Vec<Edited>) -> Vec<DocumentKey> {
         let mut offered = Vec::new();
         let Some(path) = self.text(file, "a path") else {
             return offered;
@@ -197,7 +197,7 @@ impl Reader<'_> {
         offered
     }
 
-    fn patch(&mut self, item: &Node, name: &Node, documents: &mut [Edited]) -> Option<Key> {
+    fn patch(&mut self, item: &Node, name: &Node, documents: &mut [Edited]) -> Option<DocumentKey> {
         let Some(with) = get(item, "with") else {
             self.missing(item, "with", "with: {spec: {...}}");
             return None;
@@ -209,7 +209,7 @@ impl Reader<'_> {
 
     /// The index of the document with a written key.
     fn present(&mut self, name: &Node, documents: &[Edited]) -> Option<usize> {
-        let key = self.parsed(name, "a document: `KIND/NAME`", str::parse::<Key>)?;
+        let key = self.parsed(name, "a document: `KIND/NAME`", str::parse::<DocumentKey>)?;
         let at = documents.iter().position(|document| document.key == key);
         if at.is_none() {
             let known: Vec<String> = documents
@@ -230,8 +230,8 @@ impl Reader<'_> {
     pub(super) fn documents(
         &mut self,
         edited: &[Edited],
-        scene: &Scene<'_>,
-        control: &Control,
+        scene: &TargetNames<'_>,
+        control: &ControlPlane,
     ) -> Vec<Document> {
         let mut documents = Vec::new();
         let mut vias: BTreeMap<String, FilePlace> = BTreeMap::new();
@@ -267,8 +267,8 @@ impl Reader<'_> {
     }
 }
 
-impl Reader<'_> {
-    fn document(&mut self, edited: &Edited, scene: &Scene<'_>) -> Option<Document> {
+impl ScenarioReader<'_> {
+    fn document(&mut self, edited: &Edited, scene: &TargetNames<'_>) -> Option<Document> {
         match Manifest::read(&edited.node) {
             Ok(manifest) => self.taken(manifest, edited, Some(scene)),
             Err(errors) => {
@@ -288,7 +288,7 @@ impl Reader<'_> {
         &mut self,
         manifest: Manifest,
         edited: &Edited,
-        scene: Option<&Scene<'_>>,
+        scene: Option<&TargetNames<'_>>,
     ) -> Option<Document> {
         for omission in manifest.omissions {
             if !self.omissions.contains(&omission) {
@@ -313,7 +313,7 @@ impl Reader<'_> {
 }
 
 /// The effect of ignoring a Service document that differs from the topology. `None` if it does not.
-fn differs(service: &registry::Service, scene: &Scene<'_>) -> Option<String> {
+fn differs(service: &registry::Service, scene: &TargetNames<'_>) -> Option<String> {
     let (name, namespace) = (&service.name, &service.namespace);
     let mut services = scene.services.iter();
     let Some(known) = services.find(|it| it.name == *name && it.namespace == *namespace) else {
@@ -328,7 +328,7 @@ fn differs(service: &registry::Service, scene: &Scene<'_>) -> Option<String> {
 }
 
 /// The registry of services that documents are validated against.
-fn registry(scene: &Scene<'_>) -> Registry {
+fn registry(scene: &TargetNames<'_>) -> Registry {
     let mut registry = Registry::new();
     let locality = |zone: &u16| {
         let zone = &scene.zones[usize::from(*zone)];
@@ -373,7 +373,7 @@ fn registry(scene: &Scene<'_>) -> Registry {
     registry
 }
 
-fn options(control: &Control) -> MeshOptions {
+fn options(control: &ControlPlane) -> MeshOptions {
     MeshOptions {
         root_namespace: control.root_namespace.clone(),
         trust_domain: control.trust_domain.clone(),

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_istio::{Document, Key, Omission};
-use shakedown_yaml::{Diagnostics, Place as FilePlace};
+use shakedown_istio::{Document, DocumentKey, Omission};
+use shakedown_yaml::{Diagnostics, Location as FilePlace};
 
-use super::routes::Routes;
-use crate::source::Source;
-use crate::story::{Host, Place};
+use super::routes::ScenarioRoutes;
+use crate::scenario::{DrawId, ExternalHost};
+use crate::source::ScenarioSource;
 
 /// The state of reading one file.
-pub(super) struct Reader<'s> {
+pub(super) struct ScenarioReader<'s> {
     pub(super) errors: Diagnostics,
     pub(super) warnings: Vec<String>,
     /// Parts of the mesh's documents that are not modelled.
@@ -19,20 +19,20 @@ pub(super) struct Reader<'s> {
     pub(super) places: Vec<String>,
     /// True if a refused section could have introduced names, so that unknown names may be right.
     pub(super) incomplete: bool,
-    pub(super) source: &'s Source,
+    pub(super) source: &'s ScenarioSource,
     /// Other files that were read, by the name they are written with.
     pub(super) included: BTreeMap<String, String>,
     /// Documents that each `apply` adds and removes, by the number of its item.
-    pub(super) applied: BTreeMap<usize, (Vec<Document>, Vec<Key>)>,
+    pub(super) applied: BTreeMap<usize, (Vec<Document>, Vec<DocumentKey>)>,
     /// Routes that requests of loads and calls may meet.
-    pub(super) routes: Routes,
+    pub(super) routes: ScenarioRoutes,
     /// Hosts without a service that were asked for so far.
-    pub(super) hosts: Vec<Host>,
+    pub(super) hosts: Vec<ExternalHost>,
 }
 
-impl<'s> Reader<'s> {
-    pub(super) fn new(source: &'s Source) -> Reader<'s> {
-        Reader {
+impl<'s> ScenarioReader<'s> {
+    pub(super) fn new(source: &'s ScenarioSource) -> ScenarioReader<'s> {
+        ScenarioReader {
             errors: Diagnostics::new(),
             warnings: Vec::new(),
             omissions: Vec::new(),
@@ -41,7 +41,7 @@ impl<'s> Reader<'s> {
             source,
             included: BTreeMap::new(),
             applied: BTreeMap::new(),
-            routes: Routes::default(),
+            routes: ScenarioRoutes::default(),
             hosts: Vec::new(),
         }
     }
@@ -55,10 +55,10 @@ impl<'s> Reader<'s> {
     }
 
     /// A new random stream, named by its path in the file.
-    pub(super) fn place(&mut self, path: String) -> Place {
+    pub(super) fn place(&mut self, path: String) -> DrawId {
         let index =
             u32::try_from(self.places.len()).expect("a file of bounded size has few places");
         self.places.push(path);
-        Place(index)
+        DrawId(index)
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use shakedown_yaml::Node;
 
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
-use crate::story::Retries;
+use super::reader::ScenarioReader;
+use crate::scenario::AppRetries;
 use crate::value::Share;
 
 const RETRIES: Keys = Keys {
@@ -26,9 +26,9 @@ enum On {
     Timeout,
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reads `retries` of a call or a load. `None` if there are none. `path` names the random stream.
-    pub(super) fn retries(&mut self, node: &Node, path: &str) -> Option<Retries> {
+    pub(super) fn retries(&mut self, node: &Node, path: &str) -> Option<AppRetries> {
         let retries = long(get(node, "retries")?, "times");
         self.keys(&retries, &RETRIES);
         let Some(written) = get(&retries, "times") else {
@@ -56,7 +56,7 @@ impl Reader<'_> {
             .and_then(|node| self.word(node, &[("full", true), ("none", false)], &[]));
         let budget = self.budget(&retries);
         let place = self.place(format!("{path}/retries"));
-        (times > 0).then(|| Retries {
+        (times > 0).then(|| AppRetries {
             times,
             on_5xx: on.contains(&On::Status),
             on_reset: on.contains(&On::Reset),

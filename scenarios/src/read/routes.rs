@@ -13,24 +13,24 @@ const SIDECARS: &str = "mesh";
 
 /// The VirtualServices of a scenario: those in force at 0 s, and those that chaos items apply.
 #[derive(Debug, Default)]
-pub(super) struct Routes {
+pub(super) struct ScenarioRoutes {
     at_0_s: Vec<Resource<VirtualService>>,
     applied: Vec<Resource<VirtualService>>,
 }
 
 /// The service and the path with which a request may arrive.
-pub(super) type Arrival = (Hostname, String);
+pub(super) type RouteArrival = (Hostname, String);
 
-impl Routes {
+impl ScenarioRoutes {
     pub(super) fn new<'a>(
         at_0_s: impl Iterator<Item = &'a Document>,
         applied: impl Iterator<Item = &'a Document>,
-    ) -> Routes {
+    ) -> ScenarioRoutes {
         let routes = |document: &Document| match document {
             Document::VirtualService(routes) => Some(routes.clone()),
             _ => None,
         };
-        Routes {
+        ScenarioRoutes {
             at_0_s: at_0_s.filter_map(routes).collect(),
             applied: applied.filter_map(routes).collect(),
         }
@@ -51,7 +51,7 @@ impl Routes {
 
     /// The possible arrivals of requests for a host and path, regardless of method and headers. `None` if they cannot
     /// be determined.
-    pub(super) fn arrivals(&self, host: &Hostname, path: &str) -> Option<Vec<Arrival>> {
+    pub(super) fn arrivals(&self, host: &Hostname, path: &str) -> Option<Vec<RouteArrival>> {
         let path = path.split_once('?').map_or(path, |(path, _)| path);
         let mut arrivals = Vec::new();
         if !self.at_0_s.iter().any(|routes| takes(routes, host)) {
@@ -122,7 +122,7 @@ fn arrivals_of(
     document: &Resource<VirtualService>,
     route: &HttpRoute,
     path: &str,
-) -> Option<Vec<Arrival>> {
+) -> Option<Vec<RouteArrival>> {
     if route.redirect.is_some() || route.direct_response.is_some() {
         return Some(Vec::new());
     }

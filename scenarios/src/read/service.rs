@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use http::HeaderName;
 use shakedown_types::GrpcStatus;
-use shakedown_yaml::{Node, Place as FilePlace, suggest};
+use shakedown_yaml::{Location as FilePlace, Node, suggest};
 
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::skeleton::{PROTOCOLS, Skeleton};
-use super::steps::{Scope, Words};
-use crate::story::{
-    Abandoned, Cpu, Failure, Order, Protocol, Queue, Service, Status, Step, Version, Zone,
+use super::steps::{StatusWords, StepScope};
+use crate::scenario::{
+    Abandoned, CpuScheduling, Order, Protocol, QueueSpec, ServiceSpec, Step, StepFailure,
+    StepStatus, Version, Zone,
 };
 
 const QUEUE: Keys = Keys {
@@ -34,14 +35,14 @@ const SIDECAR: Keys = Keys {
 /// Pods of one story, at most: each has an address of its own.
 pub(super) const PODS_MAX: u32 = 50_000;
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// A service in full, and whom it calls.
     pub(super) fn service(
         &mut self,
         index: usize,
         skeletons: &[Skeleton],
         zones: &[Zone],
-    ) -> (Service, Vec<usize>) {
+    ) -> (ServiceSpec, Vec<usize>) {
         let skeleton = &skeletons[index];
         let mut called = Vec::new();
         let mut versions = Vec::new();
@@ -72,7 +73,7 @@ impl Reader<'_> {
                 self.word(protocol, &PROTOCOLS, &["tcp"]);
             }
         }
-        let service = Service {
+        let service = ServiceSpec {
             name: skeleton.name.clone(),
             namespace: self.common(skeleton, "namespace", "default"),
             account: self.common(skeleton, "account", &skeleton.name),
@@ -125,8 +126,13 @@ impl Reader<'_> {
     ) -> Version {
         let keep_alive = self.part(node, "keep-alive", &KEEP_ALIVE);
         let boot = self.part(node, "boot", &BOOT);
-        let cpu = get(node, "cpu")
-            .and_then(|n| self.word(n, &[("ps", Cpu::Ps), ("fifo", Cpu::Fifo)], &[]));
+        let cpu = get(node, "cpu").and_then(|n| {
+            self.word(
+                n,
+                &[("ps", CpuScheduling::Ps), ("fifo", CpuScheduling::Fifo)],
+                &[],
+            )
+        });
         let abandoned = get(node, "abandoned").and_then(|n| {
             self.word(
                 n,
@@ -151,7 +157,7 @@ impl Reader<'_> {
             labels: self.labels(node, &skeleton.name, name),
             workers: self.positive_limit(node, "workers").flatten(),
             cores: self.positive_limit(node, "cores").flatten(),
-            cpu: cpu.unwrap_or(Cpu::Ps),
+            cpu: cpu.unwrap_or(CpuScheduling::Ps),
             queue: self.queue(node, skeleton.protocol),
             abandoned: abandoned.unwrap_or(Abandoned::Finish),
             keep_alive_idle: self
@@ -178,38 +184,38 @@ impl Reader<'_> {
         }
     }
 
-    fn queue(&mut self, node: &Node, protocol: Protocol) -> Queue {
+    fn queue(&mut self, node: &Node, protocol: Protocol) -> QueueSpec {
         let queue = self.part(node, "queue", &QUEUE);
         let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo)];
         let order = get(&queue, "order")
             .and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
         let (usual, named) = match protocol {
             Protocol::Grpc => (
-                Status::Grpc(GrpcStatus::Unavailable),
+                StepStatus::Grpc(GrpcStatus::Unavailable),
                 "a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`",
             ),
             Protocol::Http | Protocol::Http2 => (
-                Status::Http(http::StatusCode::SERVICE_UNAVAILABLE),
+                StepStatus::Http(http::StatusCode::SERVICE_UNAVAILABLE),
                 "a full queue answers `503` or `reset`",
             ),
         };
         let full = match get(&queue, "full") {
-            None => Failure::Status(usual),
+            None => StepFailure::Status(usual),
             Some(full) => match (full.as_str(), protocol) {
-                (Some("reset"), _) => Failure::Reset,
+                (Some("reset"), _) => StepFailure::Reset,
                 (Some("503"), Protocol::Http | Protocol::Http2)
-                | (Some("UNAVAILABLE"), Protocol::Grpc) => Failure::Status(usual),
+                | (Some("UNAVAILABLE"), Protocol::Grpc) => StepFailure::Status(usual),
                 (Some(name @ "RESOURCE_EXHAUSTED"), Protocol::Grpc) => {
                     let status = GrpcStatus::from_name(name).expect("it is one of gRPC's");
-                    Failure::Status(Status::Grpc(status))
+                    StepFailure::Status(StepStatus::Grpc(status))
                 }
                 _ => {
                     self.error(&full.place, named);
-                    Failure::Reset
+                    StepFailure::Reset
                 }
             },
         };
-        Queue {
+        QueueSpec {
             limit: self.limit(&queue, "limit").unwrap_or(Some(1000)),
             order: order.unwrap_or(Order::Fifo),
             full,
@@ -307,7 +313,7 @@ impl Reader<'_> {
         if let Some(calls) = calls {
             self.client_settings(calls, skeletons);
         }
-        let words = Words::of(skeleton.protocol);
+        let words = StatusWords::for_protocol(skeleton.protocol);
         let failing = get(node, "fail").and_then(|n| self.failure_rate(n, words));
         let mut endpoints = Vec::new();
         for endpoint in &skeleton.endpoints {
@@ -316,7 +322,7 @@ impl Reader<'_> {
             endpoints.push(written.map(|written| {
                 let by = format!("{} {key}", skeleton.name);
                 let path = format!("services.{}.{version}/{key}", skeleton.name);
-                let mut scope = Scope {
+                let mut scope = StepScope {
                     services: skeletons,
                     calls,
                     by,

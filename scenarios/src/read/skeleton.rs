@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use http::Method;
 use shakedown_istio::registry::Hostname;
-use shakedown_yaml::tree::{Entry, Value};
-use shakedown_yaml::{Node, Place as FilePlace, patch};
+use shakedown_yaml::tree::{MapEntry, Value};
+use shakedown_yaml::{Location as FilePlace, Node, patch};
 
 use super::deploys::Deploy;
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::settings::normal_calls;
-use crate::story::{Path, Protocol};
+use crate::scenario::{Path, Protocol};
 
 const LATER: &[&str] = &[
     "slow",
@@ -103,11 +103,11 @@ impl Skeleton {
     pub(super) fn hostname(&self) -> Hostname {
         let mut versions = self.versions.iter();
         let namespace = versions.find_map(|(_, version)| get(version, "namespace")?.as_str());
-        Hostname::of(&self.name, namespace.unwrap_or("default"))
+        Hostname::for_service(&self.name, namespace.unwrap_or("default"))
     }
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// All services, as far as others refer to them.
     pub(super) fn skeletons(
         &mut self,
@@ -138,7 +138,7 @@ impl Reader<'_> {
     fn skeleton(
         &mut self,
         name: &str,
-        entry: &Entry,
+        entry: &MapEntry,
         defaults: &Node,
         deploys: &[Deploy],
     ) -> Skeleton {

@@ -6,12 +6,14 @@ use http::StatusCode;
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Node, suggest};
 
-use super::endpoint::Sender;
+use super::endpoint::CallSender;
 use super::fields::{Keys, get, long};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::settings::with_settings;
 use super::skeleton::Skeleton;
-use crate::story::{Bound, Call, Draw, Drawn, Failure, OnError, Protocol, Status, Step, Timed};
+use crate::scenario::{
+    AttemptBound, Call, Draw, Drawn, OnError, Protocol, Step, StepFailure, StepStatus, Timed,
+};
 use crate::value::{Distribution, Share};
 
 const STEPS: [&str; 7] = [
@@ -49,33 +51,35 @@ const RESPOND: Keys = Keys {
 
 /// In whose words a status may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Words {
+pub(super) enum StatusWords {
     Http,
     Grpc,
     /// Of pods that may speak either.
     Both,
 }
 
-impl Words {
+impl StatusWords {
     /// The words of what a service speaks.
-    pub(super) const fn of(protocol: Protocol) -> Words {
+    pub(super) const fn for_protocol(protocol: Protocol) -> StatusWords {
         match protocol {
-            Protocol::Grpc => Words::Grpc,
-            Protocol::Http | Protocol::Http2 => Words::Http,
+            Protocol::Grpc => StatusWords::Grpc,
+            Protocol::Http | Protocol::Http2 => StatusWords::Http,
         }
     }
 
     /// The answer of a failing app: 500, or the status of gRPC's libraries for an exception.
-    pub(super) const fn broken(self) -> Status {
+    pub(super) const fn broken(self) -> StepStatus {
         match self {
-            Words::Grpc => Status::Grpc(GrpcStatus::Unknown),
-            Words::Http | Words::Both => Status::Http(StatusCode::INTERNAL_SERVER_ERROR),
+            StatusWords::Grpc => StepStatus::Grpc(GrpcStatus::Unknown),
+            StatusWords::Http | StatusWords::Both => {
+                StepStatus::Http(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }
 
 /// The context of steps: their owner, the path of their random streams, and the caller, in words.
-pub(super) struct Scope<'a> {
+pub(super) struct StepScope<'a> {
     pub(super) services: &'a [Skeleton],
     /// Client settings of the caller (`calls`).
     pub(super) calls: Option<&'a Node>,
@@ -84,14 +88,19 @@ pub(super) struct Scope<'a> {
     /// True if its calls pass a sidecar.
     pub(super) meshed: bool,
     /// In which words its answers are written.
-    pub(super) words: Words,
+    pub(super) words: StatusWords,
     /// Services and hosts called so far, in order of first mention.
     pub(super) called: Vec<usize>,
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// A list of steps.
-    pub(super) fn steps(&mut self, node: &Node, path: &str, scope: &mut Scope<'_>) -> Vec<Step> {
+    pub(super) fn steps(
+        &mut self,
+        node: &Node,
+        path: &str,
+        scope: &mut StepScope<'_>,
+    ) -> Vec<Step> {
         let items = self.list(node, "steps");
         let mut steps = Vec::new();
         for (at, item) in items.iter().enumerate() {
@@ -106,7 +115,7 @@ impl Reader<'_> {
         node: &Node,
         path: &str,
         number: usize,
-        scope: &mut Scope<'_>,
+        scope: &mut StepScope<'_>,
     ) -> Option<Step> {
         let map = match self.map(node) {
             Some(map) if map.len() == 1 => map,
@@ -162,7 +171,7 @@ impl Reader<'_> {
     }
 
     /// Branches: each a step, or a list of steps.
-    fn branches(&mut self, node: &Node, path: &str, scope: &mut Scope<'_>) -> Vec<Vec<Step>> {
+    fn branches(&mut self, node: &Node, path: &str, scope: &mut StepScope<'_>) -> Vec<Vec<Step>> {
         let items = self.list(node, "branches");
         let mut branches = Vec::new();
         for (at, item) in items.iter().enumerate() {
@@ -201,7 +210,7 @@ impl Reader<'_> {
         node: &Node,
         path: &str,
         number: usize,
-        scope: &mut Scope<'_>,
+        scope: &mut StepScope<'_>,
     ) -> Option<Call> {
         let node = long(node, "to");
         self.keys(&node, &CALL);
@@ -209,7 +218,7 @@ impl Reader<'_> {
             self.missing(&node, "to", "call: payment POST /charge");
             return None;
         };
-        let sender = Sender {
+        let sender = CallSender {
             name: &format!("{}, step {number}", scope.by),
             meshed: scope.meshed,
         };
@@ -242,10 +251,10 @@ impl Reader<'_> {
     }
 
     /// Bound of a try.
-    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<Bound> {
+    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<AttemptBound> {
         match get(node, "timeout")?.as_str() {
-            Some("rest") => Some(Bound::Rest),
-            _ => self.bound(node, "timeout").map(Bound::Span),
+            Some("rest") => Some(AttemptBound::Rest),
+            _ => self.bound(node, "timeout").map(AttemptBound::Span),
         }
     }
 
@@ -275,7 +284,7 @@ impl Reader<'_> {
         }
     }
 
-    fn fail(&mut self, node: &Node, path: &str, words: Words) -> Option<Step> {
+    fn fail(&mut self, node: &Node, path: &str, words: StatusWords) -> Option<Step> {
         let (rate, with) = self.failure_rate(node, words)?;
         Some(Step::Fail {
             rate,
@@ -285,7 +294,11 @@ impl Reader<'_> {
     }
 
     /// `{rate, with: 500}`, of a step or of a service.
-    pub(super) fn failure_rate(&mut self, node: &Node, words: Words) -> Option<(Share, Failure)> {
+    pub(super) fn failure_rate(
+        &mut self,
+        node: &Node,
+        words: StatusWords,
+    ) -> Option<(Share, StepFailure)> {
         let node = long(node, "rate");
         self.keys(&node, &FAIL);
         if get(&node, "rate").is_none() {
@@ -295,25 +308,25 @@ impl Reader<'_> {
         let rate = self.share(&node, "rate")?;
         let with = match get(&node, "with") {
             Some(with) => self.failure(with, words)?,
-            None => Failure::Status(words.broken()),
+            None => StepFailure::Status(words.broken()),
         };
         Some((rate, with))
     }
 
     /// A status, `reset` or `hang`.
-    pub(super) fn failure(&mut self, node: &Node, words: Words) -> Option<Failure> {
+    pub(super) fn failure(&mut self, node: &Node, words: StatusWords) -> Option<StepFailure> {
         match node.as_str() {
-            Some("reset") => Some(Failure::Reset),
-            Some("hang") => Some(Failure::Hang),
-            _ => self.status(node, words).map(Failure::Status),
+            Some("reset") => Some(StepFailure::Reset),
+            Some("hang") => Some(StepFailure::Hang),
+            _ => self.status(node, words).map(StepFailure::Status),
         }
     }
 
     /// A status, in the words of what is spoken.
-    fn status(&mut self, node: &Node, words: Words) -> Option<Status> {
+    fn status(&mut self, node: &Node, words: StatusWords) -> Option<StepStatus> {
         let text = self.text(node, "a status")?;
         if let Some(status) = GrpcStatus::from_name(text) {
-            if words == Words::Http {
+            if words == StatusWords::Http {
                 let message = format!(
                     "`{text}` is a status of gRPC, and this service speaks HTTP: write `{}`",
                     status.to_http()
@@ -321,9 +334,9 @@ impl Reader<'_> {
                 self.error(&node.place, message);
                 return None;
             }
-            return Some(Status::Grpc(status));
+            return Some(StepStatus::Grpc(status));
         }
-        if words == Words::Grpc {
+        if words == StatusWords::Grpc {
             let hint = match text.parse::<u16>() {
                 Ok(code) => format!("write `{}`", GrpcStatus::from_http(code)),
                 Err(_) => suggest::hint(text, GrpcStatus::names()),
@@ -338,7 +351,7 @@ impl Reader<'_> {
             .ok()
             .filter(|code| (200..=599).contains(code));
         match status.and_then(|code| StatusCode::from_u16(code).ok()) {
-            Some(status) => Some(Status::Http(status)),
+            Some(status) => Some(StepStatus::Http(status)),
             None => {
                 self.error(
                     &node.place,
@@ -349,7 +362,7 @@ impl Reader<'_> {
         }
     }
 
-    fn respond(&mut self, node: &Node, words: Words) -> Option<Step> {
+    fn respond(&mut self, node: &Node, words: StatusWords) -> Option<Step> {
         let node = long(node, "status");
         self.keys(&node, &RESPOND);
         let Some(status) = get(&node, "status") else {
@@ -365,7 +378,7 @@ impl Reader<'_> {
     }
 
     /// A lookup is refused, but whom it and its misses call is known: checks may name those edges.
-    fn lookup(&mut self, node: &Node, scope: &mut Scope<'_>) {
+    fn lookup(&mut self, node: &Node, scope: &mut StepScope<'_>) {
         let callee = get(node, "in")
             .and_then(Node::as_str)
             .and_then(|text| text.split_ascii_whitespace().next());

@@ -1,39 +1,39 @@
 //! Targets of chaos: `1 of payment/v1 in zone a with tier=gold`.
 
-use shakedown_yaml::{Place as FilePlace, suggest};
+use shakedown_yaml::{Location as FilePlace, suggest};
 
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
-use crate::story::{Load, Part, Selector, Service, Target, Zone};
+use crate::scenario::{LoadSpec, PodCount, PodSelector, PodTarget, ServiceSpec, Zone};
 use crate::value::Share;
 
 /// Everything that a target can name.
-pub(super) struct Scene<'a> {
-    pub(super) services: &'a [Service],
-    pub(super) loads: &'a [Load],
+pub(super) struct TargetNames<'a> {
+    pub(super) services: &'a [ServiceSpec],
+    pub(super) loads: &'a [LoadSpec],
     pub(super) zones: &'a [Zone],
     /// The services as they are written, by the same index.
     pub(super) skeletons: &'a [Skeleton],
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Pods as a chaos item names them.
     pub(super) fn pods(
         &mut self,
         text: &str,
         place: &FilePlace,
-        scene: &Scene<'_>,
-    ) -> Option<Target> {
+        scene: &TargetNames<'_>,
+    ) -> Option<PodTarget> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let mut rest = &words[..];
-        let mut part = Part::All;
+        let mut part = PodCount::All;
         if let [amount, "of", tail @ ..] = rest {
             part = self.part_of(amount, place)?;
             rest = tail;
         }
         let (of, rest) = self.selector(rest, place, scene)?;
-        let mut target = Target {
+        let mut target = PodTarget {
             of,
             zone: None,
             label: None,
@@ -49,15 +49,16 @@ impl Reader<'_> {
         &mut self,
         words: &'w [&'w str],
         place: &FilePlace,
-        scene: &Scene<'_>,
-    ) -> Option<(Selector, &'w [&'w str])> {
+        scene: &TargetNames<'_>,
+    ) -> Option<(PodSelector, &'w [&'w str])> {
         Some(match words {
-            ["*", rest @ ..] => (Selector::All, rest),
-            ["zone", zone, rest @ ..] => {
-                (Selector::Zone(self.zone_index(zone, place, scene)?), rest)
-            }
+            ["*", rest @ ..] => (PodSelector::All, rest),
+            ["zone", zone, rest @ ..] => (
+                PodSelector::Zone(self.zone_index(zone, place, scene)?),
+                rest,
+            ),
             ["region", region, rest @ ..] => (self.region(region, place, scene)?, rest),
-            ["control", rest @ ..] => (Selector::Control, rest),
+            ["control", rest @ ..] => (PodSelector::Control, rest),
             [name, rest @ ..] => (self.party(name, place, scene)?, rest),
             [] => {
                 self.error(place, "expected pods: `payment`, `payment/v1`, `payment/v1/0`, `zone a`, `control` or `*`");
@@ -69,10 +70,10 @@ impl Reader<'_> {
     /// `in zone a with tier=gold`, in either order.
     fn narrow(
         &mut self,
-        target: &mut Target,
+        target: &mut PodTarget,
         mut rest: &[&str],
         place: &FilePlace,
-        scene: &Scene<'_>,
+        scene: &TargetNames<'_>,
     ) -> Option<()> {
         loop {
             match rest {
@@ -101,10 +102,12 @@ impl Reader<'_> {
         Some(())
     }
 
-    fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<Part> {
+    fn part_of(&mut self, text: &str, place: &FilePlace) -> Option<PodCount> {
         if text.ends_with('%') {
             return match Share::parse(text) {
-                Ok(share) if share <= Share::ALL && share > Share::NONE => Some(Part::Share(share)),
+                Ok(share) if share <= Share::ALL && share > Share::NONE => {
+                    Some(PodCount::Share(share))
+                }
                 Ok(_) => {
                     self.error(place, "a part is more than 0% and at most 100%");
                     None
@@ -116,7 +119,7 @@ impl Reader<'_> {
             };
         }
         match text.parse::<u32>() {
-            Ok(count) if count > 0 => Some(Part::Count(count)),
+            Ok(count) if count > 0 => Some(PodCount::Count(count)),
             _ => {
                 self.error(
                     place,
@@ -127,7 +130,12 @@ impl Reader<'_> {
         }
     }
 
-    fn zone_index(&mut self, name: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<u16> {
+    fn zone_index(
+        &mut self,
+        name: &str,
+        place: &FilePlace,
+        scene: &TargetNames<'_>,
+    ) -> Option<u16> {
         let found = scene
             .zones
             .iter()
@@ -143,9 +151,14 @@ impl Reader<'_> {
         found
     }
 
-    fn region(&mut self, name: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Selector> {
+    fn region(
+        &mut self,
+        name: &str,
+        place: &FilePlace,
+        scene: &TargetNames<'_>,
+    ) -> Option<PodSelector> {
         if scene.zones.iter().any(|zone| zone.region == name) {
-            return Some(Selector::Region(name.to_owned()));
+            return Some(PodSelector::Region(name.to_owned()));
         }
         let known: Vec<&str> = scene
             .zones
@@ -160,12 +173,17 @@ impl Reader<'_> {
     }
 
     /// `payment`, `payment/v1`, `payment/v1/0`, or a load.
-    fn party(&mut self, text: &str, place: &FilePlace, scene: &Scene<'_>) -> Option<Selector> {
+    fn party(
+        &mut self,
+        text: &str,
+        place: &FilePlace,
+        scene: &TargetNames<'_>,
+    ) -> Option<PodSelector> {
         let mut parts = text.splitn(3, '/');
         let name = parts.next().unwrap_or_default();
         let (version, replica) = (parts.next(), parts.next());
         if scene.loads.iter().any(|load| load.name == name) && version.is_none() {
-            return Some(Selector::Party {
+            return Some(PodSelector::Party {
                 name: name.to_owned(),
                 version: None,
                 replica: None,
@@ -188,7 +206,7 @@ impl Reader<'_> {
             return None;
         };
         let Some(version) = version else {
-            return Some(Selector::Party {
+            return Some(PodSelector::Party {
                 name: name.to_owned(),
                 version: None,
                 replica: None,
@@ -199,7 +217,7 @@ impl Reader<'_> {
             None => None,
             Some(text) => Some(self.replica_of(service, index, text, place)?),
         };
-        Some(Selector::Party {
+        Some(PodSelector::Party {
             name: name.to_owned(),
             version: Some(index),
             replica,
@@ -209,7 +227,7 @@ impl Reader<'_> {
     /// The index of a version.
     pub(super) fn version_of(
         &mut self,
-        service: &Service,
+        service: &ServiceSpec,
         version: &str,
         place: &FilePlace,
     ) -> Option<u16> {
@@ -227,7 +245,7 @@ impl Reader<'_> {
     /// The number of a replica. Replicas that are added during the run are not counted.
     fn replica_of(
         &mut self,
-        service: &Service,
+        service: &ServiceSpec,
         version: u16,
         text: &str,
         place: &FilePlace,
@@ -244,7 +262,7 @@ impl Reader<'_> {
                     "{}/{} has {}, counted from 0: there is no `{text}`",
                     service.name,
                     version.name,
-                    crate::story::replicas(version.replicas)
+                    crate::scenario::replicas(version.replicas)
                 );
                 self.error(place, message);
                 None

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use crate::story::{Action, Arrivals, Bound, Failure, Part, Selector, Step, When};
+use crate::scenario::{
+    Arrivals, AttemptBound, ChaosAction, FireTimes, PodCount, PodSelector, Step, StepFailure,
+};
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
 mod bounds;
@@ -34,7 +36,7 @@ expect:
     )
 }
 
-fn read(text: &str) -> crate::story::Story {
+fn read(text: &str) -> crate::scenario::ResolvedScenario {
     load_text("f.yaml", text, &Edits::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -102,7 +104,7 @@ expect: [success(users) == 100%]";
     );
     assert_eq!(
         (v1.queue.limit, v1.queue.order),
-        (Some(5), crate::story::Order::Lifo)
+        (Some(5), crate::scenario::Order::Lifo)
     );
     assert_eq!(
         (v1.labels["tier"].as_str(), v2.labels["tier"].as_str()),
@@ -124,7 +126,7 @@ fn client_settings_hold_for_calls_that_have_none_of_their_own() {
     let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
         panic!("declared")
     };
-    let after = |seconds| Some(Bound::Span(Duration::from_secs(seconds)));
+    let after = |seconds| Some(AttemptBound::Span(Duration::from_secs(seconds)));
     let calls: Vec<_> = steps
         .iter()
         .map(|step| match step {
@@ -135,8 +137,8 @@ fn client_settings_hold_for_calls_that_have_none_of_their_own() {
     assert_eq!(
         calls,
         [
-            (after(2), crate::story::OnError::Ignore),
-            (after(3), crate::story::OnError::Fail)
+            (after(2), crate::scenario::OnError::Ignore),
+            (after(3), crate::scenario::OnError::Fail)
         ]
     );
 }
@@ -173,12 +175,12 @@ fn targets_of_chaos_are_read_in_full() {
     let story = read(&story(
         "chaos: [{at: 5s, for: 1s, do: crash, target: 30% of api/v1 in zone a with app=api}, {at: 9s, do: partition, target: web -> users}]",
     ));
-    let Action::Crash(target) = &story.chaos[0].action else {
+    let ChaosAction::Crash(target) = &story.chaos[0].action else {
         panic!("crash")
     };
     assert_eq!(
         target.part,
-        Part::Share(crate::value::Share::from_ppb(300_000_000))
+        PodCount::Share(crate::value::Share::from_ppb(300_000_000))
     );
     assert_eq!(
         (target.zone, target.label.clone()),
@@ -186,19 +188,19 @@ fn targets_of_chaos_are_read_in_full() {
     );
     assert_eq!(
         target.of,
-        Selector::Party {
+        PodSelector::Party {
             name: "api".to_owned(),
             version: Some(0),
             replica: None
         }
     );
-    let Action::Partition { to, both, .. } = &story.chaos[1].action else {
+    let ChaosAction::Partition { to, both, .. } = &story.chaos[1].action else {
         panic!("partition")
     };
     assert_eq!(
         (to.of.clone(), *both),
         (
-            Selector::Party {
+            PodSelector::Party {
                 name: "users".to_owned(),
                 version: None,
                 replica: None
@@ -240,7 +242,7 @@ fn steps_of_every_kind_are_read() {
     assert!(matches!(
         &steps[3],
         Step::Fail {
-            with: Failure::Reset,
+            with: StepFailure::Reset,
             ..
         }
     ));

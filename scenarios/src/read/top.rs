@@ -10,13 +10,15 @@ use shakedown_yaml::{Diagnostics, Node, suggest};
 
 use super::deploys::deploys;
 use super::fields::{Keys, get};
-use super::reader::Reader;
+use super::reader::ScenarioReader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
-use super::target::Scene;
-use crate::check::names::Names;
-use crate::source::Source;
-use crate::story::{Action, Chaos, Control, Load, Service, Story, Zone};
+use super::target::TargetNames;
+use crate::check::names::CheckNames;
+use crate::scenario::{
+    ChaosAction, ChaosItem, ControlPlane, LoadSpec, ResolvedScenario, ServiceSpec, Zone,
+};
+use crate::source::ScenarioSource;
 use names::callers;
 
 const TOP: Keys = Keys {
@@ -53,8 +55,8 @@ const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 const PARTIES_MAX: usize = 20_000;
 
 /// The result of reading: a scenario or its errors, and the names of its checks.
-pub(crate) struct Read {
-    pub(crate) story: Result<Story, Diagnostics>,
+pub(crate) struct ReadResult {
+    pub(crate) story: Result<ResolvedScenario, Diagnostics>,
     /// The names (or texts) of all checks as written, including invalid ones.
     pub(crate) checks: Vec<String>,
 }
@@ -64,13 +66,13 @@ pub(crate) fn read(
     node: &Node,
     variant: &str,
     breaks: Option<Vec<String>>,
-    source: &Source,
-) -> Read {
-    let mut reader = Reader::new(source);
+    source: &ScenarioSource,
+) -> ReadResult {
+    let mut reader = ScenarioReader::new(source);
     let story = reader.story(node, variant, breaks);
     let checks = check_names(node);
-    let Reader { errors, .. } = reader;
-    Read {
+    let ScenarioReader { errors, .. } = reader;
+    ReadResult {
         story: errors.or(()).map(|()| story),
         checks,
     }
@@ -89,8 +91,13 @@ fn check_names(node: &Node) -> Vec<String> {
     items.iter().filter_map(name).collect()
 }
 
-impl Reader<'_> {
-    fn story(&mut self, node: &Node, variant: &str, breaks: Option<Vec<String>>) -> Story {
+impl ScenarioReader<'_> {
+    fn story(
+        &mut self,
+        node: &Node,
+        variant: &str,
+        breaks: Option<Vec<String>>,
+    ) -> ResolvedScenario {
         self.keys(node, &TOP);
         self.required(node);
         let empty = Node::null(node.place.clone());
@@ -106,13 +113,13 @@ impl Reader<'_> {
         let edited = self.mesh(section("mesh"));
         self.applies(section("chaos"), &edited);
         self.routes = self.routes(&edited);
-        let (services, mut calls): (Vec<Service>, Vec<Vec<usize>>) = (0..skeletons.len())
+        let (services, mut calls): (Vec<ServiceSpec>, Vec<Vec<usize>>) = (0..skeletons.len())
             .map(|index| self.service(index, &skeletons, &zones))
             .unzip();
         self.incomplete |= skeletons.iter().any(|s| s.open);
         let (loads, called) = self.loads(section("load"), &skeletons, &zones, duration);
         calls.extend(called);
-        let scene = Scene {
+        let scene = TargetNames {
             services: &services,
             loads: &loads,
             zones: &zones,
@@ -122,7 +129,7 @@ impl Reader<'_> {
         self.bounds(node, &services, &loads, &chaos);
         let control = self.control(section("control"), &zones);
         let mesh = self.documents(&edited, &scene, &control);
-        let names = Names {
+        let names = CheckNames {
             parties: self.party_names(&services, &loads, &calls, &chaos),
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
             chaos: self.spans(section("chaos"), &chaos, duration),
@@ -134,7 +141,7 @@ impl Reader<'_> {
         let checks = self.expect(section("expect"), &names);
         let documents = edited.into_iter().map(|edited| edited.node).collect();
         let seed = self.seed(node);
-        Story {
+        ResolvedScenario {
             name: self.scenario_name(node),
             story: self.sentence(node),
             variant: variant.to_owned(),
@@ -188,7 +195,7 @@ impl Reader<'_> {
         skeletons: &[Skeleton],
         zones: &[Zone],
         duration: Duration,
-    ) -> (Vec<Load>, Vec<Vec<usize>>) {
+    ) -> (Vec<LoadSpec>, Vec<Vec<usize>>) {
         let mut loads = Vec::new();
         for (name, entry) in self.map(node).into_iter().flatten() {
             self.is_name(name, &entry.key, "load");
@@ -272,7 +279,7 @@ impl Reader<'_> {
         .unwrap_or(DEFAULT)
     }
 
-    fn control(&mut self, node: &Node, zones: &[Zone]) -> Control {
+    fn control(&mut self, node: &Node, zones: &[Zone]) -> ControlPlane {
         self.keys(node, &CONTROL);
         let zone =
             match get(node, "zone").and_then(|n| self.text(n, "a zone").map(|name| (n, name))) {
@@ -298,7 +305,7 @@ impl Reader<'_> {
         }
         let outbound = get(node, "outbound")
             .and_then(|n| self.word(n, &[("allow-any", true), ("registry-only", false)], &[]));
-        Control {
+        ControlPlane {
             zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
             outbound_allow_any: outbound.unwrap_or(true),
             debounce: self
@@ -342,7 +349,13 @@ impl Reader<'_> {
         every.unwrap_or(Duration::from_secs(15))
     }
 
-    fn bounds(&mut self, node: &Node, services: &[Service], loads: &[Load], chaos: &[Chaos]) {
+    fn bounds(
+        &mut self,
+        node: &Node,
+        services: &[ServiceSpec],
+        loads: &[LoadSpec],
+        chaos: &[ChaosItem],
+    ) {
         let of_services = services
             .iter()
             .flat_map(|s| &s.versions)
@@ -376,10 +389,10 @@ impl Reader<'_> {
 }
 
 /// The number of pods that an item may add.
-fn brings(item: &Chaos) -> u32 {
+fn brings(item: &ChaosItem) -> u32 {
     match &item.action {
-        Action::Deploy { replicas, .. } => *replicas,
-        Action::Scale { to, .. } => *to,
+        ChaosAction::Deploy { replicas, .. } => *replicas,
+        ChaosAction::Scale { to, .. } => *to,
         _ => 0,
     }
 }

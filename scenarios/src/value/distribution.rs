@@ -11,7 +11,7 @@ use super::{Ratio, Share, format_ns};
 
 /// The quantity that a distribution describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DistributionKind {
     /// Durations, in nanoseconds.
     Duration,
     Count,
@@ -20,7 +20,7 @@ pub enum Kind {
 /// A distribution that can be sampled. Parameters are in nanoseconds, or plain numbers for counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
-    kind: Kind,
+    kind: DistributionKind,
     shape: Shape,
     text: String,
 }
@@ -73,7 +73,7 @@ pub enum Shape {
         shape: f64,
     },
     /// A mixture of distributions, weighted by share.
-    Mix(Vec<Member>),
+    Mix(Vec<MixMember>),
     /// Linear interpolation between points of the quantile function.
     Points(Vec<(Share, u64)>),
     /// The values of a file, each with equal probability.
@@ -86,7 +86,7 @@ pub enum Shape {
 
 /// A component of a mix.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Member {
+pub struct MixMember {
     pub share: Share,
     pub of: Shape,
 }
@@ -95,7 +95,7 @@ impl Distribution {
     /// A distribution that always returns this duration.
     pub fn constant_ns(nanos: u64) -> Distribution {
         Distribution {
-            kind: Kind::Duration,
+            kind: DistributionKind::Duration,
             shape: Shape::Constant(nanos),
             text: format_ns(Ratio::whole(i128::from(nanos))),
         }
@@ -104,13 +104,13 @@ impl Distribution {
     /// A distribution that always returns this count.
     pub fn constant_count(count: u64) -> Distribution {
         Distribution {
-            kind: Kind::Count,
+            kind: DistributionKind::Count,
             shape: Shape::Constant(count),
             text: count.to_string(),
         }
     }
 
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> DistributionKind {
         self.kind
     }
 

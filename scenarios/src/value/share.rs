@@ -78,7 +78,7 @@ impl Share {
     }
 
     /// This share of a number of items, rounded up.
-    pub fn of(self, number: usize) -> usize {
+    pub fn apply(self, number: usize) -> usize {
         let part = (number as u128 * u128::from(self.0)).div_ceil(1_000_000_000);
         usize::try_from(part).unwrap_or(usize::MAX).min(number)
     }
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn a_part_of_few_is_rounded_up() {
         let share = Share::parse("30%").unwrap();
-        assert_eq!((share.of(3), share.of(10), share.of(0)), (1, 3, 0));
-        assert_eq!(Share::from_ppb(2_000_000_000).of(3), 3);
+        assert_eq!((share.apply(3), share.apply(10), share.apply(0)), (1, 3, 0));
+        assert_eq!(Share::from_ppb(2_000_000_000).apply(3), 3);
     }
 
     #[test]

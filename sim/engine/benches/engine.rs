@@ -17,7 +17,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_engine::{HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -30,9 +30,9 @@ fn world() -> Sim {
         epoch: UnixTime::default(),
         noise: None,
     });
-    sim.net().set_link(Box::new(|_, _| Link {
-        latency: Latency::Constant(Duration::from_micros(250)),
-        ..Link::default()
+    sim.net().set_link(Box::new(|_, _| SimLink {
+        latency: LinkLatency::Constant(Duration::from_micros(250)),
+        ..SimLink::default()
     }));
     sim
 }

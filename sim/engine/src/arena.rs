@@ -3,20 +3,20 @@
 
 /// Identifies an entry of one [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
+pub(crate) struct ArenaKey {
     index: u32,
     generation: u32,
 }
 
-/// Entries by [`Key`]. Slots are reused in LIFO order, so keys are the same in every run.
+/// Entries by [`ArenaKey`]. Slots are reused in LIFO order, so keys are the same in every run.
 #[derive(Debug)]
 pub(crate) struct Arena<T> {
-    slots: Vec<Slot<T>>,
+    slots: Vec<ArenaSlot<T>>,
     free: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+struct ArenaSlot<T> {
     generation: u32,
     value: Option<T>,
 }
@@ -29,28 +29,28 @@ impl<T> Arena<T> {
         }
     }
 
-    pub(crate) fn insert(&mut self, value: T) -> Key {
+    pub(crate) fn insert(&mut self, value: T) -> ArenaKey {
         if let Some(index) = self.free.pop() {
             let slot = &mut self.slots[index as usize];
             slot.value = Some(value);
-            return Key {
+            return ArenaKey {
                 index,
                 generation: slot.generation,
             };
         }
         let index = u32::try_from(self.slots.len())
             .expect("four thousand million entries do not fit in memory");
-        self.slots.push(Slot {
+        self.slots.push(ArenaSlot {
             generation: 0,
             value: Some(value),
         });
-        Key {
+        ArenaKey {
             index,
             generation: 0,
         }
     }
 
-    pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
+    pub(crate) fn remove(&mut self, key: ArenaKey) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation != key.generation {
             return None;
@@ -61,7 +61,7 @@ impl<T> Arena<T> {
         Some(value)
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+    pub(crate) fn get(&self, key: ArenaKey) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
         if slot.generation != key.generation {
             return None;
@@ -69,7 +69,7 @@ impl<T> Arena<T> {
         slot.value.as_ref()
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: ArenaKey) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         if slot.generation != key.generation {
             return None;
@@ -77,7 +77,7 @@ impl<T> Arena<T> {
         slot.value.as_mut()
     }
 
-    pub(crate) fn contains(&self, key: Key) -> bool {
+    pub(crate) fn contains(&self, key: ArenaKey) -> bool {
         self.get(key).is_some()
     }
 
@@ -86,11 +86,11 @@ impl<T> Arena<T> {
     }
 
     /// Returns all entries, in the order of their slots.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ArenaKey, &T)> {
         self.slots.iter().zip(0u32..).filter_map(|(slot, index)| {
             slot.value.as_ref().map(|value| {
                 (
-                    Key {
+                    ArenaKey {
                         index,
                         generation: slot.generation,
                     },

@@ -7,7 +7,7 @@ use shakedown_env::Time;
 
 /// The CPU of one host. Charged work is completed even if the task that declared it no longer waits, as on a
 /// real CPU.
-pub(crate) struct Cpu {
+pub(crate) struct HostCpu {
     /// Time at which each worker becomes free, on this CPU's clock.
     free_at: Vec<Time>,
     /// Total length of all completed pauses.
@@ -15,10 +15,10 @@ pub(crate) struct Cpu {
     paused_since: Option<Time>,
 }
 
-impl Cpu {
+impl HostCpu {
     /// Creates a CPU with `workers` workers, at least one.
-    pub(crate) fn new(workers: u32) -> Cpu {
-        Cpu {
+    pub(crate) fn new(workers: u32) -> HostCpu {
+        HostCpu {
             free_at: vec![Time::ZERO; workers.max(1) as usize],
             paused: Duration::ZERO,
             paused_since: None,
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn work_beyond_the_workers_waits_its_turn() {
-        let mut cpu = Cpu::new(2);
+        let mut cpu = HostCpu::new(2);
         assert_eq!(cpu.charge(at(0), COST), at(10));
         assert_eq!(cpu.charge(at(3), COST), at(13));
         assert_eq!(cpu.charge(at(4), COST), at(20));
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_clock_stands_still_in_a_pause() {
-        let mut cpu = Cpu::new(1);
+        let mut cpu = HostCpu::new(1);
         let done = cpu.charge(at(0), COST);
         cpu.pause(at(4));
         assert_eq!(cpu.clock(at(90)), at(4));

@@ -14,13 +14,13 @@ use std::task::{Context, Poll, Waker};
 
 use shakedown_env::{LocalFuture, TaskName, Time};
 
-use crate::arena::{Arena, Key};
+use crate::arena::{Arena, ArenaKey};
 use crate::error::SimError;
 use crate::host::HostCell;
 use crate::noise::Noise;
-use crate::panics::{self, Note};
+use crate::panics::{self, PanicNote};
 use crate::ready::TaskWaker;
-use crate::shared::Shared;
+use crate::shared::SimShared;
 
 /// The number of polls at one instant after which the run fails with [`SimError::Spinning`].
 const POLLS_AT_ONE_INSTANT_MAX: u64 = 20_000_000;
@@ -32,18 +32,18 @@ thread_local! {
 }
 
 pub(crate) struct Executor {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
     /// The tasks; `None` while a task is being polled.
-    tasks: RefCell<Arena<Option<Task>>>,
+    tasks: RefCell<Arena<Option<SimTask>>>,
     /// Tasks of paused hosts that have been woken, in order.
-    parked: RefCell<Vec<(Key, Arc<HostCell>)>>,
-    batch: RefCell<VecDeque<Key>>,
+    parked: RefCell<Vec<(ArenaKey, Arc<HostCell>)>>,
+    batch: RefCell<VecDeque<ArenaKey>>,
     noise: RefCell<Option<Noise>>,
     polls_at_instant: Cell<u64>,
     pub(crate) polls_at_instant_max: Cell<u64>,
 }
 
-struct Task {
+struct SimTask {
     future: LocalFuture,
     waker: Waker,
     flag: Arc<TaskWaker>,
@@ -53,7 +53,7 @@ struct Task {
     born: Time,
 }
 
-impl Task {
+impl SimTask {
     fn lives(&self) -> bool {
         self.host.lives(self.incarnation)
     }
@@ -64,7 +64,7 @@ impl Task {
 /// # Panics
 /// If `shared` does not belong to this thread's run.
 pub(crate) fn spawn(
-    shared: &Arc<Shared>,
+    shared: &Arc<SimShared>,
     host: &Arc<HostCell>,
     incarnation: u32,
     name: TaskName,
@@ -76,7 +76,7 @@ pub(crate) fn spawn(
     let mut tasks = executor.tasks.borrow_mut();
     let key = tasks.insert(None);
     let flag = TaskWaker::queued(key, Arc::clone(&shared.ready));
-    let task = Task {
+    let task = SimTask {
         future,
         waker: Waker::from(Arc::clone(&flag)),
         flag,
@@ -94,7 +94,7 @@ impl Executor {
     ///
     /// # Panics
     /// If this thread already has a run.
-    pub(crate) fn claim(shared: Arc<Shared>, noise: Option<Noise>) -> Rc<Executor> {
+    pub(crate) fn claim(shared: Arc<SimShared>, noise: Option<Noise>) -> Rc<Executor> {
         let executor = Rc::new(Executor {
             shared,
             tasks: RefCell::new(Arena::new()),
@@ -114,7 +114,7 @@ impl Executor {
     /// Drops all tasks, whose hosts must have crashed, and frees the thread for another run.
     pub(crate) fn release(&self) {
         let tasks = self.tasks.replace(Arena::new());
-        let keys: Vec<Key> = tasks.iter().map(|(key, _)| key).collect();
+        let keys: Vec<ArenaKey> = tasks.iter().map(|(key, _)| key).collect();
         let mut tasks = tasks;
         for key in keys {
             let task = tasks.remove(key).flatten();
@@ -150,7 +150,7 @@ impl Executor {
         }
     }
 
-    fn poll(&self, key: Key) -> Result<(), SimError> {
+    fn poll(&self, key: ArenaKey) -> Result<(), SimError> {
         let Some(mut task) = self.tasks.borrow_mut().get_mut(key).and_then(Option::take) else {
             return Ok(());
         };
@@ -186,7 +186,7 @@ impl Executor {
         }
     }
 
-    fn put_back(&self, key: Key, task: Task) {
+    fn put_back(&self, key: ArenaKey, task: SimTask) {
         *self
             .tasks
             .borrow_mut()
@@ -205,7 +205,7 @@ impl Executor {
                 }
                 host.is_paused()
             });
-            let dead: Vec<Key> = {
+            let dead: Vec<ArenaKey> = {
                 let tasks = self.tasks.borrow();
                 let dead = tasks
                     .iter()
@@ -223,14 +223,14 @@ impl Executor {
     }
 
     /// Drops a task that was removed from the table.
-    fn bury(&self, mut task: Task) -> Result<(), SimError> {
+    fn bury(&self, mut task: SimTask) -> Result<(), SimError> {
         self.shared.tasks.fetch_sub(1, Ordering::Relaxed);
         // The replacement is a zero-sized future, so boxing it does not allocate.
         let future = mem::replace(&mut task.future, Box::pin(future::ready(())));
         panics::catch(|| drop(future)).map_err(|note| self.panicked(&task, note))
     }
 
-    fn panicked(&self, task: &Task, note: Note) -> SimError {
+    fn panicked(&self, task: &SimTask, note: PanicNote) -> SimError {
         SimError::Panicked {
             host: task.host.name.to_string(),
             task: task.name,
@@ -241,7 +241,7 @@ impl Executor {
         }
     }
 
-    fn spinning(&self, task: &Task) -> SimError {
+    fn spinning(&self, task: &SimTask) -> SimError {
         SimError::Spinning {
             host: task.host.name.to_string(),
             task: task.name,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use shakedown_env::StoreValue;
 
-use crate::arena::Key;
-use crate::cpu::Cpu;
+use crate::arena::ArenaKey;
+use crate::cpu::HostCpu;
 
 /// A host of a run, numbered in the order of addition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,9 +31,9 @@ pub struct HostSpec {
     pub address: IpAddr,
     /// Number of the host's zone, for information only.
     pub zone: u16,
-    /// Virtual CPU time of [`Work::Request`](shakedown_env::Work::Request).
+    /// Virtual CPU time of [`WorkKind::Request`](shakedown_env::WorkKind::Request).
     pub request_cost: Duration,
-    /// Virtual CPU time of [`Work::Handshake`](shakedown_env::Work::Handshake).
+    /// Virtual CPU time of [`WorkKind::Handshake`](shakedown_env::WorkKind::Handshake).
     pub handshake_cost: Duration,
     /// Number of virtual CPUs that share this work in FIFO order; 0 counts as 1.
     pub cost_workers: u32,
@@ -103,29 +103,29 @@ impl HostCell {
 const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
 /// The kernel's state of a host.
-pub(crate) struct Host {
+pub(crate) struct SimHost {
     pub(crate) cell: Arc<HostCell>,
     pub(crate) zone: u16,
     pub(crate) request_cost: Duration,
     pub(crate) handshake_cost: Duration,
-    pub(crate) cpu: Cpu,
+    pub(crate) cpu: HostCpu,
     pub(crate) skew_ns: i64,
     /// Survives a crash.
     pub(crate) store: BTreeMap<String, Arc<dyn StoreValue>>,
     /// Maximum number of connections of a listener that wait to be accepted, including those in their
     /// handshake.
     pub(crate) backlog: usize,
-    pub(crate) listeners: BTreeMap<u16, Key>,
+    pub(crate) listeners: BTreeMap<u16, ArenaKey>,
     /// Accepted connections by local port and remote address.
-    pub(crate) accepted: BTreeMap<(u16, SocketAddr), Key>,
+    pub(crate) accepted: BTreeMap<(u16, SocketAddr), ArenaKey>,
     /// Local ports of outgoing connections.
     pub(crate) leaving: BTreeSet<u16>,
     /// Not reset by a crash, so that a new connection does not reuse the port of a half-open old one.
     next_port: u16,
 }
 
-impl Host {
-    pub(crate) fn new(id: HostId, spec: HostSpec, backlog: usize) -> Host {
+impl SimHost {
+    pub(crate) fn new(id: HostId, spec: HostSpec, backlog: usize) -> SimHost {
         let cell = HostCell {
             id,
             name: spec.name.into(),
@@ -134,12 +134,12 @@ impl Host {
             paused: AtomicBool::new(false),
             incarnation: AtomicU32::new(0),
         };
-        Host {
+        SimHost {
             cell: Arc::new(cell),
             zone: spec.zone,
             request_cost: spec.request_cost,
             handshake_cost: spec.handshake_cost,
-            cpu: Cpu::new(spec.cost_workers),
+            cpu: HostCpu::new(spec.cost_workers),
             skew_ns: 0,
             store: BTreeMap::new(),
             backlog,

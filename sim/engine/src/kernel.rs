@@ -8,27 +8,27 @@ use std::task::Waker;
 
 use shakedown_env::{Time, UnixTime};
 
-use crate::arena::{Arena, Key};
-use crate::host::{Host, HostId, HostSpec};
-use crate::net::endpoint::Endpoint;
-use crate::net::link::Links;
+use crate::arena::{Arena, ArenaKey};
+use crate::host::{HostId, HostSpec, SimHost};
+use crate::net::endpoint::ConnectionEnd;
+use crate::net::link::LinkTable;
 use crate::net::packet::Packet;
 use crate::net::socket::ListenSocket;
-use crate::timer::Timers;
+use crate::timer::TimerHeap;
 
 /// The default maximum backlog of a listener. Source: common `somaxconn` settings; the default of Linux is 4096.
 const BACKLOG: usize = 1024;
 
 /// A scheduled event.
-pub(crate) enum Due {
+pub(crate) enum TimedEvent {
     /// A sleep ends.
     Wake(Waker),
     /// A packet arrives.
     Packet(Packet),
     /// Acknowledgements arrive at an endpoint that waits for them.
-    Acks(Key),
+    Acks(ArenaKey),
     /// The retransmission timer of an endpoint expires.
-    Retry(Key),
+    Retry(ArenaKey),
 }
 
 pub(crate) struct Kernel {
@@ -37,13 +37,13 @@ pub(crate) struct Kernel {
     epoch: UnixTime,
     /// The virtual time at which wall clocks show the epoch.
     pub(crate) epoch_origin: Time,
-    pub(crate) timers: Timers<Due>,
-    pub(crate) hosts: Vec<Host>,
+    pub(crate) timers: TimerHeap<TimedEvent>,
+    pub(crate) hosts: Vec<SimHost>,
     pub(crate) by_name: BTreeMap<Arc<str>, HostId>,
     pub(crate) by_address: BTreeMap<IpAddr, HostId>,
-    pub(crate) endpoints: Arena<Endpoint>,
+    pub(crate) endpoints: Arena<ConnectionEnd>,
     pub(crate) listeners: Arena<ListenSocket>,
-    pub(crate) links: Links,
+    pub(crate) links: LinkTable,
     pub(crate) names: BTreeMap<String, Vec<IpAddr>>,
     /// Wakers to be woken after the lock is released.
     pub(crate) wakes: Vec<Waker>,
@@ -59,13 +59,13 @@ impl Kernel {
             seed,
             epoch,
             epoch_origin: Time::ZERO,
-            timers: Timers::new(),
+            timers: TimerHeap::new(),
             hosts: Vec::new(),
             by_name: BTreeMap::new(),
             by_address: BTreeMap::new(),
             endpoints: Arena::new(),
             listeners: Arena::new(),
-            links: Links::new(seed),
+            links: LinkTable::new(seed),
             names: BTreeMap::new(),
             wakes: Vec::new(),
             discards: Vec::new(),
@@ -77,7 +77,7 @@ impl Kernel {
         let id = HostId(
             u32::try_from(self.hosts.len()).expect("hosts are fewer than four thousand million"),
         );
-        let host = Host::new(id, spec, BACKLOG);
+        let host = SimHost::new(id, spec, BACKLOG);
         let cell = &host.cell;
         let twin = self.by_name.insert(Arc::clone(&cell.name), id);
         assert!(twin.is_none(), "two hosts are named {}", cell.name);
@@ -91,11 +91,11 @@ impl Kernel {
         id
     }
 
-    pub(crate) fn host(&self, id: HostId) -> &Host {
+    pub(crate) fn host(&self, id: HostId) -> &SimHost {
         &self.hosts[id.index()]
     }
 
-    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut SimHost {
         &mut self.hosts[id.index()]
     }
 
@@ -112,10 +112,10 @@ impl Kernel {
         while let Some(due) = self.timers.pop_due(self.now) {
             self.events += 1;
             match due {
-                Due::Wake(waker) => self.wakes.push(waker),
-                Due::Packet(packet) => self.deliver(packet),
-                Due::Acks(endpoint) => self.acks_arrive(endpoint),
-                Due::Retry(endpoint) => self.retry(endpoint),
+                TimedEvent::Wake(waker) => self.wakes.push(waker),
+                TimedEvent::Packet(packet) => self.deliver(packet),
+                TimedEvent::Acks(endpoint) => self.acks_arrive(endpoint),
+                TimedEvent::Retry(endpoint) => self.retry(endpoint),
             }
         }
     }
@@ -129,7 +129,7 @@ impl Kernel {
         }
         host.cell.die();
         host.cpu.reset(now);
-        let dead: Vec<Key> = self
+        let dead: Vec<ArenaKey> = self
             .listeners
             .iter()
             .filter(|(_, l)| l.host == id)
@@ -138,7 +138,7 @@ impl Kernel {
         for key in dead {
             self.forget_listener(key);
         }
-        let dead: Vec<Key> = self
+        let dead: Vec<ArenaKey> = self
             .endpoints
             .iter()
             .filter(|(_, e)| e.host == id)
@@ -179,11 +179,11 @@ impl Kernel {
     }
 
     /// Removes the state that may own handles of this simulation, to be dropped with no lock held.
-    pub(crate) fn clear(&mut self) -> (Timers<Due>, Links) {
-        let timers = std::mem::replace(&mut self.timers, Timers::new());
+    pub(crate) fn clear(&mut self) -> (TimerHeap<TimedEvent>, LinkTable) {
+        let timers = std::mem::replace(&mut self.timers, TimerHeap::new());
         (
             timers,
-            std::mem::replace(&mut self.links, Links::new(self.seed)),
+            std::mem::replace(&mut self.links, LinkTable::new(self.seed)),
         )
     }
 

@@ -33,7 +33,7 @@ mod world;
 
 pub use error::SimError;
 pub use host::{HostId, HostSpec};
-pub use net::{Latency, Link, LinkFaultId, Net, PartitionId};
+pub use net::{LinkFaultId, LinkLatency, Net, PartitionId, SimLink};
 pub use sim::{Sim, SimOptions};
 pub use stats::Stats;
 

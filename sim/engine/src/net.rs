@@ -43,9 +43,9 @@ use shakedown_env::{Env, Time};
 use shakedown_types::MeshEvent;
 
 pub use fault::{LinkFaultId, PartitionId};
-pub use link::{Latency, Link};
+pub use link::{LinkLatency, SimLink};
 
-use crate::shared::Shared;
+use crate::shared::SimShared;
 use crate::stats::Stats;
 use crate::world;
 use crate::{HostId, HostSpec};
@@ -55,11 +55,11 @@ use fault::Effect;
 /// the event sink.
 #[derive(Clone)]
 pub struct Net {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
 }
 
 impl Net {
-    pub(crate) fn new(shared: Arc<Shared>) -> Net {
+    pub(crate) fn new(shared: Arc<SimShared>) -> Net {
         Net { shared }
     }
 
@@ -148,7 +148,7 @@ impl Net {
     /// first packet. Without a rule, all links are instantaneous and lossless. Setting another rule discards the known
     /// links, but not their random streams. A host always reaches itself without latency and loss. The rule and the
     /// latencies it returns must not call this simulation.
-    pub fn set_link(&self, rule: Box<dyn Fn(HostId, HostId) -> Link + Send>) {
+    pub fn set_link(&self, rule: Box<dyn Fn(HostId, HostId) -> SimLink + Send>) {
         let old = self.shared.with(|kernel| kernel.links.set_rule(rule));
         drop(old);
     }
@@ -167,7 +167,7 @@ impl Net {
         &self,
         from: impl IntoIterator<Item = HostId>,
         to: impl IntoIterator<Item = HostId>,
-        by: Latency,
+        by: LinkLatency,
     ) -> LinkFaultId {
         self.add_fault(from, to, Effect::Delay(by))
     }

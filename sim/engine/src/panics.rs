@@ -10,32 +10,32 @@ use std::sync::Once;
 
 /// The description of a panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Note {
+pub(crate) struct PanicNote {
     pub(crate) message: String,
     /// Source position as `file:line:column`.
     pub(crate) location: String,
 }
 
 thread_local! {
-    static WATCHED: RefCell<Watched> = const { RefCell::new(Watched { depth: 0, note: None }) };
+    static WATCHED: RefCell<WatchedThread> = const { RefCell::new(WatchedThread { depth: 0, note: None }) };
 }
 
-struct Watched {
+struct WatchedThread {
     depth: u32,
-    note: Option<Note>,
+    note: Option<PanicNote>,
 }
 
 /// A guard: while it exists, panics on this thread are recorded and not printed.
-pub(crate) struct Watch(());
+pub(crate) struct PanicWatch(());
 
-impl Watch {
-    pub(crate) fn new() -> Watch {
+impl PanicWatch {
+    pub(crate) fn new() -> PanicWatch {
         WATCHED.with_borrow_mut(|watched| watched.depth += 1);
-        Watch(())
+        PanicWatch(())
     }
 }
 
-impl Drop for Watch {
+impl Drop for PanicWatch {
     fn drop(&mut self) {
         WATCHED.with_borrow_mut(|watched| watched.depth -= 1);
     }
@@ -54,12 +54,12 @@ pub(crate) fn install() {
     });
 }
 
-/// Runs `work`, and converts a panic in it to a [`Note`].
-pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, Note> {
+/// Runs `work`, and converts a panic in it to a [`PanicNote`].
+pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, PanicNote> {
     // The caller ends the run after a panic, so state that the panic left inconsistent is never used.
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let noted = WATCHED.with_borrow_mut(|watched| watched.note.take());
-        noted.unwrap_or_else(|| Note {
+        noted.unwrap_or_else(|| PanicNote {
             message: text(&*payload),
             location: "unknown".to_owned(),
         })
@@ -70,7 +70,7 @@ fn note(info: &PanicHookInfo<'_>) -> bool {
     let location = info
         .location()
         .map_or_else(|| "unknown".to_owned(), ToString::to_string);
-    let note = Note {
+    let note = PanicNote {
         message: text(info.payload()),
         location,
     };

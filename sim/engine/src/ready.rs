@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Wake;
 
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 
 /// Tasks in the order in which they were woken.
 #[derive(Default)]
-pub(crate) struct ReadyQueue(Mutex<VecDeque<Key>>);
+pub(crate) struct ReadyQueue(Mutex<VecDeque<ArenaKey>>);
 
 impl ReadyQueue {
-    pub(crate) fn push(&self, task: Key) {
+    pub(crate) fn push(&self, task: ArenaKey) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -20,7 +20,7 @@ impl ReadyQueue {
     }
 
     /// Moves all ready tasks into `batch`, which must be empty. Its buffer becomes the queue's.
-    pub(crate) fn swap(&self, batch: &mut VecDeque<Key>) {
+    pub(crate) fn swap(&self, batch: &mut VecDeque<ArenaKey>) {
         std::mem::swap(
             batch,
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
@@ -30,7 +30,7 @@ impl ReadyQueue {
 
 /// The waker of one task, created once and used for all its polls.
 pub(crate) struct TaskWaker {
-    task: Key,
+    task: ArenaKey,
     /// True if the task is in the queue, or parked on a paused host. Further wakes then have no effect.
     queued: AtomicBool,
     queue: Arc<ReadyQueue>,
@@ -38,7 +38,7 @@ pub(crate) struct TaskWaker {
 
 impl TaskWaker {
     /// Creates the waker of a task and queues the task.
-    pub(crate) fn queued(task: Key, queue: Arc<ReadyQueue>) -> Arc<TaskWaker> {
+    pub(crate) fn queued(task: ArenaKey, queue: Arc<ReadyQueue>) -> Arc<TaskWaker> {
         queue.push(task);
         Arc::new(TaskWaker {
             task,

@@ -9,7 +9,7 @@ use crate::kernel::Kernel;
 use crate::ready::ReadyQueue;
 use crate::sink::EventSink;
 
-pub(crate) struct Shared {
+pub(crate) struct SimShared {
     /// A copy of the kernel's clock, ns, readable without the lock.
     now: AtomicU64,
     kernel: Mutex<Kernel>,
@@ -21,9 +21,9 @@ pub(crate) struct Shared {
     pub(crate) tasks: AtomicU64,
 }
 
-impl Shared {
-    pub(crate) fn new(kernel: Kernel) -> Arc<Shared> {
-        Arc::new(Shared {
+impl SimShared {
+    pub(crate) fn new(kernel: Kernel) -> Arc<SimShared> {
+        Arc::new(SimShared {
             now: AtomicU64::new(0),
             kernel: Mutex::new(kernel),
             ready: Arc::default(),
@@ -86,7 +86,7 @@ impl Shared {
     }
 }
 
-/// The result of [`Shared::advance`].
+/// The result of [`SimShared::advance`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Advance {
     /// Events were processed. `moved` is true if time advanced.

@@ -11,8 +11,8 @@ use crate::error::SimError;
 use crate::executor::Executor;
 use crate::kernel::Kernel;
 use crate::noise::Noise;
-use crate::panics::{self, Watch};
-use crate::shared::{Advance, Shared};
+use crate::panics::{self, PanicWatch};
+use crate::shared::{Advance, SimShared};
 use crate::stats::Stats;
 use crate::{HostId, HostSpec, Net};
 
@@ -31,7 +31,7 @@ pub struct SimOptions {
 /// A simulation. Bound to the thread that created it, which can have only one at a time. Dropping it drops all its
 /// tasks.
 pub struct Sim {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
     pub(crate) executor: Rc<Executor>,
     running: Cell<bool>,
     failed: RefCell<Option<SimError>>,
@@ -44,7 +44,7 @@ impl Sim {
     /// If this thread already has a simulation.
     pub fn new(options: SimOptions) -> Sim {
         panics::install();
-        let shared = Shared::new(Kernel::new(options.seed, options.epoch));
+        let shared = SimShared::new(Kernel::new(options.seed, options.epoch));
         let executor = Executor::claim(Arc::clone(&shared), options.noise.map(Noise::new));
         Sim {
             shared,
@@ -116,7 +116,7 @@ impl Sim {
             !self.running.replace(true),
             "a run is not driven from inside"
         );
-        let _watch = Watch::new();
+        let _watch = PanicWatch::new();
         let result = match &*self.failed.borrow() {
             Some(error) => Err(error.clone()),
             None => self.steps(end, until),
@@ -152,7 +152,7 @@ impl Sim {
         }
     }
 
-    fn network_panicked(&self, note: panics::Note) -> SimError {
+    fn network_panicked(&self, note: panics::PanicNote) -> SimError {
         SimError::Panicked {
             host: "network".to_owned(),
             task: "event",
@@ -166,7 +166,7 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        let _watch = Watch::new();
+        let _watch = PanicWatch::new();
         // All hosts crash before the first destructor runs, so that its effects do not reach other hosts.
         self.shared.with(Kernel::crash_all);
         self.shared.sink.set(None);

@@ -9,22 +9,22 @@ use shakedown_types::MeshEvent;
 use crate::HostId;
 
 /// The closure that receives events.
-pub(crate) type Sink = Box<dyn FnMut(Time, HostId, MeshEvent) + Send>;
+pub(crate) type EventCallback = Box<dyn FnMut(Time, HostId, MeshEvent) + Send>;
 
 #[derive(Default)]
-pub(crate) struct EventSink(Mutex<Inner>);
+pub(crate) struct EventSink(Mutex<SinkInner>);
 
 #[derive(Default)]
-struct Inner {
+struct SinkInner {
     installed: bool,
     /// `None` while it is being called.
-    sink: Option<Sink>,
+    sink: Option<EventCallback>,
     /// Events emitted from inside the closure, in order.
     waiting: VecDeque<(Time, HostId, MeshEvent)>,
 }
 
 impl EventSink {
-    pub(crate) fn set(&self, sink: Option<Sink>) {
+    pub(crate) fn set(&self, sink: Option<EventCallback>) {
         let old = {
             let mut inner = self.lock();
             inner.installed = sink.is_some();
@@ -60,7 +60,7 @@ impl EventSink {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, SinkInner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,23 +7,23 @@ use std::task::{Context, Poll};
 
 use shakedown_env::{SleepFuture, Time};
 
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 use crate::host::HostCell;
-use crate::kernel::Due;
-use crate::shared::Shared;
+use crate::kernel::TimedEvent;
+use crate::shared::SimShared;
 
 /// A sleep. A timer exists only from the first pending poll until the sleep elapses, is reset or is dropped.
 pub(crate) struct SimSleep {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
     host: Arc<HostCell>,
     incarnation: u32,
     deadline: Time,
-    timer: Option<Key>,
+    timer: Option<ArenaKey>,
 }
 
 impl SimSleep {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SimShared>,
         host: Arc<HostCell>,
         incarnation: u32,
         deadline: Time,
@@ -63,7 +63,8 @@ impl Future for SimSleep {
         }
         let (deadline, timer) = (this.deadline, this.timer);
         this.timer = this.shared.with(|kernel| {
-            if let Some(Due::Wake(waker)) = timer.and_then(|key| kernel.timers.get_mut(key)) {
+            if let Some(TimedEvent::Wake(waker)) = timer.and_then(|key| kernel.timers.get_mut(key))
+            {
                 if !waker.will_wake(cx.waker()) {
                     kernel
                         .discards
@@ -74,7 +75,7 @@ impl Future for SimSleep {
             Some(
                 kernel
                     .timers
-                    .insert(deadline, Due::Wake(cx.waker().clone())),
+                    .insert(deadline, TimedEvent::Wake(cx.waker().clone())),
             )
         });
         Poll::Pending

@@ -19,7 +19,7 @@ use std::time::Duration;
 use hyper::rt::{Read as _, ReadBuf, Write as _};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 
-use crate::{HostId, HostSpec, Latency, Link, Sim, SimOptions};
+use crate::{HostId, HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 
 const PORT: u16 = 80;
 const MS: Duration = Duration::from_millis(1);
@@ -55,14 +55,14 @@ fn spec(n: u32) -> HostSpec {
 fn set_latency(sim: &Sim, latency: Duration) {
     set_link(
         sim,
-        Link {
-            latency: Latency::Constant(latency),
-            ..Link::default()
+        SimLink {
+            latency: LinkLatency::Constant(latency),
+            ..SimLink::default()
         },
     );
 }
 
-fn set_link(sim: &Sim, link: Link) {
+fn set_link(sim: &Sim, link: SimLink) {
     sim.net().set_link(Box::new(move |_, _| link.clone()));
 }
 

@@ -9,36 +9,36 @@ use std::collections::BinaryHeap;
 
 use shakedown_env::Time;
 
-use crate::arena::{Arena, Key};
+use crate::arena::{Arena, ArenaKey};
 
 /// Number of cancelled places that are tolerated before a sweep, even if there are few live ones.
 const SWEEP_FLOOR: usize = 256;
 
-pub(crate) struct Timers<T> {
-    heap: BinaryHeap<Reverse<Place>>,
+pub(crate) struct TimerHeap<T> {
+    heap: BinaryHeap<Reverse<TimerSlot>>,
     entries: Arena<T>,
     sequence: u64,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct TimerSlot {
     at: Time,
     sequence: u64,
-    key: Key,
+    key: ArenaKey,
 }
 
-impl<T> Timers<T> {
-    pub(crate) const fn new() -> Timers<T> {
-        Timers {
+impl<T> TimerHeap<T> {
+    pub(crate) const fn new() -> TimerHeap<T> {
+        TimerHeap {
             heap: BinaryHeap::new(),
             entries: Arena::new(),
             sequence: 0,
         }
     }
 
-    pub(crate) fn insert(&mut self, at: Time, entry: T) -> Key {
+    pub(crate) fn insert(&mut self, at: Time, entry: T) -> ArenaKey {
         let key = self.entries.insert(entry);
-        self.heap.push(Reverse(Place {
+        self.heap.push(Reverse(TimerSlot {
             at,
             sequence: self.sequence,
             key,
@@ -48,7 +48,7 @@ impl<T> Timers<T> {
     }
 
     /// Cancels an entry and returns it; `None` if it has already happened.
-    pub(crate) fn cancel(&mut self, key: Key) -> Option<T> {
+    pub(crate) fn cancel(&mut self, key: ArenaKey) -> Option<T> {
         let entry = self.entries.remove(key)?;
         if self.heap.len() > 2 * self.entries.len() + SWEEP_FLOOR {
             let entries = &self.entries;
@@ -58,7 +58,7 @@ impl<T> Timers<T> {
         Some(entry)
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: ArenaKey) -> Option<&mut T> {
         self.entries.get_mut(key)
     }
 
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn entries_of_one_instant_come_in_the_order_in_which_they_were_asked_for() {
-        let mut timers = Timers::new();
+        let mut timers = TimerHeap::new();
         timers.insert(at(7), "late");
         timers.insert(at(5), "first");
         timers.insert(at(5), "second");
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_entry_does_not_happen() {
-        let mut timers = Timers::new();
+        let mut timers = TimerHeap::new();
         let first = timers.insert(at(1), 1);
         timers.insert(at(2), 2);
         assert_eq!(timers.cancel(first), Some(1));
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn cancelled_entries_do_not_pile_up_in_the_heap() {
-        let mut timers = Timers::new();
+        let mut timers = TimerHeap::new();
         timers.insert(at(1), 0);
         for round in 0..100_000 {
             let key = timers.insert(at(1_000_000 + round), 1);

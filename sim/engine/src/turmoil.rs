@@ -27,11 +27,11 @@ use std::time::{Duration, SystemTime};
 
 use shakedown_env::{TaskName, Time, UnixTime};
 
-use crate::panics::{self, Note, Watch};
+use crate::panics::{self, PanicNote, PanicWatch};
 use crate::{HostId, SimError};
 
 pub use net::TurmoilNet;
-use shared::{Command, Shared};
+use shared::{TurmoilCommand, TurmoilShared};
 
 /// The step of turmoil's time.
 pub const TICK: Duration = Duration::from_millis(1);
@@ -55,7 +55,7 @@ pub struct TurmoilOptions {
 pub struct TurmoilSim {
     /// `None` only during the drop.
     sim: Option<::turmoil::Sim<'static>>,
-    shared: Arc<Shared>,
+    shared: Arc<TurmoilShared>,
 }
 
 impl TurmoilSim {
@@ -78,7 +78,7 @@ impl TurmoilSim {
             .build();
         TurmoilSim {
             sim: Some(sim),
-            shared: Arc::new(Shared::new(options.seed, options.epoch)),
+            shared: Arc::new(TurmoilShared::new(options.seed, options.epoch)),
         }
     }
 
@@ -103,7 +103,7 @@ impl TurmoilSim {
     /// [`SimError`], but not [`SimError::Stalled`] or [`SimError::Spinning`], because turmoil's time advances
     /// without events, and turmoil does not detect tasks that keep waking each other.
     pub fn run(&mut self, mut until: impl FnMut() -> bool) -> Result<(), SimError> {
-        let _watch = Watch::new();
+        let _watch = PanicWatch::new();
         // Commands issued before the first tick.
         self.obey()?;
         loop {
@@ -131,7 +131,7 @@ impl TurmoilSim {
         // Hosts' software never ends, so it cannot end with an error either.
         stepped.map(drop).map_err(|error| {
             let (message, location) = (error.to_string(), "turmoil".to_owned());
-            self.panicked("step", Note { message, location })
+            self.panicked("step", PanicNote { message, location })
         })
     }
 
@@ -143,7 +143,7 @@ impl TurmoilSim {
             let address = |host| shared.address(host);
             let sim = self.sim();
             let obeyed = panics::catch(|| match command {
-                Command::Crash(host) => {
+                TurmoilCommand::Crash(host) => {
                     // Partitioned first, because the crash drops its sockets, and other hosts must not see
                     // them close.
                     for other in shared.others(host) {
@@ -151,13 +151,13 @@ impl TurmoilSim {
                     }
                     sim.crash(address(host));
                 }
-                Command::Restart(host) => {
+                TurmoilCommand::Restart(host) => {
                     for other in shared.others(host) {
                         sim.repair_oneway(address(host), other);
                     }
                     sim.bounce(address(host));
                 }
-                Command::Latency(a, b, latency) => {
+                TurmoilCommand::Latency(a, b, latency) => {
                     sim.set_link_latency(address(a), address(b), ticks(latency));
                 }
             });
@@ -166,7 +166,7 @@ impl TurmoilSim {
         Ok(())
     }
 
-    fn panicked(&self, task: TaskName, note: Note) -> SimError {
+    fn panicked(&self, task: TaskName, note: PanicNote) -> SimError {
         SimError::Panicked {
             host: NETWORK.to_owned(),
             task,
@@ -180,7 +180,7 @@ impl TurmoilSim {
 
 impl Drop for TurmoilSim {
     fn drop(&mut self) {
-        let _watch = Watch::new();
+        let _watch = PanicWatch::new();
         // Other hosts must not see the effects of destructors.
         self.shared.close();
         let sim = self.sim.take();

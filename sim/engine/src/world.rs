@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, Env, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
-    UnixTime, Work, World, stream_seed,
+    UnixTime, WorkKind, World, stream_seed,
 };
 use shakedown_types::MeshEvent;
 
@@ -17,23 +17,23 @@ use crate::executor;
 use crate::host::{HostCell, HostId};
 use crate::net::connect::Connect;
 use crate::net::listener::SimListener;
-use crate::shared::Shared;
+use crate::shared::SimShared;
 use crate::sleep::{SimSleep, Spend};
 
 /// Returns a handle to a host, valid until its next crash.
-pub(crate) fn env(shared: &Arc<Shared>, host: HostId) -> Env {
+pub(crate) fn env(shared: &Arc<SimShared>, host: HostId) -> Env {
     let cell = shared.with(|kernel| Arc::clone(&kernel.host(host).cell));
     Env::new(Arc::new(SimWorld::new(Arc::clone(shared), cell)))
 }
 
 struct SimWorld {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
     host: Arc<HostCell>,
     incarnation: u32,
 }
 
 impl SimWorld {
-    fn new(shared: Arc<Shared>, host: Arc<HostCell>) -> SimWorld {
+    fn new(shared: Arc<SimShared>, host: Arc<HostCell>) -> SimWorld {
         let incarnation = host.incarnation();
         SimWorld {
             shared,
@@ -129,13 +129,13 @@ impl World for SimWorld {
         }
     }
 
-    fn spend(&self, work: Work) -> Option<BoxFuture<()>> {
+    fn spend(&self, work: WorkKind) -> Option<BoxFuture<()>> {
         let done_at = self.shared.with(|kernel| {
             let now = kernel.now;
             let host = kernel.host_mut(self.host.id);
             let cost = match work {
-                Work::Request => host.request_cost,
-                Work::Handshake => host.handshake_cost,
+                WorkKind::Request => host.request_cost,
+                WorkKind::Handshake => host.handshake_cost,
             };
             // A handle of an earlier incarnation charges nothing, because the CPU belongs to the current one.
             let charged = !cost.is_zero() && self.lives();

@@ -1,14 +1,18 @@
 //! Checks that turmoil can simulate a scenario: refuses each unsupported part by its line, and notes how coarse the
 //! rest is.
 
-use shakedown::{Engine, Story};
-use shakedown_stage::{Refusal, turmoil_fit};
-use shakedown_yaml::{Node, Place, tree};
+use shakedown::{Engine, ResolvedScenario};
+use shakedown_runner::{UnsupportedPart, turmoil_fit};
+use shakedown_yaml::{Location, Node, tree};
 
 use super::super::{Exit, bad_input};
 
 /// Refuses each part of a scenario that turmoil cannot simulate, by its line.
-pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(), Exit> {
+pub(crate) fn fits_turmoil(
+    story: &ResolvedScenario,
+    scenario: &str,
+    seed: u64,
+) -> Result<(), Exit> {
     let fit = turmoil_fit(story, seed);
     if !fit.refused.is_empty() {
         let root = document(scenario);
@@ -29,7 +33,7 @@ pub(crate) fn fits_turmoil(story: &Story, scenario: &str, seed: u64) -> Result<(
 const STRETCHED_MAX: usize = 4;
 
 /// Returns the summary's notes on the precision of a run on turmoil. Empty for the native engine.
-pub(crate) fn notes(engine: Engine, story: &Story, seed: u64) -> String {
+pub(crate) fn notes(engine: Engine, story: &ResolvedScenario, seed: u64) -> String {
     if engine == Engine::Native {
         return String::new();
     }
@@ -72,19 +76,24 @@ fn document(scenario: &str) -> Option<Node> {
 
 /// The source location of a refused part: in the variant if found there, else in the base scenario, else the file as a
 /// whole.
-fn place(root: Option<&Node>, variant: &str, scenario: &str, refusal: &Refusal) -> Place {
+fn place(
+    root: Option<&Node>,
+    variant: &str,
+    scenario: &str,
+    refusal: &UnsupportedPart,
+) -> Location {
     let of_variant = root.and_then(|root| root.find(&["variants", variant]));
     let exact = [of_variant, root]
         .into_iter()
         .flatten()
         .find_map(|root| follow(root, &refusal.path));
     let whole =
-        || Place::whole(root.map_or_else(|| scenario.into(), |root| root.place.file.clone()));
+        || Location::whole(root.map_or_else(|| scenario.into(), |root| root.place.file.clone()));
     exact.unwrap_or_else(whole)
 }
 
 /// The location at the end of a path of keys, or of the last key found. `None` if the first key is missing.
-fn follow(root: &Node, path: &[String]) -> Option<Place> {
+fn follow(root: &Node, path: &[String]) -> Option<Location> {
     let (first, rest) = path.split_first()?;
     let entry = root.as_map()?.get(first.as_str())?;
     let mut found = entry.key.clone();
@@ -103,7 +112,7 @@ fn follow(root: &Node, path: &[String]) -> Option<Place> {
 }
 
 /// The location of a list item, found by its name, or by its index if it is unnamed (`chaos.2`).
-fn item(items: &[Node], name: &str) -> Option<Place> {
+fn item(items: &[Node], name: &str) -> Option<Location> {
     let named = |item: &&Node| item.get("name").and_then(Node::as_str) == Some(name);
     let number = || name.rsplit_once('.')?.1.parse::<usize>().ok();
     let found = items.iter().find(named).or_else(|| items.get(number()?))?;

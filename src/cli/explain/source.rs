@@ -5,23 +5,23 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use shakedown_analysis::advise;
-use shakedown_analysis::explain::{Asked, Sender};
+use shakedown_analysis::explain::{ExplainedRequest, SenderWorkload};
 use shakedown_istio::registry::{
     Endpoint, Hostname, Locality, Mesh, MeshOptions, Port, Registry, Service, Workload,
     augment_labels,
 };
 use shakedown_istio::{Document, Omission};
 use shakedown_results::Pod;
-use shakedown_scenarios::story::{Load, Story};
+use shakedown_scenarios::scenario::{LoadSpec, ResolvedScenario};
 use shakedown_scenarios::{Edits, load};
 use shakedown_translate::{Caller, validate};
 use shakedown_yaml::suggest;
 
-use crate::cli::input::{Held, MeshFiles, inputs};
+use crate::cli::input::{InputKind, MeshFiles, inputs};
 use crate::cli::words;
 
 /// The mesh, as far as the inputs describe it.
-pub(super) struct Known {
+pub(super) struct MeshSource {
     pub(super) mesh: Mesh,
     pub(super) warnings: Vec<String>,
     /// Parts of the documents that are not modelled.
@@ -32,10 +32,14 @@ pub(super) struct Known {
     loads: BTreeMap<String, IpAddr>,
 }
 
-impl Known {
+impl MeshSource {
     /// Reads all paths as one mesh.
-    pub(super) fn read(paths: &[PathBuf], edits: &Edits, asked: &Asked) -> Result<Known, String> {
-        let mut known = Known {
+    pub(super) fn read(
+        paths: &[PathBuf],
+        edits: &Edits,
+        asked: &ExplainedRequest,
+    ) -> Result<MeshSource, String> {
+        let mut known = MeshSource {
             mesh: Mesh::default(),
             warnings: Vec::new(),
             omissions: Vec::new(),
@@ -45,9 +49,9 @@ impl Known {
         let mut files = MeshFiles::default();
         for input in inputs(paths)? {
             match input.held() {
-                Held::Mesh(bytes) => files.read(&input.name(), &bytes),
-                Held::Other(omission) => files.omissions.push(omission),
-                Held::Scenario => known.scenario(&input.path(), &input.name(), edits)?,
+                InputKind::Mesh(bytes) => files.read(&input.name(), &bytes),
+                InputKind::Other(omission) => files.omissions.push(omission),
+                InputKind::Scenario => known.scenario(&input.path(), &input.name(), edits)?,
             }
         }
         if !known.complete && *edits != Edits::default() {
@@ -120,31 +124,31 @@ impl Known {
         }
     }
 
-    /// Returns the pod of the given workload name, or a pod outside of all services if there is no name.
-    pub(super) fn sender(&self, name: Option<&str>) -> Result<Sender, String> {
+    /// Returns the pod of the given workload name, or a pod outside of all services without a name.
+    pub(super) fn sender(&self, name: Option<&str>) -> Result<SenderWorkload, String> {
         let Some(name) = name else {
-            return Ok(Sender::default());
+            return Ok(SenderWorkload::default());
         };
         let (short, namespace) = name.split_once('.').unwrap_or((name, "default"));
         if !self.complete {
-            return Ok(Sender {
+            return Ok(SenderWorkload {
                 caller: Caller {
                     namespace: namespace.into(),
                     labels: BTreeMap::from([("app".into(), short.into())]),
                 },
-                ..Sender::default()
+                ..SenderWorkload::default()
             });
         }
         let registry = &self.mesh.registry;
-        let hostname = Hostname::of(short, namespace);
+        let hostname = Hostname::for_service(short, namespace);
         if let Some(service) = registry.service(hostname.as_str()) {
             let first = service.endpoints.first();
-            return Ok(first.map_or_else(Sender::default, |first| {
-                Sender::at(registry, first.address.ip())
+            return Ok(first.map_or_else(SenderWorkload::default, |first| {
+                SenderWorkload::at(registry, first.address.ip())
             }));
         }
         if let Some(address) = self.loads.get(name) {
-            return Ok(Sender::at(registry, *address));
+            return Ok(SenderWorkload::at(registry, *address));
         }
         let services = registry.services.values();
         let names = services.map(|service| match service.namespace.as_str() {
@@ -159,7 +163,7 @@ impl Known {
 
 /// Builds the registry of a scenario's services, with replicas at the addresses of a simulated run, and returns the
 /// address of the first pod of each load.
-fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
+fn registry(story: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>) {
     let mut registry = Registry::new();
     for service in &story.services {
         registry.insert(Service::new(
@@ -192,7 +196,7 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
             ready: true,
             workload: format!("{}-{}", service.name, version.name),
         };
-        let hostname = Hostname::of(&service.name, &service.namespace);
+        let hostname = Hostname::for_service(&service.name, &service.namespace);
         if let Some(known) = registry.services.get_mut(&hostname) {
             known.endpoints.push(endpoint);
         }
@@ -201,7 +205,7 @@ fn registry(story: &Story) -> (Registry, BTreeMap<String, IpAddr>) {
 }
 
 /// The workload of a load's pod.
-fn client(load: &Load, locality: Locality) -> Workload {
+fn client(load: &LoadSpec, locality: Locality) -> Workload {
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
@@ -210,7 +214,7 @@ fn client(load: &Load, locality: Locality) -> Workload {
     }
 }
 
-fn locality(story: &Story, pod: &Pod) -> Locality {
+fn locality(story: &ResolvedScenario, pod: &Pod) -> Locality {
     let zone = &story.zones[usize::from(pod.zone)];
     Locality {
         region: zone.region.clone(),

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use shakedown_analysis::explain::{
-    ClusterPolicies, Decision, EndpointTold, Explanation, InboundTold, PassedOver, Target,
+    ClusterPolicies, DecisionView, EndpointView, Explanation, InboundView, PassedOverRoute,
+    TargetView,
 };
 use shakedown_translate::{CONNECT_TIMEOUT, PASSTHROUGH};
 
@@ -33,10 +34,10 @@ struct Walk<'a> {
     told: &'a Explanation,
     /// The cluster described by the rows being added.
     cluster: Option<&'a str>,
-    rows: Vec<Row>,
+    rows: Vec<TextRow>,
 }
 
-struct Row {
+struct TextRow {
     what: String,
     value: String,
     place: String,
@@ -97,7 +98,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn passed_over(&mut self, passed: &[PassedOver]) {
+    fn passed_over(&mut self, passed: &[PassedOverRoute]) {
         // The routes next to the matched one matter most, so the earliest are left out.
         let left_out = passed.len().saturating_sub(LISTED);
         if left_out > 0 {
@@ -109,7 +110,7 @@ impl<'a> Walk<'a> {
             } else {
                 ""
             };
-            self.rows.push(Row {
+            self.rows.push(TextRow {
                 what: what.to_owned(),
                 value: passed.because.clone(),
                 place: format!("{}:{}", passed.file, passed.line),
@@ -145,7 +146,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn target(&mut self, target: &'a Target, total: u64) {
+    fn target(&mut self, target: &'a TargetView, total: u64) {
         self.cluster = Some(&target.cluster);
         let millionths = u64::from(target.weight) * 1_000_000 / total.max(1);
         let share = percent(u32::try_from(millionths).unwrap_or(u32::MAX));
@@ -166,7 +167,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn upstream(&mut self, policies: Option<&ClusterPolicies>, endpoints: Option<&[EndpointTold]>) {
+    fn upstream(&mut self, policies: Option<&ClusterPolicies>, endpoints: Option<&[EndpointView]>) {
         let Some(policies) = policies else { return };
         match endpoints {
             Some(endpoints) => self.endpoints(endpoints),
@@ -244,7 +245,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Adds the settings that the endpoints' own proxies apply.
-    fn inbound(&mut self, inbound: &[InboundTold]) {
+    fn inbound(&mut self, inbound: &[InboundView]) {
         for told in inbound {
             self.row(
                 "  inbound proxy",
@@ -280,7 +281,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn endpoints(&mut self, endpoints: &[EndpointTold]) {
+    fn endpoints(&mut self, endpoints: &[EndpointView]) {
         if endpoints.is_empty() {
             self.decided("  endpoints", "none", "subset");
         }
@@ -308,8 +309,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn row(&mut self, what: &str, value: &str, decision: Option<&Decision>) {
-        self.rows.push(Row {
+    fn row(&mut self, what: &str, value: &str, decision: Option<&DecisionView>) {
+        self.rows.push(TextRow {
             what: what.to_owned(),
             value: value.to_owned(),
             place: decision.map_or_else(String::new, |it| format!("{}:{}", it.file, it.line)),

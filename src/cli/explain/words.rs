@@ -1,14 +1,14 @@
 //! Phrases for the parts of an explanation.
 
 use shakedown_analysis::explain::{
-    ClusterPolicies, CorsTold, EndpointTold, FaultTold, HedgeTold, LimitsTold, OutlierTold,
-    RateLimitTold, Rejection, RetriesTold, SlowStartTold,
+    ClusterPolicies, CorsView, EndpointView, FaultView, HedgeView, LimitsView,
+    OutlierDetectionView, RateLimitView, RejectionView, RetriesView, SlowStartView,
 };
 
 /// Source: Envoy, `HttpProtocolOptions.idle_timeout`.
 const DEFAULT_IDLE_TIMEOUT_MS: u64 = 3_600_000;
 
-pub(super) fn rejected(rejection: &Rejection) -> String {
+pub(super) fn rejected(rejection: &RejectionView) -> String {
     let flags = rejection.flags.unwrap_or("-");
     format!(
         "{} {flags} {}: {}",
@@ -16,7 +16,7 @@ pub(super) fn rejected(rejection: &Rejection) -> String {
     )
 }
 
-pub(super) fn endpoint_words(endpoint: &EndpointTold) -> String {
+pub(super) fn endpoint_words(endpoint: &EndpointView) -> String {
     let mut words = endpoint.address.clone();
     for (name, value) in [("", &endpoint.workload), ("zone ", &endpoint.zone)] {
         if !value.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn endpoint_words(endpoint: &EndpointTold) -> String {
     words
 }
 
-pub(super) fn fault_words(fault: &FaultTold) -> String {
+pub(super) fn fault_words(fault: &FaultView) -> String {
     let mut words = Vec::new();
     if let (Some(delay), Some(share)) = (fault.delay_ms, fault.delay_ppm) {
         words.push(format!("{} delayed by {}", percent(share), time(delay)));
@@ -44,7 +44,7 @@ pub(super) fn fault_words(fault: &FaultTold) -> String {
     words.join(", ")
 }
 
-pub(super) fn cors_words(cors: &CorsTold) -> String {
+pub(super) fn cors_words(cors: &CorsView) -> String {
     let origin = match cors.allowed {
         None => "no Origin header",
         Some(true) => "origin allowed",
@@ -62,7 +62,7 @@ pub(super) fn cors_words(cors: &CorsTold) -> String {
     )
 }
 
-pub(super) fn rate_words(limit: &RateLimitTold) -> String {
+pub(super) fn rate_words(limit: &RateLimitView) -> String {
     let mut words = match (limit.requests, limit.per_ms) {
         (Some(requests), Some(per)) => format!("{requests} in {}", time(per)),
         _ => "no limit".to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn rate_words(limit: &RateLimitTold) -> String {
     format!("{words} per {whose}; excess requests get {}", limit.status)
 }
 
-pub(super) fn hedge_words(hedge: &HedgeTold) -> String {
+pub(super) fn hedge_words(hedge: &HedgeView) -> String {
     let mut words = Vec::new();
     if let Some(after) = hedge.after_ms {
         words.push(format!("{} more after {}", hedge.times, time(after)));
@@ -102,7 +102,7 @@ pub(super) fn thousandths(number: u32) -> String {
     format!("{whole}.{}", rest.trim_end_matches('0'))
 }
 
-pub(super) fn retries(retries: &RetriesTold) -> String {
+pub(super) fn retries(retries: &RetriesView) -> String {
     let mut words = format!("{} on {}", retries.attempts, retries.on.join(","));
     if !retries.status_codes.is_empty() {
         let codes: Vec<String> = retries.status_codes.iter().map(u16::to_string).collect();
@@ -122,7 +122,7 @@ pub(super) fn retries(retries: &RetriesTold) -> String {
     words
 }
 
-pub(super) fn limit_words(limits: &LimitsTold) -> String {
+pub(super) fn limit_words(limits: &LimitsView) -> String {
     let all = [
         ("connections", limits.connections),
         ("pending", limits.pending),
@@ -135,7 +135,7 @@ pub(super) fn limit_words(limits: &LimitsTold) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-pub(super) fn outlier_words(outlier: &OutlierTold) -> String {
+pub(super) fn outlier_words(outlier: &OutlierDetectionView) -> String {
     let mut words = Vec::new();
     if let Some(number) = outlier.consecutive_5xx {
         words.push(format!("{number} x 5xx"));
@@ -165,7 +165,7 @@ pub(super) fn protocol_words(policies: &ClusterPolicies) -> String {
     }
 }
 
-pub(super) fn slow_start_words(slow: &SlowStartTold) -> String {
+pub(super) fn slow_start_words(slow: &SlowStartView) -> String {
     format!(
         "from {}% over {}, aggression {}",
         slow.min_weight_percent,

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use shakedown_istio::registry::DEFAULT_NAMESPACE;
-use shakedown_istio::{Key, Omission};
-use shakedown_yaml::{Node, Place};
+use shakedown_istio::{DocumentKey, Omission};
+use shakedown_yaml::{Location, Node};
 
 const KUSTOMIZE: &str = "kustomize is not run, so its resources and patches are missing from the result; pipe in the \
                          output of `kubectl kustomize DIR` instead";
@@ -65,13 +65,13 @@ fn is_compose(stem: &str, document: Option<&Node>) -> bool {
 
 fn omission(file: &str, kind: &str, effect: Option<&str>) -> Omission {
     Omission {
-        document: Key {
+        document: DocumentKey {
             kind: kind.to_owned(),
             namespace: DEFAULT_NAMESPACE.to_owned(),
             name: String::new(),
         },
         field: None,
-        place: Place::new(file, 1, 1),
+        place: Location::new(file, 1, 1),
         effect: effect.map(str::to_owned),
     }
 }

@@ -5,21 +5,21 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use shakedown::journal::{JournalError, Reader};
+use shakedown::journal::{JournalError, JournalReader};
 use shakedown::run::shell_word;
-use shakedown::{Engine, Options};
+use shakedown::{Engine, RunOptions};
 use shakedown_reports::{html, text};
 use shakedown_scenarios::Edits;
 
-use super::{Args, Reports, exit_of, progress};
+use super::{Reports, RunArgs, exit_of, progress};
 use crate::cli::interrupt::Interrupt;
 use crate::cli::output::distinct;
-use crate::cli::{Ended, Exit, bad_input, failed, out};
+use crate::cli::{Exit, Reported, bad_input, failed, out};
 
-pub(super) fn replay(args: &Args, path: &Path) -> Ended {
+pub(super) fn replay(args: &RunArgs, path: &Path) -> Reported {
     let refused = |error: &dyn Display| bad_input(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(|error| refused(&error))?;
-    let reader = Reader::open(BufReader::new(file)).map_err(|error| match error {
+    let reader = JournalReader::open(BufReader::new(file)).map_err(|error| match error {
         JournalError::Io { source, .. } => refused(&source),
         error => refused(&error),
     })?;
@@ -46,14 +46,14 @@ pub(super) fn replay(args: &Args, path: &Path) -> Ended {
             .map_err(bad_input)?;
     story.variant.clone_from(&header.variant);
     story.expanded.clone_from(&header.expanded);
-    let options = Options {
+    let options = RunOptions {
         seed: Some(header.seed),
         engine: header.engine,
         set: header.set.clone(),
         replay: Some(reader),
         progress: progress(&story),
         stop: Some(Interrupt::watch().flag()),
-        ..Options::default()
+        ..RunOptions::default()
     };
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     distinct(reports.all())?;

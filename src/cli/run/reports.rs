@@ -3,17 +3,17 @@
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use shakedown::journal::{Destination, Format};
+use shakedown::journal::{Format, JournalOutput};
 
 use crate::cli::output::Output;
 use crate::cli::{Exit, bad_input, out};
 
 /// Returns the journal's destination, compressed if the file name ends in `.zst`.
-pub(super) fn destination(journal: Output) -> Result<Destination, Exit> {
+pub(super) fn destination(journal: Output) -> Result<JournalOutput, Exit> {
     let is_zstd = journal.path().extension() == Some("zst".as_ref());
     let file = journal.into_file();
     let file = file.map_err(|error| bad_input(format!("failed to write --journal: {error}")))?;
-    Ok(Destination {
+    Ok(JournalOutput {
         out: Box::new(BufWriter::new(file)),
         format: if is_zstd { Format::Zstd } else { Format::Plain },
     })

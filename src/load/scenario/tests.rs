@@ -26,11 +26,11 @@ expect:
   - of-seeds: p99(users) < 1s over seeds
 ";
 
-fn shop() -> Story {
+fn shop() -> ResolvedScenario {
     load_text("shop.yaml", SHOP, &Edits::default()).unwrap()
 }
 
-fn target(text: &str) -> Target {
+fn target(text: &str) -> TargetOverride {
     text.parse().unwrap()
 }
 
@@ -121,6 +121,6 @@ fn a_target_names_its_load_or_is_a_url() {
     assert_eq!(target("users=http://a/?b=c").load.as_deref(), Some("users"));
     assert_eq!(target("http://a/?b=c").load, None);
     for bad in ["users", "=http://a", ""] {
-        assert!(bad.parse::<Target>().is_err(), "{bad}");
+        assert!(bad.parse::<TargetOverride>().is_err(), "{bad}");
     }
 }

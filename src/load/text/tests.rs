@@ -1,15 +1,15 @@
 use shakedown_scenarios::value::Rate;
 
-use super::super::Stage;
+use super::super::LoadStage;
 use super::*;
 
-fn options(expect: &[&str]) -> Options {
-    Options {
+fn options(expect: &[&str]) -> LoadOptions {
+    LoadOptions {
         url: "http://127.0.0.1/".to_owned(),
         method: "GET".to_owned(),
         headers: Vec::new(),
         body_bytes: 0,
-        stages: vec![Stage {
+        stages: vec![LoadStage {
             length: None,
             rate: Rate::parse("1.5k/s").unwrap(),
             ramp: false,
@@ -23,7 +23,7 @@ fn options(expect: &[&str]) -> Options {
         connections: None,
         in_flight: 3,
         expect: expect.iter().map(|check| (*check).to_owned()).collect(),
-        trust: super::super::Trust::System,
+        trust: super::super::TrustOption::System,
         replay: String::new(),
         stop: None,
     }

@@ -18,7 +18,7 @@ fn a_connection_serves_one_request_after_another() {
 
 #[test]
 fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
-    let http2 = Terms {
+    let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(1),
         ..terms()
@@ -35,7 +35,7 @@ fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
 
 #[test]
 fn where_connections_are_not_reused_each_request_has_its_own() {
-    let terms = Terms {
+    let terms = SendOptions {
         reuse: false,
         ..terms()
     };
@@ -56,7 +56,7 @@ fn without_a_bound_no_request_waits_for_another() {
 
 #[test]
 fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
-    let terms = Terms {
+    let terms = SendOptions {
         connections: NonZeroU32::new(2),
         ..terms()
     };
@@ -71,7 +71,7 @@ fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
 
 #[test]
 fn over_http2_all_connections_are_opened_and_streams_are_spread() {
-    let http2 = Terms {
+    let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(4),
         ..terms()
@@ -87,7 +87,7 @@ fn over_http2_all_connections_are_opened_and_streams_are_spread() {
 
 #[test]
 fn waiting_for_a_stream_is_no_uncorrected_latency() {
-    let http2 = Terms {
+    let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(1),
         ..terms()
@@ -114,11 +114,11 @@ fn a_server_that_is_not_there_is_told_by_phase_and_cause() {
     let _server = host(&sim, "server", 1);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(&nowhere, &[], rng("arrivals"), rng("mix"));
-    let aims = vec![Aim::of_entry("http://10.0.0.1/", &nowhere.entries[0]).unwrap()];
+    let aims = vec![RequestTemplate::of_entry("http://10.0.0.1/", &nowhere.entries[0]).unwrap()];
     let result: Rc<RefCell<Option<Tally>>> = Rc::default();
     let (out, env) = (Rc::clone(&result), client.clone());
     client.spawn("fire", async move {
-        let goal = Goal {
+        let goal = LoadTarget {
             address: SocketAddr::from((SERVER, 80)),
             tls: None,
             aims,
@@ -139,10 +139,10 @@ fn a_server_that_is_not_there_is_told_by_phase_and_cause() {
     sim.run(move || flag.borrow().is_some()).unwrap();
     let tally = result.take().unwrap();
     assert_eq!((tally.unsent, tally.opened), (20, 0));
-    let kinds: Vec<(Phase, Cause, u64)> = tally
+    let kinds: Vec<(FailurePhase, Cause, u64)> = tally
         .failures
         .iter()
         .map(|(kind, count)| (kind.phase, kind.cause, *count))
         .collect();
-    assert_eq!(kinds, [(Phase::Connect, Cause::Refused, 20)]);
+    assert_eq!(kinds, [(FailurePhase::Connect, Cause::Refused, 20)]);
 }

@@ -17,7 +17,7 @@ pub(super) fn covers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
         && covers_map(&earlier.headers, &later.headers)
         // Negation reverses the direction: the later condition must exclude at least as much.
         && earlier.without_headers.iter().all(|(name, unwanted)| {
-            of(&later.without_headers, name).is_some_and(|more| covers_text(more, unwanted))
+            condition(&later.without_headers, name).is_some_and(|more| covers_text(more, unwanted))
         })
         && covers_map(&earlier.query_params, &later.query_params)
         && (earlier.port.is_none() || earlier.port == later.port)
@@ -88,7 +88,7 @@ fn covers_line(
 
 type Conditions = IndexMap<Spanned<String>, Spanned<StringMatch>>;
 
-fn of<'c>(conditions: &'c Conditions, name: &str) -> Option<&'c StringMatch> {
+fn condition<'c>(conditions: &'c Conditions, name: &str) -> Option<&'c StringMatch> {
     let mut all = conditions.iter();
     let found = all.find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map(|(_, wanted)| &wanted.value)
@@ -97,7 +97,7 @@ fn of<'c>(conditions: &'c Conditions, name: &str) -> Option<&'c StringMatch> {
 fn covers_map(earlier: &Conditions, later: &Conditions) -> bool {
     earlier
         .iter()
-        .all(|(name, wide)| of(later, name).is_some_and(|narrow| covers_text(wide, narrow)))
+        .all(|(name, wide)| condition(later, name).is_some_and(|narrow| covers_text(wide, narrow)))
 }
 
 /// Returns true if every text that matches `narrow` also matches `wide`.

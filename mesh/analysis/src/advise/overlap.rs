@@ -20,7 +20,7 @@ pub(super) enum Overlap<'a> {
 }
 
 /// A set of callers and ports for which a document has a route.
-struct Scope {
+struct RouteScope {
     port: Option<u16>,
     labels: IndexMap<String, String>,
     namespace: Option<String>,
@@ -41,7 +41,7 @@ pub(super) fn find<'a>(
         return Overlap::None;
     };
     let (before, document) = (&all[..at], all[at]);
-    let earlier: Vec<(Vec<Scope>, &'a Resource<VirtualService>)> = before
+    let earlier: Vec<(Vec<RouteScope>, &'a Resource<VirtualService>)> = before
         .iter()
         .map(|document| (scopes(index, document), *document))
         .collect();
@@ -53,7 +53,7 @@ pub(super) fn find<'a>(
     let (mut first, mut is_full) = (None, true);
     for scope in own.iter().filter(|scope| scope.is_of(namespace)) {
         for port in numbers.iter().filter(|port| scope.is_at(**port)) {
-            let finds = |takes: &dyn Fn(&Scope) -> bool| {
+            let finds = |takes: &dyn Fn(&RouteScope) -> bool| {
                 let found = earlier.iter().find(|(scopes, _)| scopes.iter().any(takes));
                 found.map(|(_, by)| *by)
             };
@@ -70,11 +70,11 @@ pub(super) fn find<'a>(
     }
 }
 
-impl Scope {
-    fn from_condition(condition: &HttpMatch) -> Option<Scope> {
+impl RouteScope {
+    fn from_condition(condition: &HttpMatch) -> Option<RouteScope> {
         let gateways = &condition.gateways;
         if gateways.is_empty() {
-            return Some(Scope {
+            return Some(RouteScope {
                 port: condition.port,
                 labels: condition.source_labels.clone(),
                 namespace: condition
@@ -85,14 +85,14 @@ impl Scope {
         }
         // Callers are not checked by a condition that names gateways.
         let is_for_sidecars = include_sidecars(gateways);
-        is_for_sidecars.then(|| Scope {
+        is_for_sidecars.then(|| RouteScope {
             port: condition.port,
-            ..Scope::any()
+            ..RouteScope::any()
         })
     }
 
-    fn any() -> Scope {
-        Scope {
+    fn any() -> RouteScope {
+        RouteScope {
             port: None,
             labels: IndexMap::new(),
             namespace: None,
@@ -111,14 +111,14 @@ impl Scope {
     }
 
     /// Returns true if all callers in `other` match this scope, regardless of port.
-    fn covers(&self, other: &Scope, namespace: &str) -> bool {
+    fn covers(&self, other: &RouteScope, namespace: &str) -> bool {
         let labelled = |(name, value): (&String, &String)| other.labels.get(name) == Some(value);
         let of = other.namespace.as_deref().unwrap_or(namespace);
         self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|it| it == of)
     }
 
     /// Returns true if some caller in `other` may match this scope, regardless of port.
-    fn meets(&self, other: &Scope, namespace: &str) -> bool {
+    fn meets(&self, other: &RouteScope, namespace: &str) -> bool {
         let agrees =
             |(name, value): (&String, &String)| other.labels.get(name).is_none_or(|it| it == value);
         let of = other.namespace.as_deref().unwrap_or(namespace);
@@ -126,13 +126,13 @@ impl Scope {
     }
 }
 
-fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<Scope> {
+fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<RouteScope> {
     let of_route = |route: &HttpRoute| match route.r#match.is_empty() {
-        true => vec![Scope::any()],
+        true => vec![RouteScope::any()],
         false => route
             .r#match
             .iter()
-            .filter_map(|it| Scope::from_condition(it))
+            .filter_map(|it| RouteScope::from_condition(it))
             .collect(),
     };
     let routes = delegate::routes(document, index);
@@ -141,7 +141,7 @@ fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<Scope> 
 
 /// Returns the ports to compare: those of the host, or if they are unknown, those that any document names and one
 /// that none does.
-fn numbers<'s>(scopes: impl Iterator<Item = &'s Scope>, ports: &[u16]) -> BTreeSet<u16> {
+fn numbers<'s>(scopes: impl Iterator<Item = &'s RouteScope>, ports: &[u16]) -> BTreeSet<u16> {
     if !ports.is_empty() {
         return ports.iter().copied().collect();
     }

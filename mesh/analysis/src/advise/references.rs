@@ -17,16 +17,16 @@ use super::codes::{NOT_FOUND, PORT_REQUIRED};
 
 /// The consequence of a missing destination.
 #[derive(Clone, Copy)]
-enum Sent {
+enum DanglingEffect {
     Requests,
     Copies,
 }
 
-impl Sent {
+impl DanglingEffect {
     fn lost(self) -> &'static str {
         match self {
-            Sent::Requests => "so that its requests are answered 503 NC",
-            Sent::Copies => "so that its copies are not sent",
+            DanglingEffect::Requests => "so that its requests are answered 503 NC",
+            DanglingEffect::Copies => "so that its copies are not sent",
         }
     }
 }
@@ -38,11 +38,11 @@ impl Advice<'_> {
         for route in &resource.spec.http {
             let ports = ports_of_route(route, &ports);
             for to in &route.route {
-                self.destination(&to.destination, own, Sent::Requests, &ports);
+                self.destination(&to.destination, own, DanglingEffect::Requests, &ports);
             }
             let several = route.mirrors.iter().map(|mirror| &mirror.destination);
             for to in route.mirror.iter().map(|to| &to.value).chain(several) {
-                self.destination(to, own, Sent::Copies, &ports);
+                self.destination(to, own, DanglingEffect::Copies, &ports);
             }
             if let Some(to) = &route.delegate {
                 self.delegate(to, own);
@@ -103,7 +103,13 @@ impl Advice<'_> {
     }
 
     /// Checks a destination of a route for requests to these ports.
-    fn destination(&mut self, to: &Destination, own: &str, sent: Sent, ports: &BTreeSet<u16>) {
+    fn destination(
+        &mut self,
+        to: &Destination,
+        own: &str,
+        sent: DanglingEffect,
+        ports: &BTreeSet<u16>,
+    ) {
         let host = Hostname::resolve(&to.host, own);
         let service = self.mesh.registry.service(host.as_str());
         if !self.is_known(&host) {
@@ -164,7 +170,7 @@ impl Advice<'_> {
         &mut self,
         host: &Spanned<String>,
         service: &Service,
-        sent: Sent,
+        sent: DanglingEffect,
         ports: &BTreeSet<u16>,
     ) {
         let has = |port: &u16| service.ports.iter().any(|known| known.number == *port);
@@ -203,7 +209,7 @@ impl Advice<'_> {
         to: &Destination,
         host: &Hostname,
         of: &str,
-        sent: Sent,
+        sent: DanglingEffect,
     ) {
         let rules = self.index.rules();
         let mut known: Vec<&str> = Vec::new();

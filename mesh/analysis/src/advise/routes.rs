@@ -1,7 +1,7 @@
 //! Warnings about routes and conditions that no request can match.
 
 use shakedown_istio::{HttpMatch, HttpRoute, StringMatch, VirtualService};
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
 use super::codes::{INEFFECTIVE_MATCH, UNREACHABLE_RULE};
 use super::cover::{covers, is_for_sidecars, literal_head};
@@ -10,7 +10,7 @@ use super::{Advice, beside};
 /// A condition of an earlier route. `None` matches everything.
 struct Earlier<'d> {
     condition: Option<&'d HttpMatch>,
-    place: &'d Place,
+    place: &'d Location,
 }
 
 impl Earlier<'_> {
@@ -77,7 +77,7 @@ impl Advice<'_> {
     }
 
     /// Warns of a route that no request reaches.
-    pub(super) fn unreachable(&mut self, place: &Place, because: &str) {
+    pub(super) fn unreachable(&mut self, place: &Location, because: &str) {
         let message = format!("no request reaches this route: {because} {UNREACHABLE_RULE}");
         self.tell(place, message);
     }
@@ -161,7 +161,7 @@ impl Advice<'_> {
 }
 
 /// Describes the reason why no request is left for a condition.
-fn never(later: &Place, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> String {
+fn never(later: &Location, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> String {
     let at = beside(earlier.place, later);
     let Some(condition) = earlier.condition else {
         return format!("the one at {at} takes everything; put it last");

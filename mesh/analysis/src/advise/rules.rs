@@ -4,17 +4,17 @@ use shakedown_istio::export::OWN_NAMESPACE;
 use shakedown_istio::registry::{DOMAIN, Hostname};
 use shakedown_istio::{DestinationRule, Resource};
 use shakedown_translate::Caller;
-use shakedown_translate::rules::{Idle, Rule};
+use shakedown_translate::rules::{Idle, MergedRule};
 
 use super::{Advice, beside, whose};
 
 /// The name and namespace of a service.
-type Of = (Hostname, String);
+type QualifiedService = (Hostname, String);
 
 impl<'a> Advice<'a> {
     pub(super) fn rule(&mut self, resource: &'a Resource<DestinationRule>) {
         let services = self.services_of(resource);
-        let mut used: Vec<(Rule<'a>, usize)> = Vec::new();
+        let mut used: Vec<(MergedRule<'a>, usize)> = Vec::new();
         for (host, of) in &services {
             for caller in &self.callers {
                 let rule = self.index.rules().rule(caller, host, of);
@@ -37,12 +37,12 @@ impl<'a> Advice<'a> {
     }
 
     /// Returns the known services of a rule's host. A host without a wildcard always counts as a service.
-    fn services_of(&self, resource: &Resource<DestinationRule>) -> Vec<Of> {
+    fn services_of(&self, resource: &Resource<DestinationRule>) -> Vec<QualifiedService> {
         let own = resource.meta.namespace.as_str();
         let host = Hostname::resolve(&resource.spec.host, own);
         let known = self.mesh.registry.services.values();
         let covered = known.filter(|service| host.covers(&service.hostname));
-        let found: Vec<Of> = covered
+        let found: Vec<QualifiedService> = covered
             .map(|service| (service.hostname.clone(), service.namespace.clone()))
             .collect();
         if !found.is_empty() || host.is_wildcard() {
@@ -106,7 +106,11 @@ impl<'a> Advice<'a> {
 
     /// Warns of a rule that is lost to some callers because of the way in which rules are merged and selected.
     /// Returns true if a warning was added.
-    fn lost_rule(&mut self, resource: &'a Resource<DestinationRule>, services: &[Of]) -> bool {
+    fn lost_rule(
+        &mut self,
+        resource: &'a Resource<DestinationRule>,
+        services: &[QualifiedService],
+    ) -> bool {
         let rules = self.index.rules();
         let lost = |caller: &Caller| {
             services.iter().find_map(|(host, of)| {
@@ -138,11 +142,15 @@ impl<'a> Advice<'a> {
     }
 
     /// Warns of the parts of a rule that older rules for the same service always override.
-    fn idle_parts(&mut self, resource: &Resource<DestinationRule>, used: &[(Rule<'_>, usize)]) {
+    fn idle_parts(
+        &mut self,
+        resource: &Resource<DestinationRule>,
+        used: &[(MergedRule<'_>, usize)],
+    ) {
         let spec = &resource.spec;
         let (rule, place) = &used[0];
         let older = &rule.from[..*place];
-        let counts = |(rule, place): &(Rule<'_>, usize)| {
+        let counts = |(rule, place): &(MergedRule<'_>, usize)| {
             let mut before = rule.from[..*place].iter();
             before.all(|it| it.spec.traffic_policy.is_none())
         };
@@ -165,10 +173,10 @@ impl<'a> Advice<'a> {
         &mut self,
         spec: &DestinationRule,
         older: &[&Resource<DestinationRule>],
-        used: &[(Rule<'_>, usize)],
+        used: &[(MergedRule<'_>, usize)],
     ) {
         for subset in &spec.subsets {
-            let counts = |(rule, _): &(Rule<'_>, usize)| {
+            let counts = |(rule, _): &(MergedRule<'_>, usize)| {
                 let found = rule.subset(&subset.name);
                 found.is_some_and(|found| std::ptr::eq(found, subset))
             };

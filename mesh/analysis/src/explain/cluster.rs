@@ -8,8 +8,9 @@ use shakedown_xds::table::{
 };
 
 use super::millis;
-use super::told::{
-    BudgetTold, ClusterPolicies, HedgeTold, LimitsTold, OutlierTold, SlowStartTold, ThrottleTold,
+use super::view::{
+    ClusterPolicies, HedgeView, LimitsView, OutlierDetectionView, RetryBudgetView, SlowStartView,
+    ThrottleView,
 };
 
 /// Returns the policies for the requests of a route in a cluster. `fails_over`: true if the cluster has endpoints of
@@ -39,7 +40,7 @@ pub(super) fn policies(
                 max_concurrent_streams,
             } => Some(max_concurrent_streams),
         },
-        slow_start: cluster.lb.slow_start().map(|slow| SlowStartTold {
+        slow_start: cluster.lb.slow_start().map(|slow| SlowStartView {
             window_ms: millis(slow.window),
             aggression: slow.aggression.to_string(),
             min_weight_percent: (slow.min_weight * 100.0).to_string(),
@@ -55,13 +56,13 @@ pub(super) fn policies(
         max_connection_duration_ms: cluster.max_connection_duration.map(millis),
         max_requests_per_connection: cluster.max_requests_per_connection,
         limits: limits_told(&limits),
-        retry_budget: limits.retry_budget.map(|budget| BudgetTold {
+        retry_budget: limits.retry_budget.map(|budget| RetryBudgetView {
             share_ppm: budget.share_ppm,
             min_concurrency: budget.min_concurrency,
         }),
-        outlier_detection: cluster.outlier.as_deref().map(OutlierTold::of),
+        outlier_detection: cluster.outlier.as_deref().map(OutlierDetectionView::new),
         hedge: hedge(action.hedge).or_else(|| cluster.policy.hedge.and_then(hedge)),
-        adaptive_throttle: cluster.policy.throttle.map(|throttle| ThrottleTold {
+        adaptive_throttle: cluster.policy.throttle.map(|throttle| ThrottleView {
             k_milli: throttle.k_milli,
             window_ms: millis(throttle.window),
         }),
@@ -97,20 +98,20 @@ fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
 }
 
 /// Returns the limits, or `None` if all are unlimited.
-pub(super) fn limits_told(limits: &Limits) -> Option<LimitsTold> {
+pub(super) fn limits_told(limits: &Limits) -> Option<LimitsView> {
     let bound = |limit: u32| (limit != u32::MAX).then_some(limit);
-    let told = LimitsTold {
+    let told = LimitsView {
         connections: bound(limits.connections),
         pending: bound(limits.pending),
         requests: bound(limits.requests),
         // A retry budget replaces the fixed limit.
         retries: bound(limits.retries).filter(|_| limits.retry_budget.is_none()),
     };
-    (told != LimitsTold::default()).then_some(told)
+    (told != LimitsView::default()).then_some(told)
 }
 
-fn hedge(policy: HedgePolicy) -> Option<HedgeTold> {
-    (policy != HedgePolicy::default()).then(|| HedgeTold {
+fn hedge(policy: HedgePolicy) -> Option<HedgeView> {
+    (policy != HedgePolicy::default()).then(|| HedgeView {
         on_per_try_timeout: policy.on_per_try_timeout,
         after_ms: policy.after.map(millis),
         times: policy.after.map_or(0, |_: Duration| policy.times),

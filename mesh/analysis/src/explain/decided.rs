@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{HttpRoute, Resource, RouteDestination, VirtualService};
 use shakedown_translate::delegate;
-use shakedown_xds::table::{Action, Route, RouteAction};
-use shakedown_yaml::Place;
+use shakedown_xds::table::{Route, RouteAction, RouteActionKind};
+use shakedown_yaml::Location;
 
-use super::Decision;
+use super::DecisionView;
 
 /// A route of a VirtualService document.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct At<'m> {
+pub(super) struct RoutePosition<'m> {
     pub(super) document: &'m Resource<VirtualService>,
     /// The index of the route.
     pub(super) route: usize,
 }
 
-impl<'m> At<'m> {
+impl<'m> RoutePosition<'m> {
     fn written(&self) -> Option<&'m HttpRoute> {
         Some(&self.document.spec.http.get(self.route)?.value)
     }
@@ -27,9 +27,9 @@ impl<'m> At<'m> {
         format!("spec.http[{}]", self.route)
     }
 
-    fn decision(&self, what: &'static str, place: &Place, field: &str) -> Decision {
+    fn decision(&self, what: &'static str, place: &Location, field: &str) -> DecisionView {
         let document = format!("VirtualService/{}", name_of(self.document));
-        Decision::new(what, place, document, field.to_owned())
+        DecisionView::new(what, place, document, field.to_owned())
     }
 }
 
@@ -43,15 +43,15 @@ pub(super) fn name_of<T>(resource: &Resource<T>) -> String {
 }
 
 /// The source of a compiled route.
-pub(super) struct Source<'m> {
+pub(super) struct RouteSource<'m> {
     /// The route in the document that has the host.
-    root: At<'m>,
+    root: RoutePosition<'m>,
     /// The route in its delegate, if any.
-    taken: Option<At<'m>>,
+    taken: Option<RoutePosition<'m>>,
     /// The effective route, merged from both.
     merged: Cow<'m, HttpRoute>,
     /// The conditions that matched the request.
-    conditions: Vec<(At<'m>, usize)>,
+    conditions: Vec<(RoutePosition<'m>, usize)>,
 }
 
 /// A field of a route: the decision's name, the field's path, and a function that returns the field's position, if it
@@ -59,7 +59,7 @@ pub(super) struct Source<'m> {
 type Field = (
     &'static str,
     &'static str,
-    for<'r> fn(&'r HttpRoute) -> Option<&'r Place>,
+    for<'r> fn(&'r HttpRoute) -> Option<&'r Location>,
 );
 
 /// Fields that apply to every action.
@@ -105,12 +105,12 @@ const DIRECT: Field = ("direct_response", "directResponse", |route| {
     Some(&route.direct_response.as_ref()?.place)
 });
 
-impl<'m> Source<'m> {
+impl<'m> RouteSource<'m> {
     /// Returns `None` if the document lacks these routes.
     pub(super) fn new(
-        root: At<'m>,
-        taken: Option<At<'m>>,
-        conditions: Vec<(At<'m>, usize)>,
+        root: RoutePosition<'m>,
+        taken: Option<RoutePosition<'m>>,
+        conditions: Vec<(RoutePosition<'m>, usize)>,
     ) -> Option<Self> {
         let own = root.written()?;
         let merged = match &taken {
@@ -120,7 +120,7 @@ impl<'m> Source<'m> {
                 Cow::Owned(delegate::merge(own, namespace, taken.written()?)?)
             }
         };
-        Some(Source {
+        Some(RouteSource {
             root,
             taken,
             merged,
@@ -135,7 +135,7 @@ impl<'m> Source<'m> {
     }
 
     /// Returns the position of the condition that matched the request, or of the route if it has none.
-    pub(super) fn place(&self) -> Option<&'m Place> {
+    pub(super) fn place(&self) -> Option<&'m Location> {
         let condition = self.conditions.last().and_then(|(at, index)| {
             let condition = at.written()?.r#match.get(*index)?;
             Some(&condition.place)
@@ -157,16 +157,16 @@ impl<'m> Source<'m> {
     }
 
     /// Adds the decisions about a route, in the order in which they affect a request.
-    pub(super) fn decided(&self, host: &str, route: &Route, out: &mut Vec<Decision>) {
+    pub(super) fn decided(&self, host: &str, route: &Route, out: &mut Vec<DecisionView>) {
         self.host(host, out);
         self.condition(out);
         for field in ALWAYS {
             self.tell(field, out);
         }
         match &route.action {
-            Action::Redirect(_) => self.tell(&REDIRECT, out),
-            Action::Respond(_) => self.tell(&DIRECT, out),
-            Action::Forward(action) => {
+            RouteActionKind::Redirect(_) => self.tell(&REDIRECT, out),
+            RouteActionKind::Respond(_) => self.tell(&DIRECT, out),
+            RouteActionKind::Forward(action) => {
                 for field in FORWARDED {
                     self.tell(field, out);
                 }
@@ -176,7 +176,7 @@ impl<'m> Source<'m> {
     }
 
     /// Adds the host that the virtual host was generated for: its own name, else the longest wildcard that covers it.
-    fn host(&self, name: &str, out: &mut Vec<Decision>) {
+    fn host(&self, name: &str, out: &mut Vec<DecisionView>) {
         let name = name.rsplit_once(':').map_or(name, |(host, _)| host);
         let asked = Hostname::new(name);
         let document = self.root.document;
@@ -193,7 +193,7 @@ impl<'m> Source<'m> {
     }
 
     /// Adds the conditions that matched the request, or the route if it has none.
-    fn condition(&self, out: &mut Vec<Decision>) {
+    fn condition(&self, out: &mut Vec<DecisionView>) {
         for (at, index) in &self.conditions {
             let condition = at.written().and_then(|route| route.r#match.get(*index));
             if let Some(condition) = condition {
@@ -211,18 +211,19 @@ impl<'m> Source<'m> {
     }
 
     /// Adds a field, attributed to the document that it was taken from.
-    fn tell(&self, (what, name, read): &Field, out: &mut Vec<Decision>) {
+    fn tell(&self, (what, name, read): &Field, out: &mut Vec<DecisionView>) {
         let Some(place) = read(&self.merged) else {
             return;
         };
-        let is_its = |at: &At<'_>| at.written().and_then(|route| read(route)) == Some(place);
+        let is_its =
+            |at: &RoutePosition<'_>| at.written().and_then(|route| read(route)) == Some(place);
         let at = self.taken.filter(is_its).unwrap_or(self.root);
         let field = format!("{}.{name}", at.field());
         out.push(at.decision(what, place, &field));
     }
 
     /// Adds the destination of each of a route's clusters.
-    fn destinations(&self, action: &RouteAction, out: &mut Vec<Decision>) {
+    fn destinations(&self, action: &RouteAction, out: &mut Vec<DecisionView>) {
         // A delegating root has no destinations of its own.
         let at = self.taken.unwrap_or(self.root);
         let namespace = &at.document.meta.namespace;
@@ -243,13 +244,13 @@ impl<'m> Source<'m> {
             let place = &to.destination.host.place;
             let of = Some(target.cluster.to_string());
             let cluster = at.decision("cluster", place, &format!("{field}.destination"));
-            out.push(Decision {
+            out.push(DecisionView {
                 cluster: of.clone(),
                 ..cluster
             });
             if let Some(headers) = &to.headers {
                 let headers = at.decision("headers", &headers.place, &format!("{field}.headers"));
-                out.push(Decision {
+                out.push(DecisionView {
                     cluster: of,
                     ..headers
                 });

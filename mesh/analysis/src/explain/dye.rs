@@ -9,8 +9,8 @@ use shakedown_istio::registry::Mesh;
 use shakedown_istio::{Document, Resource, VirtualService};
 use shakedown_xds::compile::CompileError;
 
-use super::Sender;
-use super::decided::{At, Source};
+use super::SenderWorkload;
+use super::decided::{RoutePosition, RouteSource};
 use super::executed;
 
 /// The prefix of a tag.
@@ -24,9 +24,9 @@ const MATCHED: char = '.';
 /// document.
 pub(super) fn sources<'m>(
     mesh: &'m Mesh,
-    sender: &Sender,
+    sender: &SenderWorkload,
     authority: &str,
-) -> Result<Vec<Option<Source<'m>>>, CompileError> {
+) -> Result<Vec<Option<RouteSource<'m>>>, CompileError> {
     let routes = executed::routes(&dyed(mesh), sender)?;
     let host = routes.find_host(authority);
     let all = host.map_or(&[][..], |host| &host.routes);
@@ -51,7 +51,7 @@ fn dyed(mesh: &Mesh) -> Mesh {
 }
 
 /// Parses a tag. `None` if the name is not a tag.
-fn read<'m>(mesh: &'m Mesh, name: &str) -> Option<Source<'m>> {
+fn read<'m>(mesh: &'m Mesh, name: &str) -> Option<RouteSource<'m>> {
     let (routes, conditions) = match name.split_once(MATCHED) {
         Some((routes, conditions)) => (routes, Some(conditions)),
         None => (name, None),
@@ -64,18 +64,18 @@ fn read<'m>(mesh: &'m Mesh, name: &str) -> Option<Source<'m>> {
     };
     let conditions = conditions.into_iter().flat_map(|it| it.split(DELEGATED));
     let conditions = conditions.map(|name| condition(mesh, name));
-    Source::new(root, taken, conditions.collect::<Option<_>>()?)
+    RouteSource::new(root, taken, conditions.collect::<Option<_>>()?)
 }
 
-fn at<'m>(mesh: &'m Mesh, name: &str) -> Option<At<'m>> {
+fn at<'m>(mesh: &'m Mesh, name: &str) -> Option<RoutePosition<'m>> {
     let (document, route) = name.strip_prefix(MARK)?.split_once(':')?;
-    Some(At {
+    Some(RoutePosition {
         document: virtual_service(mesh, document)?,
         route: route.parse().ok()?,
     })
 }
 
-fn condition<'m>(mesh: &'m Mesh, name: &str) -> Option<(At<'m>, usize)> {
+fn condition<'m>(mesh: &'m Mesh, name: &str) -> Option<(RoutePosition<'m>, usize)> {
     let (route, condition) = name.rsplit_once(':')?;
     Some((at(mesh, route)?, condition.parse().ok()?))
 }

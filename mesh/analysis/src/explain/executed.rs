@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use prost::{Message, Name};
-use shakedown_istio::registry::{Mesh, Pod};
-use shakedown_translate::{Audience, Inbound, Nearness};
+use shakedown_istio::registry::{Mesh, SidecarPod};
+use shakedown_translate::{InboundPolicy, LocalityInputs, SidecarScope};
 use shakedown_xds::compile::{
     CompileError, compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
 use shakedown_xds::proto::{Resource, cluster, endpoint, listener, route};
 use shakedown_xds::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Table};
 
-use super::{EndpointTold, Sender};
+use super::{EndpointView, SenderWorkload};
 
 /// The outbound configuration of a sender's proxy.
 pub(super) struct Executed {
@@ -23,18 +23,18 @@ pub(super) struct Executed {
 }
 
 impl Executed {
-    pub(super) fn new(mesh: &Mesh, sender: &Sender) -> Result<Executed, CompileError> {
-        let pod = Pod {
+    pub(super) fn new(mesh: &Mesh, sender: &SenderWorkload) -> Result<Executed, CompileError> {
+        let pod = SidecarPod {
             address: sender.address,
             ports: Vec::new(),
         };
-        let own = shakedown_translate::own(&pod, &Inbound::default());
+        let own = shakedown_translate::own(&pod, &InboundPolicy::default());
         let listener = own.listeners.first();
         let listener = listener.expect("every sidecar has an outbound listener");
         let mut table = Table::default();
         let caller = &sender.caller;
         let mut sent = shakedown_translate::outbound(mesh);
-        let audience = Audience::of(mesh, caller);
+        let audience = SidecarScope::for_caller(mesh, caller);
         let own = shakedown_translate::outbound_of(mesh, &audience, caller);
         // Later resources replace earlier ones of the same name.
         sent.clusters.retain(|it| !own.absent.contains(&it.name));
@@ -44,7 +44,7 @@ impl Executed {
             let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
             table.clusters.put(Arc::new(cluster));
         }
-        let nearness = Nearness::of(mesh, caller);
+        let nearness = LocalityInputs::for_caller(mesh, caller);
         let nearby = nearness.map(|nearness| {
             let client = nearness.client(mesh, sender.address);
             shakedown_translate::nearby(mesh, caller, &client)
@@ -81,8 +81,8 @@ impl Executed {
     }
 
     /// Returns a cluster's endpoints, or `None` if they are unknown.
-    pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointTold>> {
-        Some(self.hosts(cluster)?.iter().map(EndpointTold::of).collect())
+    pub(super) fn endpoints(&self, cluster: &Cluster) -> Option<Vec<EndpointView>> {
+        Some(self.hosts(cluster)?.iter().map(EndpointView::new).collect())
     }
 
     /// Returns a cluster's hosts, or `None` if they are unknown.
@@ -104,7 +104,7 @@ impl Executed {
 }
 
 /// Returns the routes that a sender sees.
-pub(super) fn routes(mesh: &Mesh, sender: &Sender) -> Result<RouteTable, CompileError> {
+pub(super) fn routes(mesh: &Mesh, sender: &SenderWorkload) -> Result<RouteTable, CompileError> {
     let sent = shakedown_translate::routes_for(mesh, &sender.caller);
     compile_routes(&message::<route::RouteConfiguration>(&sent))
 }

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use shakedown_xds::table::{AppendAction, HeaderKey, HeaderOps, HeaderPart, Part, Template};
+use shakedown_xds::table::{
+    AppendAction, HeaderKey, HeaderOps, HeaderPart, Template, TemplatePart,
+};
 
 /// Describes all changes, in order of application.
 pub(super) fn told(all: &[Arc<HeaderOps>]) -> Vec<String> {
@@ -32,12 +34,12 @@ fn value(template: &Template) -> String {
     }
 }
 
-fn part(part: &Part) -> String {
+fn part(part: &TemplatePart) -> String {
     match part {
-        Part::Text(text) => text.replace('%', "%%"),
-        Part::Protocol => "%PROTOCOL%".into(),
-        Part::Request(header) => operator("REQ", header),
-        Part::Response(header) => operator("RESP", header),
+        TemplatePart::Text(text) => text.replace('%', "%%"),
+        TemplatePart::Protocol => "%PROTOCOL%".into(),
+        TemplatePart::Request(header) => operator("REQ", header),
+        TemplatePart::Response(header) => operator("RESP", header),
     }
 }
 

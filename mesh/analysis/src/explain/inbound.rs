@@ -3,22 +3,22 @@
 use std::net::SocketAddr;
 
 use shakedown_istio::registry::Mesh;
-use shakedown_translate::{Inbound, inbound_cluster};
+use shakedown_translate::{InboundPolicy, inbound_cluster};
 use shakedown_xds::compile::{CompileError, compile_cluster, compile_listener};
 use shakedown_xds::proto::{cluster, listener};
 use shakedown_xds::table::{Filter, Host, Identity, Priority};
 
 use super::cluster::limits_told;
 use super::executed::message;
-use super::{AdaptiveTold, InboundTold, RateLimitTold, ShedTold};
+use super::{AdaptiveConcurrencyView, InboundView, LoadSheddingView, RateLimitView};
 
 /// Returns each distinct inbound policy with its workloads. Workloads without a policy are omitted.
 pub(super) fn told<'h>(
     mesh: &Mesh,
     hosts: impl Iterator<Item = &'h Host>,
-) -> Result<Vec<InboundTold>, CompileError> {
-    let mut all: Vec<InboundTold> = Vec::new();
-    if !Inbound::is_spoken_of(mesh) {
+) -> Result<Vec<InboundView>, CompileError> {
+    let mut all: Vec<InboundView> = Vec::new();
+    if !InboundPolicy::is_spoken_of(mesh) {
         return Ok(all);
     }
     for host in hosts {
@@ -39,10 +39,10 @@ fn of_host(
     mesh: &Mesh,
     address: SocketAddr,
     workload: &Identity,
-) -> Result<InboundTold, CompileError> {
+) -> Result<InboundView, CompileError> {
     let pod = mesh.registry.pod(address.ip());
-    let own = shakedown_translate::own(&pod, &Inbound::of(mesh, address.ip()));
-    let mut told = InboundTold {
+    let own = shakedown_translate::own(&pod, &InboundPolicy::of(mesh, address.ip()));
+    let mut told = InboundView {
         workloads: vec![workload.to_string()],
         rate_limit: None,
         adaptive_concurrency: None,
@@ -57,12 +57,12 @@ fn of_host(
         for filter in &listener.filters {
             match filter {
                 Filter::RateLimit(limit) => {
-                    told.rate_limit = limit.as_deref().map(RateLimitTold::of);
+                    told.rate_limit = limit.as_deref().map(RateLimitView::new);
                 }
                 Filter::AdaptiveConcurrency(adaptive) => {
-                    told.adaptive_concurrency = Some(AdaptiveTold::of(adaptive));
+                    told.adaptive_concurrency = Some(AdaptiveConcurrencyView::new(adaptive));
                 }
-                Filter::Shed(shed) => told.shed = Some(ShedTold::of(shed)),
+                Filter::Shed(shed) => told.shed = Some(LoadSheddingView::new(shed)),
                 Filter::Fault(_) | Filter::Cors => {}
             }
         }

@@ -4,22 +4,22 @@ use shakedown_istio::registry::{Hostname, Mesh, Service};
 use shakedown_istio::{Document, Resource, VirtualService, in_force};
 use shakedown_translate::rules::Rules;
 use shakedown_xds::table::{Cluster, PathMatcher, Route, StringMatcher, never_ejects};
-use shakedown_yaml::Place;
+use shakedown_yaml::Location;
 
 use super::decided::{name_of, parts_of};
-use super::{Asked, Note, Sender};
+use super::{ExplainedRequest, NoteView, SenderWorkload};
 use crate::advise::why_idle;
 
 /// The context for notes: the documents of a mesh, the sender and its request.
 pub(super) struct Notes<'a> {
     pub(super) mesh: &'a Mesh,
-    pub(super) sender: &'a Sender,
-    pub(super) asked: &'a Asked,
+    pub(super) sender: &'a SenderWorkload,
+    pub(super) asked: &'a ExplainedRequest,
 }
 
 impl Notes<'_> {
     /// Adds notes about a request whose authority matches no service's virtual host.
-    pub(super) fn of_stranger(&self, out: &mut Vec<Note>) {
+    pub(super) fn of_stranger(&self, out: &mut Vec<NoteView>) {
         let services = self.mesh.registry.services.values();
         let asked = self.asked.host().to_ascii_lowercase();
         let meant: Vec<&Service> = services.filter(|it| has_name(it, &asked)).collect();
@@ -35,15 +35,15 @@ impl Notes<'_> {
                      `http://{asked}:{}`",
                     service.ports.first().map_or(port, |port| port.number)
                 );
-                out.push(Note::new(text));
+                out.push(NoteView::new(text));
             } else if meant.len() > 1 && asked == service.name {
                 let text = format!("`{asked}` alone may mean `{name}`: write its namespace");
-                out.push(Note::new(text));
+                out.push(NoteView::new(text));
             } else {
                 let text = format!(
                     "the service `{name}` has that name, and another virtual host has this authority"
                 );
-                out.push(Note::new(text));
+                out.push(NoteView::new(text));
             }
             self.of_service(&service.hostname, None, out);
         }
@@ -57,7 +57,7 @@ impl Notes<'_> {
         &self,
         host: &Hostname,
         used: Option<&Resource<VirtualService>>,
-        out: &mut Vec<Note>,
+        out: &mut Vec<NoteView>,
     ) {
         for (document, place) in self.with_host(host) {
             if used.is_some_and(|used| std::ptr::eq(used, document)) {
@@ -83,7 +83,7 @@ impl Notes<'_> {
                 (None, None) => continue,
             };
             let text = format!("VirtualService/{name} has no say: {because}");
-            out.push(Note::at(place, text));
+            out.push(NoteView::at(place, text));
         }
         if used.is_none() {
             self.namesakes(host, out);
@@ -92,7 +92,7 @@ impl Notes<'_> {
 
     /// Adds notes about VirtualServices that have the host of a service, but no route for this port and caller, so
     /// that the default route applies.
-    pub(super) fn of_default_route(&self, host: &Hostname, out: &mut Vec<Note>) {
+    pub(super) fn of_default_route(&self, host: &Hostname, out: &mut Vec<NoteView>) {
         for (document, place) in self.with_host(host) {
             let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
             if idle.is_none() && self.is_in_force(document) {
@@ -100,14 +100,14 @@ impl Notes<'_> {
                     "VirtualService/{} has no route for this port and caller: the service has its default route",
                     name_of(document)
                 );
-                out.push(Note::at(place, text));
+                out.push(NoteView::at(place, text));
             }
         }
     }
 
     /// Adds notes about VirtualServices of another host with the same short name, because a short name is resolved in
     /// the namespace of its own document.
-    fn namesakes(&self, host: &Hostname, out: &mut Vec<Note>) {
+    fn namesakes(&self, host: &Hostname, out: &mut Vec<NoteView>) {
         let short = |host: &Hostname| {
             host.as_str()
                 .split('.')
@@ -123,7 +123,7 @@ impl Notes<'_> {
                     let text = format!(
                         "VirtualService/{name} has no say: its `{written}` means `{other}`, and the request is for `{host}`"
                     );
-                    out.push(Note::at(&written.place, text));
+                    out.push(NoteView::at(&written.place, text));
                 }
             }
         }
@@ -132,7 +132,7 @@ impl Notes<'_> {
     fn with_host(
         &self,
         host: &Hostname,
-    ) -> impl Iterator<Item = (&Resource<VirtualService>, &Place)> {
+    ) -> impl Iterator<Item = (&Resource<VirtualService>, &Location)> {
         virtual_services(self.mesh).filter_map(move |document| {
             let mut hosts = document.spec.hosts.iter();
             let namespace = &document.meta.namespace;
@@ -149,7 +149,12 @@ impl Notes<'_> {
     }
 
     /// Adds a note about a prefix match that ends within a path segment.
-    pub(super) fn of_prefix(&self, route: &Route, place: Option<&Place>, out: &mut Vec<Note>) {
+    pub(super) fn of_prefix(
+        &self,
+        route: &Route,
+        place: Option<&Location>,
+        out: &mut Vec<NoteView>,
+    ) {
         let PathMatcher::String(StringMatcher::Prefix(prefix)) = &route.matcher.path else {
             return;
         };
@@ -163,13 +168,13 @@ impl Notes<'_> {
             "the prefix `{prefix}` is one of the text, and so takes `{path}`; `{prefix}/` would not"
         );
         out.push(match place {
-            Some(place) => Note::at(place, text),
-            None => Note::new(text),
+            Some(place) => NoteView::at(place, text),
+            None => NoteView::new(text),
         });
     }
 
     /// Adds notes about DestinationRules for a cluster's host that do not apply.
-    pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<Note>) {
+    pub(super) fn of_cluster(&self, cluster: &str, out: &mut Vec<NoteView>) {
         let service = parts_of(cluster).and_then(|(_, _, host)| self.mesh.registry.service(host));
         let Some(service) = service else { return };
         let (host, namespace) = (&service.hostname, service.namespace.as_str());
@@ -184,7 +189,7 @@ impl Notes<'_> {
                 .map(|by| format!("DestinationRule/{}", name_of(by)));
             let because = idle.because(&by.unwrap_or_default(), caller);
             let text = format!("DestinationRule/{} has no say: {because}", name_of(rule));
-            let note = Note::at(&rule.spec.host.place, text);
+            let note = NoteView::at(&rule.spec.host.place, text);
             if !out.contains(&note) {
                 out.push(note);
             }
@@ -192,7 +197,7 @@ impl Notes<'_> {
     }
 
     /// Adds notes about documents that select workloads, for a registry without endpoints.
-    pub(super) fn of_selectors(&self, out: &mut Vec<Note>) {
+    pub(super) fn of_selectors(&self, out: &mut Vec<NoteView>) {
         for document in in_force(&self.mesh.documents) {
             if let Document::ProxyPolicy(policy) = document
                 && let Some(selector) = &policy.spec.selector
@@ -201,14 +206,14 @@ impl Notes<'_> {
                     "ProxyPolicy/{} acts before workloads, of which none is known here: a scenario has some",
                     name_of(policy)
                 );
-                out.push(Note::at(&selector.place, text));
+                out.push(NoteView::at(&selector.place, text));
             }
         }
     }
 }
 
 /// Adds a note about a cluster whose outlier detection can never eject an endpoint.
-pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<Note>) {
+pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<NoteView>) {
     let Some(outlier) = &cluster.outlier else {
         return;
     };
@@ -220,7 +225,7 @@ pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<No
         "outlier detection never ejects an endpoint of `{}`: at most {percent}% may be out, and one of {endpoints} is more",
         cluster.name
     );
-    let note = Note::new(text);
+    let note = NoteView::new(text);
     if !out.contains(&note) {
         out.push(note);
     }

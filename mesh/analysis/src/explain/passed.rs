@@ -176,7 +176,11 @@ mod tests {
         }
     }
 
-    fn of(matcher: &RouteMatcher, path: &str, headers: &[(&'static str, &'static str)]) -> String {
+    fn describe(
+        matcher: &RouteMatcher,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> String {
         let pair = |(name, value): &(&'static str, &'static str)| {
             (name.parse().unwrap(), value.parse().unwrap())
         };
@@ -194,15 +198,15 @@ mod tests {
     #[test]
     fn a_path_that_differs_in_little_is_told_in_what() {
         let exact = matcher(PathMatcher::String(StringMatcher::Exact("/a".into())));
-        assert_eq!(of(&exact, "/a?q", &[]), "it takes it");
-        assert_eq!(of(&exact, "/b", &[]), "the path `/b` is not `/a`");
+        assert_eq!(describe(&exact, "/a?q", &[]), "it takes it");
+        assert_eq!(describe(&exact, "/b", &[]), "the path `/b` is not `/a`");
         assert_eq!(
-            of(&exact, "/a/", &[]),
+            describe(&exact, "/a/", &[]),
             "the path `/a/` is not `/a`; a `/` at the end counts"
         );
         let regex = StringMatcher::regex("/a[0-9]").unwrap();
         assert_eq!(
-            of(&matcher(PathMatcher::String(regex)), "/a10", &[]),
+            describe(&matcher(PathMatcher::String(regex)), "/a10", &[]),
             "the path `/a10` does not match `/a[0-9]` as a whole"
         );
     }
@@ -217,16 +221,16 @@ mod tests {
             missing_is_empty: false,
         });
         assert_eq!(
-            of(&wanted, "/", &[("end-user", "jason")]),
+            describe(&wanted, "/", &[("end-user", "jason")]),
             "its header `end-user` `jason` is not `Jason`; the case of letters counts"
         );
         assert_eq!(
-            of(&wanted, "/", &[]),
+            describe(&wanted, "/", &[]),
             "it has no header `end-user`; wanted: `Jason`"
         );
         wanted.headers[0].invert = true;
         assert_eq!(
-            of(&wanted, "/", &[("end-user", "Jason")]),
+            describe(&wanted, "/", &[("end-user", "Jason")]),
             "its header `end-user` `Jason` is turned away; wanted: not `Jason`"
         );
     }

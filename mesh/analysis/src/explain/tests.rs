@@ -75,8 +75,8 @@ const SUBSETS: &str =
     "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]";
 
 fn told(text: &str, request: &str, headers: &[&str]) -> Explanation {
-    let asked = Asked::parse(request, headers).unwrap();
-    explain(&mesh(text), &Sender::default(), &asked).unwrap()
+    let asked = ExplainedRequest::parse(request, headers).unwrap();
+    explain(&mesh(text), &SenderWorkload::default(), &asked).unwrap()
 }
 
 fn ask(text: &str, path: &str) -> Explanation {
@@ -247,9 +247,9 @@ fn a_subset_that_nobody_defines_is_a_cluster_that_does_not_exist() {
 
 #[test]
 fn a_service_without_endpoints_is_refused_unless_no_endpoints_are_known_at_all() {
-    let asked = Asked::parse("http://ratings/", [""; 0]).unwrap();
+    let asked = ExplainedRequest::parse("http://ratings/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
-    let explained = |mesh: &Mesh| explain(mesh, &Sender::default(), &asked).unwrap();
+    let explained = |mesh: &Mesh| explain(mesh, &SenderWorkload::default(), &asked).unwrap();
     assert_eq!(flags(&explained(&mesh)), Some("UH"));
     for service in mesh.registry.services.values_mut() {
         service.endpoints.clear();
@@ -366,9 +366,9 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
         &format!("name: own, match: [{{sourceLabels: {{app: shop}}}}], route: [{ANY}]"),
         &format!("name: rest, route: [{ANY}]"),
     ]);
-    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
     let route = |labels: &[(&str, &str)]| {
-        let mut sender = Sender::default();
+        let mut sender = SenderWorkload::default();
         let labels = labels
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()));
@@ -381,13 +381,13 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
 
 #[test]
 fn a_host_that_nobody_has_is_let_out_or_refused_as_the_mesh_says() {
-    let asked = Asked::parse("http://example.com/", [""; 0]).unwrap();
+    let asked = ExplainedRequest::parse("http://example.com/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
-    let out = explain(&mesh, &Sender::default(), &asked).unwrap();
+    let out = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
     assert_eq!(out.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!((out.endpoints, out.rejected_by), (None, None));
     mesh.options.outbound_allow_any = false;
-    let refused = explain(&mesh, &Sender::default(), &asked).unwrap();
+    let refused = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
     assert_eq!(refused.rejected_by.unwrap().status, 502);
 }
 
@@ -430,6 +430,6 @@ fn a_url_without_a_port_means_port_80_and_says_where_the_service_is() {
     assert_eq!(short.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!(short, long);
     let noted =
-        |it: &Note| it.text.contains("no port 80") && it.text.contains("`http://reviews:9080`");
+        |it: &NoteView| it.text.contains("no port 80") && it.text.contains("`http://reviews:9080`");
     assert!(short.notes.iter().any(noted), "{:?}", short.notes);
 }

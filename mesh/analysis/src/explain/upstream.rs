@@ -6,14 +6,14 @@ use std::ptr;
 use shakedown_istio::registry::Mesh;
 use shakedown_istio::{DestinationRule, Document, ProxyPolicy, Resource, TrafficPolicy};
 use shakedown_translate::rules::Rules;
-use shakedown_translate::{Caller, ClusterPolicy, OfCallers, of_workload};
-use shakedown_yaml::Place;
+use shakedown_translate::{Caller, CallerPolicies, ClusterPolicy, of_workload};
+use shakedown_yaml::Location;
 
-use super::Decision;
+use super::DecisionView;
 use super::decided::{name_of, parts_of};
 
 /// Adds the decisions about a cluster.
-pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<Decision>) {
+pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<DecisionView>) {
     let Some((port, subset, host)) = parts_of(cluster) else {
         return;
     };
@@ -25,12 +25,13 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     let subset = rule.subset(subset);
     let mut found = Vec::new();
     if let Some(subset) = subset {
-        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, &subset.place);
+        let is_its = |(_, _, place): &(_, _, &Location)| ptr::eq(*place, &subset.place);
         found.extend(places(mesh).find(is_its).map(|place| ("subset", place)));
     }
     let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
     let policy = ClusterPolicy::for_service(rule.policy, port).with(nearer, port);
-    let callers: Vec<&Resource<ProxyPolicy>> = OfCallers::new(mesh).of(&service.hostname).collect();
+    let callers: Vec<&Resource<ProxyPolicy>> =
+        CallerPolicies::new(mesh).of(&service.hostname).collect();
     let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
     // The balancer of a ProxyPolicy replaces that of the rule.
     let balancer = policy.balancer.filter(|_| !own_balancer);
@@ -42,22 +43,22 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     ];
     for (what, part) in parts {
         let Some(part) = part else { continue };
-        let is_its = |(_, _, place): &(_, _, &Place)| ptr::eq(*place, part);
+        let is_its = |(_, _, place): &(_, _, &Location)| ptr::eq(*place, part);
         found.extend(places(mesh).find(is_its).map(|place| (what, place)));
     }
     let all = found.into_iter().map(|(what, (rule, field, place))| {
         let document = format!("DestinationRule/{}", name_of(rule));
-        Decision::new(what, place, document, field)
+        DecisionView::new(what, place, document, field)
     });
     let all = all.chain(of_callers(&callers));
-    out.extend(all.map(|decision| Decision {
+    out.extend(all.map(|decision| DecisionView {
         cluster: Some(cluster.to_owned()),
         ..decision
     }));
 }
 
 /// Returns all fields of DestinationRules that decide a cluster's policies, each with its document and position.
-fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, String, &Place)> {
+fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, String, &Location)> {
     let rules = mesh.documents.iter().filter_map(|document| match document {
         Document::DestinationRule(rule) => Some(rule),
         _ => None,
@@ -81,7 +82,7 @@ fn places(mesh: &Mesh) -> impl Iterator<Item = (&Resource<DestinationRule>, Stri
 }
 
 /// Returns the parts of a policy, with their fields.
-fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Place)> {
+fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Location)> {
     let parts = [
         (
             "loadBalancer",
@@ -132,9 +133,9 @@ pub(super) fn of_inbound(
     mesh: &Mesh,
     cluster: &str,
     addresses: impl Iterator<Item = IpAddr>,
-    out: &mut Vec<Decision>,
+    out: &mut Vec<DecisionView>,
 ) {
-    type Read = fn(&ProxyPolicy) -> Option<&Place>;
+    type Read = fn(&ProxyPolicy) -> Option<&Location>;
     const FIELDS: [(&str, &str, Read); 3] = [
         ("rate_limit", "spec.rateLimit", |it| {
             Some(&it.rate_limit.as_ref()?.place)
@@ -144,7 +145,7 @@ pub(super) fn of_inbound(
         }),
         ("shed", "spec.shed", |it| Some(&it.shed.as_ref()?.place)),
     ];
-    let mut found: Vec<Decision> = Vec::new();
+    let mut found: Vec<DecisionView> = Vec::new();
     for address in addresses {
         let policies = of_workload(mesh, address);
         for (what, field, read) in FIELDS {
@@ -153,9 +154,9 @@ pub(super) fn of_inbound(
                 continue;
             };
             let document = format!("ProxyPolicy/{}", name_of(policy));
-            let decision = Decision {
+            let decision = DecisionView {
                 cluster: Some(cluster.to_owned()),
-                ..Decision::new(what, place, document, field.to_owned())
+                ..DecisionView::new(what, place, document, field.to_owned())
             };
             if !found.contains(&decision) {
                 found.push(decision);
@@ -166,8 +167,8 @@ pub(super) fn of_inbound(
 }
 
 /// Returns the decisions of caller policies. For each field, the first policy that sets it applies.
-fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
-    type Read = fn(&ProxyPolicy) -> Option<&Place>;
+fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<DecisionView> {
+    type Read = fn(&ProxyPolicy) -> Option<&Location>;
     let fields: [(&'static str, &str, Read); 3] = [
         ("balancer", "spec.balancer", |it| {
             Some(&it.balancer.as_ref()?.place)
@@ -180,7 +181,7 @@ fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<Decision> {
     let first = |(what, field, read): (&'static str, &str, Read)| {
         policies.iter().find_map(|policy| {
             let document = format!("ProxyPolicy/{}", name_of(policy));
-            Some(Decision::new(
+            Some(DecisionView::new(
                 what,
                 read(&policy.spec)?,
                 document,

@@ -13,11 +13,11 @@ use shakedown_wire::message_head;
 use shakedown_xds::proto::discovery::DeltaDiscoveryRequest;
 use tonic::Status;
 
-use crate::snapshot::Entry;
+use crate::snapshot::ResourceVersion;
 
 /// A decoded delta request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
+pub struct DeltaRequest {
     /// The node id; only on the first request of a stream.
     pub node: Option<String>,
     /// The type URL of the resources.
@@ -34,9 +34,9 @@ pub struct Request {
     pub error: Option<String>,
 }
 
-impl Request {
+impl DeltaRequest {
     /// Decodes the protobuf message.
-    pub(crate) fn decode(message: &[u8]) -> Result<Request, Status> {
+    pub(crate) fn decode(message: &[u8]) -> Result<DeltaRequest, Status> {
         match DeltaDiscoveryRequest::decode(message) {
             Ok(wire) => Ok(wire.into()),
             Err(error) => Err(Status::invalid_argument(format!(
@@ -46,9 +46,9 @@ impl Request {
     }
 }
 
-impl From<DeltaDiscoveryRequest> for Request {
-    fn from(wire: DeltaDiscoveryRequest) -> Request {
-        Request {
+impl From<DeltaDiscoveryRequest> for DeltaRequest {
+    fn from(wire: DeltaDiscoveryRequest) -> DeltaRequest {
+        DeltaRequest {
             node: wire.node.map(|node| node.id),
             type_url: wire.type_url,
             subscribe: wire.resource_names_subscribe,
@@ -62,13 +62,13 @@ impl From<DeltaDiscoveryRequest> for Request {
 
 /// A delta response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Response {
+pub struct DeltaResponse {
     /// The push that the client has fully applied once it has processed this response and the responses to the requests
     /// that result from it. `None` if more of the push will follow. On the wire: `system_version_info`, in decimal.
     pub version: Option<u64>,
     pub type_url: Arc<str>,
     /// Added or changed resources.
-    pub resources: Vec<Arc<Entry>>,
+    pub resources: Vec<Arc<ResourceVersion>>,
     /// Names of resources that were removed or do not exist.
     pub removed: Vec<Arc<str>>,
     /// Unique in its stream.
@@ -84,13 +84,13 @@ mod field {
     pub(super) const REMOVED_RESOURCES: u32 = 6;
 }
 
-impl Response {
+impl DeltaResponse {
     /// The framed message, in parts.
-    pub(crate) fn into_parts(self) -> Parts {
-        Parts {
+    pub(crate) fn into_parts(self) -> ResponseFrames {
+        ResponseFrames {
             response: self,
             next: 0,
-            state: State::Head,
+            state: FrameState::Head,
         }
     }
 
@@ -129,15 +129,15 @@ impl Response {
 
 /// A framed response in parts, which are encoded as the connection requests them. Large resources are separate parts
 /// and are not copied, because proxies that start together are each sent the whole configuration at once.
-pub(crate) struct Parts {
-    response: Response,
+pub(crate) struct ResponseFrames {
+    response: DeltaResponse,
     /// The index of the first resource that is not sent yet.
     next: usize,
-    state: State,
+    state: FrameState,
 }
 
 /// Position within a response.
-enum State {
+enum FrameState {
     Head,
     Resources,
     /// The key of the resource at `next` has been sent, its bytes have not.
@@ -149,24 +149,24 @@ enum State {
 /// which [`shakedown_wire::MessageBody`] sends a part unbuffered.
 const PART_BYTES: usize = 32 * 1024;
 
-impl Iterator for Parts {
+impl Iterator for ResponseFrames {
     type Item = Bytes;
 
     fn next(&mut self) -> Option<Bytes> {
         let mut part = Vec::new();
         match self.state {
-            State::Ended => return None,
-            State::Resources => {}
-            State::Large => {
+            FrameState::Ended => return None,
+            FrameState::Resources => {}
+            FrameState::Large => {
                 let large = self.response.resources[self.next].wire.clone();
                 self.next += 1;
-                self.state = State::Resources;
+                self.state = FrameState::Resources;
                 return Some(large);
             }
-            State::Head => {
+            FrameState::Head => {
                 part.extend(message_head(self.response.encoded_len()));
                 self.response.encode_version(&mut part);
-                self.state = State::Resources;
+                self.state = FrameState::Resources;
             }
         }
         for entry in &self.response.resources[self.next..] {
@@ -175,14 +175,14 @@ impl Iterator for Parts {
             }
             put_key(field::RESOURCES, entry.wire.len(), &mut part);
             if entry.wire.len() >= PART_BYTES {
-                self.state = State::Large;
+                self.state = FrameState::Large;
                 return Some(part.into());
             }
             part.extend_from_slice(&entry.wire);
             self.next += 1;
         }
         self.response.encode_tail(&mut part);
-        self.state = State::Ended;
+        self.state = FrameState::Ended;
         Some(part.into())
     }
 }
@@ -208,14 +208,14 @@ fn field_len(bytes: usize) -> usize {
 pub(crate) const WILDCARD: &str = "*";
 
 /// The response to a type URL that is not served: reports every requested name as missing.
-pub(crate) fn unserved(request: Request, nonce: String) -> Response {
+pub(crate) fn unserved(request: DeltaRequest, nonce: String) -> DeltaResponse {
     let removed = request
         .subscribe
         .into_iter()
         .filter(|name| name != WILDCARD)
         .map(Arc::from)
         .collect();
-    Response {
+    DeltaResponse {
         version: None,
         type_url: request.type_url.into(),
         resources: Vec::new(),
@@ -229,11 +229,11 @@ mod tests {
     use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 
     use super::*;
-    use crate::snapshot::Kind;
+    use crate::snapshot::ResourceKind;
     use crate::snapshot::tests::entry;
 
     /// The message of a response, decoded by the generated type, and the parts in which it was sent.
-    fn decode(response: Response) -> (DeltaDiscoveryResponse, Vec<Bytes>) {
+    fn decode(response: DeltaResponse) -> (DeltaDiscoveryResponse, Vec<Bytes>) {
         let parts: Vec<Bytes> = response.into_parts().collect();
         let bytes = parts.concat();
         let (head, message) = bytes.split_at(5);
@@ -243,18 +243,18 @@ mod tests {
 
     #[test]
     fn a_response_is_read_by_the_generated_type() {
-        let (wire, _) = decode(Response {
+        let (wire, _) = decode(DeltaResponse {
             version: Some(12),
-            type_url: Kind::Cluster.url().into(),
+            type_url: ResourceKind::Cluster.url().into(),
             resources: vec![
-                entry(Kind::Cluster, "a", "1"),
-                entry(Kind::Cluster, "b", "2"),
+                entry(ResourceKind::Cluster, "a", "1"),
+                entry(ResourceKind::Cluster, "b", "2"),
             ],
             removed: vec!["c".into(), "d".into()],
             nonce: "3".to_owned(),
         });
         assert_eq!(wire.system_version_info, "12");
-        assert_eq!(wire.type_url, Kind::Cluster.url());
+        assert_eq!(wire.type_url, ResourceKind::Cluster.url());
         assert_eq!(wire.nonce, "3");
         assert_eq!(wire.removed_resources, ["c", "d"]);
         let names: Vec<&str> = wire.resources.iter().map(|r| r.name.as_str()).collect();
@@ -264,11 +264,11 @@ mod tests {
 
     #[test]
     fn a_long_response_is_sent_in_parts_of_bounded_length() {
-        let response = Response {
-            resources: vec![entry(Kind::Cluster, "a", &"x".repeat(5_000)); 20],
+        let response = DeltaResponse {
+            resources: vec![entry(ResourceKind::Cluster, "a", &"x".repeat(5_000)); 20],
             removed: vec!["b".into()],
             nonce: "1".to_owned(),
-            ..Response::default()
+            ..DeltaResponse::default()
         };
         let resource = response.resources[0].wire.len();
         let (wire, parts) = decode(response);
@@ -282,11 +282,11 @@ mod tests {
 
     #[test]
     fn a_large_resource_is_sent_uncopied() {
-        let small = entry(Kind::Routes, "a", "1");
-        let large = entry(Kind::Routes, "b", &"x".repeat(PART_BYTES));
-        let (wire, parts) = decode(Response {
+        let small = entry(ResourceKind::Routes, "a", "1");
+        let large = entry(ResourceKind::Routes, "b", &"x".repeat(PART_BYTES));
+        let (wire, parts) = decode(DeltaResponse {
             resources: vec![small.clone(), large.clone(), large.clone(), small],
-            ..Response::default()
+            ..DeltaResponse::default()
         });
         assert_eq!(wire.resources.len(), 4);
         assert_eq!(parts.len(), 5);

@@ -12,11 +12,11 @@ use shakedown_env::{Env, Sleep};
 use shakedown_wire::Messages;
 use tonic::Status;
 
-use super::message::{Parts, Response};
-use super::{Request, Subscriptions};
-use crate::node::Node;
-use crate::push::{Current, Hub, Own};
-use crate::status::Connected;
+use super::message::{DeltaResponse, ResponseFrames};
+use super::{DeltaRequest, Subscriptions};
+use crate::node::ProxyNode;
+use crate::push::{Current, Hub, ProxyResources};
+use crate::status::ProxyConnection;
 use crate::watch::Watcher;
 
 /// The maximum number of requests read before the next response, so that a proxy that floods the stream still receives
@@ -33,21 +33,21 @@ pub(crate) struct DeltaStream {
     /// The time limit for the proxy's next acknowledgement, or its first request. `None` while nothing is expected.
     deadline: Option<Sleep>,
     /// Set by the first request.
-    proxy: Option<Proxy>,
+    proxy: Option<StreamProxy>,
     /// The rest of the response that is being sent.
-    sending: Option<Parts>,
+    sending: Option<ResponseFrames>,
     ended: bool,
 }
 
-struct Proxy {
-    node: Node,
-    own: Own,
+struct StreamProxy {
+    node: ProxyNode,
+    own: ProxyResources,
     subscriptions: Subscriptions,
-    connected: Connected,
+    connected: ProxyConnection,
 }
 
 /// The result of reading requests.
-enum Read {
+enum ReadOutcome {
     /// No further request is available yet.
     Waits,
     /// Further requests may be available.
@@ -79,36 +79,37 @@ impl DeltaStream {
         }
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<Read, Status> {
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<ReadOutcome, Status> {
         for _ in 0..REQUESTS_PER_TURN {
             if self
                 .proxy
                 .as_ref()
                 .is_some_and(|proxy| !proxy.subscriptions.has_room())
             {
-                return Ok(Read::More);
+                return Ok(ReadOutcome::More);
             }
             match self.requests.poll_next(cx)? {
-                Poll::Pending => return Ok(Read::Waits),
-                Poll::Ready(None) => return Ok(Read::Closed),
-                Poll::Ready(Some(request)) => self.take(Request::decode(&request)?)?,
+                Poll::Pending => return Ok(ReadOutcome::Waits),
+                Poll::Ready(None) => return Ok(ReadOutcome::Closed),
+                Poll::Ready(Some(request)) => self.take(DeltaRequest::decode(&request)?)?,
             }
         }
-        Ok(Read::More)
+        Ok(ReadOutcome::More)
     }
 
-    fn take(&mut self, request: Request) -> Result<(), Status> {
+    fn take(&mut self, request: DeltaRequest) -> Result<(), Status> {
         // Any request shows that the proxy is alive, so its time limit restarts.
         self.deadline = None;
         let proxy = match &mut self.proxy {
             Some(proxy) => proxy,
             None => {
                 let id = request.node.as_deref().unwrap_or_default();
-                let node = Node::parse(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
+                let node =
+                    ProxyNode::parse(id).map_err(|e| Status::invalid_argument(e.to_string()))?;
                 let connected = self.hub.status().connected(node.clone());
                 let (view, own) = self.hub.view(&node, None);
                 let subscriptions = Subscriptions::sharing(view, self.hub.held());
-                self.proxy.insert(Proxy {
+                self.proxy.insert(StreamProxy {
                     node,
                     own,
                     subscriptions,
@@ -137,7 +138,7 @@ impl DeltaStream {
         self.sending.as_mut()?.next()
     }
 
-    fn next_response(&mut self) -> Option<Response> {
+    fn next_response(&mut self) -> Option<DeltaResponse> {
         let proxy = self.proxy.as_mut()?;
         let response = proxy.subscriptions.next();
         let subscriptions = &proxy.subscriptions;
@@ -171,16 +172,16 @@ impl DeltaStream {
         }
         loop {
             let read = match self.read(cx) {
-                Ok(Read::Closed) => return Poll::Ready(None),
+                Ok(ReadOutcome::Closed) => return Poll::Ready(None),
                 Ok(read) => read,
                 Err(status) => return Poll::Ready(Some(Err(status))),
             };
             self.look_for_push(cx);
-            self.sending = self.next_response().map(Response::into_parts);
+            self.sending = self.next_response().map(DeltaResponse::into_parts);
             if let Some(part) = self.next_part() {
                 return Poll::Ready(Some(Ok(part)));
             }
-            if let Read::Waits = read {
+            if let ReadOutcome::Waits = read {
                 break;
             }
         }

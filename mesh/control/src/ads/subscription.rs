@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use shakedown_xds::table::{Chunks, NameMap};
+use shakedown_xds::table::{ChunkStore, NameMap};
 
-use super::message::{Request, WILDCARD};
-use crate::snapshot::{Entry, Kind, View};
+use super::message::{DeltaRequest, WILDCARD};
+use crate::snapshot::{ResourceKind, ResourceVersion, SnapshotView};
 
 /// The approximate maximum size of a response's resources, in bytes. A response carries at least one. This much is
 /// buffered per connection, and is well below the 4 MiB that a gRPC client accepts.
@@ -16,7 +16,7 @@ pub(super) const NAMES_MAX: usize = 100_000;
 
 /// The reason to send a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Due {
+enum SendReason {
     /// The resource differs from the version that the proxy has.
     Changed,
     /// The resource was requested, or its cluster was sent. The proxy is sent it again even if unchanged, and receives
@@ -26,7 +26,7 @@ enum Due {
 
 /// The proxy's answer to a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Acknowledgement {
     /// The request acknowledges no outstanding response.
     None,
     Accepted,
@@ -40,34 +40,34 @@ pub struct TooManyNames;
 
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) resources: Vec<Arc<Entry>>,
+    pub(super) resources: Vec<Arc<ResourceVersion>>,
     pub(super) removed: Vec<Arc<str>>,
 }
 
 /// Storage for the resources and names of all subscriptions. Equal parts are stored once.
 #[derive(Debug, Default)]
-pub struct Held {
-    entries: Chunks<Entry>,
-    names: Chunks<str>,
+pub struct SharedSubscriptions {
+    entries: ChunkStore<ResourceVersion>,
+    names: ChunkStore<str>,
 }
 
 #[derive(Debug)]
-pub(super) struct Subscription {
-    kind: Kind,
+pub(super) struct TypeSubscription {
+    kind: ResourceKind,
     /// True once a request of this type was received.
     started: bool,
     wildcard: bool,
     names: NameMap<str>,
     /// The version of each resource that was last sent, or that the client reported.
-    held: NameMap<Entry>,
-    shared: Arc<Held>,
-    due: BTreeMap<Arc<str>, Due>,
+    held: NameMap<ResourceVersion>,
+    shared: Arc<SharedSubscriptions>,
+    due: BTreeMap<Arc<str>, SendReason>,
     /// Resources that the client has and that no longer exist.
     gone: BTreeSet<Arc<str>>,
     /// True if a response must be sent even if it is empty.
     answer: bool,
     outstanding: Option<Outstanding>,
-    refusal: Option<Refusal>,
+    refusal: Option<Nack>,
 }
 
 /// A response that the proxy has not answered.
@@ -79,16 +79,16 @@ struct Outstanding {
 
 /// The resources that a proxy refused, until it accepts newer versions.
 #[derive(Debug)]
-struct Refusal {
+struct Nack {
     reason: Arc<str>,
     /// The names that occur in the reason. If none does, all names of the response.
     names: BTreeSet<Arc<str>>,
     told: bool,
 }
 
-impl Subscription {
-    pub(super) fn new(kind: Kind, shared: &Arc<Held>) -> Subscription {
-        Subscription {
+impl TypeSubscription {
+    pub(super) fn new(kind: ResourceKind, shared: &Arc<SharedSubscriptions>) -> TypeSubscription {
+        TypeSubscription {
             kind,
             shared: Arc::clone(shared),
             started: false,
@@ -134,7 +134,7 @@ impl Subscription {
     }
 
     /// Returns true if the client has this version of a resource.
-    fn holds(&self, entry: &Entry) -> bool {
+    fn holds(&self, entry: &ResourceVersion) -> bool {
         let held = self.held.get(&entry.name);
         held.is_some_and(|held| held.version == entry.version)
     }
@@ -150,9 +150,9 @@ impl Subscription {
     /// Processes a request of this type.
     pub(super) fn request(
         &mut self,
-        request: Request,
-        view: &View,
-    ) -> Result<Verdict, TooManyNames> {
+        request: DeltaRequest,
+        view: &SnapshotView,
+    ) -> Result<Acknowledgement, TooManyNames> {
         let first = !std::mem::replace(&mut self.started, true);
         let verdict = self.answered(&request);
         if first {
@@ -194,12 +194,12 @@ impl Subscription {
     /// Marks a resource to be sent again after its cluster was sent: endpoints must follow their cluster.
     pub(super) fn again(&mut self, name: &Arc<str>) {
         if self.wants(name) {
-            self.due.insert(Arc::clone(name), Due::Asked);
+            self.due.insert(Arc::clone(name), SendReason::Asked);
         }
     }
 
     /// Compares one name with a new view.
-    pub(super) fn reconsider(&mut self, name: &Arc<str>, view: &View) {
+    pub(super) fn reconsider(&mut self, name: &Arc<str>, view: &SnapshotView) {
         if !self.wants(name) {
             return;
         }
@@ -216,18 +216,20 @@ impl Subscription {
             }
         };
         if differs {
-            self.due.entry(Arc::clone(name)).or_insert(Due::Changed);
-        } else if self.due.get(name) == Some(&Due::Changed) {
+            self.due
+                .entry(Arc::clone(name))
+                .or_insert(SendReason::Changed);
+        } else if self.due.get(name) == Some(&SendReason::Changed) {
             self.due.remove(name);
         }
     }
 
     /// Compares all names with a new view.
-    pub(super) fn compare_all(&mut self, view: &View) {
+    pub(super) fn compare_all(&mut self, view: &SnapshotView) {
         let held = self.held.values();
         let mut names: Vec<Arc<str>> = held.map(|entry| Arc::clone(&entry.name)).collect();
         if self.wildcard {
-            names.extend(view.of(self.kind).map(|entry| Arc::clone(&entry.name)));
+            names.extend(view.of_kind(self.kind).map(|entry| Arc::clone(&entry.name)));
         } else {
             names.extend(self.names.values().cloned());
         }
@@ -237,7 +239,7 @@ impl Subscription {
     }
 
     /// The next additions and changes. The caller must send them.
-    pub(super) fn updates(&mut self, view: &View, nonce: u64) -> Option<Batch> {
+    pub(super) fn updates(&mut self, view: &SnapshotView, nonce: u64) -> Option<Batch> {
         if self.outstanding.is_some() || !self.owes_updates() {
             return None;
         }
@@ -247,7 +249,7 @@ impl Subscription {
             && let Some((name, due)) = self.due.pop_first()
         {
             match view.find(self.kind, &name) {
-                Some(entry) if due == Due::Changed && self.holds(entry) => {}
+                Some(entry) if due == SendReason::Changed && self.holds(entry) => {}
                 Some(entry) => {
                     size += entry.wire.len();
                     self.held.put(Arc::clone(entry));
@@ -303,22 +305,22 @@ impl Subscription {
     }
 
     /// Applies the nonce and the error of a request to the outstanding response.
-    fn answered(&mut self, request: &Request) -> Verdict {
+    fn answered(&mut self, request: &DeltaRequest) -> Acknowledgement {
         // An empty nonce acknowledges nothing. Any other than the outstanding one is stale.
         let Ok(nonce) = request.nonce.parse::<u64>() else {
-            return Verdict::None;
+            return Acknowledgement::None;
         };
         let Some(outstanding) = self.outstanding.take_if(|o| o.nonce == nonce) else {
-            return Verdict::None;
+            return Acknowledgement::None;
         };
         match &request.error {
             Some(reason) => {
                 self.refuse(reason, outstanding.names);
-                Verdict::Refused
+                Acknowledgement::Refused
             }
             None => {
                 self.forgive(outstanding.names.iter().map(|name| &**name));
-                Verdict::Accepted
+                Acknowledgement::Accepted
             }
         }
     }
@@ -341,7 +343,7 @@ impl Subscription {
                 refusal.reason = reason;
             }
             None => {
-                self.refusal = Some(Refusal {
+                self.refusal = Some(Nack {
                     reason,
                     names,
                     told,
@@ -365,7 +367,12 @@ impl Subscription {
         }
     }
 
-    fn subscribe(&mut self, name: &str, first: bool, view: &View) -> Result<(), TooManyNames> {
+    fn subscribe(
+        &mut self,
+        name: &str,
+        first: bool,
+        view: &SnapshotView,
+    ) -> Result<(), TooManyNames> {
         let entry = view.find(self.kind, name);
         let shared: Arc<str> = match entry {
             Some(entry) => Arc::clone(&entry.name),
@@ -381,7 +388,7 @@ impl Subscription {
                 self.gone.insert(Arc::clone(&shared));
             }
             _ => {
-                self.due.insert(Arc::clone(&shared), Due::Asked);
+                self.due.insert(Arc::clone(&shared), SendReason::Asked);
             }
         }
         self.names.put(shared);
@@ -413,15 +420,23 @@ impl Subscription {
 
 /// Returns true if a first request without names subscribes to all resources. This applies to clusters and listeners.
 /// Endpoints and routes are requested by name.
-fn has_wildcard(kind: Kind) -> bool {
-    matches!(kind, Kind::Cluster | Kind::Listener)
+fn has_wildcard(kind: ResourceKind) -> bool {
+    matches!(kind, ResourceKind::Cluster | ResourceKind::Listener)
 }
 
 /// A resource that the client reported from an earlier stream.
-fn resume(kind: Kind, name: &str, version: String, view: &View) -> Arc<Entry> {
+fn resume(
+    kind: ResourceKind,
+    name: &str,
+    version: String,
+    view: &SnapshotView,
+) -> Arc<ResourceVersion> {
     match view.find(kind, name) {
         Some(entry) if *entry.version == *version => Arc::clone(entry),
-        Some(entry) => Arc::new(Entry::held(Arc::clone(&entry.name), version.into())),
-        None => Arc::new(Entry::held(name.into(), version.into())),
+        Some(entry) => Arc::new(ResourceVersion::held(
+            Arc::clone(&entry.name),
+            version.into(),
+        )),
+        None => Arc::new(ResourceVersion::held(name.into(), version.into())),
     }
 }

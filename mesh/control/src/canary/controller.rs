@@ -12,16 +12,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use shakedown_env::{Env, Owned, Time};
-use shakedown_istio::{Canary, Key};
+use shakedown_istio::{Canary, DocumentKey};
 use shakedown_types::MeshEvent;
 
 use super::Split;
-use super::history::{Counts, History};
-use super::machine::{Act, Machine, Seen};
+use super::history::{History, PodCounts};
+use super::machine::{Machine, Observations, RolloutAction};
 use super::scrape::{ScrapeError, scrape};
-use crate::cluster::{Cluster, Rollout};
+use crate::cluster::{CanaryTarget, ManagedMesh};
 use crate::push::Hub;
-use crate::watch::Watch;
+use crate::watch::Watched;
 
 /// The time limit for scraping a pod, or half the scrape interval if that is shorter, so that a check finds the scrape
 /// finished. Source: Prometheus, `scrape_timeout`.
@@ -29,17 +29,17 @@ const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Controller {
     env: Env,
-    cluster: Cluster,
+    cluster: ManagedMesh,
     hub: Arc<Hub>,
     telemetry: Duration,
-    charges: BTreeMap<Key, Charge>,
-    inbox: Arc<Watch<Vec<Read>>>,
+    charges: BTreeMap<DocumentKey, CanaryTask>,
+    inbox: Arc<Watched<Vec<ScrapeOutcome>>>,
     /// The number of scrape rounds so far, which identifies each round.
     rounds: u64,
 }
 
 /// The state of one canary.
-struct Charge {
+struct CanaryTask {
     machine: Machine,
     history: History,
     /// The longest window of its metrics.
@@ -50,14 +50,14 @@ struct Charge {
     told: Vec<(String, u32)>,
     /// The time of the next scrape.
     sample_at: Option<Time>,
-    round: Option<Round>,
+    round: Option<ScrapeRound>,
     trouble: Option<String>,
     /// The progress as last stored.
     stored: Vec<u8>,
 }
 
 /// A scrape of all pods that is in progress.
-struct Round {
+struct ScrapeRound {
     number: u64,
     left: usize,
     trouble: Option<String>,
@@ -66,19 +66,19 @@ struct Round {
 }
 
 /// The result of scraping a pod.
-struct Read {
-    canary: Key,
+struct ScrapeOutcome {
+    canary: DocumentKey,
     round: u64,
     pod: IpAddr,
     at: Time,
-    counts: Result<Counts, ScrapeError>,
+    counts: Result<PodCounts, ScrapeError>,
 }
 
 impl Controller {
     /// A controller that scrapes metrics every `telemetry`.
     pub(crate) fn new(
         env: Env,
-        cluster: Cluster,
+        cluster: ManagedMesh,
         hub: Arc<Hub>,
         telemetry: Duration,
     ) -> Controller {
@@ -89,7 +89,7 @@ impl Controller {
             // The interval must not be zero.
             telemetry: telemetry.max(Duration::from_millis(1)),
             charges: BTreeMap::new(),
-            inbox: Arc::new(Watch::new(Vec::new())),
+            inbox: Arc::new(Watched::new(Vec::new())),
             rounds: 0,
         }
     }
@@ -126,11 +126,11 @@ impl Controller {
     }
 
     /// Advances every canary as far as possible now.
-    fn turn(&mut self) -> Turn {
+    fn turn(&mut self) -> NextWait {
         self.receive();
         let rollouts = self.cluster.rollouts();
         self.take_charge(&rollouts);
-        let mut turn = Turn::default();
+        let mut turn = NextWait::default();
         for rollout in &rollouts {
             self.attend(rollout, &mut turn);
         }
@@ -160,8 +160,8 @@ impl Controller {
     }
 
     /// Adds new canaries, and drops those whose document was removed.
-    fn take_charge(&mut self, rollouts: &[Rollout]) {
-        let gone: Vec<Key> = self
+    fn take_charge(&mut self, rollouts: &[CanaryTarget]) {
+        let gone: Vec<DocumentKey> = self
             .charges
             .keys()
             .filter(|key| !rollouts.iter().any(|rollout| rollout.key == **key))
@@ -175,7 +175,7 @@ impl Controller {
             let _ = self.env.store().write(&store_key(&key), b"");
         }
         for rollout in rollouts {
-            let load = || Charge::load(&self.env, &rollout.key);
+            let load = || CanaryTask::load(&self.env, &rollout.key);
             let charge = self.charges.entry(rollout.key.clone()).or_insert_with(load);
             let windows = rollout.canary.spec.analysis.metrics.iter();
             charge.keep = windows
@@ -185,7 +185,7 @@ impl Controller {
         }
     }
 
-    fn attend(&mut self, rollout: &Rollout, turn: &mut Turn) {
+    fn attend(&mut self, rollout: &CanaryTarget, turn: &mut NextWait) {
         let now = self.env.now();
         let Some(mut charge) = self.charges.remove(&rollout.key) else {
             return;
@@ -199,7 +199,7 @@ impl Controller {
         if in_force {
             self.tell_weights(&mut charge, canary);
         }
-        let seen = Seen {
+        let seen = Observations {
             rollout,
             in_force,
             sampling: charge.round.is_some(),
@@ -225,7 +225,7 @@ impl Controller {
     }
 
     /// Requests the split of the machine, if it has changed.
-    fn ask(&mut self, charge: &mut Charge, rollout: &Rollout) {
+    fn ask(&mut self, charge: &mut CanaryTask, rollout: &CanaryTarget) {
         let Some(split) = charge.machine.split(&rollout.canary.spec) else {
             return;
         };
@@ -241,14 +241,14 @@ impl Controller {
     }
 
     /// Returns true if every proxy has acknowledged the requested split.
-    fn is_in_force(&self, charge: &Charge) -> bool {
+    fn is_in_force(&self, charge: &CanaryTask) -> bool {
         let (covered, _) = self.hub.covered();
         charge.asked.as_ref().is_some_and(|(_, version)| {
             covered.version >= *version && self.hub.status().is_synced(covered.push)
         })
     }
 
-    fn tell_weights(&self, charge: &mut Charge, canary: &Canary) {
+    fn tell_weights(&self, charge: &mut CanaryTask, canary: &Canary) {
         let shares = charge.asked.as_ref().map(|(split, _)| split.shares());
         let mut shares = shares.unwrap_or_default();
         for (version, share) in &charge.told {
@@ -266,9 +266,15 @@ impl Controller {
         }
     }
 
-    fn act(&mut self, charge: &mut Charge, rollout: &Rollout, act: Act, now: Time) {
+    fn act(
+        &mut self,
+        charge: &mut CanaryTask,
+        rollout: &CanaryTarget,
+        act: RolloutAction,
+        now: Time,
+    ) {
         match act {
-            Act::Tell {
+            RolloutAction::Tell {
                 phase,
                 weight,
                 version,
@@ -280,13 +286,13 @@ impl Controller {
                 version: version.into(),
                 reason: reason.into(),
             }),
-            Act::Scale(version, replicas) => {
+            RolloutAction::Scale(version, replicas) => {
                 self.cluster
                     .set_replicas(&rollout.service, &version, replicas);
             }
-            Act::Stable(version) => self.cluster.set_stable(&rollout.service, &version),
-            Act::Sample => charge.sample_at = Some(now),
-            Act::Forget => {
+            RolloutAction::Stable(version) => self.cluster.set_stable(&rollout.service, &version),
+            RolloutAction::Sample => charge.sample_at = Some(now),
+            RolloutAction::Forget => {
                 charge.history = History::default();
                 charge.sample_at = None;
                 charge.round = None;
@@ -296,7 +302,7 @@ impl Controller {
     }
 
     /// Starts to scrape all pods of the analysed version.
-    fn read(&mut self, charge: &mut Charge, rollout: &Rollout, now: Time) {
+    fn read(&mut self, charge: &mut CanaryTask, rollout: &CanaryTarget, now: Time) {
         charge.sample_at = Some(now + self.telemetry);
         let version = charge.machine.judged();
         let Some(state) = version.and_then(|version| rollout.versions.get(version)) else {
@@ -312,7 +318,7 @@ impl Controller {
             let (canary, round) = (rollout.key.clone(), self.rounds);
             self.env.spawn_owned("control-canary-scrape", async move {
                 let counts = scrape(&env, pod, patience).await;
-                let read = Read {
+                let read = ScrapeOutcome {
                     canary,
                     round,
                     pod,
@@ -323,7 +329,7 @@ impl Controller {
             })
         };
         let tasks: Vec<Owned> = state.pods.keys().map(read).collect();
-        charge.round = Some(Round {
+        charge.round = Some(ScrapeRound {
             number: self.rounds,
             left: tasks.len(),
             trouble: None,
@@ -334,12 +340,12 @@ impl Controller {
 
 /// The conditions that the controller waits for after a turn, besides changes of the cluster.
 #[derive(Default)]
-struct Turn {
+struct NextWait {
     wake: Option<Time>,
     waits_for_proxies: bool,
 }
 
-impl Turn {
+impl NextWait {
     fn wake(&mut self, at: Option<Time>) {
         self.wake = match (self.wake, at) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -348,15 +354,15 @@ impl Turn {
     }
 }
 
-impl Charge {
+impl CanaryTask {
     /// A canary with its stored progress, or a new one.
-    fn load(env: &Env, key: &Key) -> Charge {
+    fn load(env: &Env, key: &DocumentKey) -> CanaryTask {
         let stored = env.store().read(&store_key(key)).unwrap_or_default();
         let machine = match serde_json::from_slice(&stored) {
             Ok(progress) => Machine::resume(progress, env.now()),
             Err(_) => Machine::new(env.now()),
         };
-        Charge {
+        CanaryTask {
             machine,
             history: History::default(),
             keep: Duration::ZERO,
@@ -371,7 +377,7 @@ impl Charge {
     }
 
     /// Stores the progress, if it has changed.
-    fn store(&mut self, env: &Env, key: &Key) {
+    fn store(&mut self, env: &Env, key: &DocumentKey) {
         let progress = serde_json::to_vec(self.machine.progress())
             .expect("names and numbers can be written as JSON");
         if progress == self.stored {
@@ -384,6 +390,6 @@ impl Charge {
     }
 }
 
-fn store_key(key: &Key) -> String {
+fn store_key(key: &DocumentKey) -> String {
     format!("canary/{}/{}", key.namespace, key.name)
 }

@@ -15,7 +15,7 @@ const PARTS: u128 = 1_000_000;
 
 /// The counters of one pod since it started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct PodCounts {
     pub(super) requests: u64,
     /// Requests answered with a 5xx.
     pub(super) errors: u64,
@@ -24,22 +24,22 @@ pub(super) struct Counts {
     pub(super) buckets: BTreeMap<u64, u64>,
 }
 
-impl Counts {
+impl PodCounts {
     /// The increase since `earlier`. A counter that is lower than before was reset, and counts from zero.
-    fn since(&self, earlier: &Counts) -> Counts {
+    fn since(&self, earlier: &PodCounts) -> PodCounts {
         if self.requests < earlier.requests || self.errors < earlier.errors {
             return self.clone();
         }
         let before = |bound: &u64| earlier.buckets.get(bound).copied().unwrap_or(0);
         let bucket = |(bound, count): (&u64, &u64)| (*bound, count.saturating_sub(before(bound)));
-        Counts {
+        PodCounts {
             requests: self.requests - earlier.requests,
             errors: self.errors - earlier.errors,
             buckets: self.buckets.iter().map(bucket).collect(),
         }
     }
 
-    fn add(&mut self, other: &Counts) {
+    fn add(&mut self, other: &PodCounts) {
         self.requests += other.requests;
         self.errors += other.errors;
         for (bound, count) in &other.buckets {
@@ -50,8 +50,8 @@ impl Counts {
 
 /// The sum over all pods in a time window.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) counts: Counts,
+pub(super) struct WindowCounts {
+    pub(super) counts: PodCounts,
     /// The time from the first to the last sample used.
     pub(super) covered: Duration,
 }
@@ -65,7 +65,7 @@ pub(super) enum Quantile {
     Above(u64),
 }
 
-impl Window {
+impl WindowCounts {
     /// The 99th percentile of durations; `None` without requests. Source: Prometheus, `histogram_quantile`: linear
     /// within a bucket, and the first bucket starts at 0.
     pub(super) fn p99(&self) -> Option<Quantile> {
@@ -96,12 +96,12 @@ impl Window {
 /// The samples of each pod, in the order of time.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    pods: BTreeMap<IpAddr, VecDeque<(Time, Counts)>>,
+    pods: BTreeMap<IpAddr, VecDeque<(Time, PodCounts)>>,
 }
 
 impl History {
     /// Adds the counters of a pod at `at`, and drops samples that are not needed for `keep`.
-    pub(super) fn add(&mut self, pod: IpAddr, at: Time, counts: Counts, keep: Duration) {
+    pub(super) fn add(&mut self, pod: IpAddr, at: Time, counts: PodCounts, keep: Duration) {
         let samples = self.pods.entry(pod).or_default();
         samples.push_back((at, counts));
         // The youngest of the expired samples is kept: a window starts with it.
@@ -113,8 +113,8 @@ impl History {
     }
 
     /// The increase within the last `span`, as far as samples exist. A pod counts from its first sample on.
-    pub(super) fn window(&self, now: Time, span: Duration) -> Window {
-        let mut window = Window::default();
+    pub(super) fn window(&self, now: Time, span: Duration) -> WindowCounts {
+        let mut window = WindowCounts::default();
         for samples in self.pods.values() {
             let begin = samples.partition_point(|(time, _)| *time + span <= now);
             let used = samples.iter().skip(begin.saturating_sub(1));
@@ -149,8 +149,8 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn counts(requests: u64, errors: u64) -> Counts {
-        Counts {
+    fn counts(requests: u64, errors: u64) -> PodCounts {
+        PodCounts {
             requests,
             errors,
             buckets: BTreeMap::new(),
@@ -220,11 +220,11 @@ mod tests {
             UNBOUNDED => (UNBOUNDED, *count),
             ms => (ms * 1_000_000, *count),
         };
-        let counts = Counts {
+        let counts = PodCounts {
             buckets: buckets.iter().map(parts).collect(),
-            ..Counts::default()
+            ..PodCounts::default()
         };
-        Window {
+        WindowCounts {
             counts,
             covered: s(60),
         }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use shakedown_env::Time;
-use shakedown_istio::{BuiltinMetric, CanaryMetric, Decimal, ThresholdRange};
+use shakedown_istio::{BuiltinMetric, CanaryMetric, MetricBound, ThresholdRange};
 use shakedown_yaml::Spanned;
 
-use super::history::{History, Quantile, Window, millis};
+use super::history::{History, Quantile, WindowCounts, millis};
 
 /// The outcome of a check, with its explanation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum CheckVerdict {
     /// All metrics are within their ranges.
     Pass(String),
     /// A metric is out of its range.
@@ -25,14 +25,14 @@ pub(super) fn judge(
     history: &History,
     version: &str,
     now: Time,
-) -> Verdict {
+) -> CheckVerdict {
     let mut passed = Vec::new();
     let mut silent = None;
     for metric in metrics {
         let window = history.window(now, metric.window());
         match judge_one(metric, &window) {
             Some((true, words)) => passed.push(words),
-            Some((false, words)) => return Verdict::Fail(words),
+            Some((false, words)) => return CheckVerdict::Fail(words),
             None => {
                 let span = seconds(metric.window());
                 silent.get_or_insert(format!("no requests to {version} in the last {span}"));
@@ -40,14 +40,14 @@ pub(super) fn judge(
         }
     }
     match silent {
-        Some(words) => Verdict::Silent(words),
-        None if passed.is_empty() => Verdict::Pass("no metrics to judge".to_owned()),
-        None => Verdict::Pass(passed.join(", ")),
+        Some(words) => CheckVerdict::Silent(words),
+        None if passed.is_empty() => CheckVerdict::Pass("no metrics to judge".to_owned()),
+        None => CheckVerdict::Pass(passed.join(", ")),
     }
 }
 
 /// Evaluates one metric: true if it is within its range. `None` without requests.
-fn judge_one(metric: &CanaryMetric, window: &Window) -> Option<(bool, String)> {
+fn judge_one(metric: &CanaryMetric, window: &WindowCounts) -> Option<(bool, String)> {
     let requests = window.counts.requests;
     if requests == 0 {
         return None;
@@ -66,13 +66,13 @@ fn judge_one(metric: &CanaryMetric, window: &Window) -> Option<(bool, String)> {
     Some((holds, words))
 }
 
-fn success_rate(window: &Window, range: &ThresholdRange) -> (bool, String, String) {
+fn success_rate(window: &WindowCounts, range: &ThresholdRange) -> (bool, String, String) {
     let requests = u128::from(window.counts.requests);
     let good = u128::from(window.counts.requests.saturating_sub(window.counts.errors));
     // In millionths of a percent, multiplied by the number of requests, which avoids a division.
     let rate = good * 100_000_000;
-    let below = |bound: Decimal| rate < u128::from(bound.micros()) * requests;
-    let above = |bound: Decimal| rate > u128::from(bound.micros()) * requests;
+    let below = |bound: MetricBound| rate < u128::from(bound.micros()) * requests;
+    let above = |bound: MetricBound| rate > u128::from(bound.micros()) * requests;
     let (holds, bound) = compare(range, below, above, |bound| format!("{bound}%"));
     let places = [range.min, range.max]
         .into_iter()
@@ -106,8 +106,8 @@ fn duration(p99: Quantile, range: &ThresholdRange) -> (bool, String, String) {
         Quantile::At(value) => (value, format!("p99 {}", millis(value))),
         Quantile::Above(bound) => (u64::MAX, format!("p99 above {}", millis(bound))),
     };
-    let below = |bound: Decimal| value < bound.micros();
-    let above = |bound: Decimal| value > bound.micros();
+    let below = |bound: MetricBound| value < bound.micros();
+    let above = |bound: MetricBound| value > bound.micros();
     let (holds, bound) = compare(range, below, above, |bound| format!("{bound} ms"));
     (holds, words, bound)
 }
@@ -115,9 +115,9 @@ fn duration(p99: Quantile, range: &ThresholdRange) -> (bool, String, String) {
 /// True if a value is within its range, and the bounds for the explanation: `< 99%` or `>= 99%`.
 fn compare(
     range: &ThresholdRange,
-    below: impl Fn(Decimal) -> bool,
-    above: impl Fn(Decimal) -> bool,
-    show: impl Fn(Decimal) -> String,
+    below: impl Fn(MetricBound) -> bool,
+    above: impl Fn(MetricBound) -> bool,
+    show: impl Fn(MetricBound) -> String,
 ) -> (bool, String) {
     if let Some(min) = range.min.filter(|min| below(*min)) {
         return (false, format!("< {}", show(min)));
@@ -161,7 +161,7 @@ fn grouped(number: u64) -> String {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use super::super::history::{Counts, UNBOUNDED};
+    use super::super::history::{PodCounts, UNBOUNDED};
     use super::*;
 
     const POD: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 1, 0, 1));
@@ -182,8 +182,8 @@ mod tests {
     fn history(requests: u64, errors: u64, buckets: &[(u64, u64)]) -> History {
         let mut history = History::default();
         let keep = Duration::from_secs(60);
-        history.add(POD, Time::ZERO, Counts::default(), keep);
-        let counts = Counts {
+        history.add(POD, Time::ZERO, PodCounts::default(), keep);
+        let counts = PodCounts {
             requests,
             errors,
             buckets: buckets.iter().copied().collect(),
@@ -192,7 +192,7 @@ mod tests {
         history
     }
 
-    fn verdict(metrics: &[Spanned<CanaryMetric>], history: &History) -> Verdict {
+    fn verdict(metrics: &[Spanned<CanaryMetric>], history: &History) -> CheckVerdict {
         judge(metrics, history, "v2", Time::ZERO + Duration::from_secs(60))
     }
 
@@ -202,7 +202,7 @@ mod tests {
         let words = "request-success-rate 94.6% < 99% over 60 s (1,204 requests)";
         assert_eq!(
             verdict(&metrics, &history(1_204, 64, &[])),
-            Verdict::Fail(words.to_owned())
+            CheckVerdict::Fail(words.to_owned())
         );
     }
 
@@ -211,12 +211,12 @@ mod tests {
         let metrics = [metric("request-success-rate", Some("99"), None)];
         assert!(matches!(
             verdict(&metrics, &history(1_000, 10, &[])),
-            Verdict::Pass(_)
+            CheckVerdict::Pass(_)
         ));
         let words = "request-success-rate 98.9% < 99% over 60 s (1,000 requests)";
         assert_eq!(
             verdict(&metrics, &history(1_000, 11, &[])),
-            Verdict::Fail(words.to_owned())
+            CheckVerdict::Fail(words.to_owned())
         );
     }
 
@@ -226,7 +226,7 @@ mod tests {
         let words = "request-success-rate 99.96% >= 99.95% over 60 s (10,000 requests)";
         assert_eq!(
             verdict(&metrics, &history(10_000, 4, &[])),
-            Verdict::Pass(words.to_owned())
+            CheckVerdict::Pass(words.to_owned())
         );
     }
 
@@ -237,7 +237,7 @@ mod tests {
         let words = "request-duration p99 950 ms > 500 ms over 60 s (100 requests)";
         assert_eq!(
             verdict(&metrics, &history(100, 0, &buckets)),
-            Verdict::Fail(words.to_owned())
+            CheckVerdict::Fail(words.to_owned())
         );
     }
 
@@ -247,11 +247,11 @@ mod tests {
         let words = "no requests to v2 in the last 60 s";
         assert_eq!(
             verdict(&metrics, &history(0, 0, &[])),
-            Verdict::Silent(words.to_owned())
+            CheckVerdict::Silent(words.to_owned())
         );
         assert_eq!(
             verdict(&metrics, &History::default()),
-            Verdict::Silent(words.to_owned())
+            CheckVerdict::Silent(words.to_owned())
         );
     }
 
@@ -262,7 +262,7 @@ mod tests {
             metric("request-duration", None, Some("100")),
         ];
         let buckets = [(500_000_000, 100), (UNBOUNDED, 100)];
-        let Verdict::Fail(words) = verdict(&metrics, &history(100, 0, &buckets)) else {
+        let CheckVerdict::Fail(words) = verdict(&metrics, &history(100, 0, &buckets)) else {
             panic!("it passed");
         };
         assert!(

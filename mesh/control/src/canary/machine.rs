@@ -1,5 +1,5 @@
 //! The rollout of a canary as a state machine: decides the next actions from the time, the state of the cluster and the
-//! metrics of the pods. It uses no clock, socket or store. Its [`Progress`] must survive a crash.
+//! metrics of the pods. It uses no clock, socket or store. Its [`RolloutProgress`] must survive a crash.
 //!
 //! ```text
 //! Initializing -> Initialized -> Preparing -> Analysing -> Scaling -> Shifting -> Finalising -> Succeeded
@@ -24,7 +24,7 @@ use shakedown_types::CanaryPhase;
 
 use super::Split;
 use super::history::History;
-use crate::cluster::{Rollout, VersionState};
+use crate::cluster::{CanaryTarget, VersionState};
 
 /// The time that a rollback waits for the acknowledgement of every proxy before the canary is scaled down anyway.
 const RETREAT_PATIENCE: Duration = Duration::from_secs(60);
@@ -33,7 +33,7 @@ const TURNS_MAX: usize = 16;
 
 /// The stage of a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Stage {
+pub(super) enum RolloutStage {
     /// No stable version is known yet.
     Initializing,
     /// The stable version is known, and nothing has been rolled out yet.
@@ -61,8 +61,8 @@ pub(super) enum Stage {
 /// The state that must survive a crash of the control plane. It contains no times: an interrupted interval starts
 /// again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Progress {
-    stage: Stage,
+pub(super) struct RolloutProgress {
+    stage: RolloutStage,
     stable: String,
     canary: Option<String>,
     /// The canary's share, in percent.
@@ -77,8 +77,8 @@ pub(super) struct Progress {
 
 /// The observed state of the cluster and the proxies.
 #[derive(Debug)]
-pub(super) struct Seen<'a> {
-    pub(super) rollout: &'a Rollout,
+pub(super) struct Observations<'a> {
+    pub(super) rollout: &'a CanaryTarget,
     /// True if every proxy has acknowledged the split of [`Machine::split`].
     pub(super) in_force: bool,
     /// True if a scrape is in progress. A check waits for its end.
@@ -90,7 +90,7 @@ pub(super) struct Seen<'a> {
 
 /// An action for the controller. Changes of the split are read from [`Machine::split`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum RolloutAction {
     /// Report this event.
     Tell {
         phase: CanaryPhase,
@@ -111,7 +111,7 @@ pub(super) enum Act {
 /// The state machine of one canary.
 #[derive(Debug)]
 pub(super) struct Machine {
-    progress: Progress,
+    progress: RolloutProgress,
     /// The time of the rollout's last step.
     since: Time,
     /// The time of the next check, or of the next step of a promotion. `None` while the weight is not in force.
@@ -121,19 +121,19 @@ pub(super) struct Machine {
 }
 
 /// The inputs and the actions of one call of [`Machine::advance`].
-struct Turn<'a> {
+struct TickInput<'a> {
     now: Time,
     canary: &'a Canary,
-    seen: &'a Seen<'a>,
+    seen: &'a Observations<'a>,
     in_force: bool,
-    acts: Vec<Act>,
+    acts: Vec<RolloutAction>,
 }
 
 impl Machine {
     /// A canary without progress.
     pub(super) fn new(now: Time) -> Machine {
-        let progress = Progress {
-            stage: Stage::Initializing,
+        let progress = RolloutProgress {
+            stage: RolloutStage::Initializing,
             stable: String::new(),
             canary: None,
             weight: 0,
@@ -146,7 +146,7 @@ impl Machine {
 
     /// A canary that resumes its progress. Its deadlines restart, so that a crash of the control plane does not fail
     /// it.
-    pub(super) fn resume(progress: Progress, now: Time) -> Machine {
+    pub(super) fn resume(progress: RolloutProgress, now: Time) -> Machine {
         Machine {
             progress,
             since: now,
@@ -156,14 +156,14 @@ impl Machine {
     }
 
     /// The state that must survive a crash.
-    pub(super) fn progress(&self) -> &Progress {
+    pub(super) fn progress(&self) -> &RolloutProgress {
         &self.progress
     }
 
     /// The version whose pods must be scraped; `None` outside its analysis.
     pub(super) fn judged(&self) -> Option<&str> {
         let canary = self.progress.canary.as_deref();
-        canary.filter(|_| self.progress.stage == Stage::Analysing)
+        canary.filter(|_| self.progress.stage == RolloutStage::Analysing)
     }
 
     /// The traffic split of the service; `None` if no version is known.
@@ -171,7 +171,7 @@ impl Machine {
         let progress = &self.progress;
         let tested = matches!(
             progress.stage,
-            Stage::Analysing | Stage::Scaling | Stage::Shifting
+            RolloutStage::Analysing | RolloutStage::Scaling | RolloutStage::Shifting
         );
         (!progress.stable.is_empty()).then(|| Split {
             stable: progress.stable.clone(),
@@ -184,10 +184,13 @@ impl Machine {
     /// The next time at which the machine must be advanced without another event.
     pub(super) fn wake(&self, now: Time, canary: &Canary) -> Option<Time> {
         let deadline = match self.progress.stage {
-            Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
+            RolloutStage::Initializing
+            | RolloutStage::Initialized
+            | RolloutStage::Succeeded
+            | RolloutStage::Failed => {
                 return None;
             }
-            Stage::RollingBack | Stage::Replacing => self.since + RETREAT_PATIENCE,
+            RolloutStage::RollingBack | RolloutStage::Replacing => self.since + RETREAT_PATIENCE,
             _ => self.since + canary.progress_deadline(),
         };
         let times = [self.next, Some(deadline)].into_iter().flatten();
@@ -195,8 +198,13 @@ impl Machine {
     }
 
     /// Advances as far as possible now, and returns the actions.
-    pub(super) fn advance(&mut self, now: Time, canary: &Canary, seen: &Seen<'_>) -> Vec<Act> {
-        let mut turn = Turn {
+    pub(super) fn advance(
+        &mut self,
+        now: Time,
+        canary: &Canary,
+        seen: &Observations<'_>,
+    ) -> Vec<RolloutAction> {
+        let mut turn = TickInput {
             now,
             canary,
             seen,
@@ -209,7 +217,10 @@ impl Machine {
             // The proxies have acknowledged the previous split only.
             turn.in_force &= self.split(canary) == split;
             // At the end of a rollout the observed state is outdated by the actions of this call.
-            let over = matches!(self.progress.stage, Stage::Succeeded | Stage::Failed);
+            let over = matches!(
+                self.progress.stage,
+                RolloutStage::Succeeded | RolloutStage::Failed
+            );
             if over || self.progress.stage == stage {
                 break;
             }
@@ -217,23 +228,26 @@ impl Machine {
         turn.acts
     }
 
-    fn step(&mut self, turn: &mut Turn<'_>) {
+    fn step(&mut self, turn: &mut TickInput<'_>) {
         match self.progress.stage {
-            Stage::Initializing | Stage::Initialized | Stage::Succeeded | Stage::Failed => {
+            RolloutStage::Initializing
+            | RolloutStage::Initialized
+            | RolloutStage::Succeeded
+            | RolloutStage::Failed => {
                 self.rest(turn);
             }
-            Stage::Preparing => self.prepare(turn),
-            Stage::Analysing => self.analyse(turn),
-            Stage::RollingBack => self.roll_back(turn),
-            Stage::Replacing => self.replace(turn),
-            Stage::Scaling => self.scale(turn),
-            Stage::Shifting => self.shift(turn),
-            Stage::Finalising => self.finalise(turn),
+            RolloutStage::Preparing => self.prepare(turn),
+            RolloutStage::Analysing => self.analyse(turn),
+            RolloutStage::RollingBack => self.roll_back(turn),
+            RolloutStage::Replacing => self.replace(turn),
+            RolloutStage::Scaling => self.scale(turn),
+            RolloutStage::Shifting => self.shift(turn),
+            RolloutStage::Finalising => self.finalise(turn),
         }
     }
 
     /// Handles the stages without a rollout in progress.
-    fn rest(&mut self, turn: &mut Turn<'_>) {
+    fn rest(&mut self, turn: &mut TickInput<'_>) {
         let rollout = turn.seen.rollout;
         let Some(stable) = &rollout.stable else {
             let reason = format!(
@@ -244,8 +258,8 @@ impl Machine {
             return;
         };
         self.progress.stable.clone_from(stable);
-        if self.progress.stage == Stage::Initializing {
-            self.enter(Stage::Initialized, turn.now);
+        if self.progress.stage == RolloutStage::Initializing {
+            self.enter(RolloutStage::Initialized, turn.now);
             self.tell(turn, format!("{stable} is the stable version"));
             return;
         }
@@ -256,23 +270,23 @@ impl Machine {
 
     /// Starts the rollout of a version. All others except the stable one are scaled to 0, because a Deployment has one
     /// revision at a time.
-    fn begin(&mut self, turn: &mut Turn<'_>, version: &str) {
+    fn begin(&mut self, turn: &mut TickInput<'_>, version: &str) {
         let stable = self.progress.stable.clone();
         for (other, state) in &turn.seen.rollout.versions {
             if *other != stable && other != version && state.desired.is_some_and(|pods| pods > 0) {
-                turn.acts.push(Act::Scale(other.clone(), 0));
+                turn.acts.push(RolloutAction::Scale(other.clone(), 0));
             }
         }
         self.progress.canary = Some(version.to_owned());
         (self.progress.failed, self.progress.passed) = (0, 0);
-        self.enter(Stage::Preparing, turn.now);
+        self.enter(RolloutStage::Preparing, turn.now);
         self.tell(
             turn,
             format!("{version} has come beside {stable}: it gets nothing until it is ready"),
         );
     }
 
-    fn prepare(&mut self, turn: &mut Turn<'_>) {
+    fn prepare(&mut self, turn: &mut TickInput<'_>) {
         if self.is_withdrawn(turn) || self.halts(turn) || self.is_replaced(turn) {
             return;
         }
@@ -300,15 +314,15 @@ impl Machine {
             }
             _ => format!("{ready}: it gets the requests that match"),
         };
-        self.enter(Stage::Analysing, turn.now);
-        turn.acts.push(Act::Forget);
-        turn.acts.push(Act::Sample);
+        self.enter(RolloutStage::Analysing, turn.now);
+        turn.acts.push(RolloutAction::Forget);
+        turn.acts.push(RolloutAction::Sample);
         self.tell(turn, reason);
     }
 
     /// Returns true if the rollout pauses because the stable version lacks ready pods. Deadlines are suspended
     /// meanwhile.
-    fn halts(&mut self, turn: &mut Turn<'_>) -> bool {
+    fn halts(&mut self, turn: &mut TickInput<'_>) -> bool {
         if !self.primary_lacks_pods(turn) {
             return false;
         }
@@ -323,12 +337,12 @@ impl Machine {
     }
 
     /// Returns true if the stable version lacks ready pods and `skipAnalysis` is not set.
-    fn primary_lacks_pods(&self, turn: &Turn<'_>) -> bool {
+    fn primary_lacks_pods(&self, turn: &TickInput<'_>) -> bool {
         let (ready, wanted) = pods_of(&self.progress.stable, turn.seen.rollout);
         ready < wanted && !turn.canary.skip_analysis
     }
 
-    fn state(&self, turn: &Turn<'_>) -> VersionState {
+    fn state(&self, turn: &TickInput<'_>) -> VersionState {
         let canary = self.progress.canary.as_ref();
         let state = canary.and_then(|canary| turn.seen.rollout.versions.get(canary));
         state.cloned().unwrap_or_default()
@@ -338,7 +352,7 @@ impl Machine {
         self.progress.canary.clone().unwrap_or_default()
     }
 
-    fn enter(&mut self, stage: Stage, now: Time) {
+    fn enter(&mut self, stage: RolloutStage, now: Time) {
         self.progress.stage = stage;
         self.since = now;
         self.next = None;
@@ -352,15 +366,15 @@ impl Machine {
         self.said.clear();
     }
 
-    fn say_once(&mut self, turn: &mut Turn<'_>, reason: String) {
+    fn say_once(&mut self, turn: &mut TickInput<'_>, reason: String) {
         if self.said != reason {
             self.said.clone_from(&reason);
             self.tell(turn, reason);
         }
     }
 
-    fn tell(&self, turn: &mut Turn<'_>, reason: String) {
-        turn.acts.push(Act::Tell {
+    fn tell(&self, turn: &mut TickInput<'_>, reason: String) {
+        turn.acts.push(RolloutAction::Tell {
             phase: phase(self.progress.stage),
             weight: self.progress.weight,
             version: self.state_name(),
@@ -369,22 +383,23 @@ impl Machine {
     }
 }
 
-const fn phase(stage: Stage) -> CanaryPhase {
+const fn phase(stage: RolloutStage) -> CanaryPhase {
     match stage {
-        Stage::Initializing => CanaryPhase::Initializing,
-        Stage::Initialized => CanaryPhase::Initialized,
-        Stage::Preparing | Stage::Analysing | Stage::RollingBack | Stage::Replacing => {
-            CanaryPhase::Progressing
-        }
-        Stage::Scaling | Stage::Shifting => CanaryPhase::Promoting,
-        Stage::Finalising => CanaryPhase::Finalising,
-        Stage::Succeeded => CanaryPhase::Succeeded,
-        Stage::Failed => CanaryPhase::Failed,
+        RolloutStage::Initializing => CanaryPhase::Initializing,
+        RolloutStage::Initialized => CanaryPhase::Initialized,
+        RolloutStage::Preparing
+        | RolloutStage::Analysing
+        | RolloutStage::RollingBack
+        | RolloutStage::Replacing => CanaryPhase::Progressing,
+        RolloutStage::Scaling | RolloutStage::Shifting => CanaryPhase::Promoting,
+        RolloutStage::Finalising => CanaryPhase::Finalising,
+        RolloutStage::Succeeded => CanaryPhase::Succeeded,
+        RolloutStage::Failed => CanaryPhase::Failed,
     }
 }
 
 /// The version that was last scaled up, other than the stable one.
-fn newest(rollout: &Rollout) -> Option<String> {
+fn newest(rollout: &CanaryTarget) -> Option<String> {
     let wanted = |state: &VersionState| match state.desired {
         Some(replicas) => replicas > 0,
         None => !state.pods.is_empty(),
@@ -398,7 +413,7 @@ fn newest(rollout: &Rollout) -> Option<String> {
 }
 
 /// As [`pods`], for a version by name.
-fn pods_of(version: &str, rollout: &Rollout) -> (u32, u32) {
+fn pods_of(version: &str, rollout: &CanaryTarget) -> (u32, u32) {
     let state = rollout.versions.get(version).cloned();
     pods(&state.unwrap_or_default())
 }

@@ -10,7 +10,7 @@ use shakedown_env::Env;
 use shakedown_wire::{Body, Pool, PoolOptions};
 use tonic::codegen::http::{Request, StatusCode, header};
 
-use super::history::{Counts, UNBOUNDED};
+use super::history::{PodCounts, UNBOUNDED};
 
 const METRICS_PORT: u16 = 15_020;
 const PATH: &str = "/stats/prometheus";
@@ -42,7 +42,7 @@ pub(super) async fn scrape(
     env: &Env,
     pod: IpAddr,
     patience: Duration,
-) -> Result<Counts, ScrapeError> {
+) -> Result<PodCounts, ScrapeError> {
     let fetched = env.timeout(patience, fetch(env, pod)).await;
     parse(&fetched.map_err(|_elapsed| ScrapeError::Late(patience))??)
 }
@@ -74,15 +74,15 @@ async fn fetch(env: &Env, pod: IpAddr) -> Result<String, ScrapeError> {
 }
 
 /// Sums the series that the pod's own proxy reports as the destination.
-pub(super) fn parse(text: &str) -> Result<Counts, ScrapeError> {
-    let mut counts = Counts::default();
+pub(super) fn parse(text: &str) -> Result<PodCounts, ScrapeError> {
+    let mut counts = PodCounts::default();
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
         let wrong = || ScrapeError::Format { line: at + 1 };
-        let sample = Sample::read(line).ok_or_else(wrong)?;
+        let sample = MetricSample::read(line).ok_or_else(wrong)?;
         if sample.label("reporter") != Some("destination") {
             continue;
         }
@@ -110,14 +110,14 @@ pub(super) fn parse(text: &str) -> Result<Counts, ScrapeError> {
 }
 
 /// A line: `name{label="value",...} value [timestamp] [# exemplar]`.
-struct Sample<'a> {
+struct MetricSample<'a> {
     name: &'a str,
     labels: Vec<(&'a str, String)>,
     value: &'a str,
 }
 
-impl<'a> Sample<'a> {
-    fn read(line: &'a str) -> Option<Sample<'a>> {
+impl<'a> MetricSample<'a> {
+    fn read(line: &'a str) -> Option<MetricSample<'a>> {
         let end = line.find(|letter: char| letter == '{' || letter.is_whitespace())?;
         let (name, mut rest) = line.split_at(end);
         let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b':';
@@ -146,7 +146,7 @@ impl<'a> Sample<'a> {
         }
         let value = rest.split_whitespace().next()?;
         value.parse::<f64>().ok()?;
-        Some(Sample {
+        Some(MetricSample {
             name,
             labels,
             value,
@@ -237,7 +237,7 @@ process_up 1
 
     #[test]
     fn an_empty_text_has_counted_nothing() {
-        assert_eq!(parse("# EOF\n").unwrap(), Counts::default());
+        assert_eq!(parse("# EOF\n").unwrap(), PodCounts::default());
     }
 
     #[test]

@@ -3,16 +3,16 @@
 use super::*;
 
 /// A resource whose body is its version.
-pub(crate) fn entry(kind: Kind, name: &str, version: &str) -> Arc<Entry> {
+pub(crate) fn entry(kind: ResourceKind, name: &str, version: &str) -> Arc<ResourceVersion> {
     let body = Any {
         type_url: kind.url().to_owned(),
         value: version.as_bytes().to_vec(),
     };
-    let endpoints = (kind == Kind::Cluster).then_some(name);
-    Arc::new(Entry::new(name, version, body, endpoints))
+    let endpoints = (kind == ResourceKind::Cluster).then_some(name);
+    Arc::new(ResourceVersion::new(name, version, body, endpoints))
 }
 
-pub(crate) fn resources(list: &[(Kind, &str, &str)]) -> Resources {
+pub(crate) fn resources(list: &[(ResourceKind, &str, &str)]) -> Resources {
     let mut all = Resources::default();
     for (kind, name, version) in list {
         all.insert(*kind, entry(*kind, name, version));
@@ -20,14 +20,15 @@ pub(crate) fn resources(list: &[(Kind, &str, &str)]) -> Resources {
     all
 }
 
-fn names(changes: &Changes, kind: Kind) -> Vec<&str> {
-    changes.of(kind).iter().map(|name| &**name).collect()
+fn names(changes: &ResourceChanges, kind: ResourceKind) -> Vec<&str> {
+    changes.of_kind(kind).iter().map(|name| &**name).collect()
 }
 
 #[test]
 fn a_push_knows_what_it_added_changed_and_removed() {
-    use Kind::{Cluster, Routes};
-    let first = Snapshot::empty().next(1, resources(&[(Cluster, "a", "1"), (Cluster, "b", "1")]));
+    use ResourceKind::{Cluster, Routes};
+    let first =
+        ConfigSnapshot::empty().next(1, resources(&[(Cluster, "a", "1"), (Cluster, "b", "1")]));
     let second = first.next(
         2,
         resources(&[(Cluster, "b", "2"), (Cluster, "c", "1"), (Routes, "r", "1")]),
@@ -39,25 +40,26 @@ fn a_push_knows_what_it_added_changed_and_removed() {
 
 #[test]
 fn what_did_not_change_is_the_same_entry() {
-    let first = Snapshot::empty().next(1, resources(&[(Kind::Cluster, "a", "1")]));
-    let second = first.next(2, resources(&[(Kind::Cluster, "a", "1")]));
+    let first = ConfigSnapshot::empty().next(1, resources(&[(ResourceKind::Cluster, "a", "1")]));
+    let second = first.next(2, resources(&[(ResourceKind::Cluster, "a", "1")]));
     assert!(second.changes().unwrap().is_empty());
-    let find = |s: &Snapshot| Arc::clone(s.resources().find(Kind::Cluster, "a").unwrap());
+    let find =
+        |s: &ConfigSnapshot| Arc::clone(s.resources().find(ResourceKind::Cluster, "a").unwrap());
     assert!(Arc::ptr_eq(&find(&first), &find(&second)));
 }
 
 #[test]
 fn changes_are_known_for_sixteen_pushes_and_no_more() {
-    let mut snapshot = Snapshot::empty();
+    let mut snapshot = ConfigSnapshot::empty();
     for push in 1..=20 {
         let version = push.to_string();
         snapshot = snapshot.next(
             push,
-            resources(&[(Kind::Cluster, &format!("c{push}"), &version)]),
+            resources(&[(ResourceKind::Cluster, &format!("c{push}"), &version)]),
         );
     }
     assert_eq!(
-        names(&snapshot.changes_since(19).unwrap(), Kind::Cluster),
+        names(&snapshot.changes_since(19).unwrap(), ResourceKind::Cluster),
         ["c20", "c19"]
     );
     assert!(snapshot.changes_since(20).unwrap().is_empty());
@@ -83,7 +85,7 @@ fn translated(name: &str, priority: u32) -> proto::Resource {
 fn only_endpoints_that_differ_for_a_client_are_its_own() {
     let mut shared = Resources::default();
     shared.extend(
-        Kind::Endpoints,
+        ResourceKind::Endpoints,
         vec![translated("a", 0), translated("b", 0)],
     );
     let near = || vec![translated("a", 0), translated("b", 1)];
@@ -92,44 +94,51 @@ fn only_endpoints_that_differ_for_a_client_are_its_own() {
         [&Resources::default(), &shared],
         &Resources::default(),
     );
-    assert!(first.find(Kind::Endpoints, "a").is_none());
+    assert!(first.find(ResourceKind::Endpoints, "a").is_none());
     let second = Resources::nearby(near(), [&Resources::default(), &shared], &first);
-    let find = |all: &Resources| Arc::clone(all.find(Kind::Endpoints, "b").unwrap());
+    let find = |all: &Resources| Arc::clone(all.find(ResourceKind::Endpoints, "b").unwrap());
     assert!(Arc::ptr_eq(&find(&first), &find(&second)));
 }
 
 #[test]
 fn what_an_audience_lacks_is_hidden_until_it_is_there_again() {
-    let all = [(Kind::Cluster, "a", "1"), (Kind::Cluster, "b", "1")];
-    let shared = Arc::new(Snapshot::empty().next(1, resources(&all)));
-    let view = |own: Resources| View {
+    let all = [
+        (ResourceKind::Cluster, "a", "1"),
+        (ResourceKind::Cluster, "b", "1"),
+    ];
+    let shared = Arc::new(ConfigSnapshot::empty().next(1, resources(&all)));
+    let view = |own: Resources| SnapshotView {
         shared: Arc::clone(&shared),
         own: Arc::new(own),
     };
     let mut without = Resources::default();
-    without.hide(Kind::Cluster, "b".into());
+    without.hide(ResourceKind::Cluster, "b".into());
     let (full, less) = (view(Resources::default()), view(without));
-    let names = |view: &View| -> Vec<String> {
-        let all = view.of(Kind::Cluster);
+    let names = |view: &SnapshotView| -> Vec<String> {
+        let all = view.of_kind(ResourceKind::Cluster);
         all.map(|entry| entry.name.to_string()).collect()
     };
     assert_eq!(
         (names(&full), names(&less)),
         (vec!["a".into(), "b".into()], vec!["a".into()])
     );
-    assert!(less.find(Kind::Cluster, "b").is_none());
+    assert!(less.find(ResourceKind::Cluster, "b").is_none());
     for (one, other) in [(&full, &less), (&less, &full)] {
         let changes = one.changes_since(other).unwrap();
-        assert_eq!(self::names(&changes, Kind::Cluster), ["b"]);
+        assert_eq!(self::names(&changes, ResourceKind::Cluster), ["b"]);
     }
     // A proxy's own resource is visible even if the shared one is hidden. A later layer that hides it also hides own
     // resources.
-    let own = resources(&[(Kind::Cluster, "b", "2")]);
+    let own = resources(&[(ResourceKind::Cluster, "b", "2")]);
     let again = less.own.with(&own);
-    assert!(view(again.clone()).find(Kind::Cluster, "b").is_some());
+    assert!(
+        view(again.clone())
+            .find(ResourceKind::Cluster, "b")
+            .is_some()
+    );
     assert!(
         view(again.with(&less.own))
-            .find(Kind::Cluster, "b")
+            .find(ResourceKind::Cluster, "b")
             .is_none()
     );
 }
@@ -145,22 +154,22 @@ fn an_audience_has_of_its_own_what_differs_and_no_more() {
         translated("b", 0),
         translated("c", 0),
     ]));
-    let own = Otherwise {
+    let own = ScopedResources {
         outbound: of(vec![translated("a", 0), translated("b", 1)]),
         absent: vec!["c".into()],
     };
     let first = Resources::otherwise(own.clone(), &shared, &Resources::default());
-    assert!(first.find(Kind::Endpoints, "a").is_none());
-    assert!(first.lacks(Kind::Endpoints, "c") && !first.is_empty());
+    assert!(first.find(ResourceKind::Endpoints, "a").is_none());
+    assert!(first.lacks(ResourceKind::Endpoints, "c") && !first.is_empty());
     let second = Resources::otherwise(own, &shared, &first);
-    let find = |all: &Resources| Arc::clone(all.find(Kind::Endpoints, "b").unwrap());
+    let find = |all: &Resources| Arc::clone(all.find(ResourceKind::Endpoints, "b").unwrap());
     assert!(Arc::ptr_eq(&find(&first), &find(&second)));
 }
 
 #[test]
 fn an_entry_is_encoded_as_the_protocol_says() {
-    let entry = entry(Kind::Cluster, "a", "7");
+    let entry = entry(ResourceKind::Cluster, "a", "7");
     let wire = WireResource::decode(entry.wire.clone()).unwrap();
     assert_eq!((wire.name.as_str(), wire.version.as_str()), ("a", "7"));
-    assert_eq!(wire.resource.unwrap().type_url, Kind::Cluster.url());
+    assert_eq!(wire.resource.unwrap().type_url, ResourceKind::Cluster.url());
 }

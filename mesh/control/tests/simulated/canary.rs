@@ -21,7 +21,7 @@ struct Rollout {
 }
 
 fn hostname() -> Hostname {
-    Hostname::of("a", "default")
+    Hostname::for_service("a", "default")
 }
 
 /// The metrics of a pod that receives 20 requests a second, `failing` percent of which fail.

@@ -15,7 +15,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 use futures_util::stream;
 use shakedown_env::{Env, Time};
 use shakedown_wire::{H2Options, connect_h2};
-use shakedown_xds::proto::{self, Kind, cluster, endpoint, listener, manager, route};
+use shakedown_xds::proto::{self, ResourceKind, cluster, endpoint, listener, manager, route};
 
 pub(crate) struct Script {
     pub(crate) node: String,
@@ -28,10 +28,10 @@ pub(crate) struct Proxy(Arc<Mutex<Seen>>);
 
 #[derive(Default)]
 struct Seen {
-    held: BTreeMap<Kind, BTreeMap<String, String>>,
-    wanted: BTreeMap<Kind, BTreeSet<String>>,
+    held: BTreeMap<ResourceKind, BTreeMap<String, String>>,
+    wanted: BTreeMap<ResourceKind, BTreeSet<String>>,
     /// For each cluster or listener, the name that it refers to.
-    refers: BTreeMap<Kind, BTreeMap<String, String>>,
+    refers: BTreeMap<ResourceKind, BTreeMap<String, String>>,
     log: Vec<(Time, String)>,
     complete: Option<u64>,
     ends: Vec<String>,
@@ -129,9 +129,9 @@ impl Proxy {
             ..Node::default()
         });
         let mut requests = Vec::new();
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let wanted = seen.wanted.get(&kind).cloned().unwrap_or_default();
-            if wanted.is_empty() && matches!(kind, Kind::Endpoints | Kind::Routes) {
+            if wanted.is_empty() && matches!(kind, ResourceKind::Endpoints | ResourceKind::Routes) {
                 continue;
             }
             requests.push(DeltaDiscoveryRequest {
@@ -153,7 +153,7 @@ impl Proxy {
 
     fn receive(&self, now: Time, response: DeltaDiscoveryResponse) -> Vec<DeltaDiscoveryRequest> {
         let mut seen = self.0.lock().unwrap();
-        let kind = Kind::of_url(&response.type_url).unwrap();
+        let kind = ResourceKind::of_url(&response.type_url).unwrap();
         let mut line = kind.name().to_owned();
         for resource in &response.resources {
             line += &format!(" +{}", resource.name);
@@ -190,11 +190,11 @@ impl Proxy {
 }
 
 impl Seen {
-    fn follow(&mut self, kind: Kind) -> Option<DeltaDiscoveryRequest> {
+    fn follow(&mut self, kind: ResourceKind) -> Option<DeltaDiscoveryRequest> {
         let followed = match kind {
-            Kind::Cluster => Kind::Endpoints,
-            Kind::Listener => Kind::Routes,
-            Kind::Endpoints | Kind::Routes => return None,
+            ResourceKind::Cluster => ResourceKind::Endpoints,
+            ResourceKind::Listener => ResourceKind::Routes,
+            ResourceKind::Endpoints | ResourceKind::Routes => return None,
         };
         let wanted: BTreeSet<String> = self
             .refers
@@ -217,9 +217,9 @@ impl Seen {
 }
 
 /// The endpoints of a cluster, or the routes of a listener. Panics if the resource cannot be decoded.
-fn referred(kind: Kind, body: &proto::protobuf::Any) -> Option<String> {
+fn referred(kind: ResourceKind, body: &proto::protobuf::Any) -> Option<String> {
     match kind {
-        Kind::Cluster => {
+        ResourceKind::Cluster => {
             let cluster: cluster::Cluster = proto::unpack(body).unwrap();
             let service = cluster.eds_cluster_config?.service_name;
             Some(if service.is_empty() {
@@ -228,15 +228,15 @@ fn referred(kind: Kind, body: &proto::protobuf::Any) -> Option<String> {
                 service
             })
         }
-        Kind::Endpoints => {
+        ResourceKind::Endpoints => {
             proto::unpack::<endpoint::ClusterLoadAssignment>(body).unwrap();
             None
         }
-        Kind::Routes => {
+        ResourceKind::Routes => {
             proto::unpack::<route::RouteConfiguration>(body).unwrap();
             None
         }
-        Kind::Listener => {
+        ResourceKind::Listener => {
             let listener: listener::Listener = proto::unpack(body).unwrap();
             let chains = listener
                 .filter_chains

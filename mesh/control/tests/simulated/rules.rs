@@ -1,6 +1,6 @@
 //! Clusters that depend on the caller.
 
-use shakedown_istio::{Document, Key};
+use shakedown_istio::{Document, DocumentKey};
 
 use crate::proxy::Proxy;
 use crate::voyage::{Voyage, pod, service};
@@ -74,7 +74,7 @@ fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
     assert_eq!(told, [false, true, false]);
 
     // The rule is removed, and all proxies have the same clusters again.
-    voyage.cluster.remove(&Key {
+    voyage.cluster.remove(&DocumentKey {
         kind: "DestinationRule".into(),
         namespace: "web".into(),
         name: "a".into(),

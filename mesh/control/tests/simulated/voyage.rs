@@ -5,8 +5,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use shakedown_control::{Cluster, ControlOptions, Status};
-use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_control::{ConnectedProxies, ControlOptions, ManagedMesh};
+use shakedown_engine::{HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 use shakedown_env::{Env, Time, UnixTime};
 use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
 use shakedown_types::MeshEvent;
@@ -17,8 +17,8 @@ use crate::proxy::{Proxy, Script};
 
 pub(crate) struct Voyage {
     sim: Sim,
-    pub(crate) cluster: Cluster,
-    pub(crate) status: Status,
+    pub(crate) cluster: ManagedMesh,
+    pub(crate) status: ConnectedProxies,
     events: Arc<Mutex<Vec<(Time, MeshEvent)>>>,
 }
 
@@ -55,15 +55,15 @@ impl Voyage {
         sim.net().set_event_sink(Box::new(move |time, _, event| {
             sink.lock().unwrap().push((time, event))
         }));
-        sim.net().set_link(Box::new(|_, _| Link {
-            latency: Latency::Constant(Duration::from_micros(500)),
-            ..Link::default()
+        sim.net().set_link(Box::new(|_, _| SimLink {
+            latency: LinkLatency::Constant(Duration::from_micros(500)),
+            ..SimLink::default()
         }));
-        let cluster = Cluster::new(MeshOptions::default());
+        let cluster = ManagedMesh::new(MeshOptions::default());
         Voyage {
             sim,
             cluster,
-            status: Status::default(),
+            status: ConnectedProxies::default(),
             events,
         }
     }

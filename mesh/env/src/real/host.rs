@@ -10,31 +10,31 @@ use shakedown_types::MeshEvent;
 use tokio::runtime::Handle;
 
 use super::clock::{self, Clock};
-use super::store::Store;
-use super::timer::{RealSleep, Timers, Turn};
+use super::store::MemoryStore;
+use super::timer::{ReactorTurn, RealSleep, SleepTimers};
 use super::{HostOptions, socket};
-use crate::world::{BoxFuture, LocalFuture, Sleep, StoreValue, TaskName, Work, World};
+use crate::world::{BoxFuture, LocalFuture, Sleep, StoreValue, TaskName, WorkKind, World};
 use crate::{BoxListener, BoxStream, Rng, Time, UnixTime, stream_seed};
 
-pub(super) struct Host {
+pub(super) struct OsHost {
     options: HostOptions,
     seed: u64,
-    store: Store,
+    store: MemoryStore,
     clock: Clock,
-    timers: Arc<Timers>,
+    timers: Arc<SleepTimers>,
     tokio: Handle,
 }
 
-impl Host {
+impl OsHost {
     pub(super) fn new(
         options: HostOptions,
         clock: Clock,
-        timers: Arc<Timers>,
+        timers: Arc<SleepTimers>,
         tokio: Handle,
-    ) -> io::Result<Host> {
+    ) -> io::Result<OsHost> {
         let seed = options.seed.map_or_else(entropy, Ok)?;
-        let store = Store::open(options.store.clone())?;
-        Ok(Host {
+        let store = MemoryStore::open(options.store.clone())?;
+        Ok(OsHost {
             options,
             seed,
             store,
@@ -52,7 +52,7 @@ fn entropy() -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-impl World for Host {
+impl World for OsHost {
     fn now(&self) -> Time {
         self.clock.now()
     }
@@ -74,7 +74,7 @@ impl World for Host {
     }
 
     fn catch_up(&self) -> Option<BoxFuture<()>> {
-        Some(Box::pin(Turn::new(Arc::clone(&self.timers))))
+        Some(Box::pin(ReactorTurn::new(Arc::clone(&self.timers))))
     }
 
     fn connect(&self, to: SocketAddr, from: Option<IpAddr>) -> BoxFuture<io::Result<BoxStream>> {
@@ -123,7 +123,7 @@ impl World for Host {
         tokio::task::spawn_local(task);
     }
 
-    fn spend(&self, _work: Work) -> Option<BoxFuture<()>> {
+    fn spend(&self, _work: WorkKind) -> Option<BoxFuture<()>> {
         None
     }
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A table of names that hosts of the real backend consult before the system's resolver. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
+pub struct HostTable(Arc<Mutex<BTreeMap<String, Vec<IpAddr>>>>);
 
-impl Names {
-    pub fn new() -> Names {
-        Names::default()
+impl HostTable {
+    pub fn new() -> HostTable {
+        HostTable::default()
     }
 
     /// Sets the addresses of a name, in the order in which they are returned.

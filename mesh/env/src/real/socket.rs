@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::{BoxListener, BoxStream, Listener, TokioStream};
+use crate::{BoxListener, BoxStream, SocketListener, TokioStream};
 
 /// The maximum number of connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -75,7 +75,7 @@ struct RealListener {
     local: SocketAddr,
 }
 
-impl Listener for RealListener {
+impl SocketListener for RealListener {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }

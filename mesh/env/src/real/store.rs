@@ -12,34 +12,34 @@ use crate::StoreValue;
 /// The longest file name of a key, in bytes: the limit of Linux file systems, less the suffixes.
 const NAME_BYTES_MAX: usize = 240;
 
-pub(super) enum Store {
+pub(super) enum MemoryStore {
     /// A store in memory, lost when the process ends.
     Memory(Mutex<BTreeMap<String, Arc<dyn StoreValue>>>),
     /// A directory with one file per key.
     Directory(PathBuf),
 }
 
-impl Store {
+impl MemoryStore {
     /// # Errors
     /// The directory cannot be created.
-    pub(super) fn open(directory: Option<PathBuf>) -> io::Result<Store> {
+    pub(super) fn open(directory: Option<PathBuf>) -> io::Result<MemoryStore> {
         match directory {
-            None => Ok(Store::Memory(Mutex::default())),
+            None => Ok(MemoryStore::Memory(Mutex::default())),
             Some(path) => {
                 fs::create_dir_all(&path)?;
-                Ok(Store::Directory(path))
+                Ok(MemoryStore::Directory(path))
             }
         }
     }
 
     pub(super) fn read(&self, key: &str) -> Option<Vec<u8>> {
         match self {
-            Store::Memory(map) => map
+            MemoryStore::Memory(map) => map
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .get(key)
                 .map(|value| value.to_vec()),
-            Store::Directory(path) => {
+            MemoryStore::Directory(path) => {
                 fs::read(path.join(format!("{}.value", file_name(key).ok()?))).ok()
             }
         }
@@ -47,12 +47,12 @@ impl Store {
 
     pub(super) fn write(&self, key: &str, value: Arc<dyn StoreValue>) -> io::Result<()> {
         match self {
-            Store::Memory(map) => {
+            MemoryStore::Memory(map) => {
                 let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
                 map.insert(key.to_owned(), value);
                 Ok(())
             }
-            Store::Directory(path) => replace(path, &file_name(key)?, &*value),
+            MemoryStore::Directory(path) => replace(path, &file_name(key)?, &*value),
         }
     }
 }

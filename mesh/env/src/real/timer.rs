@@ -26,22 +26,22 @@ const SPIN: Duration = Duration::from_micros(60);
 const TURN: Duration = Duration::from_micros(4);
 
 /// A deadline, and a number that distinguishes sleeps with equal deadlines and keeps their order.
-type Key = (Time, u64);
+type SleepKey = (Time, u64);
 
 /// All sleeps of a runtime.
-pub(super) struct Timers {
+pub(super) struct SleepTimers {
     clock: Clock,
     fd: AsyncFd<Descriptor>,
-    queue: Mutex<Queue>,
+    queue: Mutex<SleepQueue>,
     /// The processor time that precise sleeps have used, ns.
     spun: AtomicU64,
 }
 
 #[derive(Default)]
-struct Queue {
+struct SleepQueue {
     next: u64,
     /// Sleeps that have been polled and are pending.
-    waiting: BTreeMap<Key, Waker>,
+    waiting: BTreeMap<SleepKey, Waker>,
     /// The deadline that the timer is armed for.
     armed: Option<Time>,
 }
@@ -55,10 +55,10 @@ impl AsRawFd for Descriptor {
     }
 }
 
-impl Timers {
+impl SleepTimers {
     /// # Errors
     /// The process has no file descriptors left.
-    pub(super) fn new(clock: Clock) -> io::Result<Timers> {
+    pub(super) fn new(clock: Clock) -> io::Result<SleepTimers> {
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let fd = Descriptor(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?);
         #[allow(
@@ -66,7 +66,7 @@ impl Timers {
             reason = "its successor is unsafe, for types that may change their descriptor; a `TimerFd` does not"
         )]
         let fd = AsyncFd::with_interest(fd, Interest::READABLE)?;
-        Ok(Timers {
+        Ok(SleepTimers {
             clock,
             fd,
             queue: Mutex::default(),
@@ -74,7 +74,7 @@ impl Timers {
         })
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, SleepQueue> {
         // No code panics while it owns this lock, so a poisoned lock is still consistent.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,7 +85,7 @@ impl Timers {
         queue.next
     }
 
-    fn wait(&self, key: Key, waker: &Waker) {
+    fn wait(&self, key: SleepKey, waker: &Waker) {
         let mut queue = self.queue();
         match queue.waiting.get_mut(&key) {
             Some(old) => old.clone_from(waker),
@@ -108,12 +108,12 @@ impl Timers {
     }
 
     /// Removes a sleep. The timer is not re-armed: at worst it fires without a due sleep, and is armed again then.
-    fn cancel(&self, key: Key) {
+    fn cancel(&self, key: SleepKey) {
         self.queue().waiting.remove(&key);
     }
 
     /// Arms the timer for the earliest deadline, unless it already fires by then.
-    fn arm(&self, queue: &mut Queue) {
+    fn arm(&self, queue: &mut SleepQueue) {
         let Some((&(earliest, _), _)) = queue.waiting.first_key_value() else {
             return;
         };
@@ -146,7 +146,7 @@ impl Timers {
     }
 }
 
-pub(super) async fn drive(timers: Arc<Timers>) {
+pub(super) async fn drive(timers: Arc<SleepTimers>) {
     loop {
         let Ok(mut ready) = timers.fd.readable().await else {
             // The reactor is shutting down, and every task with it.
@@ -161,8 +161,8 @@ pub(super) async fn drive(timers: Arc<Timers>) {
 
 /// A sleep of the real backend. The first poll adds it to the queue.
 pub(super) struct RealSleep {
-    timers: Arc<Timers>,
-    key: Key,
+    timers: Arc<SleepTimers>,
+    key: SleepKey,
     queued: bool,
     /// `Some` for a precise sleep.
     spin: Option<Spin>,
@@ -176,7 +176,7 @@ struct Spin {
 }
 
 impl RealSleep {
-    pub(super) fn new(timers: Arc<Timers>, deadline: Time) -> RealSleep {
+    pub(super) fn new(timers: Arc<SleepTimers>, deadline: Time) -> RealSleep {
         let key = (deadline, timers.number());
         RealSleep {
             timers,
@@ -187,7 +187,7 @@ impl RealSleep {
     }
 
     /// A sleep that ends as close to its deadline as the loop's other tasks allow.
-    pub(super) fn precise(timers: Arc<Timers>, deadline: Time) -> RealSleep {
+    pub(super) fn precise(timers: Arc<SleepTimers>, deadline: Time) -> RealSleep {
         let looked = None;
         let mut sleep = RealSleep::new(timers, deadline);
         sleep.spin = Some(Spin { deadline, looked });
@@ -260,18 +260,18 @@ fn woken_for(deadline: Time) -> Time {
 
 /// A future for one poll of the reactor, by a timer that has already expired. The reactor reports it together with
 /// everything that was readable before it.
-pub(super) struct Turn {
-    timers: Arc<Timers>,
-    key: Option<Key>,
+pub(super) struct ReactorTurn {
+    timers: Arc<SleepTimers>,
+    key: Option<SleepKey>,
 }
 
-impl Turn {
-    pub(super) fn new(timers: Arc<Timers>) -> Turn {
-        Turn { timers, key: None }
+impl ReactorTurn {
+    pub(super) fn new(timers: Arc<SleepTimers>) -> ReactorTurn {
+        ReactorTurn { timers, key: None }
     }
 }
 
-impl Future for Turn {
+impl Future for ReactorTurn {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -294,7 +294,7 @@ impl Future for Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for ReactorTurn {
     fn drop(&mut self) {
         if let Some(key) = self.key.take() {
             self.timers.cancel(key);

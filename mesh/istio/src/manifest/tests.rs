@@ -194,9 +194,9 @@ spec:
     assert_eq!(
         ports,
         [
-            (80, Protocol::Http),
-            (81, Protocol::Grpc),
-            (90, Protocol::Http2)
+            (80, PortProtocol::Http),
+            (81, PortProtocol::Grpc),
+            (90, PortProtocol::Http2)
         ]
     );
     assert_eq!(found[0].omissions, []);
@@ -241,29 +241,29 @@ fn a_list_is_its_items_and_json_is_read_as_yaml_is() {
 fn a_port_speaks_what_its_app_protocol_or_its_name_says() {
     // Source: Istio, `ConvertProtocol`.
     for (port, expected) in [
-        ("{port: 80}", Ok(Protocol::Http)),
+        ("{port: 80}", Ok(PortProtocol::Http)),
         ("{port: 80, name: tcp}", Err("TCP")),
-        ("{port: 80, name: http-tcp}", Ok(Protocol::Http)),
+        ("{port: 80, name: http-tcp}", Ok(PortProtocol::Http)),
         ("{port: 80, name: TCP-x}", Err("TCP")),
-        ("{port: 80, name: web-http}", Ok(Protocol::Http)),
+        ("{port: 80, name: web-http}", Ok(PortProtocol::Http)),
         ("{port: 80, name: https-web}", Err("HTTPS")),
-        ("{port: 80, name: grpc-web-x}", Ok(Protocol::Grpc)),
+        ("{port: 80, name: grpc-web-x}", Ok(PortProtocol::Grpc)),
         (
             "{port: 80, name: tcp, appProtocol: http2}",
-            Ok(Protocol::Http2),
+            Ok(PortProtocol::Http2),
         ),
         ("{port: 80, name: http, appProtocol: redis}", Err("Redis")),
         (
             "{port: 80, name: tcp, appProtocol: other.io/x}",
-            Ok(Protocol::Http),
+            Ok(PortProtocol::Http),
         ),
         ("{port: 80, appProtocol: kubernetes.io/wss}", Err("HTTPS")),
         (
             "{port: 80, appProtocol: kubernetes.io/ws}",
-            Ok(Protocol::Http),
+            Ok(PortProtocol::Http),
         ),
         ("{port: 3306}", Err("TCP")),
-        ("{port: 3306, name: http}", Ok(Protocol::Http)),
+        ("{port: 3306, name: http}", Ok(PortProtocol::Http)),
     ] {
         let found = read(&format!(
             "apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\nspec: {{ports: [{port}]}}\n"

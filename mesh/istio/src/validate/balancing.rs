@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use shakedown_xds::compile::is_prime;
 use shakedown_xds::table;
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
-use super::Check;
+use super::DocumentCheck;
 use crate::{
     ConsistentHash, Distribute, Failover, HttpCookie, LoadBalancer, LocalityLb, SimpleLb, Warmup,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// The label of the region in `failoverPriority`.
 const REGION: &str = "topology.kubernetes.io/region";
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn load_balancer(&mut self, balancer: &LoadBalancer) {
         if let (Some(_), Some(hash)) = (&balancer.simple, &balancer.consistent_hash) {
             self.tell(
@@ -106,7 +106,7 @@ impl Check<'_> {
         }
     }
 
-    fn hashed_cookie(&mut self, cookie: &HttpCookie, place: &Place) {
+    fn hashed_cookie(&mut self, cookie: &HttpCookie, place: &Location) {
         if !is_cookie_name(&cookie.name) {
             let message = format!("`{}` is no name of a cookie", cookie.name);
             self.tell(place, message);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_yaml::{Place, Spanned, suggest};
+use shakedown_yaml::{Location, Spanned, suggest};
 
-use super::Check;
+use super::DocumentCheck;
 use crate::in_force;
 use crate::registry::Hostname;
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// The label with an endpoint's version.
 const VERSION_LABEL: &str = "version";
 
-impl<'a> Check<'a> {
+impl<'a> DocumentCheck<'a> {
     pub(super) fn canary(&mut self, resource: &'a Resource<Canary>) {
         let spec = &resource.spec;
         if let Some(provider) = spec.provider.as_ref().filter(|it| it.value != "istio") {
@@ -107,7 +107,7 @@ impl<'a> Check<'a> {
             }
         }
         if let (Some(step), Some(first)) = (&analysis.step_weight, analysis.step_weights.first()) {
-            let place: &Place = (&step.place).max(&first.place);
+            let place: &Location = (&step.place).max(&first.place);
             self.tell(
                 place,
                 "expected one of `stepWeight` or `stepWeights`, found both",
@@ -143,7 +143,7 @@ impl<'a> Check<'a> {
             }
             Some(BuiltinMetric::SuccessRate) => {
                 let bounds = [range.min, range.max];
-                let beyond = |bound: &&crate::Decimal| bound.micros() > 100_000_000;
+                let beyond = |bound: &&crate::MetricBound| bound.micros() > 100_000_000;
                 if let Some(bound) = bounds.iter().flatten().find(beyond) {
                     let message = format!("a success rate of {bound}%: expected 0 to 100");
                     self.tell(&range.place, message);

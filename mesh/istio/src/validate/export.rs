@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shakedown_yaml::Spanned;
 
-use super::Check;
+use super::DocumentCheck;
 use super::names::is_dns_label;
 use crate::export::{EVERYBODY, OWN_NAMESPACE};
 use crate::{DestinationRule, Resource, WorkloadSelector};
@@ -12,7 +12,7 @@ use crate::{DestinationRule, Resource, WorkloadSelector};
 /// No namespace. Istio accepts this value only in a ServiceEntry.
 const NOBODY: &str = "~";
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn export_to(&mut self, export_to: &[Spanned<String>], own: &str) {
         let mut seen = BTreeMap::new();
         for to in export_to {

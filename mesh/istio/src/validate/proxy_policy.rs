@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shakedown_yaml::Spanned;
 
-use super::Check;
+use super::DocumentCheck;
 use crate::{
     AdaptiveConcurrency, AdaptiveThrottle, Hedge, LocalRateLimit, ProxyPolicy, Resource, Shed,
 };
@@ -12,7 +12,7 @@ use crate::{
 /// The maximum number of hedges of one request.
 const HEDGES_MAX: u32 = 10;
 
-impl<'a> Check<'a> {
+impl<'a> DocumentCheck<'a> {
     pub(super) fn proxy_policy(&mut self, resource: &'a Resource<ProxyPolicy>) {
         let spec = &resource.spec;
         match (&spec.host, &spec.selector) {

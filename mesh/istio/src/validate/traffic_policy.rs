@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use shakedown_yaml::Spanned;
 
-use super::Check;
+use super::DocumentCheck;
 use crate::{ConnectionPool, H2UpgradePolicy, OutlierDetection, TrafficPolicy};
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn traffic_policy(&mut self, policy: &TrafficPolicy) {
         if let Some(balancer) = &policy.load_balancer {
             self.load_balancer(balancer);

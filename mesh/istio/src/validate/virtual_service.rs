@@ -6,11 +6,11 @@ mod route;
 
 use shakedown_yaml::Spanned;
 
-use super::{Check, names};
+use super::{DocumentCheck, names};
 use crate::gateways::is_for_sidecars;
 use crate::{Delegate, Resource, VirtualService};
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn virtual_service(&mut self, resource: &Resource<VirtualService>) {
         let spec = &resource.spec;
         self.hosts(spec);

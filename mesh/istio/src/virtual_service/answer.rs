@@ -39,13 +39,13 @@ pub enum DerivePort {
 pub struct DirectResponse {
     pub status: Spanned<u16>,
     /// The body. `None`: empty.
-    pub body: Option<Spanned<Body>>,
+    pub body: Option<Spanned<DirectBody>>,
 }
 
 /// The body of a direct response, as written.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenBody")]
-pub enum Body {
+#[serde(try_from = "DirectBodyForm")]
+pub enum DirectBody {
     String(String),
     /// Bytes, written in base64.
     Bytes(Vec<u8>),
@@ -53,19 +53,19 @@ pub enum Body {
 
 #[derive(Deserialize)]
 #[serde(rename = "Body")]
-struct WrittenBody {
+struct DirectBodyForm {
     string: Option<String>,
     bytes: Option<String>,
 }
 
-impl TryFrom<WrittenBody> for Body {
+impl TryFrom<DirectBodyForm> for DirectBody {
     type Error = String;
 
-    fn try_from(written: WrittenBody) -> Result<Self, String> {
+    fn try_from(written: DirectBodyForm) -> Result<Self, String> {
         match (written.string, written.bytes) {
-            (Some(text), None) => Ok(Body::String(text)),
+            (Some(text), None) => Ok(DirectBody::String(text)),
             (None, Some(text)) => base64::decode(&text)
-                .map(Body::Bytes)
+                .map(DirectBody::Bytes)
                 .ok_or_else(|| format!("`{text}` is not base64")),
             _ => Err("expected either `string` or `bytes`".into()),
         }

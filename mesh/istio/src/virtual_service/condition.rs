@@ -44,7 +44,7 @@ pub struct HttpMatch {
 
 /// A condition on a text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "WrittenMatch")]
+#[serde(try_from = "StringMatchForm")]
 pub enum StringMatch {
     /// Equal to this text.
     Exact(String),
@@ -58,16 +58,16 @@ pub enum StringMatch {
 
 #[derive(Deserialize)]
 #[serde(rename = "StringMatch")]
-struct WrittenMatch {
+struct StringMatchForm {
     exact: Option<String>,
     prefix: Option<String>,
     regex: Option<String>,
 }
 
-impl TryFrom<WrittenMatch> for StringMatch {
+impl TryFrom<StringMatchForm> for StringMatch {
     type Error = &'static str;
 
-    fn try_from(written: WrittenMatch) -> Result<Self, Self::Error> {
+    fn try_from(written: StringMatchForm) -> Result<Self, Self::Error> {
         match (written.exact, written.prefix, written.regex) {
             (None, None, None) => Ok(StringMatch::Present),
             (Some(text), None, None) => Ok(StringMatch::Exact(text)),

@@ -9,15 +9,15 @@ use rand_core::Rng as _;
 use shakedown_env::{Rng, Time, UnixTime, stream_seed};
 use shakedown_proxy::adaptive::Adaptive;
 use shakedown_proxy::balance::{Balancer, Request};
-use shakedown_proxy::breaker::{Breaker, RetryPermit};
+use shakedown_proxy::breaker::{CircuitBreaker, RetryPermit};
 use shakedown_proxy::budget::HedgeBudget;
 use shakedown_proxy::hedge::Hedges;
 use shakedown_proxy::limit::TokenBucket;
-use shakedown_proxy::outlier::{Outcome, Outliers, Seat};
-use shakedown_proxy::retry::{Chance, Failure, Retries, Verdict};
-use shakedown_proxy::shed::{Admission, Shed};
+use shakedown_proxy::outlier::{AttemptOutcome, OutlierDetector, OutlierHostId};
+use shakedown_proxy::retry::{AttemptFailure, RetryChance, RetryDecision, RetryState};
+use shakedown_proxy::shed::{ShedAdmission, ShedQueue};
 use shakedown_proxy::throttle::Throttle;
-use shakedown_wire::Bound;
+use shakedown_wire::QuotaBound;
 use shakedown_xds::table::{
     AdaptiveConcurrency, AdaptiveThrottle, Bucket, HedgePolicy, RequestView, RouteAction,
     RouteTable, Shed as Queue, Table,
@@ -72,9 +72,9 @@ pub(crate) struct Deciders {
     random: Rng,
     now: Time,
     balancer: Balancer,
-    breaker: Breaker,
-    outliers: Outliers,
-    seats: Vec<Seat>,
+    breaker: CircuitBreaker,
+    outliers: OutlierDetector,
+    seats: Vec<OutlierHostId>,
     overload: Overload,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Deciders {
 struct Overload {
     bucket: TokenBucket,
     adaptive: Adaptive,
-    shed: Shed,
+    shed: ShedQueue,
     throttle: Throttle,
     budget: HedgeBudget,
 }
@@ -101,7 +101,7 @@ impl Overload {
         Overload {
             bucket: TokenBucket::new(bucket, now),
             adaptive: Adaptive::new(AdaptiveConcurrency::default(), now),
-            shed: Shed::new(Queue::default(), now),
+            shed: ShedQueue::new(Queue::default(), now),
             throttle: Throttle::new(AdaptiveThrottle::default()),
             budget: HedgeBudget::default(),
         }
@@ -110,20 +110,20 @@ impl Overload {
 
 impl Deciders {
     /// Creates the policies that apply to this request.
-    pub(crate) fn of(asked: &Asked) -> Deciders {
+    pub(crate) fn new(asked: &Asked) -> Deciders {
         let table = shop::table();
         let routes = Arc::clone(table.routes.values().next().unwrap());
         let cluster = Arc::clone(&table.clusters[&**forward(&routes, asked).pick(0)]);
         let assignment = Arc::clone(&table.endpoints[&*cluster.name]);
         let hosts = &assignment.hosts;
-        let mut outliers = Outliers::new(*cluster.outlier.clone().unwrap_or_default());
+        let mut outliers = OutlierDetector::new(*cluster.outlier.clone().unwrap_or_default());
         let seats = hosts.iter().map(|host| outliers.add(host.address));
         let seats = seats.collect();
         Deciders {
             random: stream_seed(1, "bench", "deciders"),
             now: Time::default(),
             balancer: balancer(cluster.lb, &cluster.lb_options, hosts),
-            breaker: Breaker::new(cluster.limits.default),
+            breaker: CircuitBreaker::new(cluster.limits.default),
             outliers,
             seats,
             overload: Overload::new(),
@@ -153,7 +153,7 @@ impl Deciders {
         let action = self.route(&routes, asked);
         let overload = &mut self.overload;
         assert!(overload.adaptive.admit(now));
-        assert!(matches!(overload.shed.arrive(now), Admission::Run));
+        assert!(matches!(overload.shed.arrive(now), ShedAdmission::Run));
         assert!(overload.bucket.take(now));
         assert!(overload.throttle.admit(now, self.random.next_u64()));
         overload.budget.request(now);
@@ -191,7 +191,7 @@ impl Deciders {
     /// Runs an attempt, from the selection of its host to the retry decision for a response with this status.
     fn send(
         &mut self,
-        retries: &mut Option<Retries<'_>>,
+        retries: &mut Option<RetryState<'_>>,
         asked: &Asked,
         status: u16,
         tried: Option<usize>,
@@ -204,13 +204,13 @@ impl Deciders {
         let avoid = |host| tried == Some(host);
         let host = self.balancer.pick(&request, avoid, &Busy, &mut self.random);
         let host = host.unwrap();
-        let in_hand = self.breaker.quota().take(Bound::Requests).unwrap();
-        for outcome in [Outcome::Connected, Outcome::Status(status)] {
+        let in_hand = self.breaker.quota().take(QuotaBound::Requests).unwrap();
+        for outcome in [AttemptOutcome::Connected, AttemptOutcome::Status(status)] {
             let seat = self.seats[host];
             self.outliers
                 .observe(seat, outcome, self.now, &mut self.random);
         }
-        let failure = Failure::Response {
+        let failure = AttemptFailure::Response {
             status,
             headers: &asked.answer,
         };
@@ -222,7 +222,10 @@ impl Deciders {
         let verdict = retries
             .as_mut()
             .map(|retries| retries.judge(failure, &mut room));
-        assert_eq!(matches!(verdict, Some(Verdict::Again(_))), status == 503);
+        assert_eq!(
+            matches!(verdict, Some(RetryDecision::Again(_))),
+            status == 503
+        );
         drop(in_hand);
         host
     }
@@ -233,19 +236,19 @@ fn forward<'t>(routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
     host.route(&asked.view()).unwrap().forward().unwrap()
 }
 
-fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<Retries<'t>> {
+fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<RetryState<'t>> {
     let policy = action.retry.as_ref()?;
-    Some(Retries::new(policy, || asked.view()))
+    Some(RetryState::new(policy, || asked.view()))
 }
 
 /// The inputs of a retry decision.
 struct Room<'a> {
-    breaker: &'a Breaker,
+    breaker: &'a CircuitBreaker,
     random: &'a mut Rng,
     permit: Option<RetryPermit>,
 }
 
-impl Chance for Room<'_> {
+impl RetryChance for Room<'_> {
     fn admit(&mut self) -> bool {
         self.permit = self.breaker.retry();
         self.permit.is_some()

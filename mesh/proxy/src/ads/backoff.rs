@@ -11,13 +11,13 @@ const MOST: Duration = Duration::from_secs(30);
 /// Exponential backoff with full jitter: the ceiling doubles from [`BASE`] to [`MOST`], and each wait is drawn
 /// uniformly below it, so that proxies that lost their control plane together do not reconnect together.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(super) struct ReconnectBackoff {
     ceiling: Duration,
 }
 
-impl Backoff {
-    pub(super) fn new() -> Backoff {
-        Backoff { ceiling: BASE }
+impl ReconnectBackoff {
+    pub(super) fn new() -> ReconnectBackoff {
+        ReconnectBackoff { ceiling: BASE }
     }
 
     /// Draws the next wait, and doubles the ceiling.
@@ -42,7 +42,7 @@ mod tests {
     #[test]
     fn waits_stay_below_a_doubling_ceiling_until_an_answer() {
         let mut rng = stream_seed(1, "test", "backoff");
-        let mut backoff = Backoff::new();
+        let mut backoff = ReconnectBackoff::new();
         let mut longest = Duration::ZERO;
         for n in 0..40u32 {
             let wait = backoff.next(&mut rng);

@@ -16,14 +16,14 @@ use tonic::Status;
 
 /// The sending half. Dropping it ends the stream.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(Arc<Mutex<Queue>>);
+pub(super) struct Outbox(Arc<Mutex<OutboxQueue>>);
 
 /// The receiving half: the stream of framed messages.
 #[derive(Debug)]
-pub(super) struct Requests(Arc<Mutex<Queue>>);
+pub(super) struct OutboxStream(Arc<Mutex<OutboxQueue>>);
 
 #[derive(Debug, Default)]
-struct Queue {
+struct OutboxQueue {
     requests: VecDeque<DeltaDiscoveryRequest>,
     closed: bool,
     reader: Option<Waker>,
@@ -31,8 +31,8 @@ struct Queue {
 
 impl Outbox {
     /// The receiving half.
-    pub(super) fn requests(&self) -> Requests {
-        Requests(Arc::clone(&self.0))
+    pub(super) fn requests(&self) -> OutboxStream {
+        OutboxStream(Arc::clone(&self.0))
     }
 
     /// Sends these requests, in this order.
@@ -40,7 +40,7 @@ impl Outbox {
         self.change(|queue| queue.requests.extend(requests));
     }
 
-    fn change(&self, change: impl FnOnce(&mut Queue)) {
+    fn change(&self, change: impl FnOnce(&mut OutboxQueue)) {
         let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut queue);
         let reader = queue.reader.take();
@@ -57,7 +57,7 @@ impl Drop for Outbox {
     }
 }
 
-impl Stream for Requests {
+impl Stream for OutboxStream {
     type Item = Result<Bytes, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

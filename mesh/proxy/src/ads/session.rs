@@ -7,21 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
-use shakedown_xds::proto::Kind;
+use shakedown_xds::proto::ResourceKind;
 use shakedown_xds::proto::core::Node;
 use shakedown_xds::proto::discovery::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource};
 use shakedown_xds::proto::rpc::Status;
-use shakedown_xds::table::{ClusterKind, Listener, NameMap, Named as _, Routes, Table};
+use shakedown_xds::table::{ClusterKind, Listener, NameMap, NamedValue as _, Routes, Table};
 
-use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, Saved};
+use crate::resources::{AcceptError, Accepted, Compiled, ResourceCache, SavedResponse};
 
 /// The gRPC status code of a NACK. Source: xDS protocol, `error_detail`; Envoy sends INVALID_ARGUMENT or INTERNAL.
 const INVALID_ARGUMENT: i32 = 3;
 
 /// The state that a proxy and its control plane agree on. It outlives the streams.
 #[derive(Debug, Default)]
-pub(crate) struct Session {
-    subscriptions: [Subscription; Kind::ALL.len()],
+pub(crate) struct AdsSession {
+    subscriptions: [ResourceSubscription; ResourceKind::ALL.len()],
     cache: ResourceCache,
     /// True if `accepted` differs from the last published configuration.
     changed: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Session {
 }
 
 #[derive(Debug, Default)]
-struct Subscription {
+struct ResourceSubscription {
     /// The names subscribed to. Empty for wildcard types.
     wanted: NameMap<str>,
     /// The subscribed names without an answer. A resource, even an invalid one, and a removal are answers.
@@ -49,18 +49,18 @@ struct Subscription {
 
 /// A resource that was refused.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(super) kind: Kind,
+pub(crate) struct RefusedResource {
+    pub(super) kind: ResourceKind,
     pub(super) name: String,
     pub(super) reason: String,
 }
 
 /// The consequences of a response.
 #[derive(Debug, Default)]
-pub(crate) struct Reply {
+pub(crate) struct ResponseOutcome {
     /// The requests to send, in this order.
     pub(super) requests: Vec<DeltaDiscoveryRequest>,
-    pub(super) refused: Vec<Refused>,
+    pub(super) refused: Vec<RefusedResource>,
 }
 
 /// A configuration to put in force.
@@ -76,19 +76,19 @@ pub(crate) struct Published {
 /// Checks that the address of a compiled listener can be listened on.
 pub(crate) type Bind<'b> = &'b dyn Fn(&Listener) -> io::Result<()>;
 
-impl Session {
+impl AdsSession {
     /// A session without accepted resources. Resources that other proxies have accepted are taken from the cache.
-    pub(crate) fn new(cache: ResourceCache) -> Session {
-        Session {
+    pub(crate) fn new(cache: ResourceCache) -> AdsSession {
+        AdsSession {
             cache,
-            ..Session::default()
+            ..AdsSession::default()
         }
     }
 
     /// The requests that open a stream. Only the first carries the node.
     pub(super) fn open(&self, node: Node) -> Vec<DeltaDiscoveryRequest> {
         let mut node = Some(node);
-        Kind::ALL
+        ResourceKind::ALL
             .into_iter()
             .filter(|kind| is_wildcard(*kind) || !self.subscription(*kind).wanted.is_empty())
             .map(|kind| {
@@ -111,11 +111,15 @@ impl Session {
 
     /// Applies a response. A response of an unknown type is ignored, because it was not subscribed to. One that names a
     /// resource twice is refused as a whole. Source: Envoy, `DeltaSubscriptionState::handleGoodResponse`.
-    pub(crate) fn receive(&mut self, response: DeltaDiscoveryResponse, bind: Bind<'_>) -> Reply {
-        let Some(kind) = Kind::of_url(&response.type_url) else {
-            return Reply::default();
+    pub(crate) fn receive(
+        &mut self,
+        response: DeltaDiscoveryResponse,
+        bind: Bind<'_>,
+    ) -> ResponseOutcome {
+        let Some(kind) = ResourceKind::of_url(&response.type_url) else {
+            return ResponseOutcome::default();
         };
-        let mut reply = Reply::default();
+        let mut reply = ResponseOutcome::default();
         self.subscription_mut(kind).answered = true;
         let twice = named_twice(&response);
         let (resources, removed) = match &twice {
@@ -124,7 +128,7 @@ impl Session {
         };
         if let Some((name, reason)) = twice {
             self.subscription_mut(kind).waiting.remove(&*name);
-            reply.refused.push(Refused { kind, name, reason });
+            reply.refused.push(RefusedResource { kind, name, reason });
         }
         // Removals are applied first, because an added listener may use a removed one's address.
         for name in removed {
@@ -140,10 +144,12 @@ impl Session {
             }
             if let Err(error) = self.accept(kind, resource, bind) {
                 let reason = error.to_string();
-                if kind == Kind::Listener && !self.subscription(kind).accepted.contains_key(&name) {
+                if kind == ResourceKind::Listener
+                    && !self.subscription(kind).accepted.contains_key(&name)
+                {
                     self.closed.insert(name.clone(), reason.clone());
                 }
-                reply.refused.push(Refused { kind, name, reason });
+                reply.refused.push(RefusedResource { kind, name, reason });
             }
         }
         self.refused |= !reply.refused.is_empty();
@@ -162,7 +168,7 @@ impl Session {
 
     /// True if all subscriptions have been answered.
     pub(super) fn is_warm(&self) -> bool {
-        Kind::ALL.into_iter().all(|kind| {
+        ResourceKind::ALL.into_iter().all(|kind| {
             let subscription = self.subscription(kind);
             subscription.waiting.is_empty() && (subscription.answered || !is_wildcard(kind))
         })
@@ -200,14 +206,17 @@ impl Session {
     }
 
     /// The types whose accepted resources changed since the last call, each with the value to store.
-    pub(crate) fn unsaved(&mut self) -> Vec<(Kind, Saved)> {
+    pub(crate) fn unsaved(&mut self) -> Vec<(ResourceKind, SavedResponse)> {
         let mut unsaved = Vec::new();
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let subscription = self.subscription_mut(kind);
             if !std::mem::take(&mut subscription.unsaved) {
                 continue;
             }
-            unsaved.push((kind, Saved::new(kind, subscription.accepted.clone())));
+            unsaved.push((
+                kind,
+                SavedResponse::new(kind, subscription.accepted.clone()),
+            ));
         }
         unsaved
     }
@@ -215,9 +224,9 @@ impl Session {
     /// Restores the stored resources of a type. They were valid when stored, and those that are not any more are
     /// dropped.
     ///
-    /// Call it in the order of [`Kind::ALL`]. Restored resources do not count as answers of the control plane.
+    /// Call it in the order of [`ResourceKind::ALL`]. Restored resources do not count as answers of the control plane.
     pub(super) fn restore(&mut self, saved: DeltaDiscoveryResponse) {
-        let Some(kind) = Kind::of_url(&saved.type_url) else {
+        let Some(kind) = ResourceKind::of_url(&saved.type_url) else {
             return;
         };
         for resource in saved.resources {
@@ -226,9 +235,9 @@ impl Session {
         }
         self.subscription_mut(kind).unsaved = false;
         self.follow_names(kind);
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let subscription = self.subscription_mut(kind);
-            let Subscription {
+            let ResourceSubscription {
                 waiting, accepted, ..
             } = subscription;
             waiting.retain(|name| !accepted.contains_key(name));
@@ -242,7 +251,7 @@ impl Session {
 
     fn accept(
         &mut self,
-        kind: Kind,
+        kind: ResourceKind,
         resource: Resource,
         bind: Bind<'_>,
     ) -> Result<(), AcceptError> {
@@ -265,7 +274,7 @@ impl Session {
     /// Checks that no other listener has the same address. Source: Envoy,
     /// `ListenerManagerImpl::addOrUpdateListenerInternal`.
     fn has_address(&self, listener: &Listener) -> Result<(), AcceptError> {
-        let accepted = self.subscription(Kind::Listener).accepted.values();
+        let accepted = self.subscription(ResourceKind::Listener).accepted.values();
         let mut others = accepted.filter(|it| it.name() != &*listener.name);
         let taken = others.find(|it| match &it.compiled {
             Compiled::Listener(other) => other.address == listener.address,
@@ -286,7 +295,7 @@ impl Session {
     }
 
     /// The names that the accepted resources of a kind refer to.
-    fn followed(&self, kind: Kind) -> NameMap<str> {
+    fn followed(&self, kind: ResourceKind) -> NameMap<str> {
         let name = |accepted: &Arc<Accepted>| match &accepted.compiled {
             Compiled::Cluster(cluster) => match &cluster.kind {
                 ClusterKind::Eds(name) => Some(Arc::clone(name)),
@@ -305,8 +314,8 @@ impl Session {
         names
     }
 
-    fn forget(&mut self, kind: Kind, name: &str) {
-        if kind == Kind::Listener {
+    fn forget(&mut self, kind: ResourceKind, name: &str) {
+        if kind == ResourceKind::Listener {
             self.closed.remove(name);
         }
         let subscription = self.subscription_mut(kind);
@@ -317,11 +326,11 @@ impl Session {
     }
 
     /// Subscribes to the names that the accepted resources of `kind` refer to, and to no others.
-    fn follow_names(&mut self, kind: Kind) -> Option<DeltaDiscoveryRequest> {
+    fn follow_names(&mut self, kind: ResourceKind) -> Option<DeltaDiscoveryRequest> {
         let followed = match kind {
-            Kind::Cluster => Kind::Endpoints,
-            Kind::Listener => Kind::Routes,
-            Kind::Endpoints | Kind::Routes => return None,
+            ResourceKind::Cluster => ResourceKind::Endpoints,
+            ResourceKind::Listener => ResourceKind::Routes,
+            ResourceKind::Endpoints | ResourceKind::Routes => return None,
         };
         let wanted = self.followed(kind);
         let before = std::mem::take(&mut self.subscription_mut(followed).wanted);
@@ -345,18 +354,18 @@ impl Session {
         })
     }
 
-    fn subscription(&self, kind: Kind) -> &Subscription {
+    fn subscription(&self, kind: ResourceKind) -> &ResourceSubscription {
         &self.subscriptions[kind as usize]
     }
 
-    fn subscription_mut(&mut self, kind: Kind) -> &mut Subscription {
+    fn subscription_mut(&mut self, kind: ResourceKind) -> &mut ResourceSubscription {
         &mut self.subscriptions[kind as usize]
     }
 }
 
 /// True if the kind is subscribed to by wildcard, false if by name.
-fn is_wildcard(kind: Kind) -> bool {
-    matches!(kind, Kind::Cluster | Kind::Listener)
+fn is_wildcard(kind: ResourceKind) -> bool {
+    matches!(kind, ResourceKind::Cluster | ResourceKind::Listener)
 }
 
 /// The names in `one` that are not in `other`.
@@ -385,11 +394,11 @@ fn named_twice(response: &DeltaDiscoveryResponse) -> Option<(String, String)> {
     Some((name, reason))
 }
 
-fn error_detail(refused: &[Refused]) -> Option<Status> {
+fn error_detail(refused: &[RefusedResource]) -> Option<Status> {
     if refused.is_empty() {
         return None;
     }
-    let each = |r: &Refused| format!("{} {}: {}", r.kind, r.name, r.reason);
+    let each = |r: &RefusedResource| format!("{} {}: {}", r.kind, r.name, r.reason);
     let message = refused.iter().map(each).collect::<Vec<_>>().join("; ");
     Some(Status {
         code: INVALID_ARGUMENT,

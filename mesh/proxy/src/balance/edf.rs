@@ -13,27 +13,27 @@ const EPSILON: f64 = 1e-13;
 
 /// A schedule of items, which its owner identifies by numbers. It is endless, and picks without allocating.
 #[derive(Clone, Debug, Default)]
-pub struct Edf {
+pub struct EdfScheduler {
     now: f64,
     /// Insertion order, which breaks ties first in, first out.
     next_order: u64,
-    queue: BinaryHeap<Entry>,
+    queue: BinaryHeap<EdfEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct EdfEntry {
     deadline: f64,
     order: u64,
     item: u32,
 }
 
-impl Edf {
+impl EdfScheduler {
     /// Creates a schedule in its state after a number of picks (the low 32 bits of `picks`), so that proxies that start
     /// together do not all begin with the first item. Weights must be greater than 0.
-    pub fn new(weights: &[(u32, f64)], picks: u64) -> Edf {
+    pub fn new(weights: &[(u32, f64)], picks: u64) -> EdfScheduler {
         let picks = (picks & u64::from(u32::MAX)) as u32 % PICKS_MAX;
         let sum: f64 = weights.iter().map(|(_, weight)| weight + EPSILON).sum();
-        let mut edf = Edf {
+        let mut edf = EdfScheduler {
             now: 0.0,
             next_order: 0,
             queue: BinaryHeap::with_capacity(weights.len()),
@@ -60,7 +60,7 @@ impl Edf {
 
     /// Picks the next item and schedules it again with its current weight.
     pub fn pick(&mut self, weight: impl FnOnce(u32) -> f64) -> Option<u32> {
-        let Entry { deadline, item, .. } = self.queue.pop()?;
+        let EdfEntry { deadline, item, .. } = self.queue.pop()?;
         self.now = deadline;
         // A weight of zero would make the deadline infinite and stop the clock for all items.
         self.push(deadline + 1.0 / weight(item).max(f64::MIN_POSITIVE), item);
@@ -68,7 +68,7 @@ impl Edf {
     }
 
     fn push(&mut self, deadline: f64, item: u32) {
-        self.queue.push(Entry {
+        self.queue.push(EdfEntry {
             deadline: deadline.min(f64::MAX),
             order: self.next_order,
             item,
@@ -77,9 +77,9 @@ impl Edf {
     }
 }
 
-impl Ord for Entry {
+impl Ord for EdfEntry {
     /// Reversed, because the heap returns the greatest entry and the earliest must be first.
-    fn cmp(&self, other: &Entry) -> Ordering {
+    fn cmp(&self, other: &EdfEntry) -> Ordering {
         other
             .deadline
             .total_cmp(&self.deadline)
@@ -87,19 +87,19 @@ impl Ord for Entry {
     }
 }
 
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Entry) -> Option<Ordering> {
+impl PartialOrd for EdfEntry {
+    fn partial_cmp(&self, other: &EdfEntry) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
-    fn eq(&self, other: &Entry) -> bool {
+impl PartialEq for EdfEntry {
+    fn eq(&self, other: &EdfEntry) -> bool {
         self.cmp(other) == Ordering::Equal
     }
 }
 
-impl Eq for Entry {}
+impl Eq for EdfEntry {}
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +109,7 @@ mod tests {
 
     fn picks(weights: &[f64], skipped: u64, count: usize) -> Vec<u32> {
         let items: Vec<(u32, f64)> = (0..).zip(weights.iter().copied()).collect();
-        let mut edf = Edf::new(&items, skipped);
+        let mut edf = EdfScheduler::new(&items, skipped);
         (0..count)
             .map(|_| edf.pick(|item| weights[item as usize]).unwrap())
             .collect()
@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn nothing_gives_no_turn() {
-        assert_eq!(Edf::new(&[], 7).pick(|_| 1.0), None);
+        assert_eq!(EdfScheduler::new(&[], 7).pick(|_| 1.0), None);
     }
 
     #[test]
     fn a_weight_that_falls_to_nothing_leaves_the_turns_to_the_others() {
-        let mut edf = Edf::new(&[(0, 1.0), (1, 1.0)], 0);
+        let mut edf = EdfScheduler::new(&[(0, 1.0), (1, 1.0)], 0);
         let weight = |item| if item == 0 { 0.0 } else { 1.0 };
         let seen: Vec<u32> = (0..5).map(|_| edf.pick(weight).unwrap()).collect();
         assert_eq!(seen, [0, 1, 1, 1, 1]);

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn the_less_busy_of_two_is_taken() {
         let active = [5, 3, 0];
-        let pick = |draws: &[u64]| least_request(3, 2, |i| active[i], &mut Script::of(draws));
+        let pick = |draws: &[u64]| least_request(3, 2, |i| active[i], &mut Script::new(draws));
         assert_eq!(pick(&[0, 1]), Some(1));
         assert_eq!(pick(&[1, 0]), Some(1));
         assert_eq!(
@@ -58,11 +58,11 @@ mod tests {
     #[test]
     fn the_same_host_may_be_drawn_twice_and_the_first_stays_on_a_tie() {
         assert_eq!(
-            least_request(2, 2, |_| 1, &mut Script::of(&[0, 0])),
+            least_request(2, 2, |_| 1, &mut Script::new(&[0, 0])),
             Some(0)
         );
         assert_eq!(
-            least_request(2, 2, |_| 1, &mut Script::of(&[1, 0])),
+            least_request(2, 2, |_| 1, &mut Script::new(&[1, 0])),
             Some(1)
         );
     }
@@ -71,7 +71,7 @@ mod tests {
     fn more_choices_look_at_more_hosts() {
         let active = [3, 2, 1];
         let pick = |choices, draws: &[u64]| {
-            least_request(3, choices, |i| active[i], &mut Script::of(draws))
+            least_request(3, choices, |i| active[i], &mut Script::new(draws))
         };
         assert_eq!(pick(3, &[0, 1, 2]), Some(2));
     }

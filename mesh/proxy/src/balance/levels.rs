@@ -7,77 +7,77 @@ use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{LbPolicy, Locality, SlowStart};
 
-use super::edf::Edf;
-use super::locality::{Place, Turns};
-use super::maglev::Table;
-use super::priority::{Health, Spread};
-use super::ring::Ring;
-use super::weights::Shares;
+use super::edf::EdfScheduler;
+use super::locality::{LocalityHosts, LocalityScheduler};
+use super::maglev::MaglevTable;
+use super::priority::{PriorityHealth, PriorityLoad};
+use super::ring::HashRing;
+use super::weights::WeightedHosts;
 use super::{
-    Load, Member, Request, Setting, avoiding, least_loaded, least_request, peak_ewma, random,
-    round_robin, slow_start,
+    HostLoads, LbHost, LbSettings, Request, avoiding, least_loaded, least_request, peak_ewma,
+    random, round_robin, slow_start,
 };
 
 /// A group of hosts that a policy selects from.
 #[derive(Debug, Default)]
-struct Group {
+struct HostGroup {
     /// Indices of members.
     hosts: Vec<u32>,
     /// The next position of ROUND_ROBIN.
     next: u64,
     /// The weighted schedule of the hosts, if their weights differ.
-    turns: Option<Edf>,
+    turns: Option<EdfScheduler>,
 }
 
 /// A hash table of hosts, for hashing policies.
 #[derive(Debug)]
-enum Hashed {
-    Ring(Ring),
-    Maglev(Table),
+enum HashTable {
+    Ring(HashRing),
+    Maglev(MaglevTable),
 }
 
 /// The hosts of one priority.
 #[derive(Debug, Default)]
-struct Level {
+struct PriorityLevel {
     panic: bool,
-    all: Group,
-    healthy: Group,
+    all: HostGroup,
+    healthy: HostGroup,
     /// The healthy hosts of each locality, and the schedule of localities. Only with locality-weighted balancing.
-    localities: Vec<Group>,
-    turns: Option<Turns>,
-    hashed: Option<Hashed>,
+    localities: Vec<HostGroup>,
+    turns: Option<LocalityScheduler>,
+    hashed: Option<HashTable>,
 }
 
 /// All priorities, and the state of each host.
 #[derive(Debug)]
-pub(super) struct Levels {
+pub(super) struct PriorityLevels {
     seed: u64,
     policy: LbPolicy,
     fail_on_panic: bool,
-    spread: Spread,
-    levels: Vec<Level>,
-    hosts: Vec<Known>,
+    spread: PriorityLoad,
+    levels: Vec<PriorityLevel>,
+    hosts: Vec<HostFacts>,
     /// The latest time at which a host in slow start was added, or at which the balancer was created.
     latest: Time,
 }
 
 /// The state of a host.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct HostFacts {
     weight: u32,
     since: Option<Time>,
     healthy: bool,
 }
 
-impl Levels {
+impl PriorityLevels {
     /// Creates an empty set of hosts.
-    pub(super) fn new(seed: u64, now: Time) -> Levels {
-        Levels {
+    pub(super) fn new(seed: u64, now: Time) -> PriorityLevels {
+        PriorityLevels {
             seed,
             policy: LbPolicy::LEAST_REQUEST,
             fail_on_panic: false,
-            spread: Spread::of(&[Health::default()], 100, 0),
-            levels: vec![Level::default()],
+            spread: PriorityLoad::new(&[PriorityHealth::default()], 100, 0),
+            levels: vec![PriorityLevel::default()],
             hosts: Vec::new(),
             latest: now,
         }
@@ -86,16 +86,16 @@ impl Levels {
     /// Rebuilds all groups from the members that are `chosen`.
     pub(super) fn rebuild(
         &mut self,
-        setting: &Setting<'_>,
-        members: &[Member<'_>],
-        chosen: impl Fn(&Member<'_>) -> bool,
+        setting: &LbSettings<'_>,
+        members: &[LbHost<'_>],
+        chosen: impl Fn(&LbHost<'_>) -> bool,
         now: Time,
     ) {
         self.policy = setting.policy;
         self.fail_on_panic = setting.options.fail_on_panic;
         self.hosts = members
             .iter()
-            .map(|member| Known {
+            .map(|member| HostFacts {
                 weight: member.host.weight,
                 since: member.since,
                 healthy: member.healthy,
@@ -109,11 +109,11 @@ impl Levels {
             }
             by_level[level].push(number);
         }
-        let health: Vec<Health> = by_level
+        let health: Vec<PriorityHealth> = by_level
             .iter()
             .map(|hosts| health(hosts, members, setting.weigh_health))
             .collect();
-        self.spread = Spread::of(
+        self.spread = PriorityLoad::new(
             &health,
             setting.overprovisioning,
             setting.options.panic_percent,
@@ -121,7 +121,7 @@ impl Levels {
         self.remember_new_hosts(now);
         let mut before = std::mem::take(&mut self.levels).into_iter();
         let levels = by_level.into_iter().zip(self.spread.panic.clone());
-        let levels: Vec<Level> = levels
+        let levels: Vec<PriorityLevel> = levels
             .map(|(hosts, panic)| {
                 let before = before.next().unwrap_or_default();
                 self.level(setting, members, hosts, panic, &before, now)
@@ -148,18 +148,18 @@ impl Levels {
 
     fn level(
         &self,
-        setting: &Setting<'_>,
-        members: &[Member<'_>],
+        setting: &LbSettings<'_>,
+        members: &[LbHost<'_>],
         hosts: Vec<u32>,
         panic: bool,
-        before: &Level,
+        before: &PriorityLevel,
         now: Time,
-    ) -> Level {
+    ) -> PriorityLevel {
         let is_healthy = |host: &u32| members[*host as usize].healthy;
         let healthy: Vec<u32> = hosts.iter().copied().filter(is_healthy).collect();
-        let mut level = Level {
+        let mut level = PriorityLevel {
             panic,
-            ..Level::default()
+            ..PriorityLevel::default()
         };
         let places = match setting.options.by_locality {
             true => localities(&hosts, members),
@@ -169,7 +169,7 @@ impl Levels {
             let used = if panic { &hosts } else { &healthy };
             let shares = match setting.options.by_locality {
                 true => self.shares_by_locality(&places, panic),
-                false => Shares::flat(&self.weights(used)),
+                false => WeightedHosts::flat(&self.weights(used)),
             };
             level.hashed = Some(self.hashed(&shares, members));
             return level;
@@ -178,13 +178,13 @@ impl Levels {
             .values()
             .map(|(_, hosts)| hosts.iter().copied().filter(is_healthy).collect())
             .collect();
-        let place = |((weight, hosts), healthy): (&(u32, Vec<u32>), &Vec<u32>)| Place {
+        let place = |((weight, hosts), healthy): (&(u32, Vec<u32>), &Vec<u32>)| LocalityHosts {
             weight: *weight,
             hosts: hosts.len(),
             healthy: healthy.len(),
         };
-        let weighed: Vec<Place> = places.values().zip(&of_locality).map(place).collect();
-        level.turns = Turns::new(&weighed, setting.overprovisioning, self.seed);
+        let weighed: Vec<LocalityHosts> = places.values().zip(&of_locality).map(place).collect();
+        level.turns = LocalityScheduler::new(&weighed, setting.overprovisioning, self.seed);
         if level.turns.is_some() {
             let mut earlier = before.localities.iter();
             let groups = of_locality
@@ -199,7 +199,7 @@ impl Levels {
 
     /// Builds a group, with a schedule if weights differ or will differ during slow start.
     /// Source: Envoy, `EdfLoadBalancerBase::refresh`.
-    fn group(&self, hosts: Vec<u32>, before: Option<&Group>, now: Time) -> Group {
+    fn group(&self, hosts: Vec<u32>, before: Option<&HostGroup>, now: Time) -> HostGroup {
         let next = match before {
             // The group never had a host, so its rotation has not begun.
             None => self.seed,
@@ -221,9 +221,9 @@ impl Levels {
                 let known = &self.hosts[*host as usize];
                 (*host, turn_weight(&self.policy, known, 0, self.latest, now))
             };
-            Edf::new(&hosts.iter().map(weigh).collect::<Vec<_>>(), self.seed)
+            EdfScheduler::new(&hosts.iter().map(weigh).collect::<Vec<_>>(), self.seed)
         });
-        Group { hosts, next, turns }
+        HostGroup { hosts, next, turns }
     }
 
     fn weights(&self, hosts: &[u32]) -> Vec<(u32, u32)> {
@@ -235,7 +235,7 @@ impl Levels {
         &self,
         places: &BTreeMap<&Locality, (u32, Vec<u32>)>,
         panic: bool,
-    ) -> Shares {
+    ) -> WeightedHosts {
         let used: Vec<(u32, Vec<(u32, u32)>)> = places
             .values()
             .map(|(weight, hosts)| {
@@ -247,13 +247,13 @@ impl Levels {
                 (*weight, self.weights(&hosts))
             })
             .collect();
-        Shares::by_locality(
+        WeightedHosts::by_locality(
             used.iter()
                 .map(|(weight, hosts)| (*weight, hosts.as_slice())),
         )
     }
 
-    fn hashed(&self, shares: &Shares, members: &[Member<'_>]) -> Hashed {
+    fn hashed(&self, shares: &WeightedHosts, members: &[LbHost<'_>]) -> HashTable {
         // Only hosts without a hash key are identified by their address, which must be formatted.
         let texts: BTreeMap<u32, String> = shares
             .hosts
@@ -266,8 +266,10 @@ impl Levels {
             None => texts[&host].as_str(),
         };
         match self.policy {
-            LbPolicy::Maglev(settings) => Hashed::Maglev(Table::new(shares, settings, key)),
-            LbPolicy::RingHash(settings) => Hashed::Ring(Ring::new(shares, settings, key)),
+            LbPolicy::Maglev(settings) => {
+                HashTable::Maglev(MaglevTable::new(shares, settings, key))
+            }
+            LbPolicy::RingHash(settings) => HashTable::Ring(HashRing::new(shares, settings, key)),
             _ => unreachable!("asked for hashing policies only"),
         }
     }
@@ -277,7 +279,7 @@ impl Levels {
         &mut self,
         request: &Request<'_>,
         avoid: impl Fn(usize) -> bool,
-        load: &(impl Load + ?Sized),
+        load: &(impl HostLoads + ?Sized),
         random: &mut impl Rng,
     ) -> Option<usize> {
         if !self.policy.is_hashing() {
@@ -291,8 +293,8 @@ impl Levels {
         let mut attempt = 0;
         avoiding(request.attempts, avoid, || {
             let host = match hashed {
-                Hashed::Ring(ring) => ring.pick(hash, attempt),
-                Hashed::Maglev(table) => table.pick(hash, attempt),
+                HashTable::Ring(ring) => ring.pick(hash, attempt),
+                HashTable::Maglev(table) => table.pick(hash, attempt),
             };
             attempt += 1;
             host.map(|host| host as usize)
@@ -302,7 +304,7 @@ impl Levels {
     fn pick_once(
         &mut self,
         now: Time,
-        load: &(impl Load + ?Sized),
+        load: &(impl HostLoads + ?Sized),
         random: &mut impl Rng,
     ) -> Option<usize> {
         // RANDOM uses one number for priority and host, as Envoy does. With a single priority no number is drawn for
@@ -320,7 +322,7 @@ impl Levels {
             }
             &mut level.all
         } else {
-            match level.turns.as_mut().and_then(Turns::pick) {
+            match level.turns.as_mut().and_then(LocalityScheduler::pick) {
                 Some(locality) => &mut level.localities[locality],
                 None => &mut level.healthy,
             }
@@ -359,13 +361,13 @@ impl Levels {
     }
 
     /// The distribution of traffic over priorities.
-    pub(super) fn spread(&self) -> &Spread {
+    pub(super) fn spread(&self) -> &PriorityLoad {
         &self.spread
     }
 }
 
 /// The weight of a host for its next turn.
-fn turn_weight(policy: &LbPolicy, host: &Known, active: u32, latest: Time, now: Time) -> f64 {
+fn turn_weight(policy: &LbPolicy, host: &HostFacts, active: u32, latest: Time, now: Time) -> f64 {
     let weight = match policy {
         LbPolicy::LeastRequest(settings) => {
             least_request::weight(host.weight, active, settings.bias)
@@ -384,8 +386,8 @@ fn is_starting(slow: &SlowStart, latest: Time, now: Time) -> bool {
     slow_start::is_on(slow.window, latest, now)
 }
 
-fn health(hosts: &[u32], members: &[Member<'_>], by_weight: bool) -> Health {
-    let mut health = Health::default();
+fn health(hosts: &[u32], members: &[LbHost<'_>], by_weight: bool) -> PriorityHealth {
+    let mut health = PriorityHealth::default();
     for host in hosts {
         let member = &members[*host as usize];
         let counts = match by_weight {
@@ -405,7 +407,7 @@ fn health(hosts: &[u32], members: &[Member<'_>], by_weight: bool) -> Health {
 /// Groups hosts by locality, in the order of the localities' names as in Envoy, with each locality's weight.
 fn localities<'m>(
     hosts: &[u32],
-    members: &[Member<'m>],
+    members: &[LbHost<'m>],
 ) -> BTreeMap<&'m Locality, (u32, Vec<u32>)> {
     let mut places: BTreeMap<&Locality, (u32, Vec<u32>)> = BTreeMap::new();
     for host in hosts {

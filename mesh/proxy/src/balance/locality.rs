@@ -1,10 +1,10 @@
 //! Weighted scheduling of localities. Source: Envoy, `LocalityWrr::effectiveLocalityWeight`.
 
-use super::edf::Edf;
+use super::edf::EdfScheduler;
 
 /// The size, health and weight of a locality.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct LocalityHosts {
     /// The configured weight; 0 excludes the locality.
     pub weight: u32,
     /// The number of hosts.
@@ -15,14 +15,18 @@ pub struct Place {
 
 /// The schedule of localities, by weights that are reduced if too few hosts are healthy.
 #[derive(Clone, Debug)]
-pub struct Turns {
-    edf: Edf,
+pub struct LocalityScheduler {
+    edf: EdfScheduler,
     weights: Vec<f64>,
 }
 
-impl Turns {
+impl LocalityScheduler {
     /// Creates the schedule in its state after `picks` picks. `None` if no locality can receive traffic.
-    pub fn new(places: &[Place], overprovisioning: u32, picks: u64) -> Option<Turns> {
+    pub fn new(
+        places: &[LocalityHosts],
+        overprovisioning: u32,
+        picks: u64,
+    ) -> Option<LocalityScheduler> {
         let weights: Vec<f64> = places
             .iter()
             .map(|place| effective(place, overprovisioning))
@@ -31,22 +35,22 @@ impl Turns {
             .zip(weights.iter().copied())
             .filter(|(_, weight)| *weight > 0.0)
             .collect();
-        (!able.is_empty()).then(|| Turns {
-            edf: Edf::new(&able, picks),
+        (!able.is_empty()).then(|| LocalityScheduler {
+            edf: EdfScheduler::new(&able, picks),
             weights,
         })
     }
 
     /// Picks the next locality.
     pub fn pick(&mut self) -> Option<usize> {
-        let Turns { edf, weights } = self;
+        let LocalityScheduler { edf, weights } = self;
         edf.pick(|index| weights[index as usize])
             .map(|index| index as usize)
     }
 }
 
 /// The effective weight of a locality, given its hosts' health.
-pub fn effective(place: &Place, overprovisioning: u32) -> f64 {
+pub fn effective(place: &LocalityHosts, overprovisioning: u32) -> f64 {
     if place.hosts == 0 {
         return 0.0;
     }
@@ -58,8 +62,8 @@ pub fn effective(place: &Place, overprovisioning: u32) -> f64 {
 mod tests {
     use super::*;
 
-    fn place(weight: u32, hosts: usize, healthy: usize) -> Place {
-        Place {
+    fn place(weight: u32, hosts: usize, healthy: usize) -> LocalityHosts {
+        LocalityHosts {
             weight,
             hosts,
             healthy,
@@ -77,7 +81,7 @@ mod tests {
     #[test]
     fn localities_take_turns_by_weight() {
         let places = [place(1, 3, 3), place(3, 1, 1), place(5, 2, 0)];
-        let mut turns = Turns::new(&places, 140, 0).unwrap();
+        let mut turns = LocalityScheduler::new(&places, 140, 0).unwrap();
         let seen: Vec<usize> = (0..8).map(|_| turns.pick().unwrap()).collect();
         assert_eq!(seen.iter().filter(|index| **index == 1).count(), 6);
         assert!(!seen.contains(&2));
@@ -85,6 +89,6 @@ mod tests {
 
     #[test]
     fn where_none_can_take_any_there_are_no_turns() {
-        assert!(Turns::new(&[place(0, 1, 1), place(4, 2, 0)], 140, 3).is_none());
+        assert!(LocalityScheduler::new(&[place(0, 1, 1), place(4, 2, 0)], 140, 3).is_none());
     }
 }

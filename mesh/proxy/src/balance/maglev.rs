@@ -4,7 +4,7 @@
 
 use shakedown_xds::table::Maglev;
 
-use super::weights::Shares;
+use super::weights::WeightedHosts;
 use crate::hash::xx_hash;
 
 /// The value of an unassigned entry.
@@ -12,13 +12,13 @@ const FREE: u32 = u32::MAX;
 
 /// A lookup table, whose entries equal Envoy's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Table {
+pub struct MaglevTable {
     /// The host for each hash modulo the table's size.
     places: Vec<u32>,
 }
 
 /// The state of a host while the hosts fill the table in turn.
-struct Filler {
+struct TableFiller {
     host: u32,
     offset: u64,
     skip: u64,
@@ -27,7 +27,7 @@ struct Filler {
     next: u64,
 }
 
-impl Filler {
+impl TableFiller {
     /// The next entry in the host's own permutation of all entries.
     fn place(&mut self, size: u64) -> usize {
         let place = (self.offset + self.skip * self.next) % size;
@@ -36,11 +36,15 @@ impl Filler {
     }
 }
 
-impl Table {
+impl MaglevTable {
     /// Builds the table. `key` returns the identifier of a host, usually its address.
-    pub fn new<'a>(shares: &Shares, settings: Maglev, key: impl Fn(u32) -> &'a str) -> Table {
+    pub fn new<'a>(
+        shares: &WeightedHosts,
+        settings: Maglev,
+        key: impl Fn(u32) -> &'a str,
+    ) -> MaglevTable {
         if shares.hosts.is_empty() {
-            return Table::default();
+            return MaglevTable::default();
         }
         let size = settings.table_size;
         // Hosts are sorted by key, so that the order of the list does not matter.
@@ -50,9 +54,9 @@ impl Table {
             .map(|(host, share)| (key(*host), *host, *share))
             .collect();
         sorted.sort_by(|a, b| a.0.cmp(b.0).then(a.1.cmp(&b.1)));
-        let mut fillers: Vec<Filler> = sorted
+        let mut fillers: Vec<TableFiller> = sorted
             .into_iter()
-            .map(|(key, host, share)| Filler {
+            .map(|(key, host, share)| TableFiller {
                 host,
                 offset: xx_hash(key.as_bytes(), 0) % size,
                 skip: xx_hash(key.as_bytes(), 1) % (size - 1) + 1,
@@ -81,7 +85,7 @@ impl Table {
             }
             turn += 1.0;
         }
-        Table { places }
+        MaglevTable { places }
     }
 
     /// Returns the host for a hash. Each further attempt modifies the hash.
@@ -104,12 +108,12 @@ mod tests {
 
     use super::*;
 
-    fn table(weights: &[(u32, u32)], table_size: u64) -> Table {
+    fn table(weights: &[(u32, u32)], table_size: u64) -> MaglevTable {
         let keys: Vec<String> = (0..64)
             .map(|host| format!("127.0.0.1:{}", 90 + host))
             .collect();
         let settings = Maglev { table_size };
-        Table::new(&Shares::flat(weights), settings, |host| {
+        MaglevTable::new(&WeightedHosts::flat(weights), settings, |host| {
             &keys[host as usize]
         })
     }

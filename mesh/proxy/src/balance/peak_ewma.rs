@@ -120,16 +120,16 @@ mod tests {
     #[test]
     fn two_different_hosts_are_compared() {
         let costs = [3.0, 2.0, 1.0];
-        let pick = |draws: &[u64]| peak_ewma(3, |i| costs[i], &mut Script::of(draws));
+        let pick = |draws: &[u64]| peak_ewma(3, |i| costs[i], &mut Script::new(draws));
         assert_eq!(pick(&[0, 0]), Some(1));
         assert_eq!(pick(&[0, 1]), Some(2));
         assert_eq!(pick(&[2, 1]), Some(2));
-        assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::of(&[4])), Some(0));
+        assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::new(&[4])), Some(0));
     }
 
     #[test]
     fn of_two_alike_the_first_drawn_is_taken() {
-        let pick = |draws: &[u64]| peak_ewma(3, |_| 1.0, &mut Script::of(draws));
+        let pick = |draws: &[u64]| peak_ewma(3, |_| 1.0, &mut Script::new(draws));
         assert_eq!((pick(&[0, 1]), pick(&[2, 0])), (Some(0), Some(2)));
     }
 }

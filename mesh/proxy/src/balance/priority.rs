@@ -3,7 +3,7 @@
 
 /// The number and health of one priority's hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Health {
+pub struct PriorityHealth {
     /// The number of hosts.
     pub hosts: u64,
     /// The number of healthy hosts.
@@ -16,23 +16,27 @@ pub struct Health {
 
 /// A distribution of traffic over priorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spread {
+pub struct PriorityLoad {
     /// The share of each priority in percent, with a sum of 100.
     pub shares: Vec<u32>,
     /// True for each priority in panic mode, which uses all hosts regardless of health.
     pub panic: Vec<bool>,
 }
 
-impl Spread {
+impl PriorityLoad {
     /// Distributes traffic over one or more priorities, in order. `overprovisioning` is in percent: with 140, a
     /// priority keeps all of its traffic until fewer than 72% of its hosts are healthy.
-    pub fn of(levels: &[Health], overprovisioning: u32, panic_percent: u32) -> Spread {
+    pub fn new(
+        levels: &[PriorityHealth],
+        overprovisioning: u32,
+        panic_percent: u32,
+    ) -> PriorityLoad {
         let capacity: Vec<u32> = levels
             .iter()
             .map(|level| capacity(level, overprovisioning))
             .collect();
         let available = capacity.iter().sum::<u32>().min(100);
-        let mut spread = Spread {
+        let mut spread = PriorityLoad {
             shares: vec![0; levels.len()],
             panic: vec![false; levels.len()],
         };
@@ -69,7 +73,7 @@ impl Spread {
 }
 
 /// The capacity of a priority, in percent of all traffic.
-fn capacity(level: &Health, overprovisioning: u32) -> u32 {
+fn capacity(level: &PriorityHealth, overprovisioning: u32) -> u32 {
     if level.hosts == 0 || level.whole == 0 {
         return 0;
     }
@@ -95,14 +99,14 @@ fn by_capacity(capacity: &[u32], available: u32) -> Vec<u32> {
 }
 
 /// The distribution if all priorities are in panic mode: by the number of hosts.
-fn by_size(levels: &[Health]) -> Vec<u32> {
+fn by_size(levels: &[PriorityHealth]) -> Vec<u32> {
     let total: u64 = levels.iter().map(|level| level.hosts).sum();
     let Some(first) = levels.iter().position(|level| level.hosts > 0) else {
         let mut shares = vec![0; levels.len()];
         shares[0] = 100;
         return shares;
     };
-    let share = |level: &Health| u32::try_from(100 * level.hosts / total).unwrap_or(100);
+    let share = |level: &PriorityHealth| u32::try_from(100 * level.hosts / total).unwrap_or(100);
     let mut shares: Vec<u32> = levels.iter().map(share).collect();
     let given: u32 = shares.iter().sum();
     shares[first] += 100 - given;
@@ -115,8 +119,8 @@ mod tests {
 
     use super::*;
 
-    fn level(healthy: u64, hosts: u64) -> Health {
-        Health {
+    fn level(healthy: u64, hosts: u64) -> PriorityHealth {
+        PriorityHealth {
             hosts,
             healthy,
             whole: hosts,
@@ -125,8 +129,8 @@ mod tests {
     }
 
     fn shares(levels: &[(u64, u64)], panic_percent: u32) -> (Vec<u32>, Vec<bool>) {
-        let levels: Vec<Health> = levels.iter().map(|(a, b)| level(*a, *b)).collect();
-        let spread = Spread::of(&levels, 140, panic_percent);
+        let levels: Vec<PriorityHealth> = levels.iter().map(|(a, b)| level(*a, *b)).collect();
+        let spread = PriorityLoad::new(&levels, 140, panic_percent);
         (spread.shares, spread.panic)
     }
 
@@ -193,19 +197,22 @@ mod tests {
 
     #[test]
     fn the_first_gets_what_rounding_leaves_to_nobody() {
-        let spread = Spread::of(&[level(1, 3)], 1, 1);
+        let spread = PriorityLoad::new(&[level(1, 3)], 1, 1);
         assert_eq!((spread.shares, spread.panic), (vec![100], vec![false]));
     }
 
     #[test]
     fn weights_count_for_health_where_they_are_given() {
-        let heavy = Health {
+        let heavy = PriorityHealth {
             hosts: 2,
             healthy: 1,
             whole: 10,
             part: 9,
         };
-        assert_eq!(Spread::of(&[heavy, level(1, 1)], 140, 50).shares, [100, 0]);
+        assert_eq!(
+            PriorityLoad::new(&[heavy, level(1, 1)], 140, 50).shares,
+            [100, 0]
+        );
     }
 
     proptest! {
@@ -216,8 +223,8 @@ mod tests {
             panic_percent in 0u32..=100,
             random: u64,
         ) {
-            let levels: Vec<Health> = levels.iter().map(|(a, b)| level(*a.min(b), *b)).collect();
-            let spread = Spread::of(&levels, overprovisioning, panic_percent);
+            let levels: Vec<PriorityHealth> = levels.iter().map(|(a, b)| level(*a.min(b), *b)).collect();
+            let spread = PriorityLoad::new(&levels, overprovisioning, panic_percent);
             prop_assert_eq!(spread.shares.iter().sum::<u32>(), 100);
             prop_assert!(spread.choose(random) < levels.len());
         }

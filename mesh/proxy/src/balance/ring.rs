@@ -4,21 +4,25 @@
 
 use shakedown_xds::table::{RingFunction, RingHash};
 
-use super::weights::Shares;
+use super::weights::WeightedHosts;
 use crate::hash::{murmur_hash, xx_hash};
 
 /// A hash ring. The entries equal Envoy's, the hashes of `<key>_<number>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ring {
+pub struct HashRing {
     /// Hash and host of each entry, sorted by hash.
     places: Vec<(u64, u32)>,
 }
 
-impl Ring {
+impl HashRing {
     /// Builds the ring. `key` returns the identifier of a host, usually its address.
-    pub fn new<'a>(shares: &Shares, settings: RingHash, key: impl Fn(u32) -> &'a str) -> Ring {
+    pub fn new<'a>(
+        shares: &WeightedHosts,
+        settings: RingHash,
+        key: impl Fn(u32) -> &'a str,
+    ) -> HashRing {
         if shares.hosts.is_empty() {
-            return Ring::default();
+            return HashRing::default();
         }
         // The scale is chosen so that the host with the least share gets a whole number of entries.
         let scale = ((shares.least * settings.min_size as f64).ceil() / shares.least)
@@ -46,7 +50,7 @@ impl Ring {
             }
         }
         places.sort_unstable();
-        Ring { places }
+        HashRing { places }
     }
 
     /// Returns the host for a hash. Each further attempt uses the following entry.
@@ -77,14 +81,14 @@ mod tests {
             .collect()
     }
 
-    fn ring(weights: &[(u32, u32)], min_size: u64, max_size: u64) -> Ring {
+    fn ring(weights: &[(u32, u32)], min_size: u64, max_size: u64) -> HashRing {
         let keys = keys(64);
         let settings = RingHash {
             min_size,
             max_size,
             ..RingHash::ENVOY
         };
-        Ring::new(&Shares::flat(weights), settings, |host| {
+        HashRing::new(&WeightedHosts::flat(weights), settings, |host| {
             &keys[host as usize]
         })
     }
@@ -132,7 +136,9 @@ mod tests {
             min_size: 12,
             ..RingHash::ENVOY
         };
-        let ring = Ring::new(&Shares::flat(&even), settings, |host| &keys[host as usize]);
+        let ring = HashRing::new(&WeightedHosts::flat(&even), settings, |host| {
+            &keys[host as usize]
+        });
         let expected = [
             (1358027074129602068, 5),
             (4361834613929391114, 3),
@@ -216,7 +222,7 @@ mod tests {
                     continue;
                 }
                 moved += 1;
-                let place = |ring: &Ring| {
+                let place = |ring: &HashRing| {
                     let found = ring.places.partition_point(|(place, _)| *place < hash);
                     ring.places[found % ring.places.len()]
                 };

@@ -8,7 +8,7 @@ use rand_core::TryRng;
 pub(super) struct Script(Vec<u64>);
 
 impl Script {
-    pub(super) fn of(draws: &[u64]) -> Script {
+    pub(super) fn new(draws: &[u64]) -> Script {
         Script(draws.to_vec())
     }
 }

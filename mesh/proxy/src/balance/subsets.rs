@@ -8,23 +8,23 @@ use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 
-use super::levels::Levels;
-use super::{Load, Member, Request, Setting};
+use super::levels::PriorityLevels;
+use super::{HostLoads, LbHost, LbSettings, Request};
 
 /// The subsets of a cluster's hosts, and the fallback of requests that match none.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct SubsetIndex {
     subsets: Arc<Subsets>,
-    by_labels: BTreeMap<Labels, Levels>,
-    default: Levels,
+    by_labels: BTreeMap<Labels, PriorityLevels>,
+    default: PriorityLevels,
 }
 
-impl Parts {
-    pub(super) fn new(subsets: &Arc<Subsets>, seed: u64, now: Time) -> Parts {
-        Parts {
+impl SubsetIndex {
+    pub(super) fn new(subsets: &Arc<Subsets>, seed: u64, now: Time) -> SubsetIndex {
+        SubsetIndex {
             subsets: Arc::clone(subsets),
             by_labels: BTreeMap::new(),
-            default: Levels::new(seed, now),
+            default: PriorityLevels::new(seed, now),
         }
     }
 
@@ -35,8 +35,8 @@ impl Parts {
 
     pub(super) fn rebuild(
         &mut self,
-        setting: &Setting<'_>,
-        members: &[Member<'_>],
+        setting: &LbSettings<'_>,
+        members: &[LbHost<'_>],
         seed: u64,
         now: Time,
     ) {
@@ -55,24 +55,24 @@ impl Parts {
                 };
                 let mut levels = before
                     .remove(&labels)
-                    .unwrap_or_else(|| Levels::new(seed, now));
-                let chosen = |member: &Member<'_>| has(&member.host.labels, &labels);
+                    .unwrap_or_else(|| PriorityLevels::new(seed, now));
+                let chosen = |member: &LbHost<'_>| has(&member.host.labels, &labels);
                 levels.rebuild(setting, members, chosen, now);
                 self.by_labels.insert(labels, levels);
             }
         }
         let wanted = &self.subsets.default_subset;
-        let chosen = |member: &Member<'_>| has(&member.host.labels, wanted);
+        let chosen = |member: &LbHost<'_>| has(&member.host.labels, wanted);
         self.default.rebuild(setting, members, chosen, now);
     }
 
     /// Selects a member of the requested subset, or applies the fallback. `all` is the whole cluster.
     pub(super) fn pick(
         &mut self,
-        all: &mut Levels,
+        all: &mut PriorityLevels,
         request: &Request<'_>,
         avoid: impl Fn(usize) -> bool,
-        load: &(impl Load + ?Sized),
+        load: &(impl HostLoads + ?Sized),
         random: &mut impl Rng,
     ) -> Option<usize> {
         let wanted = request.labels.filter(|labels| !labels.is_empty());

@@ -21,7 +21,7 @@ struct Doing {
     latency: Vec<f64>,
 }
 
-impl Load for Doing {
+impl HostLoads for Doing {
     fn active(&self, host: usize) -> u32 {
         self.active.get(host).copied().unwrap_or(0)
     }
@@ -64,17 +64,17 @@ impl Bench {
     }
 
     fn build(&mut self) {
-        let members: Vec<Member<'_>> = self
+        let members: Vec<LbHost<'_>> = self
             .hosts
             .iter()
             .zip(&self.since)
-            .map(|(host, since)| Member {
+            .map(|(host, since)| LbHost {
                 host,
                 healthy: host.healthy,
                 since: *since,
             })
             .collect();
-        let setting = Setting::of(self.policy, &self.options, None);
+        let setting = LbSettings::new(self.policy, &self.options, None);
         self.balancer.rebuild(&setting, &members, self.now);
     }
 

@@ -4,7 +4,7 @@
 
 /// Hosts with their shares.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shares {
+pub struct WeightedHosts {
     /// Each host, as a number that its owner assigns, with its share, in order.
     pub hosts: Vec<(u32, f64)>,
     /// The least share; 1 without hosts.
@@ -13,10 +13,10 @@ pub struct Shares {
     pub greatest: f64,
 }
 
-impl Shares {
+impl WeightedHosts {
     /// The shares of hosts by their own weights.
-    pub fn flat(hosts: &[(u32, u32)]) -> Shares {
-        let mut shares = Shares::none();
+    pub fn flat(hosts: &[(u32, u32)]) -> WeightedHosts {
+        let mut shares = WeightedHosts::none();
         shares.add(hosts, 1.0);
         shares
     }
@@ -24,8 +24,8 @@ impl Shares {
     /// The shares of hosts in localities: by the localities' weights, and within each by the hosts' weights.
     pub fn by_locality<'a>(
         localities: impl Iterator<Item = (u32, &'a [(u32, u32)])> + Clone,
-    ) -> Shares {
-        let mut shares = Shares::none();
+    ) -> WeightedHosts {
+        let mut shares = WeightedHosts::none();
         let sum: u64 = localities
             .clone()
             .map(|(weight, _)| u64::from(weight))
@@ -36,8 +36,8 @@ impl Shares {
         shares
     }
 
-    fn none() -> Shares {
-        Shares {
+    fn none() -> WeightedHosts {
+        WeightedHosts {
             hosts: Vec::new(),
             least: 1.0,
             greatest: 0.0,
@@ -57,13 +57,13 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
-    use super::Shares;
+    use super::WeightedHosts;
 
     #[test]
     fn a_locality_without_weight_has_no_share_and_is_not_the_least() {
         let (heavy, light, none) = ([(0, 1)], [(1, 3), (2, 1)], [(3, 1)]);
         let localities = [(3, &heavy[..]), (1, &light[..]), (0, &none[..])];
-        let shares = Shares::by_locality(localities.into_iter());
+        let shares = WeightedHosts::by_locality(localities.into_iter());
         assert_eq!(shares.hosts, [(0, 0.75), (1, 0.1875), (2, 0.0625)]);
         assert_eq!((shares.least, shares.greatest), (0.0625, 0.75));
     }

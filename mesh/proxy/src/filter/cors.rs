@@ -4,11 +4,11 @@ use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 use shakedown_xds::table::{Cors, origin, preflight_method};
 
-use crate::respond::Reject;
+use crate::respond::LocalReply;
 
 /// An allowed origin, for the headers of the response.
 #[derive(Clone, Debug)]
-pub(crate) struct Allowed<'t> {
+pub(crate) struct AllowedOrigin<'t> {
     policy: &'t Cors,
     origin: HeaderValue,
 }
@@ -19,8 +19,8 @@ pub(super) fn check<'t>(
     random: impl FnOnce() -> u64,
     method: &Method,
     headers: &HeaderMap,
-    allowed: &mut Option<Allowed<'t>>,
-) -> Result<(), Reject> {
+    allowed: &mut Option<AllowedOrigin<'t>>,
+) -> Result<(), LocalReply> {
     if !policy.enabled.takes(random) {
         return Ok(());
     }
@@ -28,7 +28,7 @@ pub(super) fn check<'t>(
         return Ok(());
     };
     if policy.allows(origin) {
-        *allowed = Some(Allowed {
+        *allowed = Some(AllowedOrigin {
             policy,
             origin: origin.clone(),
         });
@@ -39,12 +39,12 @@ pub(super) fn check<'t>(
     if !policy.answers_preflight(allowed.is_some()) {
         return Ok(());
     }
-    Err(Reject::Preflight(Box::new(
+    Err(LocalReply::Preflight(Box::new(
         policy.preflight(asked, headers),
     )))
 }
 
-impl Allowed<'_> {
+impl AllowedOrigin<'_> {
     /// Adds the headers that let a page of the origin read the response.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         self.policy.tell(&self.origin, headers);
@@ -54,14 +54,14 @@ impl Allowed<'_> {
 #[cfg(test)]
 mod tests {
     use http::header::HeaderName;
-    use shakedown_xds::table::{Share, StringMatcher};
+    use shakedown_xds::table::{RequestShare, StringMatcher};
 
     use super::*;
 
     fn policy() -> Cors {
         let value = |text| Some(HeaderValue::from_static(text));
         Cors {
-            enabled: Share::ALL,
+            enabled: RequestShare::ALL,
             allow_origins: vec![StringMatcher::Exact("http://a".into())],
             allow_methods: value("GET,POST"),
             allow_headers: value("x-a"),
@@ -90,7 +90,7 @@ mod tests {
         }
         match checked {
             Ok(()) => (None, told),
-            Err(Reject::Preflight(answer)) => (Some(*answer), told),
+            Err(LocalReply::Preflight(answer)) => (Some(*answer), told),
             Err(other) => panic!("{other:?}"),
         }
     }

@@ -6,8 +6,8 @@ use rand_core::Rng as _;
 use shakedown_types::ResponseFlags;
 use shakedown_xds::table::{Abort, Fault, RequestView};
 
-use crate::record::Record;
-use crate::respond::{Reject, status};
+use crate::record::RequestRecord;
+use crate::respond::{LocalReply, status};
 use crate::shared::Shared;
 
 /// Delays or aborts a request if it matches the fault and is part of the configured shares.
@@ -16,8 +16,8 @@ pub(super) async fn inject(
     fault: &Fault,
     cluster: Option<&str>,
     request: &RequestView<'_>,
-    record: &mut Record,
-) -> Result<(), Reject> {
+    record: &mut RequestRecord,
+) -> Result<(), LocalReply> {
     if !is_meant(fault, cluster, request) {
         return Ok(());
     }
@@ -26,11 +26,11 @@ pub(super) async fn inject(
         shared.env.sleep(delay).await;
     }
     match abort(fault, || shared.random.filters.borrow_mut().next_u64()) {
-        Some(Abort::Http(code)) => Err(Reject::Aborted {
+        Some(Abort::Http(code)) => Err(LocalReply::Aborted {
             status: status(code),
             grpc: None,
         }),
-        Some(Abort::Grpc(code)) => Err(Reject::Aborted {
+        Some(Abort::Grpc(code)) => Err(LocalReply::Aborted {
             status: http::StatusCode::OK,
             grpc: Some(code),
         }),
@@ -61,11 +61,11 @@ mod tests {
     use std::sync::Arc;
 
     use http::HeaderMap;
-    use shakedown_xds::table::{HeaderKey, HeaderMatcher, Share, ValueMatcher};
+    use shakedown_xds::table::{HeaderKey, HeaderMatcher, RequestShare, ValueMatcher};
 
     use super::*;
 
-    const TENTH: Share = Share {
+    const TENTH: RequestShare = RequestShare {
         numerator: 100_000,
         denominator: 1_000_000,
     };
@@ -91,8 +91,8 @@ mod tests {
     #[test]
     fn all_and_none_ask_for_no_number() {
         let asked = || panic!("nothing is left to chance");
-        assert!(Share::ALL.takes(asked));
-        assert!(!Share::NONE.takes(asked));
+        assert!(RequestShare::ALL.takes(asked));
+        assert!(!RequestShare::NONE.takes(asked));
     }
 
     #[test]

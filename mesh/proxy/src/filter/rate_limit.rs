@@ -5,21 +5,21 @@ use std::sync::Arc;
 use rand_core::Rng as _;
 use shakedown_xds::table::RateLimit;
 
-use super::Passing;
+use super::FilterContext;
 use crate::headers;
 use crate::limit::describe::describe;
-use crate::reply::Reply;
 use crate::request_head::RequestHead;
-use crate::respond::{Limited, Reject, status};
+use crate::respond::{Limited, LocalReply, status};
+use crate::response_context::ResponseContext;
 
 /// Admits a request, or refuses it with the limit's status. A limit that is enabled but not enforced for the request only
 /// adds its request headers.
 pub(super) fn admit<'t>(
-    passing: Passing<'t, '_>,
+    passing: FilterContext<'t, '_>,
     limit: &'t Arc<RateLimit>,
     head: &mut RequestHead,
-    reply: &mut Reply<'t>,
-) -> Result<(), Reject> {
+    reply: &mut ResponseContext<'t>,
+) -> Result<(), LocalReply> {
     let shared = passing.shared;
     if !limit
         .enabled
@@ -47,7 +47,7 @@ pub(super) fn admit<'t>(
         return Ok(());
     }
     reply.limited = Some(limit);
-    Err(Reject::Limited(Limited {
+    Err(LocalReply::Limited(Limited {
         status: status(limit.status),
         resource_exhausted: limit.resource_exhausted,
     }))

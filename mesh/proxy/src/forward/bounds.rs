@@ -10,7 +10,7 @@ use crate::respond::is_grpc;
 
 /// The timeouts of one request. `None`: unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Bounds {
+pub(super) struct AttemptTimeouts {
     /// The time for all attempts together.
     pub(super) route: Option<Duration>,
     /// The time for each attempt, from when it has a connection.
@@ -25,8 +25,12 @@ pub(super) struct Bounds {
     pub(super) per_try_is_soft: bool,
 }
 
-impl Bounds {
-    pub(super) fn of(action: &RouteAction, idle: Option<Duration>, headers: &HeaderMap) -> Bounds {
+impl AttemptTimeouts {
+    pub(super) fn for_route(
+        action: &RouteAction,
+        idle: Option<Duration>,
+        headers: &HeaderMap,
+    ) -> AttemptTimeouts {
         let some = |span: Option<Duration>| span.filter(|span| !span.is_zero());
         let grpc = action.grpc_timeout.filter(|_| is_grpc(headers));
         let route = match grpc {
@@ -35,7 +39,7 @@ impl Bounds {
         };
         let retry = action.retry.as_ref();
         let per_try = some(retry.and_then(|policy| policy.per_try_timeout));
-        Bounds {
+        AttemptTimeouts {
             route,
             // A per-try timeout that is not shorter than the route's has no effect.
             per_try: per_try.filter(|span| route.is_none_or(|route| *span < route)),

@@ -23,8 +23,8 @@ fn action(per_try: Option<u64>, route: Option<u64>) -> RouteAction {
     action
 }
 
-fn bounds(action: &RouteAction) -> Bounds {
-    Bounds::of(action, None, &HeaderMap::new())
+fn bounds(action: &RouteAction) -> AttemptTimeouts {
+    AttemptTimeouts::for_route(action, None, &HeaderMap::new())
 }
 
 fn per_try(per_try: Option<u64>, route: Option<u64>) -> Option<Duration> {
@@ -40,7 +40,8 @@ fn a_per_try_timeout_not_shorter_than_the_routes_is_none() {
 
 #[test]
 fn a_timeout_of_zero_is_none() {
-    let bounds = Bounds::of(&action(Some(0), Some(0)), Some(ms(0)), &HeaderMap::new());
+    let bounds =
+        AttemptTimeouts::for_route(&action(Some(0), Some(0)), Some(ms(0)), &HeaderMap::new());
     assert_eq!(
         (bounds.per_try, bounds.route, bounds.idle),
         (None, None, None)
@@ -80,7 +81,7 @@ fn of_grpc(max: u64, offset: u64, asked: Option<&'static str>) -> Option<Duratio
     if let Some(asked) = asked {
         headers.insert("grpc-timeout", HeaderValue::from_static(asked));
     }
-    Bounds::of(&action, None, &headers).route
+    AttemptTimeouts::for_route(&action, None, &headers).route
 }
 
 #[test]

@@ -4,14 +4,14 @@ use shakedown_xds::table::{
     DescriptorAction, DescriptorRule, HostRules, RateLimit, RequestView, Route, query_value,
 };
 
-use super::Entry;
+use super::DescriptorEntry;
 
 /// The descriptors of a request, empty if the limit has none configured.
 pub(crate) fn describe(
     limit: &RateLimit,
     route: Option<&Route>,
     request: &RequestView<'_>,
-) -> Vec<Vec<Entry>> {
+) -> Vec<Vec<DescriptorEntry>> {
     if limit.descriptors.is_empty() {
         return Vec::new();
     }
@@ -40,7 +40,7 @@ fn all<'a>(
     rules: &'a [DescriptorRule],
     stage: Option<u32>,
     request: &'a RequestView<'_>,
-) -> impl Iterator<Item = Vec<Entry>> + 'a {
+) -> impl Iterator<Item = Vec<DescriptorEntry>> + 'a {
     rules
         .iter()
         .filter(move |rule| stage.is_none_or(|stage| rule.stage == stage))
@@ -48,36 +48,36 @@ fn all<'a>(
 }
 
 /// The descriptor by one rule; `None` if one of its entries has no value.
-fn one(rule: &DescriptorRule, request: &RequestView<'_>) -> Option<Vec<Entry>> {
+fn one(rule: &DescriptorRule, request: &RequestView<'_>) -> Option<Vec<DescriptorEntry>> {
     let mut entries = Vec::with_capacity(rule.actions.len());
     for action in &rule.actions {
         match entry(action, request) {
-            Said::Entry(entry) => entries.push(entry),
-            Said::Skip => {}
-            Said::Nothing => return None,
+            ActionOutcome::Entry(entry) => entries.push(entry),
+            ActionOutcome::Skip => {}
+            ActionOutcome::Nothing => return None,
         }
     }
     (!entries.is_empty()).then_some(entries)
 }
 
-enum Said {
-    Entry(Entry),
+enum ActionOutcome {
+    Entry(DescriptorEntry),
     Skip,
     Nothing,
 }
 
-fn entry(action: &DescriptorAction, request: &RequestView<'_>) -> Said {
+fn entry(action: &DescriptorAction, request: &RequestView<'_>) -> ActionOutcome {
     let fixed = |holds: bool, key: &str, value: &str| {
         if holds {
-            Said::Entry((key.into(), value.into()))
+            ActionOutcome::Entry((key.into(), value.into()))
         } else {
-            Said::Nothing
+            ActionOutcome::Nothing
         }
     };
     let found = |value: Option<&str>, key: &str, optional: bool| match value {
-        Some(value) if !value.is_empty() => Said::Entry((key.into(), value.into())),
-        _ if optional => Said::Skip,
-        _ => Said::Nothing,
+        Some(value) if !value.is_empty() => ActionOutcome::Entry((key.into(), value.into())),
+        _ if optional => ActionOutcome::Skip,
+        _ => ActionOutcome::Nothing,
     };
     match action {
         DescriptorAction::GenericKey { key, value } => fixed(true, key, value),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use shakedown_env::Time;
 use shakedown_xds::table::RateLimit;
 
-use super::{Decision, Entry, Limiter};
+use super::{DescriptorEntry, LimitDecision, Limiter};
 
 /// The limiters of all rate limits of a proxy. A limiter belongs to one configured limit, so that its buckets begin full
 /// with each new configuration, as in Envoy.
@@ -30,9 +30,9 @@ impl Limiters {
     pub(crate) fn admit(
         &self,
         limit: &Arc<RateLimit>,
-        descriptions: &[Vec<Entry>],
+        descriptions: &[Vec<DescriptorEntry>],
         now: Time,
-    ) -> Decision {
+    ) -> LimitDecision {
         let mut limiters = self.by_limit.borrow_mut();
         let (_, limiter) = limiters
             .entry(Arc::as_ptr(limit).addr())
@@ -54,9 +54,9 @@ impl ConnectionLimiter {
     pub(crate) fn admit(
         &self,
         limit: &RateLimit,
-        descriptions: &[Vec<Entry>],
+        descriptions: &[Vec<DescriptorEntry>],
         now: Time,
-    ) -> Decision {
+    ) -> LimitDecision {
         let mut limiter = self.0.borrow_mut();
         let limiter = limiter.get_or_insert_with(|| Limiter::new(limit, now));
         limiter.admit(descriptions, now)

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use shakedown_xds::table::{HeaderOps, HostRules, Share};
+use shakedown_xds::table::{HeaderOps, HostRules, RequestShare};
 
 use super::*;
 
@@ -21,8 +21,8 @@ pub(crate) fn limit(bucket: Option<Bucket>) -> RateLimit {
         descriptors: Vec::new(),
         always_default: true,
         status: 429,
-        enabled: Share::ALL,
-        enforced: Share::ALL,
+        enabled: RequestShare::ALL,
+        enforced: RequestShare::ALL,
         response_headers: HeaderOps::default(),
         request_headers: HeaderOps::default(),
         per_connection: false,
@@ -35,7 +35,7 @@ pub(crate) fn limit(bucket: Option<Bucket>) -> RateLimit {
     }
 }
 
-fn entries(pairs: &[(&str, &str)]) -> Vec<Entry> {
+fn entries(pairs: &[(&str, &str)]) -> Vec<DescriptorEntry> {
     let entry = |(key, value): &(&str, &str)| ((*key).into(), (*value).into());
     pairs.iter().map(entry).collect()
 }

@@ -7,50 +7,53 @@ use std::rc::Rc;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::spare::Spares;
+use crate::object_pool::ObjectPool;
 
 /// The longest text whose buffer is kept for reuse, in bytes.
 const SPARE_BYTES_MAX: usize = 16 * 1024;
 
 /// Headers in the order of their map.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    head: Head,
-    spares: Rc<Spares<Head>>,
+pub(crate) struct SavedHeaders {
+    head: HeaderBuffers,
+    spares: Rc<ObjectPool<HeaderBuffers>>,
 }
 
 /// The reusable buffers.
 #[derive(Debug, Default)]
-pub(crate) struct Head {
+pub(crate) struct HeaderBuffers {
     /// Names and values, concatenated.
     text: Vec<u8>,
-    lines: Vec<Line>,
+    lines: Vec<HeaderSpan>,
 }
 
 /// The ends of one header's name and value in the text.
 #[derive(Debug)]
-struct Line {
+struct HeaderSpan {
     name: usize,
     value: usize,
     /// True if HPACK must not index the value.
     sensitive: bool,
 }
 
-impl Kept {
+impl SavedHeaders {
     /// Copies the headers.
-    pub(super) fn of(headers: &HeaderMap, spares: &Rc<Spares<Head>>) -> Kept {
+    pub(super) fn from_headers(
+        headers: &HeaderMap,
+        spares: &Rc<ObjectPool<HeaderBuffers>>,
+    ) -> SavedHeaders {
         let mut head = spares.take().unwrap_or_default();
         for (name, value) in headers {
             head.text.extend_from_slice(name.as_str().as_bytes());
             let name = head.text.len();
             head.text.extend_from_slice(value.as_bytes());
-            head.lines.push(Line {
+            head.lines.push(HeaderSpan {
                 name,
                 value: head.text.len(),
                 sensitive: value.is_sensitive(),
             });
         }
-        Kept {
+        SavedHeaders {
             head,
             spares: Rc::clone(spares),
         }
@@ -73,7 +76,7 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for SavedHeaders {
     fn drop(&mut self) {
         let mut head = std::mem::take(&mut self.head);
         if head.text.capacity() > SPARE_BYTES_MAX {
@@ -107,7 +110,7 @@ mod tests {
         secret.set_sensitive(true);
         map.append("authorization", secret);
         let spares = Rc::default();
-        let read = Kept::of(&map, &spares).map();
+        let read = SavedHeaders::from_headers(&map, &spares).map();
         assert_eq!(read, map);
         assert!(read["authorization"].is_sensitive() && !read["host"].is_sensitive());
         let order = |map: &HeaderMap| map.keys().cloned().collect::<Vec<_>>();
@@ -119,12 +122,12 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert("host", HeaderValue::from_static("long enough"));
         let spares = Rc::default();
-        drop(Kept::of(&map, &spares));
+        drop(SavedHeaders::from_headers(&map, &spares));
         map.insert("host", HeaderValue::from_static("b"));
-        assert_eq!(Kept::of(&map, &spares).map(), map);
+        assert_eq!(SavedHeaders::from_headers(&map, &spares).map(), map);
         assert!(spares.take().is_some_and(|head| head.lines.is_empty()));
         map.insert("host", HeaderValue::from_bytes(&[b'a'; 20_000]).unwrap());
-        drop(Kept::of(&map, &spares));
+        drop(SavedHeaders::from_headers(&map, &spares));
         assert!(spares.take().is_none(), "a long one's buffer is not kept");
     }
 }

@@ -7,20 +7,20 @@ use shakedown_env::Time;
 use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;
 
-use super::Outcome;
-use super::rates::Rate;
+use super::AttemptOutcome;
+use super::rates::SuccessRatio;
 
 /// The counters and the ejection of one host.
 #[derive(Debug)]
-pub(super) struct Monitor {
+pub(super) struct HostMonitor {
     address: SocketAddr,
     consecutive_5xx: u32,
     consecutive_gateway: u32,
     consecutive_local: u32,
     /// The success rate of responses.
-    pub(super) external: Rate,
+    pub(super) external: SuccessRatio,
     /// The success rate of reaching the host, if local-origin failures are counted separately.
-    pub(super) local: Rate,
+    pub(super) local: SuccessRatio,
     ejected: Option<Ejected>,
     returned: Option<Time>,
     /// The multiple of the base time for the next ejection, minus one.
@@ -34,15 +34,15 @@ struct Ejected {
     jitter: Duration,
 }
 
-impl Monitor {
-    pub(super) fn new(address: SocketAddr) -> Monitor {
-        Monitor {
+impl HostMonitor {
+    pub(super) fn new(address: SocketAddr) -> HostMonitor {
+        HostMonitor {
             address,
             consecutive_5xx: 0,
             consecutive_gateway: 0,
             consecutive_local: 0,
-            external: Rate::default(),
-            local: Rate::default(),
+            external: SuccessRatio::default(),
+            local: SuccessRatio::default(),
             ejected: None,
             returned: None,
             backoff: 0,
@@ -60,20 +60,20 @@ impl Monitor {
     /// Records an attempt, and returns the detectors that fire, in Envoy's order.
     pub(super) fn observe(
         &mut self,
-        outcome: Outcome,
+        outcome: AttemptOutcome,
         settings: &OutlierDetection,
     ) -> [Option<Detector>; 2] {
         match (outcome, settings.split_local_origin) {
-            (Outcome::Status(status), _) => self.status(status, settings),
-            (Outcome::Connected, false) => [None, None],
-            (Outcome::TimedOut, false) => self.status(504, settings),
-            (Outcome::Failed, false) => self.status(503, settings),
-            (Outcome::Connected, true) => {
+            (AttemptOutcome::Status(status), _) => self.status(status, settings),
+            (AttemptOutcome::Connected, false) => [None, None],
+            (AttemptOutcome::TimedOut, false) => self.status(504, settings),
+            (AttemptOutcome::Failed, false) => self.status(503, settings),
+            (AttemptOutcome::Connected, true) => {
                 self.local.count(true);
                 self.consecutive_local = 0;
                 [None, None]
             }
-            (Outcome::TimedOut | Outcome::Failed, true) => {
+            (AttemptOutcome::TimedOut | AttemptOutcome::Failed, true) => {
                 self.local.count(false);
                 let threshold = settings.consecutive_local_origin_failure;
                 let fires = one_more(&mut self.consecutive_local, threshold);

@@ -7,11 +7,11 @@
 use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;
 
-use super::monitor::Monitor;
+use super::monitor::HostMonitor;
 
 /// A success rate, in the current interval and in the last complete one.
 #[derive(Debug, Default)]
-pub(super) struct Rate {
+pub(super) struct SuccessRatio {
     current: Count,
     last: Count,
 }
@@ -22,7 +22,7 @@ struct Count {
     all: u64,
 }
 
-impl Rate {
+impl SuccessRatio {
     pub(super) fn count(&mut self, good: bool) {
         self.current.all += 1;
         self.current.good += u64::from(good);
@@ -41,7 +41,7 @@ impl Rate {
 
 /// The origin of the evaluated failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum FailureOrigin {
     /// Responses of hosts.
     External,
     /// Failures to reach hosts, if these are counted separately.
@@ -52,8 +52,8 @@ pub(super) enum Origin {
 /// both measures is contained twice.
 pub(super) fn outliers(
     settings: &OutlierDetection,
-    hosts: &[Option<Monitor>],
-    origin: Origin,
+    hosts: &[Option<HostMonitor>],
+    origin: FailureOrigin,
 ) -> Vec<(usize, Detector)> {
     let fewest = settings
         .success_rate
@@ -63,8 +63,8 @@ pub(super) fn outliers(
         return Vec::new();
     }
     let [by_rate, by_share] = match origin {
-        Origin::External => [Detector::SuccessRate, Detector::FailurePercentage],
-        Origin::Local => [
+        FailureOrigin::External => [Detector::SuccessRate, Detector::FailurePercentage],
+        FailureOrigin::Local => [
             Detector::SuccessRateLocalOrigin,
             Detector::FailurePercentageLocalOrigin,
         ],
@@ -77,8 +77,8 @@ pub(super) fn outliers(
         .filter(|(_, monitor)| !monitor.is_ejected())
         .filter_map(|(index, monitor)| {
             let rate = match origin {
-                Origin::External => &monitor.external,
-                Origin::Local => &monitor.local,
+                FailureOrigin::External => &monitor.external,
+                FailureOrigin::Local => &monitor.local,
             };
             let (percent, volume) = rate.last()?;
             Some((index, percent, volume))

@@ -21,8 +21,8 @@ fn address(index: usize) -> SocketAddr {
 
 /// A cluster under test. All hosts may be ejected unless the test changes that.
 struct Cluster {
-    outliers: Outliers,
-    seats: Vec<Seat>,
+    outliers: OutlierDetector,
+    seats: Vec<OutlierHostId>,
     random: ChaCha,
 }
 
@@ -33,7 +33,7 @@ impl Cluster {
             ..OutlierDetection::default()
         };
         change(&mut settings);
-        let mut outliers = Outliers::new(settings);
+        let mut outliers = OutlierDetector::new(settings);
         let seats = (0..hosts).map(|host| outliers.add(address(host))).collect();
         Cluster {
             outliers,
@@ -42,7 +42,12 @@ impl Cluster {
         }
     }
 
-    fn observe(&mut self, host: usize, outcome: Outcome, millis: u64) -> Vec<Change> {
+    fn observe(
+        &mut self,
+        host: usize,
+        outcome: AttemptOutcome,
+        millis: u64,
+    ) -> Vec<EjectionChange> {
         let seat = self.seats[host];
         let changes = self
             .outliers
@@ -53,16 +58,16 @@ impl Cluster {
     /// Records `times` responses with one status, and returns the detectors of ejections.
     fn answers(&mut self, host: usize, status: u16, times: u32, millis: u64) -> Vec<Detector> {
         (0..times)
-            .flat_map(|_| self.observe(host, Outcome::Status(status), millis))
+            .flat_map(|_| self.observe(host, AttemptOutcome::Status(status), millis))
             .filter_map(|change| match change {
-                Change::Ejected(_, by) => Some(by),
-                Change::Overflowed(..) => None,
-                Change::Returned(_) => panic!("a try brings nobody back"),
+                EjectionChange::Ejected(_, by) => Some(by),
+                EjectionChange::Overflowed(..) => None,
+                EjectionChange::Returned(_) => panic!("a try brings nobody back"),
             })
             .collect()
     }
 
-    fn tick(&mut self, millis: u64) -> Vec<Change> {
+    fn tick(&mut self, millis: u64) -> Vec<EjectionChange> {
         self.outliers.tick(at(millis), &mut self.random).to_vec()
     }
 
@@ -119,16 +124,16 @@ fn gateway_failures_are_502_503_and_504_and_count_only_where_enforced() {
 
 #[test]
 fn where_errors_are_not_split_a_timeout_is_a_504_and_a_reset_a_503() {
-    for outcome in [Outcome::TimedOut, Outcome::Failed] {
+    for outcome in [AttemptOutcome::TimedOut, AttemptOutcome::Failed] {
         let mut cluster = Cluster::new(2, |settings| {
             settings.enforcing.consecutive_gateway_failure = 100;
             settings.enforcing.consecutive_5xx = 0;
         });
         for _ in 0..4 {
             assert_eq!(cluster.observe(0, outcome, 0), []);
-            assert_eq!(cluster.observe(0, Outcome::Connected, 0), []);
+            assert_eq!(cluster.observe(0, AttemptOutcome::Connected, 0), []);
         }
-        let out = [Change::Ejected(address(0), BY_GATEWAY)];
+        let out = [EjectionChange::Ejected(address(0), BY_GATEWAY)];
         assert_eq!(cluster.observe(0, outcome, 0), out, "{outcome:?}");
     }
 }
@@ -137,15 +142,15 @@ fn where_errors_are_not_split_a_timeout_is_a_504_and_a_reset_a_503() {
 fn where_errors_are_split_failures_to_reach_a_host_count_by_themselves() {
     let mut cluster = Cluster::new(2, |settings| settings.split_local_origin = true);
     for _ in 0..4 {
-        assert_eq!(cluster.observe(0, Outcome::Failed, 0), []);
+        assert_eq!(cluster.observe(0, AttemptOutcome::Failed, 0), []);
     }
     assert_eq!(cluster.answers(0, 503, 4, 0), [], "two counters of four");
-    cluster.observe(0, Outcome::Connected, 0);
+    cluster.observe(0, AttemptOutcome::Connected, 0);
     for _ in 0..4 {
-        assert_eq!(cluster.observe(0, Outcome::TimedOut, 0), []);
+        assert_eq!(cluster.observe(0, AttemptOutcome::TimedOut, 0), []);
     }
-    let out = [Change::Ejected(address(0), BY_LOCAL)];
-    assert_eq!(cluster.observe(0, Outcome::Failed, 0), out);
+    let out = [EjectionChange::Ejected(address(0), BY_LOCAL)];
+    assert_eq!(cluster.observe(0, AttemptOutcome::Failed, 0), out);
 }
 
 #[test]
@@ -181,7 +186,7 @@ fn a_share_of_enforcement_is_a_number_below_a_hundred() {
         let mut cluster = Cluster::new(1, |settings| settings.enforcing.consecutive_5xx = 30);
         let (seat, mut draws) = (cluster.seats[0], Draws(draw));
         for _ in 0..5 {
-            let failed = Outcome::Status(500);
+            let failed = AttemptOutcome::Status(500);
             cluster.outliers.observe(seat, failed, at(0), &mut draws);
         }
         assert_eq!(cluster.is_out(0), out, "{draw}");
@@ -255,15 +260,15 @@ fn a_return_clears_all_counters() {
 fn a_return_clears_the_count_of_failures_to_reach_the_host() {
     let mut cluster = Cluster::new(2, |settings| settings.split_local_origin = true);
     for _ in 0..4 {
-        cluster.observe(0, Outcome::Failed, 0);
+        cluster.observe(0, AttemptOutcome::Failed, 0);
     }
     assert_eq!(cluster.answers(0, 500, 5, 0), [BY_5XX]);
     cluster.tick(30 * S);
     for _ in 0..4 {
-        assert_eq!(cluster.observe(0, Outcome::Failed, 31 * S), []);
+        assert_eq!(cluster.observe(0, AttemptOutcome::Failed, 31 * S), []);
     }
-    let out = [Change::Ejected(address(0), BY_LOCAL)];
-    assert_eq!(cluster.observe(0, Outcome::Failed, 31 * S), out);
+    let out = [EjectionChange::Ejected(address(0), BY_LOCAL)];
+    assert_eq!(cluster.observe(0, AttemptOutcome::Failed, 31 * S), out);
 }
 
 #[test]
@@ -306,19 +311,19 @@ fn each_detection_beyond_the_maximum_is_an_overflow() {
             settings.max_ejection_percent = 10;
             settings.enforcing.consecutive_5xx = enforcing;
         });
-        let changes: Vec<Change> = (0..5)
-            .flat_map(|_| cluster.observe(1, Outcome::Status(500), 0))
+        let changes: Vec<EjectionChange> = (0..5)
+            .flat_map(|_| cluster.observe(1, AttemptOutcome::Status(500), 0))
             .collect();
-        assert_eq!(changes, [Change::Overflowed(address(1), BY_5XX); 2]);
+        assert_eq!(changes, [EjectionChange::Overflowed(address(1), BY_5XX); 2]);
     }
     // An ejected host is not detected again.
     let mut cluster = Cluster::new(2, |settings| settings.max_ejection_percent = 50);
     for _ in 0..5 {
-        cluster.observe(0, Outcome::Status(500), 0);
+        cluster.observe(0, AttemptOutcome::Status(500), 0);
     }
     assert!(cluster.is_out(0));
     for _ in 0..20 {
-        assert_eq!(cluster.observe(0, Outcome::Status(500), 0), []);
+        assert_eq!(cluster.observe(0, AttemptOutcome::Status(500), 0), []);
     }
 }
 
@@ -392,10 +397,10 @@ proptest! {
             let before = cluster.outliers.ejected();
             let changes = match step {
                 Step::Answer(host, status) if host < cluster.seats.len() => {
-                    cluster.observe(host, Outcome::Status(status), now)
+                    cluster.observe(host, AttemptOutcome::Status(status), now)
                 }
                 Step::Fail(host, slow) if host < cluster.seats.len() => {
-                    let outcome = if slow { Outcome::TimedOut } else { Outcome::Failed };
+                    let outcome = if slow { AttemptOutcome::TimedOut } else { AttemptOutcome::Failed };
                     cluster.observe(host, outcome, now)
                 }
                 Step::Tick => cluster.tick(now),
@@ -417,14 +422,14 @@ proptest! {
             let (out, hosts) = (cluster.outliers.ejected(), cluster.outliers.len() as u64);
             let counted = (0..cluster.seats.len()).filter(|host| cluster.is_out(*host)).count();
             prop_assert_eq!(counted, out as usize);
-            if changes.iter().any(|change| matches!(change, Change::Ejected(..))) {
+            if changes.iter().any(|change| matches!(change, EjectionChange::Ejected(..))) {
                 let within = 100 * u64::from(out) <= u64::from(percent) * hosts;
                 prop_assert!(within || (one && out == 1), "{} of {} at {}%", out, hosts, percent);
             }
             let moved = changes.iter().map(|change| match change {
-                Change::Ejected(..) => 1i64,
-                Change::Returned(..) => -1,
-                Change::Overflowed(..) => 0,
+                EjectionChange::Ejected(..) => 1i64,
+                EjectionChange::Returned(..) => -1,
+                EjectionChange::Overflowed(..) => 0,
             }).sum::<i64>();
             if !changes.is_empty() {
                 prop_assert_eq!(i64::from(before) + moved, i64::from(out));

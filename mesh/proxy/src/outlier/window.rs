@@ -18,7 +18,7 @@ pub struct MergeWindow {
 
 /// The time at which a change is to be applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum MergeTime {
     /// Immediately.
     Now,
     /// At this time. [`MergeWindow::taken_in`] must be called after the change was applied.
@@ -29,20 +29,20 @@ pub enum When {
 
 impl MergeWindow {
     /// Records a change of a host's health. A window of zero never delays a change.
-    pub fn changed(&mut self, now: Time, window: Duration) -> When {
+    pub fn changed(&mut self, now: Time, window: Duration) -> MergeTime {
         // Envoy compares whole milliseconds, and applies a change at once only after more than the window.
         let within = self
             .last
             .is_some_and(|last| now.since(last).as_millis() <= window.as_millis());
         if window.is_zero() || !within {
             self.taken_in(now);
-            return When::Now;
+            return MergeTime::Now;
         }
         if self.due.is_some() {
-            return When::Waiting;
+            return MergeTime::Waiting;
         }
         self.due = Some(now + window);
-        When::At(now + window)
+        MergeTime::At(now + window)
     }
 
     /// Records that all changes were applied: a delay ended, or hosts were added or removed, which is never delayed.
@@ -65,19 +65,19 @@ mod tests {
     #[test]
     fn a_first_change_is_taken_in_at_once() {
         let mut merge = MergeWindow::default();
-        assert_eq!(merge.changed(at(5), WINDOW), When::Now);
+        assert_eq!(merge.changed(at(5), WINDOW), MergeTime::Now);
     }
 
     #[test]
     fn a_change_within_the_window_waits_a_whole_window_and_takes_others_along() {
         let mut merge = MergeWindow::default();
         merge.changed(at(0), WINDOW);
-        assert_eq!(merge.changed(at(300), WINDOW), When::At(at(1300)));
-        assert_eq!(merge.changed(at(900), WINDOW), When::Waiting);
+        assert_eq!(merge.changed(at(300), WINDOW), MergeTime::At(at(1300)));
+        assert_eq!(merge.changed(at(900), WINDOW), MergeTime::Waiting);
         merge.taken_in(at(1300));
         assert_eq!(
             merge.changed(at(1301), WINDOW),
-            When::At(at(2301)),
+            MergeTime::At(at(2301)),
             "what was taken in late counts as the last change"
         );
     }
@@ -86,17 +86,17 @@ mod tests {
     fn the_window_ends_a_millisecond_late() {
         let mut merge = MergeWindow::default();
         merge.changed(at(0), WINDOW);
-        assert_eq!(merge.changed(at(1000), WINDOW), When::At(at(2000)));
+        assert_eq!(merge.changed(at(1000), WINDOW), MergeTime::At(at(2000)));
         let mut merge = MergeWindow::default();
         merge.changed(at(0), WINDOW);
-        assert_eq!(merge.changed(at(1001), WINDOW), When::Now);
+        assert_eq!(merge.changed(at(1001), WINDOW), MergeTime::Now);
     }
 
     #[test]
     fn without_a_window_nothing_waits() {
         let mut merge = MergeWindow::default();
         for millis in [0, 0, 1] {
-            assert_eq!(merge.changed(at(millis), Duration::ZERO), When::Now);
+            assert_eq!(merge.changed(at(millis), Duration::ZERO), MergeTime::Now);
         }
     }
 }

@@ -11,23 +11,23 @@ use shakedown_env::Time;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::{Body, BodyError};
 
-use super::Record;
-use crate::alarm::Alarm;
+use super::RequestRecord;
 use crate::respond::MAX_DURATION;
+use crate::reusable_timer::ReusableTimer;
 
 /// A body that ends its request's record.
 #[derive(Debug)]
 pub(crate) struct RecordedBody {
     inner: Body,
     /// `None` once the request is over.
-    record: Option<Record>,
+    record: Option<RequestRecord>,
     /// `None` if no timeout applies.
-    watch: Option<Watch>,
+    watch: Option<BodyTimer>,
 }
 
 /// The timeouts of a response's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Rest {
+pub(crate) struct BodyTimeouts {
     /// The end of the stream duration, which applies beside the route's timeout.
     pub(crate) stream: Option<Time>,
     /// The end of the route's timeout.
@@ -40,16 +40,16 @@ pub(crate) struct Rest {
 
 /// The bounds of a body, and its timer.
 #[derive(Debug)]
-struct Watch {
-    rest: Rest,
+struct BodyTimer {
+    rest: BodyTimeouts,
     /// The time of the last data, or of the headers.
     last: Time,
-    alarm: Alarm,
+    alarm: ReusableTimer,
 }
 
 /// The timeout that expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Met {
+enum ExpiredTimeout {
     Stream,
     Deadline,
     Idle,
@@ -67,15 +67,15 @@ pub(crate) enum StreamError {
 
 impl RecordedBody {
     /// A body that ends `record` with its end, and breaks off at the first of its timeouts.
-    pub(crate) fn new(inner: Body, record: Record, rest: Rest) -> RecordedBody {
+    pub(crate) fn new(inner: Body, record: RequestRecord, rest: BodyTimeouts) -> RecordedBody {
         if inner.is_end_stream() {
             // hyper does not poll an empty body.
             return RecordedBody::unread(inner, record);
         }
-        let watch = (rest != Rest::default()).then(|| Watch {
+        let watch = (rest != BodyTimeouts::default()).then(|| BodyTimer {
             rest,
             last: record.shared().env.now(),
-            alarm: Alarm::new(record.shared()),
+            alarm: ReusableTimer::new(record.shared()),
         });
         RecordedBody {
             inner,
@@ -85,7 +85,7 @@ impl RecordedBody {
     }
 
     /// A body that is never polled, because the status or the method forbids one.
-    pub(crate) fn unread(inner: Body, record: Record) -> RecordedBody {
+    pub(crate) fn unread(inner: Body, record: RequestRecord) -> RecordedBody {
         record.finish(ResponseFlags::empty());
         RecordedBody::of_nobody(inner)
     }
@@ -124,10 +124,12 @@ impl RecordedBody {
         // Closes the upstream's connection before the record ends.
         self.inner = Body::Empty;
         match met {
-            Met::Stream => self.broken(ResponseFlags::empty(), MAX_DURATION),
-            Met::Deadline => self.broken(ResponseFlags::UT, "response_timeout"),
-            Met::PerTryIdle => self.broken(ResponseFlags::UT, "upstream_per_try_idle_timeout"),
-            Met::Idle => self.broken(ResponseFlags::SI, "stream_idle_timeout"),
+            ExpiredTimeout::Stream => self.broken(ResponseFlags::empty(), MAX_DURATION),
+            ExpiredTimeout::Deadline => self.broken(ResponseFlags::UT, "response_timeout"),
+            ExpiredTimeout::PerTryIdle => {
+                self.broken(ResponseFlags::UT, "upstream_per_try_idle_timeout")
+            }
+            ExpiredTimeout::Idle => self.broken(ResponseFlags::SI, "stream_idle_timeout"),
         }
         Poll::Ready(Some(Err(StreamError::Timeout)))
     }
@@ -143,14 +145,14 @@ fn broken_off(error: &BodyError) -> (ResponseFlags, &'static str) {
     (ResponseFlags::UPE, details)
 }
 
-impl Watch {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Met> {
+impl BodyTimer {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ExpiredTimeout> {
         let after = |span: Option<Duration>| span.map(|span| self.last + span);
         let bounds = [
-            (self.rest.stream, Met::Stream),
-            (self.rest.deadline, Met::Deadline),
-            (after(self.rest.idle), Met::Idle),
-            (after(self.rest.per_try_idle), Met::PerTryIdle),
+            (self.rest.stream, ExpiredTimeout::Stream),
+            (self.rest.deadline, ExpiredTimeout::Deadline),
+            (after(self.rest.idle), ExpiredTimeout::Idle),
+            (after(self.rest.per_try_idle), ExpiredTimeout::PerTryIdle),
         ];
         let timed = bounds.into_iter().filter_map(|(at, met)| Some((at?, met)));
         let Some((at, met)) = timed.min_by_key(|(at, _)| *at) else {

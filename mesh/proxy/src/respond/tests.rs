@@ -3,7 +3,7 @@ use super::*;
 const REFUSED: ResetReason = ResetReason::RemoteConnectionFailure;
 
 /// The status, body, flags and details of a reply.
-fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
+fn row(reject: LocalReply) -> (u16, &'static str, String, &'static str) {
     let body = String::from_utf8(reject.body().to_vec()).unwrap().leak();
     (
         reject.status().as_u16(),
@@ -16,14 +16,14 @@ fn row(reject: Reject) -> (u16, &'static str, String, &'static str) {
 #[test]
 fn every_local_reply_is_envoys() {
     let reset = |reason, retried, exhausted| {
-        row(Reject::Reset {
+        row(LocalReply::Reset {
             reason,
             retried,
             exhausted,
         })
     };
     assert_eq!(
-        row(Reject::NoHealthyUpstream),
+        row(LocalReply::NoHealthyUpstream),
         (
             503,
             "no healthy upstream",
@@ -32,19 +32,19 @@ fn every_local_reply_is_envoys() {
         )
     );
     assert_eq!(
-        row(Reject::NoRoute),
+        row(LocalReply::NoRoute),
         (404, "", "NR".into(), "route_not_found")
     );
     assert_eq!(
-        row(Reject::NoCluster(StatusCode::SERVICE_UNAVAILABLE)),
+        row(LocalReply::NoCluster(StatusCode::SERVICE_UNAVAILABLE)),
         (503, "", "NC".into(), "cluster_not_found")
     );
     assert_eq!(
-        row(Reject::BlackHole),
+        row(LocalReply::BlackHole),
         (502, "", "-".into(), "direct_response")
     );
     assert_eq!(
-        row(Reject::RouteTimeout),
+        row(LocalReply::RouteTimeout),
         (
             504,
             "upstream request timeout",
@@ -53,7 +53,7 @@ fn every_local_reply_is_envoys() {
         )
     );
     assert_eq!(
-        row(Reject::PerTryTimeout { exhausted: true }),
+        row(LocalReply::PerTryTimeout { exhausted: true }),
         (
             504,
             "upstream request timeout",
@@ -92,24 +92,24 @@ fn every_local_reply_is_envoys() {
 
 #[test]
 fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
-    let with = Reject::RouteTimeout.into_response(false, false, |_| ());
+    let with = LocalReply::RouteTimeout.into_response(false, false, |_| ());
     assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
-    let without = Reject::NoRoute.into_response(false, false, |_| ());
+    let without = LocalReply::NoRoute.into_response(false, false, |_| ());
     assert!(without.headers().is_empty());
 }
 
 #[test]
 fn every_503_and_504_with_a_body_is_plain_text_to_those_who_speak_no_grpc() {
-    let reset = |reason| Reject::Reset {
+    let reset = |reason| LocalReply::Reset {
         reason,
         retried: false,
         exhausted: false,
     };
     let all = [
-        Reject::NoHealthyUpstream,
-        Reject::RouteTimeout,
-        Reject::PerTryTimeout { exhausted: true },
-        Reject::StreamIdle,
+        LocalReply::NoHealthyUpstream,
+        LocalReply::RouteTimeout,
+        LocalReply::PerTryTimeout { exhausted: true },
+        LocalReply::StreamIdle,
         reset(REFUSED),
         reset(ResetReason::ConnectionTimeout),
         reset(ResetReason::ConnectionTermination),
@@ -128,7 +128,7 @@ fn every_503_and_504_with_a_body_is_plain_text_to_those_who_speak_no_grpc() {
 
 #[test]
 fn what_filters_answer_is_envoys() {
-    let aborted = Reject::Aborted {
+    let aborted = LocalReply::Aborted {
         status: StatusCode::IM_A_TEAPOT,
         grpc: None,
     };
@@ -136,7 +136,7 @@ fn what_filters_answer_is_envoys() {
         row(aborted),
         (418, "fault filter abort", "FI".into(), "fault_filter_abort")
     );
-    let limited = Reject::Limited(Limited {
+    let limited = LocalReply::Limited(Limited {
         status: StatusCode::TOO_MANY_REQUESTS,
         resource_exhausted: false,
     });
@@ -144,13 +144,13 @@ fn what_filters_answer_is_envoys() {
         row(limited),
         (429, "local_rate_limited", "RL".into(), "local_rate_limited")
     );
-    let preflight = Reject::Preflight(Box::default());
+    let preflight = LocalReply::Preflight(Box::default());
     assert_eq!(row(preflight), (200, "", "-".into(), "cors_response"));
 }
 
 #[test]
 fn an_overflow_is_told_as_overload() {
-    let overflow = Reject::Reset {
+    let overflow = LocalReply::Reset {
         reason: ResetReason::Overflow,
         retried: false,
         exhausted: false,
@@ -171,7 +171,7 @@ fn an_overflow_is_told_as_overload() {
 /// Expected as observed with a real Envoy.
 #[test]
 fn a_grpc_caller_reads_its_status_in_headers() {
-    let told = |reject: Reject| {
+    let told = |reject: LocalReply| {
         let response = reject.into_response(true, false, |_| ());
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
@@ -182,24 +182,24 @@ fn a_grpc_caller_reads_its_status_in_headers() {
         )
     };
     let said = |status: &str, message: &str| (status.to_owned(), message.to_owned());
-    assert_eq!(told(Reject::NoRoute), said("12", ""));
+    assert_eq!(told(LocalReply::NoRoute), said("12", ""));
     assert_eq!(
-        told(Reject::NoHealthyUpstream),
+        told(LocalReply::NoHealthyUpstream),
         said("14", "no healthy upstream")
     );
-    let direct = Reject::Direct {
+    let direct = LocalReply::Direct {
         status: StatusCode::OK,
         body: Arc::from(&b"50% \xc3\xbc"[..]),
         location: None,
     };
     assert_eq!(told(direct), said("2", "50%25 %C3%BC"));
-    let aborted = Reject::Aborted {
+    let aborted = LocalReply::Aborted {
         status: StatusCode::OK,
         grpc: Some(14),
     };
     assert_eq!(told(aborted), said("14", "fault filter abort"));
     let limited = |resource_exhausted| {
-        Reject::Limited(Limited {
+        LocalReply::Limited(Limited {
             status: StatusCode::TOO_MANY_REQUESTS,
             resource_exhausted,
         })

@@ -12,16 +12,16 @@ use shakedown_xds::table::{RateLimitedBackOff, ResetFormat, RetryPolicy};
 /// 2^(N-1) times.
 /// Source: Envoy, `JitteredExponentialBackOffStrategy`; measured with Envoy 1.40: 25, 50, 100, 200, 250 ms.
 #[derive(Clone, Copy, Debug)]
-pub struct Backoff {
+pub struct RetryBackoff {
     next: u64,
     most: u64,
 }
 
-impl Backoff {
+impl RetryBackoff {
     /// Creates the backoff of a policy.
-    pub fn new(policy: &RetryPolicy) -> Backoff {
+    pub fn new(policy: &RetryPolicy) -> RetryBackoff {
         let base = millis(policy.base_interval).max(1);
-        Backoff {
+        RetryBackoff {
             next: base,
             most: millis(policy.max_interval).max(base),
         }
@@ -85,7 +85,7 @@ mod tests {
         };
         let most = |retry: usize| {
             let wait = |random| {
-                let mut backoff = Backoff::new(&policy);
+                let mut backoff = RetryBackoff::new(&policy);
                 let waits = (0..=retry).map(|_| backoff.next(random));
                 waits.last().unwrap().as_millis() as u64
             };
@@ -118,7 +118,7 @@ mod tests {
             max_interval: Duration::MAX,
             ..RetryPolicy::default()
         };
-        let mut backoff = Backoff::new(&policy);
+        let mut backoff = RetryBackoff::new(&policy);
         for _ in 0..200 {
             backoff.next(u64::MAX);
         }

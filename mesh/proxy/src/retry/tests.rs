@@ -20,7 +20,7 @@ fn policy(on: RetryOn) -> RetryPolicy {
 /// A cluster that admits this number of retries.
 struct Room(u32);
 
-impl Chance for Room {
+impl RetryChance for Room {
     fn admit(&mut self) -> bool {
         let room = self.0 > 0;
         self.0 -= u32::from(room);
@@ -36,14 +36,14 @@ impl Chance for Room {
     }
 }
 
-fn retries(on: RetryOn, failure: Failure<'_>) -> bool {
+fn retries(on: RetryOn, failure: AttemptFailure<'_>) -> bool {
     retries_under(&policy(on), failure)
 }
 
-fn retries_under(policy: &RetryPolicy, failure: Failure<'_>) -> bool {
+fn retries_under(policy: &RetryPolicy, failure: AttemptFailure<'_>) -> bool {
     let headers = HeaderMap::new();
-    let verdict = Retries::new(policy, || request(&headers)).judge(failure, &mut Room(1));
-    matches!(verdict, Verdict::Again(_))
+    let verdict = RetryState::new(policy, || request(&headers)).judge(failure, &mut Room(1));
+    matches!(verdict, RetryDecision::Again(_))
 }
 
 fn request(headers: &HeaderMap) -> RequestView<'_> {
@@ -71,7 +71,7 @@ fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
 fn status(on: RetryOn, status: u16) -> bool {
     retries(
         on,
-        Failure::Response {
+        AttemptFailure::Response {
             status,
             headers: &HeaderMap::new(),
         },
@@ -79,7 +79,7 @@ fn status(on: RetryOn, status: u16) -> bool {
 }
 
 fn reset(on: RetryOn, reason: ResetReason, on_wire: bool) -> bool {
-    retries(on, Failure::Reset { reason, on_wire })
+    retries(on, AttemptFailure::Reset { reason, on_wire })
 }
 
 const REFUSED: ResetReason = ResetReason::RemoteConnectionFailure;
@@ -135,7 +135,7 @@ fn a_termination_after_the_request_is_no_connect_failure_and_not_before_it() {
 
 #[test]
 fn a_per_try_timeout_is_retried_by_5xx_gateway_error_and_reset_only() {
-    let timeout = |on| retries(on, Failure::PerTryTimeout);
+    let timeout = |on| retries(on, AttemptFailure::PerTryTimeout);
     assert!(timeout(RetryOn::SERVER_ERROR));
     assert!(timeout(RetryOn::GATEWAY_ERROR));
     assert!(timeout(RetryOn::RESET));
@@ -160,7 +160,7 @@ fn a_grpc_status_in_the_headers_is_retried_by_its_condition() {
                 HeaderValue::from_static(value),
             )
         }));
-        let failure = Failure::Response {
+        let failure = AttemptFailure::Response {
             status: 200,
             headers: &headers,
         };
@@ -173,7 +173,7 @@ fn a_grpc_status_in_the_headers_is_retried_by_its_condition() {
 fn an_answer_that_was_rate_limited_is_retried_only_when_asked() {
     let mut headers = HeaderMap::new();
     headers.insert("x-envoy-ratelimited", HeaderValue::from_static("true"));
-    let failure = Failure::Response {
+    let failure = AttemptFailure::Response {
         status: 503,
         headers: &headers,
     };
@@ -206,7 +206,7 @@ fn an_answer_with_a_header_that_the_policy_names_is_retried() {
     let mut policy = policy(RetryOn::RETRIABLE_HEADERS);
     policy.headers = vec![matcher("x-again")];
     let answer = |map: &HeaderMap| {
-        let failure = Failure::Response {
+        let failure = AttemptFailure::Response {
             status: 200,
             headers: map,
         };
@@ -215,7 +215,7 @@ fn an_answer_with_a_header_that_the_policy_names_is_retried() {
     assert!(answer(&headers(&[("x-again", "yes")])));
     assert!(!answer(&headers(&[("x-other", "yes")])));
     policy.on = RetryOn::SERVER_ERROR;
-    let failure = Failure::Response {
+    let failure = AttemptFailure::Response {
         status: 200,
         headers: &headers(&[("x-again", "yes")]),
     };
@@ -230,13 +230,16 @@ fn a_request_that_the_policy_leaves_out_is_never_retried() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.request_headers = vec![matcher("x-safe")];
     let verdict = |map: &HeaderMap| {
-        let mut retries = Retries::new(&policy, || request(map));
+        let mut retries = RetryState::new(&policy, || request(map));
         let may = retries.may_follow();
-        (may, retries.judge(Failure::PerTryTimeout, &mut Room(1)))
+        (
+            may,
+            retries.judge(AttemptFailure::PerTryTimeout, &mut Room(1)),
+        )
     };
     let safe = headers(&[("x-safe", "1")]);
-    assert_eq!(verdict(&safe), (true, Verdict::Again(Duration::ZERO)));
-    assert_eq!(verdict(&HeaderMap::new()), (false, Verdict::Stands));
+    assert_eq!(verdict(&safe), (true, RetryDecision::Again(Duration::ZERO)));
+    assert_eq!(verdict(&HeaderMap::new()), (false, RetryDecision::Stands));
 }
 
 #[test]
@@ -244,7 +247,7 @@ fn one_of_the_policys_request_headers_is_enough() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.request_headers = vec![matcher("x-safe"), matcher("x-again")];
     let map = headers(&[("x-again", "1")]);
-    assert!(Retries::new(&policy, || request(&map)).may_follow());
+    assert!(RetryState::new(&policy, || request(&map)).may_follow());
 }
 
 fn matcher(name: &'static str) -> HeaderMatcher {
@@ -259,7 +262,7 @@ fn matcher(name: &'static str) -> HeaderMatcher {
 #[test]
 fn too_early_is_retried_at_once() {
     struct NoWait;
-    impl Chance for NoWait {
+    impl RetryChance for NoWait {
         fn admit(&mut self) -> bool {
             true
         }
@@ -273,30 +276,30 @@ fn too_early_is_retried_at_once() {
     let mut policy = policy(RetryOn::RETRIABLE_STATUS_CODES);
     policy.codes = vec![425];
     let none = HeaderMap::new();
-    let failure = Failure::Response {
+    let failure = AttemptFailure::Response {
         status: 425,
         headers: &none,
     };
-    let verdict = Retries::new(&policy, || request(&none)).judge(failure, &mut NoWait);
-    assert_eq!(verdict, Verdict::Again(Duration::ZERO));
+    let verdict = RetryState::new(&policy, || request(&none)).judge(failure, &mut NoWait);
+    assert_eq!(verdict, RetryDecision::Again(Duration::ZERO));
 }
 
 #[test]
 fn retries_end_and_a_good_answer_stands() {
     let policy = policy(RetryOn::SERVER_ERROR);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, || request(&none));
+    let mut retries = RetryState::new(&policy, || request(&none));
     let mut judge = |status| {
-        let failure = Failure::Response {
+        let failure = AttemptFailure::Response {
             status,
             headers: &none,
         };
         retries.judge(failure, &mut Room(9))
     };
-    assert!(matches!(judge(500), Verdict::Again(_)));
-    assert!(matches!(judge(500), Verdict::Again(_)));
-    assert_eq!(judge(200), Verdict::Stands);
-    assert_eq!(judge(500), Verdict::Exhausted);
+    assert!(matches!(judge(500), RetryDecision::Again(_)));
+    assert!(matches!(judge(500), RetryDecision::Again(_)));
+    assert_eq!(judge(200), RetryDecision::Stands);
+    assert_eq!(judge(500), RetryDecision::Exhausted);
 }
 
 #[test]
@@ -305,11 +308,11 @@ fn a_policy_of_no_retries_is_exhausted_at_once() {
     let mut policy = policy(RetryOn::SERVER_ERROR);
     policy.times = 0;
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, || request(&none));
+    let mut retries = RetryState::new(&policy, || request(&none));
     assert!(!retries.may_follow());
     assert_eq!(
-        retries.judge(Failure::PerTryTimeout, &mut Room(9)),
-        Verdict::Exhausted
+        retries.judge(AttemptFailure::PerTryTimeout, &mut Room(9)),
+        RetryDecision::Exhausted
     );
 }
 
@@ -317,38 +320,38 @@ fn a_policy_of_no_retries_is_exhausted_at_once() {
 fn a_retry_without_room_overflows_and_is_used_up() {
     let policy = policy(RetryOn::SERVER_ERROR);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, || request(&none));
-    let mut judge = |room| retries.judge(Failure::PerTryTimeout, &mut Room(room));
-    assert_eq!(judge(0), Verdict::Overflow);
-    assert_eq!(judge(1), Verdict::Again(Duration::ZERO));
-    assert_eq!(judge(1), Verdict::Exhausted);
+    let mut retries = RetryState::new(&policy, || request(&none));
+    let mut judge = |room| retries.judge(AttemptFailure::PerTryTimeout, &mut Room(room));
+    assert_eq!(judge(0), RetryDecision::Overflow);
+    assert_eq!(judge(1), RetryDecision::Again(Duration::ZERO));
+    assert_eq!(judge(1), RetryDecision::Exhausted);
 }
 
 #[test]
 fn a_hedge_asks_no_condition_but_counts_as_a_retry() {
     let policy = policy(RetryOn::CONNECT_FAILURE);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, || request(&none));
+    let mut retries = RetryState::new(&policy, || request(&none));
     assert!(matches!(
         retries.judge_hedge(&mut Room(1)),
-        Verdict::Again(_)
+        RetryDecision::Again(_)
     ));
-    assert_eq!(retries.judge_hedge(&mut Room(0)), Verdict::Overflow);
-    assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Exhausted);
+    assert_eq!(retries.judge_hedge(&mut Room(0)), RetryDecision::Overflow);
+    assert_eq!(retries.judge_hedge(&mut Room(1)), RetryDecision::Exhausted);
 }
 
 #[test]
 fn a_request_that_is_never_retried_is_not_hedged_either() {
     let policy = policy(RetryOn::NONE);
     let none = HeaderMap::new();
-    let mut retries = Retries::new(&policy, || request(&none));
-    assert_eq!(retries.judge_hedge(&mut Room(1)), Verdict::Stands);
+    let mut retries = RetryState::new(&policy, || request(&none));
+    assert_eq!(retries.judge_hedge(&mut Room(1)), RetryDecision::Stands);
 }
 
 #[test]
 fn a_named_wait_is_lengthened_at_random() {
     struct Drawn;
-    impl Chance for Drawn {
+    impl RetryChance for Drawn {
         fn admit(&mut self) -> bool {
             true
         }
@@ -368,12 +371,12 @@ fn a_named_wait_is_lengthened_at_random() {
         max_interval: Duration::from_secs(300),
     });
     let map = headers(&[("retry-after", "3")]);
-    let failure = Failure::Response {
+    let failure = AttemptFailure::Response {
         status: 429,
         headers: &map,
     };
-    let verdict = Retries::new(&policy, || request(&map)).judge(failure, &mut Drawn);
-    assert_eq!(verdict, Verdict::Again(Duration::from_millis(3_700)));
+    let verdict = RetryState::new(&policy, || request(&map)).judge(failure, &mut Drawn);
+    assert_eq!(verdict, RetryDecision::Again(Duration::from_millis(3_700)));
 }
 
 #[test]
@@ -387,13 +390,13 @@ fn an_answer_that_names_its_wait_is_waited_for() {
         max_interval: Duration::from_secs(300),
     });
     let map = headers(&[("retry-after", "3")]);
-    let failure = Failure::Response {
+    let failure = AttemptFailure::Response {
         status: 429,
         headers: &map,
     };
-    let mut retries = Retries::new(&policy, || request(&map));
+    let mut retries = RetryState::new(&policy, || request(&map));
     let verdict = retries.judge(failure, &mut Room(1));
-    assert_eq!(verdict, Verdict::Again(Duration::from_secs(3)));
+    assert_eq!(verdict, RetryDecision::Again(Duration::from_secs(3)));
 }
 
 fn failure() -> impl Strategy<Value = (u8, u16)> {
@@ -413,17 +416,17 @@ proptest! {
         let mut policy = policy(on);
         policy.times = times;
         let none = HeaderMap::new();
-        let mut retries = Retries::new(&policy, || request(&none));
+        let mut retries = RetryState::new(&policy, || request(&none));
         let mut chance = Room(room);
         let mut again = 0;
         for (kind, status) in failures {
             let verdict = match kind {
-                0 => retries.judge(Failure::Response { status, headers: &none }, &mut chance),
-                1 => retries.judge(Failure::Reset { reason: REFUSED, on_wire: false }, &mut chance),
-                2 => retries.judge(Failure::PerTryTimeout, &mut chance),
+                0 => retries.judge(AttemptFailure::Response { status, headers: &none }, &mut chance),
+                1 => retries.judge(AttemptFailure::Reset { reason: REFUSED, on_wire: false }, &mut chance),
+                2 => retries.judge(AttemptFailure::PerTryTimeout, &mut chance),
                 _ => retries.judge_hedge(&mut chance),
             };
-            again += u32::from(matches!(verdict, Verdict::Again(_)));
+            again += u32::from(matches!(verdict, RetryDecision::Again(_)));
         }
         prop_assert!(again <= times.min(room));
     }

@@ -20,20 +20,20 @@ pub(super) const STEPS_MAX: usize = 8;
 
 /// A configuration of a cluster.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct AppliedConfig {
     pub(super) cluster: Arc<Cluster>,
     pub(super) hosts: Option<Arc<Assignment>>,
     /// The time at which it was put in force.
     pub(super) since: Time,
 }
 
-impl Step {
+impl AppliedConfig {
     pub(super) fn new(
         cluster: &Arc<Cluster>,
         hosts: Option<&Arc<Assignment>>,
         since: Time,
-    ) -> Step {
-        Step {
+    ) -> AppliedConfig {
+        AppliedConfig {
             cluster: Arc::clone(cluster),
             hosts: hosts.cloned(),
             since,

@@ -12,15 +12,18 @@ use shakedown_types::MeshEvent;
 use shakedown_xds::table::Cluster;
 
 use super::Upstream;
-use crate::outlier::{Change, Changes, MergeWindow, Outcome, Outliers, Seat, When};
+use crate::outlier::{
+    AttemptOutcome, EjectionChange, EjectionChanges, MergeTime, MergeWindow, OutlierDetector,
+    OutlierHostId,
+};
 
 /// The health of a cluster's hosts according to outlier detection.
 #[derive(Debug)]
-pub(crate) struct Health {
+pub(crate) struct ClusterHealth {
     env: Env,
     cluster: Arc<str>,
     /// `None` while the cluster has no outlier detection.
-    outliers: RefCell<Option<Outliers>>,
+    outliers: RefCell<Option<OutlierDetector>>,
     merge: RefCell<MergeWindow>,
     window: Cell<Duration>,
     /// True once the cluster has had hosts.
@@ -41,7 +44,7 @@ pub(crate) struct Health {
 pub(crate) struct HostHealth {
     /// True while the cluster contains the host.
     known: Cell<bool>,
-    seat: Cell<Option<Seat>>,
+    seat: Cell<Option<OutlierHostId>>,
     /// True if outlier detection has ejected it.
     ejected: Cell<bool>,
     /// The value of `ejected` that the load balancer uses.
@@ -60,9 +63,9 @@ impl HostHealth {
     }
 }
 
-impl Health {
-    pub(super) fn new(env: &Env, cluster: &Arc<str>) -> Health {
-        Health {
+impl ClusterHealth {
+    pub(super) fn new(env: &Env, cluster: &Arc<str>) -> ClusterHealth {
+        ClusterHealth {
             env: env.clone(),
             cluster: Arc::clone(cluster),
             outliers: RefCell::default(),
@@ -85,7 +88,7 @@ impl Health {
         let before = outliers.as_ref().map(|known| known.settings().interval);
         match (&cluster.outlier, outliers.as_mut()) {
             (Some(settings), Some(known)) => known.set_settings((**settings).clone()),
-            (Some(settings), None) => *outliers = Some(Outliers::new((**settings).clone())),
+            (Some(settings), None) => *outliers = Some(OutlierDetector::new((**settings).clone())),
             (None, _) => *outliers = None,
         }
         let after = cluster.outlier.as_ref().map(|settings| settings.interval);
@@ -138,34 +141,38 @@ impl Health {
     }
 
     /// Reports an attempt's outcome to the detector, and returns the resulting ejections.
-    pub(super) fn observe(&self, host: &HostHealth, outcome: Outcome) -> Changes {
+    pub(super) fn observe(&self, host: &HostHealth, outcome: AttemptOutcome) -> EjectionChanges {
         let mut outliers = self.outliers.borrow_mut();
         match (outliers.as_mut(), host.seat.get()) {
             (Some(outliers), Some(seat)) => {
                 let random = &mut *self.random.borrow_mut();
                 outliers.observe(seat, outcome, self.env.now(), random)
             }
-            _ => Changes::new(),
+            _ => EjectionChanges::new(),
         }
     }
 
     /// Ends an interval of the detector.
-    fn tick(&self) -> Changes {
+    fn tick(&self) -> EjectionChanges {
         let mut outliers = self.outliers.borrow_mut();
         let Some(outliers) = outliers.as_mut() else {
-            return Changes::new();
+            return EjectionChanges::new();
         };
         outliers.tick(self.env.now(), &mut *self.random.borrow_mut())
     }
 
     /// Emits the events of changes, and schedules the load balancer's update.
-    fn tell(&self, upstream: &Upstream, changes: &Changes) {
+    fn tell(&self, upstream: &Upstream, changes: &EjectionChanges) {
         for change in changes {
             let cluster = Arc::clone(&self.cluster);
             let (address, ejected, event) = match *change {
-                Change::Ejected(host, by) => (host, true, MeshEvent::Ejected { cluster, host, by }),
-                Change::Returned(host) => (host, false, MeshEvent::Returned { cluster, host }),
-                Change::Overflowed(host, by) => {
+                EjectionChange::Ejected(host, by) => {
+                    (host, true, MeshEvent::Ejected { cluster, host, by })
+                }
+                EjectionChange::Returned(host) => {
+                    (host, false, MeshEvent::Returned { cluster, host })
+                }
+                EjectionChange::Overflowed(host, by) => {
                     self.env
                         .emit(MeshEvent::EjectionOverflow { cluster, host, by });
                     continue;
@@ -192,12 +199,12 @@ impl Health {
             .borrow_mut()
             .changed(self.env.now(), self.window.get());
         match when {
-            When::Now => {
+            MergeTime::Now => {
                 self.late.take();
                 upstream.health_changed();
             }
-            When::At(time) => self.wait(time),
-            When::Waiting => {}
+            MergeTime::At(time) => self.wait(time),
+            MergeTime::Waiting => {}
         }
     }
 
@@ -259,7 +266,7 @@ impl Upstream {
     }
 
     /// Reports the outcome of an attempt at one of its hosts.
-    pub(crate) fn observe(&self, host: &HostHealth, outcome: Outcome) {
+    pub(crate) fn observe(&self, host: &HostHealth, outcome: AttemptOutcome) {
         let changes = self.health().observe(host, outcome);
         if !changes.is_empty() {
             self.health().tell(self, &changes);

@@ -13,12 +13,12 @@ use smallvec::SmallVec;
 use super::health::HostHealth;
 use super::upstream::PoolKind;
 use crate::balance::peak_ewma::Ewma;
-use crate::balance::{Load, Member};
-use crate::telemetry::Edge;
+use crate::balance::{HostLoads, LbHost};
+use crate::telemetry::EdgeSeries;
 
 /// A host of a cluster.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct UpstreamHost {
     pub(super) address: SocketAddr,
     pub(super) workload: Identity,
     pub(super) pool: RefCell<Pool>,
@@ -34,10 +34,10 @@ pub(crate) struct Host {
     /// The decay time of its latency average; `None` unless the load balancer uses it.
     pub(super) decay: Cell<Option<Duration>>,
     pub(super) health: HostHealth,
-    pub(super) edge: Rc<Edge>,
+    pub(super) edge: Rc<EdgeSeries>,
 }
 
-impl Host {
+impl UpstreamHost {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -70,12 +70,12 @@ impl Host {
         });
     }
 
-    pub(super) fn member<'a>(&self, spec: &'a table::Host, now: Time) -> Member<'a> {
+    pub(super) fn member<'a>(&self, spec: &'a table::Host, now: Time) -> LbHost<'a> {
         let healthy = self.is_healthy();
         if healthy && self.since.get().is_none() {
             self.since.set(Some(now));
         }
-        Member {
+        LbHost {
             host: spec,
             healthy,
             since: self.since.get(),
@@ -93,12 +93,12 @@ impl Host {
     }
 
     /// The edge that its requests count for.
-    pub(crate) fn edge(&self) -> &Rc<Edge> {
+    pub(crate) fn edge(&self) -> &Rc<EdgeSeries> {
         &self.edge
     }
 }
 
-impl Load for [Rc<Host>] {
+impl HostLoads for [Rc<UpstreamHost>] {
     fn active(&self, host: usize) -> u32 {
         self[host].active.get()
     }
@@ -110,20 +110,20 @@ impl Load for [Rc<Host>] {
 
 /// An active request of a host. Dropping it decrements the host's count.
 #[derive(Debug)]
-pub(crate) struct Busy(Rc<Host>);
+pub(crate) struct ActiveRequest(Rc<UpstreamHost>);
 
-impl Busy {
-    pub(crate) fn new(host: Rc<Host>) -> Busy {
+impl ActiveRequest {
+    pub(crate) fn new(host: Rc<UpstreamHost>) -> ActiveRequest {
         host.active.set(host.active.get() + 1);
-        Busy(host)
+        ActiveRequest(host)
     }
 
-    pub(crate) fn host(&self) -> &Rc<Host> {
+    pub(crate) fn host(&self) -> &Rc<UpstreamHost> {
         &self.0
     }
 }
 
-impl Drop for Busy {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
         self.0.active.set(self.0.active.get() - 1);
     }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_env::Env;
-use shakedown_wire::Bound;
+use shakedown_wire::QuotaBound;
 use shakedown_xds::table::{
     Cluster, ClusterKind, LbPolicy, OutlierDetection, Priority, RoundRobin, SlowStart, Table,
 };
 
 use super::*;
-use crate::outlier::Outcome;
+use crate::outlier::AttemptOutcome;
 use crate::tests::scene::{POD, REVIEWS, UP1, UP2, at, bootstrap, cluster, ms, play};
 
-fn state(env: Env) -> State {
-    State::new(env, POD.parse().unwrap(), EdgeLabeler::new(&bootstrap()))
+fn state(env: Env) -> ProxyState {
+    ProxyState::new(env, POD.parse().unwrap(), EdgeLabeler::new(&bootstrap()))
 }
 
 fn table(cluster: Cluster) -> Table {
@@ -25,7 +25,7 @@ fn table(cluster: Cluster) -> Table {
 }
 
 /// Runs a check on a host of the simulator.
-fn on_a_pod(check: impl FnOnce(State) + 'static) {
+fn on_a_pod(check: impl FnOnce(ProxyState) + 'static) {
     play(|scene| async move { check(state(scene.env(POD))) });
 }
 
@@ -34,7 +34,7 @@ fn a_host_that_stays_keeps_its_active_requests() {
     on_a_pod(|state| {
         state.swap(table(cluster(REVIEWS, &[at(UP1, 1)])));
         let upstream = state.upstream(REVIEWS).unwrap();
-        let busy = Busy::new(upstream.pick(&PickContext::default()).unwrap());
+        let busy = ActiveRequest::new(upstream.pick(&PickContext::default()).unwrap());
         state.swap(table(cluster(REVIEWS, &[at(UP2, 1), at(UP1, 1)])));
         let again = state.upstream(REVIEWS).unwrap();
         assert!(Rc::ptr_eq(&upstream, &again), "the cluster is the same");
@@ -76,7 +76,7 @@ fn other_connection_settings_make_other_pools_and_keep_the_counts() {
         state.swap(table(cluster(REVIEWS, &[at(UP1, 1)])));
         let upstream = state.upstream(REVIEWS).unwrap();
         let host = upstream.pick(&PickContext::default()).unwrap();
-        let _busy = Busy::new(Rc::clone(&host));
+        let _busy = ActiveRequest::new(Rc::clone(&host));
         let mut changed = cluster(REVIEWS, &[at(UP1, 1)]);
         changed.connect_timeout = ms(5);
         state.swap(table(changed));
@@ -164,7 +164,7 @@ fn an_interval_counts_from_the_configuration_and_not_from_the_first_request() {
         env.sleep(ms(1700)).await;
         let upstream = state.upstream(REVIEWS).unwrap();
         let host = upstream.pick(&PickContext::default()).unwrap();
-        upstream.observe(host.health(), Outcome::Status(503));
+        upstream.observe(host.health(), AttemptOutcome::Status(503));
         assert!(!host.is_healthy());
         // The ejection ends at 1.8 s, and the interval that started with the configuration at 2 s.
         env.sleep(ms(250)).await;
@@ -226,7 +226,7 @@ fn a_breaker_that_a_configuration_opens_is_reported_before_any_request() {
             upstream
                 .breaker(Priority::Default)
                 .quota()
-                .is_open(Bound::Requests)
+                .is_open(QuotaBound::Requests)
         );
     });
 }

@@ -10,18 +10,18 @@ use std::sync::Arc;
 use rand_core::Rng as _;
 use shakedown_env::{Env, Rng, Time};
 use shakedown_types::MeshEvent;
-use shakedown_wire::{Pool, PoolOptions, Protocol};
+use shakedown_wire::{Pool, PoolOptions, PoolProtocol};
 use shakedown_xds::table::{
     Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
 };
 
-use super::health::{Health, HostHealth};
-use super::host::Host;
+use super::health::{ClusterHealth, HostHealth};
+use super::host::UpstreamHost;
 use crate::balance::peak_ewma::Ewma;
-use crate::balance::{Balancer, Member, Request, Setting};
-use crate::breaker::Breaker;
+use crate::balance::{Balancer, LbHost, LbSettings, Request};
+use crate::breaker::CircuitBreaker;
 use crate::budget::HedgeBudget;
-use crate::telemetry::{Edge, EdgeLabels};
+use crate::telemetry::{EdgeLabels, EdgeSeries};
 use crate::throttle::Throttle;
 
 /// The most hosts outside the mesh that a cluster keeps. Beyond this, idle ones are dropped.
@@ -36,21 +36,21 @@ pub(crate) struct Upstream {
     /// The endpoints of the hosts.
     assignment: RefCell<Option<Arc<Assignment>>>,
     /// All hosts in the order of the assignment, including those that take no traffic.
-    hosts: RefCell<Vec<Rc<Host>>>,
+    hosts: RefCell<Vec<Rc<UpstreamHost>>>,
     /// Hosts named by requests, for an `ORIGINAL_DST` cluster.
-    outside: RefCell<BTreeMap<SocketAddr, Rc<Host>>>,
+    outside: RefCell<BTreeMap<SocketAddr, Rc<UpstreamHost>>>,
     balancer: RefCell<Balancer>,
     random: RefCell<Rng>,
-    health: Health,
+    health: ClusterHealth,
     /// The circuit breakers, by priority.
-    breakers: [Breaker; 2],
+    breakers: [CircuitBreaker; 2],
     hedges: RefCell<HedgeBudget>,
     /// The client-side throttle, if configured.
     throttle: RefCell<Option<Throttle>>,
     labels: EdgeLabels,
     /// The edges, by workload.
-    edges: RefCell<BTreeMap<Identity, Rc<Edge>>>,
-    unreached: Rc<Edge>,
+    edges: RefCell<BTreeMap<Identity, Rc<EdgeSeries>>>,
+    unreached: Rc<EdgeSeries>,
 }
 
 /// The properties by which requests are separated into pools.
@@ -95,11 +95,11 @@ impl Upstream {
             outside: RefCell::default(),
             balancer: RefCell::new(Balancer::new(random.next_u64(), since)),
             random: RefCell::new(random),
-            health: Health::new(env, &cluster.name),
+            health: ClusterHealth::new(env, &cluster.name),
             breakers: Priority::ALL.map(|priority| breaker(env, cluster, priority)),
             hedges: RefCell::default(),
             throttle: RefCell::new(cluster.policy.throttle.map(Throttle::new)),
-            unreached: Rc::new(Edge::new(labels.clone())),
+            unreached: Rc::new(EdgeSeries::new(labels.clone())),
             labels,
             edges: RefCell::default(),
         }
@@ -117,12 +117,12 @@ impl Upstream {
     }
 
     /// All hosts, including those that take no traffic.
-    pub(crate) fn hosts(&self) -> Ref<'_, Vec<Rc<Host>>> {
+    pub(crate) fn hosts(&self) -> Ref<'_, Vec<Rc<UpstreamHost>>> {
         self.hosts.borrow()
     }
 
     /// The edge of requests that have reached no host.
-    pub(crate) fn unreached(&self) -> &Rc<Edge> {
+    pub(crate) fn unreached(&self) -> &Rc<EdgeSeries> {
         &self.unreached
     }
 
@@ -151,7 +151,7 @@ impl Upstream {
             }
             self.outside.borrow_mut().clear();
         }
-        let mut known: BTreeMap<SocketAddr, Rc<Host>> = self
+        let mut known: BTreeMap<SocketAddr, Rc<UpstreamHost>> = self
             .hosts
             .take()
             .into_iter()
@@ -162,7 +162,7 @@ impl Upstream {
             Some(known) if known.workload == host.workload => known,
             _ => Rc::new(self.host(host.address, &host.workload, cluster)),
         });
-        let hosts: Vec<Rc<Host>> = hosts.collect();
+        let hosts: Vec<Rc<UpstreamHost>> = hosts.collect();
         for (host, spec) in hosts.iter().zip(specs) {
             host.follow(spec, cluster);
         }
@@ -226,23 +226,23 @@ impl Upstream {
         let (cluster, assignment) = (self.cluster.borrow(), self.assignment.borrow());
         let hosts = self.hosts.borrow();
         let specs = assignment.iter().flat_map(|assignment| &assignment.hosts);
-        let members: Vec<Member<'_>> = hosts
+        let members: Vec<LbHost<'_>> = hosts
             .iter()
             .zip(specs)
             .map(|(host, spec)| host.member(spec, now))
             .collect();
-        let setting = Setting::of(cluster.lb, &cluster.lb_options, assignment.as_deref());
+        let setting = LbSettings::new(cluster.lb, &cluster.lb_options, assignment.as_deref());
         let mut balancer = self.balancer.borrow_mut();
         balancer.rebuild(&setting, &members, now);
     }
 
     /// The circuit breaker of a priority.
-    pub(crate) fn breaker(&self, priority: Priority) -> &Breaker {
+    pub(crate) fn breaker(&self, priority: Priority) -> &CircuitBreaker {
         &self.breakers[priority as usize]
     }
 
     /// The pool of a host for requests of a kind.
-    pub(crate) fn pool_of(&self, host: &Host, mut kind: PoolKind) -> Pool {
+    pub(crate) fn pool_of(&self, host: &UpstreamHost, mut kind: PoolKind) -> Pool {
         let cluster = self.cluster.borrow();
         kind.over_http2 &= matches!(cluster.protocol, UpstreamProtocol::Downstream { .. });
         if kind == PoolKind::default() {
@@ -268,18 +268,18 @@ impl Upstream {
     }
 
     /// The driver of outlier detection.
-    pub(super) fn health(&self) -> &Health {
+    pub(super) fn health(&self) -> &ClusterHealth {
         &self.health
     }
 
     /// A host by address.
-    pub(super) fn host_at(&self, address: SocketAddr) -> Option<Rc<Host>> {
+    pub(super) fn host_at(&self, address: SocketAddr) -> Option<Rc<UpstreamHost>> {
         let hosts = self.hosts.borrow();
         hosts.iter().find(|host| host.address == address).cloned()
     }
 
     /// Picks a host for an attempt; `None` if none is available.
-    pub(crate) fn pick(&self, wanted: &PickContext<'_>) -> Option<Rc<Host>> {
+    pub(crate) fn pick(&self, wanted: &PickContext<'_>) -> Option<Rc<UpstreamHost>> {
         let hosts = self.hosts.borrow();
         let request = Request {
             hash: wanted.hash,
@@ -302,7 +302,7 @@ impl Upstream {
     }
 
     /// The host at an address that the request named.
-    pub(crate) fn outside(&self, address: SocketAddr) -> Rc<Host> {
+    pub(crate) fn outside(&self, address: SocketAddr) -> Rc<UpstreamHost> {
         let mut outside = self.outside.borrow_mut();
         if let Some(host) = outside.get(&address) {
             return Rc::clone(host);
@@ -315,8 +315,8 @@ impl Upstream {
         host
     }
 
-    fn host(&self, address: SocketAddr, workload: &Identity, cluster: &Cluster) -> Host {
-        Host {
+    fn host(&self, address: SocketAddr, workload: &Identity, cluster: &Cluster) -> UpstreamHost {
+        UpstreamHost {
             address,
             workload: workload.clone(),
             pool: RefCell::new(self.pool(address, cluster, PoolKind::default())),
@@ -334,7 +334,7 @@ impl Upstream {
     fn pool(&self, address: SocketAddr, cluster: &Cluster, kind: PoolKind) -> Pool {
         let streams = cluster.protocol.streams(kind.over_http2);
         let options = PoolOptions {
-            protocol: streams.map_or(Protocol::Http1, |_| Protocol::Http2),
+            protocol: streams.map_or(PoolProtocol::Http1, |_| PoolProtocol::Http2),
             max_concurrent_streams: streams.unwrap_or(UpstreamProtocol::MAX_CONCURRENT_STREAMS),
             connect_timeout: cluster.connect_timeout,
             idle_timeout: cluster.idle_timeout,
@@ -348,21 +348,23 @@ impl Upstream {
         Pool::new(self.env.clone(), address, from, options)
     }
 
-    fn edge(&self, workload: &Identity) -> Rc<Edge> {
+    fn edge(&self, workload: &Identity) -> Rc<EdgeSeries> {
         if workload.is_unknown() {
             return Rc::clone(&self.unreached);
         }
         let mut edges = self.edges.borrow_mut();
         let edge = edges.entry(workload.clone());
         Rc::clone(
-            edge.or_insert_with(|| Rc::new(Edge::new(self.labels.clone().reaching(workload)))),
+            edge.or_insert_with(|| {
+                Rc::new(EdgeSeries::new(self.labels.clone().reaching(workload)))
+            }),
         )
     }
 }
 
 /// Creates the circuit breaker of a priority. Both priorities emit the same events when they open or close.
-fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> Breaker {
-    let breaker = Breaker::new(cluster.limits.of(priority));
+fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> CircuitBreaker {
+    let breaker = CircuitBreaker::new(cluster.limits.of(priority));
     let (env, name) = (env.clone(), Arc::clone(&cluster.name));
     breaker.on_change(move |limit, open| {
         env.emit(MeshEvent::Breaker {

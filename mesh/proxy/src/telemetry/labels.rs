@@ -5,14 +5,14 @@ use std::sync::Arc;
 use shakedown_types::Side;
 use shakedown_xds::table::Identity;
 
-use crate::bootstrap::{Bootstrap, Workload};
+use crate::bootstrap::{Bootstrap, MetricWorkload};
 
 /// The labels of an edge of the mesh.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EdgeLabels {
     pub(crate) reporter: Side,
-    pub(crate) source: Workload,
-    pub(crate) destination: Workload,
+    pub(crate) source: MetricWorkload,
+    pub(crate) destination: MetricWorkload,
     /// The destination's host, `reviews.default.svc.cluster.local`.
     pub(crate) service: Arc<str>,
     /// The first DNS label of `service`.
@@ -31,7 +31,7 @@ impl EdgeLabels {
     }
 
     /// The same edge, with this workload as its source.
-    pub(super) fn coming_from(mut self, source: &Workload) -> EdgeLabels {
+    pub(super) fn coming_from(mut self, source: &MetricWorkload) -> EdgeLabels {
         self.source = source.clone();
         self
     }
@@ -40,7 +40,7 @@ impl EdgeLabels {
 /// Builds the labels of one proxy's edges.
 #[derive(Clone, Debug)]
 pub(crate) struct EdgeLabeler {
-    own: Workload,
+    own: MetricWorkload,
     service: Arc<str>,
 }
 
@@ -74,7 +74,7 @@ impl EdgeLabeler {
             Side::Inbound => EdgeLabels {
                 reporter: side,
                 // `Edge::observe` replaces this by the peer, if the caller's address is a known endpoint.
-                source: Workload::unknown(),
+                source: MetricWorkload::unknown(),
                 destination: self.own.clone(),
                 service_name: first_label(&self.service),
                 service_namespace: Arc::clone(&self.own.namespace),
@@ -88,9 +88,9 @@ impl EdgeLabeler {
         EdgeLabels {
             reporter: Side::Outbound,
             source: self.own.clone(),
-            destination: Workload {
+            destination: MetricWorkload {
                 namespace: Arc::from(namespace),
-                ..Workload::unknown()
+                ..MetricWorkload::unknown()
             },
             service: Arc::from(host),
             service_name: first_label(host),
@@ -125,7 +125,7 @@ mod tests {
         );
         assert_eq!(&*ends.source.name, "pages-1");
         let reached = ends.reaching(&Identity::new("reviews-v2;default;reviews;v2;"));
-        let Workload {
+        let MetricWorkload {
             name, app, version, ..
         } = reached.destination;
         assert_eq!((&*name, &*app, &*version), ("reviews-v2", "reviews", "v2"));

@@ -48,7 +48,7 @@ const BUCKETS_MS: [f64; 19] = [
 
 /// All series of a proxy, and their OpenMetrics text.
 pub(crate) struct Metrics {
-    series: Arc<Mutex<BTreeMap<Labels, Series>>>,
+    series: Arc<Mutex<BTreeMap<RequestLabels, MetricSeries>>>,
     copies: Counter,
     copies_failed: Counter,
     tunnels: Counter,
@@ -64,7 +64,7 @@ impl Metrics {
         registry.register(
             "istio_requests",
             "Requests that the proxy has finished",
-            Requests(Arc::clone(&series)),
+            RequestSeries(Arc::clone(&series)),
         );
         registry.register(
             "istio_request_duration_milliseconds",
@@ -133,10 +133,10 @@ impl Metrics {
         Ok(text)
     }
 
-    fn series(&self, labels: Labels) -> Series {
+    fn series(&self, labels: RequestLabels) -> MetricSeries {
         locked(&self.series)
             .entry(labels)
-            .or_insert_with(Series::new)
+            .or_insert_with(MetricSeries::new)
             .clone()
     }
 }
@@ -150,19 +150,19 @@ impl fmt::Debug for Metrics {
 }
 
 /// The number of the peer (0 if unknown), the status and the response flags.
-type Key = (u32, u16, ResponseFlags);
+type SeriesKey = (u32, u16, ResponseFlags);
 
 /// The series of one edge, cached.
 #[derive(Debug)]
-pub(crate) struct Edge {
+pub(crate) struct EdgeSeries {
     labels: Arc<EdgeLabels>,
     /// Sorted by key.
-    known: RefCell<Vec<(Key, Series)>>,
+    known: RefCell<Vec<(SeriesKey, MetricSeries)>>,
 }
 
-impl Edge {
-    pub(crate) fn new(labels: EdgeLabels) -> Edge {
-        Edge {
+impl EdgeSeries {
+    pub(crate) fn new(labels: EdgeLabels) -> EdgeSeries {
+        EdgeSeries {
             labels: Arc::new(labels),
             known: RefCell::default(),
         }
@@ -187,7 +187,7 @@ impl Edge {
                         Arc::new(EdgeLabels::clone(&self.labels).coming_from(&peer.workload))
                     }
                 };
-                let labels = Labels {
+                let labels = RequestLabels {
                     edge,
                     status,
                     flags,
@@ -203,14 +203,14 @@ impl Edge {
 }
 
 #[derive(Clone, Debug)]
-struct Series {
+struct MetricSeries {
     requests: Counter,
     duration: Histogram,
 }
 
-impl Series {
-    fn new() -> Series {
-        Series {
+impl MetricSeries {
+    fn new() -> MetricSeries {
+        MetricSeries {
             requests: Counter::default(),
             duration: Histogram::new(BUCKETS_MS),
         }
@@ -218,13 +218,13 @@ impl Series {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Labels {
+struct RequestLabels {
     edge: Arc<EdgeLabels>,
     status: u16,
     flags: ResponseFlags,
 }
 
-impl EncodeLabelSet for Labels {
+impl EncodeLabelSet for RequestLabels {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
         let edge = &*self.edge;
         let reporter = match edge.reporter {
@@ -270,12 +270,12 @@ impl EncodeLabelSet for Labels {
     }
 }
 
-type Shared = Arc<Mutex<BTreeMap<Labels, Series>>>;
+type SharedLabels = Arc<Mutex<BTreeMap<RequestLabels, MetricSeries>>>;
 
 #[derive(Debug)]
-struct Requests(Shared);
+struct RequestSeries(SharedLabels);
 
-impl EncodeMetric for Requests {
+impl EncodeMetric for RequestSeries {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
         for (labels, series) in &*locked(&self.0) {
             series.requests.encode(encoder.encode_family(labels)?)?;
@@ -289,7 +289,7 @@ impl EncodeMetric for Requests {
 }
 
 #[derive(Debug)]
-struct Durations(Shared);
+struct Durations(SharedLabels);
 
 impl EncodeMetric for Durations {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
@@ -305,23 +305,25 @@ impl EncodeMetric for Durations {
 }
 
 /// Ignores poisoning, because every change to the map is one call: a panic under the lock leaves the map consistent.
-fn locked(series: &Mutex<BTreeMap<Labels, Series>>) -> MutexGuard<'_, BTreeMap<Labels, Series>> {
+fn locked(
+    series: &Mutex<BTreeMap<RequestLabels, MetricSeries>>,
+) -> MutexGuard<'_, BTreeMap<RequestLabels, MetricSeries>> {
     series.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bootstrap::Workload;
+    use crate::bootstrap::MetricWorkload;
 
-    fn edge(reporter: Side, service: &str) -> Edge {
-        Edge::new(EdgeLabels {
+    fn edge(reporter: Side, service: &str) -> EdgeSeries {
+        EdgeSeries::new(EdgeLabels {
             reporter,
-            source: Workload {
+            source: MetricWorkload {
                 app: "pages".into(),
-                ..Workload::unknown()
+                ..MetricWorkload::unknown()
             },
-            destination: Workload::unknown(),
+            destination: MetricWorkload::unknown(),
             service: service.into(),
             service_name: service.split('.').next().unwrap().into(),
             service_namespace: "default".into(),

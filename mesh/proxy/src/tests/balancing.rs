@@ -8,12 +8,13 @@ use std::time::Duration;
 use http::Request;
 use shakedown_wire::Body;
 use shakedown_xds::table::{
-    Action, ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, HeaderKey, Label, LbPolicy,
-    Maglev, OutlierDetection, PeakEwma, RequestView, RetryOn, RingHash, Selector, Subsets, Table,
+    ClusterKind, Fallback, HashBy, HashCookie, HashPolicy, HeaderKey, Label, LbPolicy, Maglev,
+    OutlierDetection, PeakEwma, RequestView, RetryOn, RingHash, RouteActionKind, Selector, Subsets,
+    Table,
 };
 
 use super::scene::*;
-use crate::hash::{Ends, Hash, Hashed};
+use crate::hash::{ConnectionEnds, HashInputs, RequestHash};
 
 fn hashing(policy: LbPolicy, by: HashBy) -> Table {
     let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
@@ -23,7 +24,7 @@ fn hashing(policy: LbPolicy, by: HashBy) -> Table {
         by,
         terminal: false,
     }];
-    outbound(Action::Forward(action), vec![reviews])
+    outbound(RouteActionKind::Forward(action), vec![reviews])
 }
 
 fn as_user(user: &str) -> Request<Body> {
@@ -116,7 +117,7 @@ fn a_retry_of_a_hashed_request_that_avoids_its_host_finds_the_other() {
             terminal: false,
         }];
         action.retry = Some(policy.into());
-        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![reviews]));
         for user in 0..10 {
             let answer = scene.send(as_user(&format!("user-{user}"))).await;
             assert_eq!((answer.status, answer.body.as_str()), (200, "2"));
@@ -136,7 +137,7 @@ fn a_host_that_the_control_plane_calls_unhealthy_leaves_the_next_priority_to_ans
                 hosts[0].healthy = near_is_healthy;
                 hosts[1].priority = 1;
             }
-            outbound(Action::Forward(to(REVIEWS)), vec![reviews])
+            outbound(RouteActionKind::Forward(to(REVIEWS)), vec![reviews])
         };
         scene.proxy(table(false));
         for _ in 0..4 {
@@ -172,7 +173,10 @@ fn traffic_fails_over_when_the_near_hosts_are_ejected_and_comes_back_with_them()
         if let ClusterKind::Static(assignment) = &mut reviews.kind {
             Arc::get_mut(assignment).unwrap().hosts[1].priority = 1;
         }
-        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+        scene.proxy(outbound(
+            RouteActionKind::Forward(to(REVIEWS)),
+            vec![reviews],
+        ));
         let mut seen = Vec::new();
         for _ in 0..6 {
             seen.push(scene.get("/").await.body);
@@ -196,7 +200,10 @@ fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
             if let ClusterKind::Static(assignment) = &mut reviews.kind {
                 Arc::get_mut(assignment).unwrap().hosts[0].healthy = false;
             }
-            scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+            scene.proxy(outbound(
+                RouteActionKind::Forward(to(REVIEWS)),
+                vec![reviews],
+            ));
             let answer = scene.get("/").await;
             assert_eq!(answer.status, status);
             if status == 503 {
@@ -226,7 +233,7 @@ fn to_version(text: &str) -> shakedown_xds::table::Table {
     }));
     let mut action = to(REVIEWS);
     action.labels = Some([version(text)].into());
-    outbound(Action::Forward(action), vec![reviews])
+    outbound(RouteActionKind::Forward(action), vec![reviews])
 }
 
 #[test]
@@ -267,7 +274,10 @@ fn the_host_that_answers_slowly_is_asked_less() {
         scene.answer(UP2, 9080, 200, "fast");
         let mut reviews = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
         reviews.lb = LbPolicy::PeakEwma(PeakEwma::FINAGLE);
-        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+        scene.proxy(outbound(
+            RouteActionKind::Forward(to(REVIEWS)),
+            vec![reviews],
+        ));
         let seen = Rc::new(RefCell::new(Vec::new()));
         for _ in 0..20 {
             let answer = scene.get("/").await;
@@ -280,7 +290,7 @@ fn the_host_that_answers_slowly_is_asked_less() {
 
 #[test]
 fn the_cookie_of_a_connection_is_the_same_for_all_its_requests() {
-    let ends = Ends {
+    let ends = ConnectionEnds {
         caller: "10.0.0.1:1".parse().unwrap(),
         own: "10.0.0.2:2".parse().unwrap(),
     };
@@ -295,7 +305,7 @@ fn the_cookie_of_a_connection_is_the_same_for_all_its_requests() {
     }];
     let headers = http::HeaderMap::new();
     let hash = |ends| {
-        let request = Hashed {
+        let request = HashInputs {
             view: RequestView {
                 method: "GET",
                 path: "/",
@@ -305,7 +315,7 @@ fn the_cookie_of_a_connection_is_the_same_for_all_its_requests() {
             },
             ends: Some(ends),
         };
-        Hash::of(&policies, &request)
+        RequestHash::compute(&policies, &request)
     };
     assert_eq!(hash(ends), hash(ends));
     let mut other = ends;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use proptest::prelude::*;
 use shakedown_types::{BreakerLimit, MeshEvent};
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, Cluster, Priority, RetryBudget, RetryOn};
+use shakedown_xds::table::{Cluster, Priority, RetryBudget, RetryOn, RouteActionKind};
 
 use super::scene::*;
 
@@ -75,7 +75,7 @@ fn limited(hosts: &[&str], change: impl FnOnce(&mut Cluster)) -> Cluster {
 }
 
 fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
-    outbound(Action::Forward(to(REVIEWS)), vec![cluster])
+    outbound(RouteActionKind::Forward(to(REVIEWS)), vec![cluster])
 }
 
 fn flags(scene: &Scene) -> Vec<String> {
@@ -181,7 +181,7 @@ fn an_overflow_is_never_retried() {
         let mut action = to(REVIEWS);
         action.retry = Some(retry(RetryOn::SERVER_ERROR.with(RetryOn::RESET)).into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.requests = 0);
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (503, OVERFLOW));
         assert_eq!(outcome(&scene), (503, "UO".into(), 1));
@@ -203,7 +203,7 @@ fn requests_of_high_priority_have_limits_of_their_own() {
             cluster.limits.default.requests = 0;
             cluster.limits.high.requests = 2;
         });
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         assert_eq!(at_once(&scene, 3).await, [200, 200, 503]);
     });
 }
@@ -216,7 +216,7 @@ fn a_retry_without_room_leaves_the_apps_own_answer_with_uo() {
         let mut action = to(REVIEWS);
         action.retry = Some(retry(RetryOn::SERVER_ERROR).into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 0);
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         assert_eq!(scene.get("/").await.body, "");
         assert_eq!(outcome(&scene), (503, "UO".into(), 1));
         assert_eq!(scene.requests()[0].details, "via_upstream");
@@ -233,7 +233,7 @@ fn retries_in_hand_are_counted_from_their_verdict_to_the_next() {
         policy.times = 1;
         action.retry = Some(policy.into());
         let cluster = limited(&[UP1], |cluster| cluster.limits.default.retries = 2);
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         at_once(&scene, 5).await;
         assert_eq!(had.get(), 7, "five, and two of them again");
         assert_eq!(flags(&scene), ["UO", "UO", "UO", "URX", "URX"]);
@@ -254,7 +254,7 @@ fn a_budget_allows_its_minimum_and_overrides_the_limit() {
             cluster.limits.default.retries = 0;
             cluster.limits.default.retry_budget = Some(RetryBudget::ENVOY);
         });
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         at_once(&scene, 10).await;
         assert_eq!(
             had.get(),
@@ -341,7 +341,7 @@ fn play_limits(
             cluster.limits.default.pending = 2;
             cluster.limits.default.retries = 1;
         });
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         let env = scene.env(CALLER);
         for wait in waits {
             let three = join_all((0..3).map(|_| scene.get("/")));

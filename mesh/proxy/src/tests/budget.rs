@@ -7,10 +7,10 @@ use std::rc::Rc;
 use proptest::prelude::*;
 use shakedown_env::{Env, Owned};
 use shakedown_wire::{Body, Pool, PoolOptions};
-use shakedown_xds::table::{Action, Limits, RetryBudget, RetryOn};
+use shakedown_xds::table::{Limits, RetryBudget, RetryOn, RouteActionKind};
 
 use super::scene::*;
-use crate::breaker::Breaker;
+use crate::breaker::CircuitBreaker;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -48,7 +48,7 @@ fn play_budget(steps: Vec<Step>, share_ppm: u32, min_concurrency: u32, connectio
     play(move |scene| async move {
         let env = scene.env(POD);
         scene.answer_after(ms(3_600_000), UP1, 9080, 200, "");
-        let breaker = Breaker::new(Limits {
+        let breaker = CircuitBreaker::new(Limits {
             connections,
             retries: 0,
             retry_budget: Some(RetryBudget {
@@ -152,7 +152,7 @@ fn a_budget_is_a_fifth_of_the_requests_in_hand_and_retries_in_their_wait_count()
         action.retry = Some(policy.into());
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.retry_budget = Some(RetryBudget::ENVOY);
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         let held = hold(&scene, 30);
         scene.env(CALLER).sleep(ms(50)).await;
         let failing: Vec<_> = (0..10).map(|_| scene.get("/")).collect();

@@ -9,9 +9,11 @@ use std::time::Duration;
 use http::Request;
 use proptest::prelude::*;
 use shakedown_env::Env;
-use shakedown_wire::{Body, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until};
+use shakedown_wire::{
+    Body, Drain, Pool, PoolOptions, PoolProtocol, ServerOptions, accept_auto_until,
+};
 use shakedown_xds::table::{
-    Action, Cluster, HedgePolicy, Priority, RetryBudget, RetryOn, RetryPolicy, Table,
+    Cluster, HedgePolicy, Priority, RetryBudget, RetryOn, RetryPolicy, RouteActionKind, Table,
     UpstreamProtocol,
 };
 
@@ -128,7 +130,7 @@ impl Setting {
             times: 2,
             budget_ppm: None,
         };
-        outbound(Action::Forward(action), vec![cluster])
+        outbound(RouteActionKind::Forward(action), vec![cluster])
     }
 
     fn limit(&self, cluster: &mut Cluster) {
@@ -180,7 +182,7 @@ fn serve(env: &Env, host: &str, deeds: &Rc<Vec<Deed>>, served: &Rc<Cell<usize>>)
 }
 
 /// Runs a caller until it has read the whole response or its timeout expires.
-fn ask(scene: &Scene, caller: Caller, protocol: Protocol) {
+fn ask(scene: &Scene, caller: Caller, protocol: PoolProtocol) {
     let env = scene.env(CALLER);
     let options = PoolOptions {
         protocol,
@@ -263,8 +265,8 @@ fn play_story(setting: Setting, deeds: Vec<Deed>, callers: Vec<Caller>, crashes:
         }
         let proxy = scene.open_proxy(setting.table());
         let protocol = match setting.over_http2 {
-            true => Protocol::Http2,
-            false => Protocol::Http1,
+            true => PoolProtocol::Http2,
+            false => PoolProtocol::Http1,
         };
         let asked = callers.len();
         callers

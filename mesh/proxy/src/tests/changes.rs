@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use shakedown_xds::table::{
-    Action, LbPolicy, RoundRobin, RouteAction, SlowStart, Table, WeightedCluster,
+    LbPolicy, RoundRobin, RouteAction, RouteActionKind, SlowStart, Table, WeightedCluster,
 };
 
 use super::scene::*;
@@ -75,7 +75,7 @@ fn split(weights: [u32; 2]) -> Table {
         cluster(REVIEWS, &[at(UP1, 9080)]),
         cluster(OTHER, &[at(UP2, 9080)]),
     ];
-    outbound(Action::Forward(action), clusters)
+    outbound(RouteActionKind::Forward(action), clusters)
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_request_goes_on_by_the_route_that_it_began_with() {
             let mut action = to(REVIEWS);
             action.timeout = Some(span);
             outbound(
-                Action::Forward(action),
+                RouteActionKind::Forward(action),
                 vec![cluster(REVIEWS, &[at(UP1, 9080)])],
             )
         };
@@ -130,7 +130,7 @@ fn a_host_that_joins_comes_to_its_share_slowly() {
             cluster.lb = LbPolicy::RoundRobin(RoundRobin {
                 slow_start: Some(slow),
             });
-            outbound(Action::Forward(to(REVIEWS)), vec![cluster])
+            outbound(RouteActionKind::Forward(to(REVIEWS)), vec![cluster])
         };
         let proxy = scene.open_proxy(table(&[UP1]));
         let env = scene.env(CALLER);

@@ -15,7 +15,7 @@ use shakedown_xds::proto::discovery::aggregated_discovery_service_server::{
 use shakedown_xds::proto::discovery::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse, Resource,
 };
-use shakedown_xds::proto::{self, Kind, cluster};
+use shakedown_xds::proto::{self, ResourceKind, cluster};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
@@ -114,18 +114,18 @@ fn mesh() -> Mesh {
 }
 
 /// All of the pod's resources of one kind.
-fn resources(kind: Kind) -> Vec<Resource> {
+fn resources(kind: ResourceKind) -> Vec<Resource> {
     let mesh = mesh();
     let outbound = shakedown_translate::outbound(&mesh);
     let own = shakedown_translate::own(
         &mesh.registry.pod(POD.parse().unwrap()),
-        &shakedown_translate::Inbound::default(),
+        &shakedown_translate::InboundPolicy::default(),
     );
     let all = match kind {
-        Kind::Cluster => [outbound.clusters, own.clusters].concat(),
-        Kind::Endpoints => outbound.endpoints,
-        Kind::Listener => own.listeners,
-        Kind::Routes => outbound.routes,
+        ResourceKind::Cluster => [outbound.clusters, own.clusters].concat(),
+        ResourceKind::Endpoints => outbound.endpoints,
+        ResourceKind::Listener => own.listeners,
+        ResourceKind::Routes => outbound.routes,
     };
     let sent = |it: proto::Resource| Resource {
         name: it.name,
@@ -136,7 +136,7 @@ fn resources(kind: Kind) -> Vec<Resource> {
     all.into_iter().map(sent).collect()
 }
 
-fn response(kind: Kind, nonce: &str, push: Option<u64>) -> DeltaDiscoveryResponse {
+fn response(kind: ResourceKind, nonce: &str, push: Option<u64>) -> DeltaDiscoveryResponse {
     DeltaDiscoveryResponse {
         type_url: kind.url().into(),
         nonce: nonce.into(),
@@ -151,10 +151,10 @@ fn all_of_it(request: &DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> {
     if !request.response_nonce.is_empty() || !request.resource_names_unsubscribe.is_empty() {
         return Vec::new();
     }
-    let Some(kind) = Kind::of_url(&request.type_url) else {
+    let Some(kind) = ResourceKind::of_url(&request.type_url) else {
         return Vec::new();
     };
-    let push = (kind == Kind::Routes).then_some(1);
+    let push = (kind == ResourceKind::Routes).then_some(1);
     vec![response(kind, kind.name(), push)]
 }
 
@@ -227,7 +227,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
         scene.answer(UP1, 9080, 200, "ok");
         let control = Scripted::new(|request| {
             let mut answers = all_of_it(request);
-            if request.type_url == Kind::Routes.url()
+            if request.type_url == ResourceKind::Routes.url()
                 && request.response_nonce == "RouteConfiguration"
             {
                 // After all acknowledgements, sends a push with one bad cluster and one good one.
@@ -241,7 +241,7 @@ fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
                     ..Default::default()
                 };
                 answers.push(DeltaDiscoveryResponse {
-                    type_url: Kind::Cluster.url().into(),
+                    type_url: ResourceKind::Cluster.url().into(),
                     nonce: "bad".into(),
                     system_version_info: "2".into(),
                     resources: [broken, fresh]
@@ -324,7 +324,7 @@ fn a_lost_control_plane_is_found_again_and_told_the_versions_in_hand() {
         let seen = again.seen.lock().unwrap();
         let clusters = seen
             .iter()
-            .find(|r| r.type_url == Kind::Cluster.url())
+            .find(|r| r.type_url == ResourceKind::Cluster.url())
             .unwrap();
         assert!(clusters.initial_resource_versions.contains_key(REVIEWS));
         assert!(clusters.node.is_some());
@@ -338,7 +338,7 @@ fn a_listener_that_goes_closes_its_port() {
         let control = Scripted::new(|request| {
             let mut answers = all_of_it(request);
             if request.response_nonce == "RouteConfiguration" {
-                let mut gone = response(Kind::Listener, "gone", Some(2));
+                let mut gone = response(ResourceKind::Listener, "gone", Some(2));
                 let names = gone.resources.drain(..).map(|listener| listener.name);
                 gone.removed_resources = names.collect();
                 answers.push(gone);

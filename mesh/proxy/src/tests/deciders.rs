@@ -13,14 +13,14 @@ use shakedown_xds::table::{
 };
 
 use crate::adaptive::Adaptive;
-use crate::breaker::Breaker;
+use crate::breaker::CircuitBreaker;
 use crate::budget::{HedgeBudget, retries_allowed};
 use crate::hedge::Hedges;
 use crate::limit::TokenBucket;
-use crate::outlier::{MergeWindow, Outcome, Outliers, Seat};
+use crate::outlier::{AttemptOutcome, MergeWindow, OutlierDetector, OutlierHostId};
 use crate::respond::ResetReason;
-use crate::retry::{Chance, Failure, Retries};
-use crate::shed::{Admission, Shed, Turn};
+use crate::retry::{AttemptFailure, RetryChance, RetryState};
+use crate::shed::{ShedAdmission, ShedQueue, ShedTurn};
 use crate::throttle::Throttle;
 
 /// A time span: zero, short, long or maximal.
@@ -147,7 +147,7 @@ fn retry_policy() -> impl Strategy<Value = RetryPolicy> {
 /// A cluster that sometimes admits a retry.
 struct Room(u64);
 
-impl Chance for Room {
+impl RetryChance for Room {
     fn admit(&mut self) -> bool {
         !self.0.is_multiple_of(5)
     }
@@ -197,9 +197,9 @@ proptest! {
         others in outlier(),
         story in story(),
     ) {
-        let mut outliers = Outliers::new(settings);
+        let mut outliers = OutlierDetector::new(settings);
         let mut random = stream_seed(1, "test", "outlier");
-        let mut seats: Vec<Seat> = Vec::new();
+        let mut seats: Vec<OutlierHostId> = Vec::new();
         let mut now = Time::ZERO;
         for (what, whom, later, number) in story {
             now += later;
@@ -211,11 +211,11 @@ proptest! {
             };
             match what % 16 {
                 0..=2 => seats.push(outliers.add(([10, 0, 0, 1], whom as u16).into())),
-                3..=6 => observe(Outcome::Status(500 + (number % 5) as u16)),
-                7 => observe(Outcome::Status((number % 1000) as u16)),
-                8 => observe(Outcome::TimedOut),
-                9 => observe(Outcome::Failed),
-                10 => observe(Outcome::Connected),
+                3..=6 => observe(AttemptOutcome::Status(500 + (number % 5) as u16)),
+                7 => observe(AttemptOutcome::Status((number % 1000) as u16)),
+                8 => observe(AttemptOutcome::TimedOut),
+                9 => observe(AttemptOutcome::Failed),
+                10 => observe(AttemptOutcome::Connected),
                 // Results of a removed host are ignored.
                 11 => if let Some(seat) = seat {
                     outliers.remove(seat);
@@ -244,7 +244,7 @@ proptest! {
 
     #[test]
     fn nothing_makes_a_breaker_panic(first in limits(), second in limits(), story in story()) {
-        let breaker = Breaker::new(first);
+        let breaker = CircuitBreaker::new(first);
         breaker.on_change(|_, _| ());
         let mut permits = Vec::new();
         for (what, whom, _, _) in story {
@@ -292,14 +292,14 @@ proptest! {
             scheme: "http",
             headers: &none,
         };
-        let mut retries = Retries::new(&policy, || request);
+        let mut retries = RetryState::new(&policy, || request);
         for (what, whom, _, number) in story {
             let headers = answer(number);
             let status = (number % 700) as u16;
             let failure = match what % 4 {
-                0 => Failure::PerTryTimeout,
-                1 => Failure::Reset { reason: REASONS[whom], on_wire: number % 2 == 0 },
-                _ => Failure::Response { status, headers: &headers },
+                0 => AttemptFailure::PerTryTimeout,
+                1 => AttemptFailure::Reset { reason: REASONS[whom], on_wire: number % 2 == 0 },
+                _ => AttemptFailure::Response { status, headers: &headers },
             };
             let before = retries.may_follow();
             if what < 32 {
@@ -423,15 +423,15 @@ proptest! {
         let concurrency = concurrency.max(1);
         let settings = ShedSettings { concurrency, queue_max, target, interval };
         let mut now = Time::ZERO;
-        let mut shed = Shed::new(settings, now);
+        let mut shed = ShedQueue::new(settings, now);
         let (mut running, mut waiting) = (0_u32, Vec::new());
         for (what, whom, later, _) in story {
             now += later;
             match what % 8 {
                 0..=3 => match shed.arrive(now) {
-                    Admission::Run => running += 1,
-                    Admission::Wait(ticket) => waiting.push(ticket),
-                    Admission::Refuse => prop_assert!(waiting.len() >= queue_max as usize),
+                    ShedAdmission::Run => running += 1,
+                    ShedAdmission::Wait(ticket) => waiting.push(ticket),
+                    ShedAdmission::Refuse => prop_assert!(waiting.len() >= queue_max as usize),
                 },
                 4 | 5 => if running > 0 {
                     running -= 1;
@@ -441,8 +441,8 @@ proptest! {
                     prop_assert!(shed.leave(waiting.swap_remove(whom)));
                 },
                 _ => while let Some(turn) = shed.next(now) {
-                    let (Turn::Run(ticket) | Turn::Refuse(ticket)) = turn;
-                    running += u32::from(matches!(turn, Turn::Run(_)));
+                    let (ShedTurn::Run(ticket) | ShedTurn::Refuse(ticket)) = turn;
+                    running += u32::from(matches!(turn, ShedTurn::Run(_)));
                     waiting.retain(|known| *known != ticket);
                 },
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, HedgePolicy, RetryOn, RouteAction};
+use shakedown_xds::table::{HedgePolicy, RetryOn, RouteAction, RouteActionKind};
 
 use super::scene::*;
 
@@ -37,7 +37,7 @@ fn via(scene: &Scene, change: impl FnOnce(&mut RouteAction)) {
     let mut action = to(REVIEWS);
     change(&mut action);
     let cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
-    scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+    scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
 }
 
 /// Envoy's hedging on a timeout of 40 ms, without backoff before the second attempt.

@@ -12,9 +12,9 @@ use hyper::rt::{Read, ReadBuf};
 use shakedown_env::BoxStream;
 use shakedown_types::MeshEvent;
 use shakedown_wire::{
-    Body, BodyError, Drain, Pool, PoolOptions, Protocol, ServerOptions, accept_auto_until,
+    Body, BodyError, Drain, Pool, PoolOptions, PoolProtocol, ServerOptions, accept_auto_until,
 };
-use shakedown_xds::table::{Action, RetryOn, Table, UpstreamProtocol};
+use shakedown_xds::table::{RetryOn, RouteActionKind, Table, UpstreamProtocol};
 
 use super::scene::*;
 
@@ -31,10 +31,10 @@ fn speaking(protocol: UpstreamProtocol) -> Table {
     cluster.protocol = protocol;
     let mut action = to(REVIEWS);
     action.retry = Some(retry(RetryOn::REFUSED_STREAM).into());
-    outbound(Action::Forward(action), vec![cluster])
+    outbound(RouteActionKind::Forward(action), vec![cluster])
 }
 
-fn caller(scene: &Scene, protocol: Protocol) -> Pool {
+fn caller(scene: &Scene, protocol: PoolProtocol) -> Pool {
     let options = PoolOptions {
         protocol,
         ..PoolOptions::default()
@@ -126,7 +126,7 @@ fn a_call_over_http2_passes_with_its_trailers_and_te() {
     play(|scene| async move {
         let asked = echo(&scene);
         scene.proxy(speaking(HTTP2));
-        let caller = caller(&scene, Protocol::Http2);
+        let caller = caller(&scene, PoolProtocol::Http2);
         for _ in 0..3 {
             let response = caller.send(post("message")).await.unwrap();
             assert_eq!(response.status(), 200);
@@ -162,7 +162,7 @@ fn each_side_speaks_its_own_protocol() {
         play(move |scene| async move {
             let asked = echo(&scene);
             scene.proxy(speaking(upstream));
-            for protocol in [Protocol::Http1, Protocol::Http2] {
+            for protocol in [PoolProtocol::Http1, PoolProtocol::Http2] {
                 let response = caller(&scene, protocol).send(post("hello")).await.unwrap();
                 let (body, _) = read(response.into_body()).await;
                 assert_eq!(body, "hello", "{upstream:?} {protocol:?}");
@@ -294,7 +294,7 @@ fn a_caller_of_grpc_over_http2_is_answered_with_a_status_of_its_own() {
     play(|scene| async move {
         // Nothing listens at the upstream.
         scene.proxy(speaking(HTTP2));
-        let response = caller(&scene, Protocol::Http2)
+        let response = caller(&scene, PoolProtocol::Http2)
             .send(post("message"))
             .await
             .unwrap();
@@ -327,7 +327,7 @@ fn a_caller_that_resets_its_stream_leaves_dc_and_the_connection_goes_on() {
             }
         });
         scene.proxy(simple(&[at(UP1, 9080)]));
-        let caller = caller(&scene, Protocol::Http2);
+        let caller = caller(&scene, PoolProtocol::Http2);
         assert!(env.timeout(ms(50), caller.send(post(""))).await.is_err());
         env.sleep(ms(50)).await;
         assert_eq!(outcome(&scene), (0, "DC".into(), 1));
@@ -411,7 +411,7 @@ fn the_same_seed_gives_the_same_events_over_http2() {
         play(|scene| async move {
             reset_streams(&scene, REFUSED_STREAM, 30);
             scene.proxy(speaking(HTTP2));
-            let caller = caller(&scene, Protocol::Http2);
+            let caller = caller(&scene, PoolProtocol::Http2);
             let done = Rc::new(RefCell::new(0));
             for number in 0..40 {
                 let (caller, done) = (caller.clone(), Rc::clone(&done));

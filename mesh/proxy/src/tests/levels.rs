@@ -9,9 +9,9 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request};
 use shakedown_wire::Body;
 use shakedown_xds::table::{
-    Abort, Action, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
-    HostRules, Mirror, PathMatcher, RateLimit, Route, RouteAction, RouteMatcher, Share,
-    StringMatcher, TargetHeaders, Template, WeightedCluster,
+    Abort, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
+    HostRules, Mirror, PathMatcher, RateLimit, RequestShare, Route, RouteAction, RouteActionKind,
+    RouteMatcher, StringMatcher, TargetHeaders, Template, WeightedCluster,
 };
 
 use super::scene::*;
@@ -19,7 +19,7 @@ use super::scene::*;
 /// The name of another cluster.
 const RATINGS: &str = "outbound|9080||ratings.default.svc.cluster.local";
 
-fn route(action: Action) -> Route {
+fn route(action: RouteActionKind) -> Route {
     let matcher = RouteMatcher {
         path: PathMatcher::Any,
         headers: Vec::new(),
@@ -43,8 +43,8 @@ fn ops(remove: &[&'static str], name: &'static str, value: &str) -> HeaderOps {
     }
 }
 
-fn direct(status: u16) -> Action {
-    Action::Respond(DirectResponse {
+fn direct(status: u16) -> RouteActionKind {
+    RouteActionKind::Respond(DirectResponse {
         status,
         body: Arc::from(&b""[..]),
     })
@@ -94,7 +94,7 @@ fn a_destination_changes_headers_both_ways_before_its_route_does() {
             host: None,
         }));
         let action = RouteAction::new(vec![target]).unwrap();
-        let mut route = route(Action::Forward(action));
+        let mut route = route(RouteActionKind::Forward(action));
         route.request_headers = vec![Arc::new(ops(&[], "x-by", "route"))];
         route.response_headers = vec![Arc::new(ops(&[], "x-by", "route"))];
         scene.proxy(routed(route, Vec::new(), reviews()));
@@ -156,14 +156,14 @@ fn a_direct_answer_that_sends_elsewhere_says_here() {
     }
 }
 
-fn mirrored(share: Share) -> Action {
+fn mirrored(share: RequestShare) -> RouteActionKind {
     let mut action = to(REVIEWS);
     action.mirrors = vec![Arc::new(Mirror {
         action: to(RATINGS),
         share,
         suffix: true,
     })];
-    Action::Forward(action)
+    RouteActionKind::Forward(action)
 }
 
 fn both() -> Vec<shakedown_xds::table::Cluster> {
@@ -175,7 +175,7 @@ fn both() -> Vec<shakedown_xds::table::Cluster> {
 fn a_copy_goes_on_from_whom_its_request_was_forwarded_for() {
     play(|scene| async move {
         let (_original, copy) = (listen(&scene, UP1), listen(&scene, UP2));
-        let route = route(mirrored(Share::ALL));
+        let route = route(mirrored(RequestShare::ALL));
         scene.proxy(routed(route, Vec::new(), both()));
         scene.send(get(&[("x-forwarded-for", "9.9.9.9")])).await;
         scene.env(CALLER).sleep(ms(20)).await;
@@ -188,9 +188,9 @@ fn a_mirror_of_no_share_gets_no_copy_and_one_of_half_about_half() {
     let copies = |numerator: u32| {
         play(move |scene| async move {
             let (original, copy) = (listen(&scene, UP1), listen(&scene, UP2));
-            let share = Share {
+            let share = RequestShare {
                 numerator,
-                ..Share::ALL
+                ..RequestShare::ALL
             };
             scene.proxy(routed(route(mirrored(share)), Vec::new(), both()));
             for _ in 0..200 {
@@ -202,14 +202,14 @@ fn a_mirror_of_no_share_gets_no_copy_and_one_of_half_about_half() {
         })
     };
     assert_eq!(copies(0), 0);
-    let half = copies(Share::ALL.numerator / 2);
+    let half = copies(RequestShare::ALL.numerator / 2);
     assert!((70..130).contains(&half), "{half}");
 }
 
 fn abort(status: u16) -> Option<Arc<Fault>> {
     Some(Arc::new(Fault {
         delay: None,
-        abort: Some((Abort::Http(status), Share::ALL)),
+        abort: Some((Abort::Http(status), RequestShare::ALL)),
         upstream_cluster: None,
         headers: Vec::new(),
     }))
@@ -219,7 +219,7 @@ fn abort(status: u16) -> Option<Arc<Fault>> {
 fn a_routes_fault_takes_the_place_of_its_listeners() {
     for (own, status) in [(None, 501), (abort(502), 502)] {
         play(move |scene| async move {
-            let mut route = route(Action::Forward(to(REVIEWS)));
+            let mut route = route(RouteActionKind::Forward(to(REVIEWS)));
             route.filters.fault = own;
             let filters = vec![Filter::Fault(abort(501))];
             scene.proxy(routed(route, filters, reviews()));
@@ -239,8 +239,8 @@ fn limit(max: u32, tell: bool) -> Option<Arc<RateLimit>> {
         descriptors: Vec::new(),
         always_default: true,
         status: 429,
-        enabled: Share::ALL,
-        enforced: Share::ALL,
+        enabled: RequestShare::ALL,
+        enforced: RequestShare::ALL,
         response_headers: HeaderOps::default(),
         request_headers: HeaderOps::default(),
         per_connection: false,
@@ -291,13 +291,13 @@ fn a_limit_tells_its_state_only_where_that_is_asked_for() {
 fn a_route_that_answers_by_itself_has_no_cors() {
     for (action, told) in [
         (direct(200), None),
-        (Action::Forward(to(REVIEWS)), Some("http://a")),
+        (RouteActionKind::Forward(to(REVIEWS)), Some("http://a")),
     ] {
         play(move |scene| async move {
             let _seen = listen(&scene, UP1);
             let mut route = route(action);
             route.filters.cors = Some(Arc::new(Cors {
-                enabled: Share::ALL,
+                enabled: RequestShare::ALL,
                 allow_origins: vec![StringMatcher::Exact("http://a".into())],
                 allow_methods: None,
                 allow_headers: None,

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use http::{HeaderMap, Request};
 use shakedown_types::{RequestId, ResponseFlags, Side};
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, ClusterKind, LbPolicy, RetryOn};
+use shakedown_xds::table::{ClusterKind, LbPolicy, RetryOn, RouteActionKind};
 
 use super::scene::*;
 
@@ -29,7 +29,7 @@ fn an_upstream_gets_envoys_headers_and_keeps_the_host() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(900));
         scene.proxy(outbound(
-            Action::Forward(action),
+            RouteActionKind::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],
         ));
         let answer = scene.get("/").await;
@@ -151,7 +151,7 @@ fn a_passthrough_finds_its_host_by_name() {
         let mut outside = cluster("PassthroughCluster", &[]);
         outside.kind = ClusterKind::OriginalDst;
         scene.proxy(outbound(
-            Action::Forward(to("PassthroughCluster")),
+            RouteActionKind::Forward(to("PassthroughCluster")),
             vec![outside],
         ));
         let get = |host: &'static str| {
@@ -357,7 +357,10 @@ fn least_request_turns_away_from_a_host_that_hangs() {
         scene.answer(UP2, 9080, 200, "fast");
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080), at(UP2, 9080)]);
         cluster.lb = LbPolicy::LEAST_REQUEST;
-        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![cluster]));
+        scene.proxy(outbound(
+            RouteActionKind::Forward(to(REVIEWS)),
+            vec![cluster],
+        ));
         for _ in 0..200 {
             let (own, env) = (scene.clone(), scene.env(CALLER));
             env.spawn("get", async move {

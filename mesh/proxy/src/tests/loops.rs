@@ -3,7 +3,7 @@
 use http::Request;
 use shakedown_types::RequestEvent;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, PriorityLimits};
+use shakedown_xds::table::{Cluster, ClusterKind, Limits, PriorityLimits, RouteActionKind};
 
 use super::scene::*;
 
@@ -14,8 +14,8 @@ fn passthrough() -> Cluster {
     outside
 }
 
-fn to_outside() -> Action {
-    Action::Forward(to("PassthroughCluster"))
+fn to_outside() -> RouteActionKind {
+    RouteActionKind::Forward(to("PassthroughCluster"))
 }
 
 async fn ask(scene: &Scene, port: u16, host: &str) -> (u16, String) {
@@ -69,7 +69,7 @@ fn a_request_that_names_the_proxy_itself_is_refused_without_a_connection() {
 fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
     play(|scene| async move {
         let table = outbound(
-            Action::Forward(to(REVIEWS)),
+            RouteActionKind::Forward(to(REVIEWS)),
             vec![cluster(REVIEWS, &[at(POD, 15001)])],
         );
         // Inbound listeners that would forward to themselves or to the outbound listener.
@@ -98,7 +98,7 @@ fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
                 ..Limits::UNLIMITED
             };
             other.limits = PriorityLimits::both(limits);
-            outbound(Action::Forward(to(REVIEWS)), vec![other])
+            outbound(RouteActionKind::Forward(to(REVIEWS)), vec![other])
         };
         let proxy = scene.open_proxy(toward(UP1));
         scene.proxy_at(UP1, toward(POD));

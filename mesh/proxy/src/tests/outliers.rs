@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use shakedown_env::Time;
 use shakedown_types::{Detector, MeshEvent, ResponseFlags};
-use shakedown_xds::table::{Action, Cluster, ClusterKind, Limits, OutlierDetection, RetryOn};
+use shakedown_xds::table::{
+    Cluster, ClusterKind, Limits, OutlierDetection, RetryOn, RouteActionKind,
+};
 
 use super::scene::*;
 
@@ -29,7 +31,7 @@ fn detected(change: impl FnOnce(&mut OutlierDetection)) -> Cluster {
 }
 
 fn routed(cluster: Cluster) -> shakedown_xds::table::Table {
-    outbound(Action::Forward(to(REVIEWS)), vec![cluster])
+    outbound(RouteActionKind::Forward(to(REVIEWS)), vec![cluster])
 }
 
 /// The ejections and returns with their times.
@@ -224,7 +226,7 @@ fn a_try_that_times_out_counts_as_504() {
             settings.enforcing.consecutive_gateway_failure = 100;
             settings.consecutive_gateway_failure = 2;
         });
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         ask_for(&scene, ms(300)).await;
         assert_eq!(asked(&scene).len(), 2);
         assert_eq!(

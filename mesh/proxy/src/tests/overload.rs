@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use shakedown_xds::table::{
-    Action, AdaptiveConcurrency, Filter, PathMatcher, Route, RouteMatcher, Shed, Table,
+    AdaptiveConcurrency, Filter, PathMatcher, Route, RouteActionKind, RouteMatcher, Shed, Table,
 };
 
 use super::scene::*;
@@ -38,7 +38,7 @@ fn behind(filter: Filter) -> Table {
         headers: Vec::new(),
         query: Vec::new(),
     };
-    let route = Route::new("", matcher, Action::Forward(to(REVIEWS)));
+    let route = Route::new("", matcher, RouteActionKind::Forward(to(REVIEWS)));
     let clusters = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
     routed(route, vec![filter], clusters)
 }

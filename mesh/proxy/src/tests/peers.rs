@@ -8,7 +8,7 @@ use http::Request;
 use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
-use shakedown_xds::table::{Action, Assignment, Cluster, Host, Identity, Table};
+use shakedown_xds::table::{Assignment, Cluster, Host, Identity, RouteActionKind, Table};
 
 use super::scene::*;
 use crate::{Bootstrap, run_with_table};
@@ -53,7 +53,10 @@ const PAGES: &str = "pages-v3;shop;pages;v3;";
 
 /// A proxy whose inbound port forwards to an app.
 fn inbound(app: SocketAddr, port: u16) -> Table {
-    let table = outbound(Action::Forward(to(REVIEWS)), vec![cluster(REVIEWS, &[app])]);
+    let table = outbound(
+        RouteActionKind::Forward(to(REVIEWS)),
+        vec![cluster(REVIEWS, &[app])],
+    );
     let app: Cluster = cluster(APP, &[app]);
     with_inbound(table, port, to(APP), app)
 }

@@ -2,7 +2,7 @@
 
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, DirectResponse};
+use shakedown_xds::table::{DirectResponse, RouteActionKind};
 
 use super::scene::*;
 
@@ -84,7 +84,7 @@ fn the_routes_timeout_answers_to_the_millisecond() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(100));
         scene.proxy(outbound(
-            Action::Forward(action),
+            RouteActionKind::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],
         ));
         let answer = scene.get("/").await;
@@ -105,7 +105,7 @@ fn no_virtual_host_is_no_route() {
     play(|scene| async move {
         scene.proxy(outbound_for(
             "ratings",
-            Action::Forward(to(REVIEWS)),
+            RouteActionKind::Forward(to(REVIEWS)),
             Vec::new(),
         ));
         let answer = scene.get("/").await;
@@ -119,7 +119,7 @@ fn no_virtual_host_is_no_route() {
 #[test]
 fn a_cluster_that_does_not_exist_is_not_found() {
     play(|scene| async move {
-        scene.proxy(outbound(Action::Forward(to(REVIEWS)), Vec::new()));
+        scene.proxy(outbound(RouteActionKind::Forward(to(REVIEWS)), Vec::new()));
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (503, ""));
         assert_eq!(outcome(&scene), (503, "NC".into(), 0));
@@ -132,7 +132,7 @@ fn the_black_hole_answers_502() {
     play(|scene| async move {
         let hole = cluster("BlackHoleCluster", &[]);
         scene.proxy(outbound(
-            Action::Forward(to("BlackHoleCluster")),
+            RouteActionKind::Forward(to("BlackHoleCluster")),
             vec![hole],
         ));
         assert_eq!(scene.get("/").await.status, 502);
@@ -147,7 +147,7 @@ fn a_direct_response_is_the_routes_own() {
             status: 418,
             body: (*b"teapot").into(),
         };
-        scene.proxy(outbound(Action::Respond(direct), Vec::new()));
+        scene.proxy(outbound(RouteActionKind::Respond(direct), Vec::new()));
         let answer = scene.get("/").await;
         assert_eq!((answer.status, &*answer.body), (418, "teapot"));
         assert_eq!(outcome(&scene), (418, "-".into(), 0));
@@ -224,7 +224,7 @@ fn the_routes_timeout_covers_the_body() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(100));
         scene.proxy(outbound(
-            Action::Forward(action),
+            RouteActionKind::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],
         ));
         let request = http::Request::get("/")

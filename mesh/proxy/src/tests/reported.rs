@@ -3,7 +3,7 @@
 use http::Request;
 use shakedown_types::MeshEvent;
 use shakedown_wire::Body;
-use shakedown_xds::table::Action;
+use shakedown_xds::table::RouteActionKind;
 
 use super::scene::*;
 
@@ -12,7 +12,10 @@ fn the_cluster_of_a_request_with_the_header_is_reported_before_its_answer() {
     play(|scene| async move {
         // Nothing listens at the upstream: the report does not depend on a response.
         let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);
-        scene.proxy(outbound(Action::Forward(to(REVIEWS)), vec![reviews]));
+        scene.proxy(outbound(
+            RouteActionKind::Forward(to(REVIEWS)),
+            vec![reviews],
+        ));
         scene.get("/").await;
         let request = Request::get("/").header("host", "reviews:9080");
         let request = request.header("x-call", "7").body(Body::empty()).unwrap();

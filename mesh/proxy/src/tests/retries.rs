@@ -7,7 +7,7 @@ use rand_core::Rng as _;
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, LbPolicy, RetryOn, RetryPolicy};
+use shakedown_xds::table::{LbPolicy, RetryOn, RetryPolicy, RouteActionKind};
 
 use super::scene::*;
 
@@ -25,7 +25,7 @@ fn a_refused_connection_is_tried_on_another_host() {
         reviews.lb = LbPolicy::Random;
         let mut action = to(REVIEWS);
         action.retry = Some(policy.into());
-        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![reviews]));
         for _ in 0..20 {
             assert_eq!(scene.get("/").await.status, 200);
         }
@@ -272,7 +272,7 @@ fn the_routes_timeout_ends_the_waits_too() {
         action.timeout = Some(ms(200));
         action.retry = Some(policy.into());
         scene.proxy(outbound(
-            Action::Forward(action),
+            RouteActionKind::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],
         ));
         assert_eq!(scene.get("/").await.status, 504);

@@ -10,9 +10,10 @@ use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Request};
 use shakedown_wire::Body;
 use shakedown_xds::table::{
-    Abort, Action, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
-    HostRules, Mirror, PathMatcher, PathRewrite, RateLimit, Redirect, RetryOn, Rewrite, Route,
-    RouteAction, RouteMatcher, Share, StringMatcher, Template, WeightedCluster,
+    Abort, AppendAction, Bucket, Cors, DirectResponse, Fault, Filter, HeaderOp, HeaderOps,
+    HostRules, Mirror, PathMatcher, PathRewrite, RateLimit, Redirect, RequestShare, RetryOn,
+    Rewrite, Route, RouteAction, RouteActionKind, RouteMatcher, StringMatcher, Template,
+    WeightedCluster,
 };
 
 use super::scene::*;
@@ -20,7 +21,7 @@ use super::scene::*;
 /// The name of another cluster.
 const RATINGS: &str = "outbound|9080||ratings.default.svc.cluster.local";
 
-fn route(action: Action) -> Route {
+fn route(action: RouteActionKind) -> Route {
     let matcher = RouteMatcher {
         path: PathMatcher::Any,
         headers: Vec::new(),
@@ -44,7 +45,7 @@ fn ops(name: &'static str, value: &str) -> Arc<HeaderOps> {
 fn abort(status: u16) -> Fault {
     Fault {
         delay: None,
-        abort: Some((Abort::Http(status), Share::ALL)),
+        abort: Some((Abort::Http(status), RequestShare::ALL)),
         upstream_cluster: None,
         headers: Vec::new(),
     }
@@ -55,8 +56,8 @@ fn with_fault(mut route: Route, fault: Fault) -> Route {
     route
 }
 
-fn direct(status: u16, body: &[u8]) -> Action {
-    Action::Respond(DirectResponse {
+fn direct(status: u16, body: &[u8]) -> RouteActionKind {
+    RouteActionKind::Respond(DirectResponse {
         status,
         body: body.into(),
     })
@@ -71,7 +72,7 @@ fn a_request_reaches_the_cluster_that_it_names() {
         let target = WeightedCluster::named_by(HeaderName::from_static("x-cluster"), 1);
         let action = RouteAction::new(vec![target]).unwrap();
         let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);
-        scene.proxy(outbound(Action::Forward(action), vec![reviews]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![reviews]));
         let named = |name: &str| {
             let request = Request::get("/").header("host", "reviews:9080");
             request.header("x-cluster", name).body(Body::Empty).unwrap()
@@ -94,7 +95,7 @@ fn a_request_reaches_the_cluster_that_it_names() {
 fn an_abort_is_answered_before_any_try_with_the_routes_headers() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
-        let mut route = with_fault(route(Action::Forward(to(REVIEWS))), abort(555));
+        let mut route = with_fault(route(RouteActionKind::Forward(to(REVIEWS))), abort(555));
         route.response_headers = vec![ops("x-r", "r")];
         scene.proxy(routed(
             route,
@@ -120,7 +121,7 @@ fn an_abort_is_not_retried_here() {
         scene.answer(UP1, 9080, 200, "ok");
         let mut action = to(REVIEWS);
         action.retry = Some(retry(RetryOn::SERVER_ERROR).into());
-        let route = with_fault(route(Action::Forward(action)), abort(503));
+        let route = with_fault(route(RouteActionKind::Forward(action)), abort(503));
         scene.proxy(routed(
             route,
             vec![FAULT],
@@ -135,8 +136,8 @@ fn an_abort_is_not_retried_here() {
 fn a_delay_holds_a_request_back_to_the_millisecond_and_may_end_in_an_abort() {
     play(|scene| async move {
         let mut fault = abort(418);
-        fault.delay = Some((ms(50), Share::ALL));
-        let route = with_fault(route(Action::Forward(to(REVIEWS))), fault);
+        fault.delay = Some((ms(50), RequestShare::ALL));
+        let route = with_fault(route(RouteActionKind::Forward(to(REVIEWS))), fault);
         scene.proxy(routed(route, vec![FAULT], vec![cluster(REVIEWS, &[])]));
         assert_eq!(scene.get("/").await.status, 418);
         assert_eq!(outcome(&scene), (418, "DI,FI".into(), 0));
@@ -179,7 +180,7 @@ fn a_redirect_says_where() {
             path: None,
             strip_query: false,
         };
-        let mut route = route(Action::Redirect(redirect));
+        let mut route = route(RouteActionKind::Redirect(redirect));
         route.response_headers = vec![ops("x-r", "%REQ(:path)%")];
         scene.proxy(routed(route, Vec::new(), Vec::new()));
         let answer = scene.get("/a?b").await;
@@ -222,7 +223,7 @@ fn rewritten() -> RouteAction {
 fn an_upstream_gets_what_the_rewrites_made_and_is_told_what_was() {
     play(|scene| async move {
         let seen = listen(&scene, UP1);
-        let mut route = route(Action::Forward(rewritten()));
+        let mut route = route(RouteActionKind::Forward(rewritten()));
         route.request_headers = vec![ops("x-a", "r"), ops("x-a", "g")];
         route.response_headers = vec![ops("x-path", "%REQ(:path)% %RESP(content-length)%")];
         scene.proxy(routed(
@@ -243,7 +244,7 @@ fn an_upstream_gets_what_the_rewrites_made_and_is_told_what_was() {
     });
 }
 
-fn mirrored(share: Share) -> RouteAction {
+fn mirrored(share: RequestShare) -> RouteAction {
     let mut action = to(REVIEWS);
     action.mirrors = vec![Arc::new(Mirror {
         action: to(RATINGS),
@@ -261,7 +262,7 @@ fn a_copy_goes_to_the_mirror_and_nobody_is_told() {
             cluster(REVIEWS, &[at(UP1, 9080)]),
             cluster(RATINGS, &[at(UP2, 9080)]),
         ];
-        let route = route(Action::Forward(mirrored(Share::ALL)));
+        let route = route(RouteActionKind::Forward(mirrored(RequestShare::ALL)));
         scene.proxy(routed(route, Vec::new(), clusters));
         let request = Request::post("/p").header("host", "reviews:9080");
         let answer = scene.send(request.body(Body::full("abc")).unwrap()).await;
@@ -296,7 +297,7 @@ fn a_copy_goes_to_the_mirror_and_nobody_is_told() {
 fn a_mirror_that_fails_or_is_not_there_is_no_matter() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
-        let mut action = mirrored(Share::ALL);
+        let mut action = mirrored(RequestShare::ALL);
         let gone = Mirror {
             action: to("nowhere"),
             ..Mirror::clone(&action.mirrors[0])
@@ -306,7 +307,11 @@ fn a_mirror_that_fails_or_is_not_there_is_no_matter() {
             cluster(REVIEWS, &[at(UP1, 9080)]),
             cluster(RATINGS, &[at(UP2, 9080)]),
         ];
-        scene.proxy(routed(route(Action::Forward(action)), Vec::new(), clusters));
+        scene.proxy(routed(
+            route(RouteActionKind::Forward(action)),
+            Vec::new(),
+            clusters,
+        ));
         assert_eq!(scene.get("/").await.status, 200);
         assert_eq!(outcome(&scene), (200, "-".into(), 1));
     });
@@ -317,7 +322,7 @@ fn without_a_host_for_the_original_there_is_no_copy() {
     play(|scene| async move {
         let copy = listen(&scene, UP2);
         let clusters = vec![cluster(REVIEWS, &[]), cluster(RATINGS, &[at(UP2, 9080)])];
-        let route = route(Action::Forward(mirrored(Share::ALL)));
+        let route = route(RouteActionKind::Forward(mirrored(RequestShare::ALL)));
         scene.proxy(routed(route, Vec::new(), clusters));
         assert_eq!(scene.get("/").await.status, 503);
         scene.env(CALLER).sleep(ms(20)).await;
@@ -330,7 +335,7 @@ fn a_preflight_is_answered_and_an_allowed_origin_told_so() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
         let cors = Cors {
-            enabled: Share::ALL,
+            enabled: RequestShare::ALL,
             allow_origins: vec![StringMatcher::Exact("http://a".into())],
             allow_methods: Some(HeaderValue::from_static("GET")),
             allow_headers: None,
@@ -339,7 +344,7 @@ fn a_preflight_is_answered_and_an_allowed_origin_told_so() {
             allow_credentials: false,
             forward_not_matching_preflights: true,
         };
-        let mut route = route(Action::Forward(to(REVIEWS)));
+        let mut route = route(RouteActionKind::Forward(to(REVIEWS)));
         route.filters.cors = Some(Arc::new(cors));
         route.response_headers = vec![ops("x-r", "r")];
         let clusters = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
@@ -379,8 +384,8 @@ fn limit(max: u32, interval: Duration) -> RateLimit {
         descriptors: Vec::new(),
         always_default: true,
         status: 429,
-        enabled: Share::ALL,
-        enforced: Share::ALL,
+        enabled: RequestShare::ALL,
+        enforced: RequestShare::ALL,
         response_headers: HeaderOps::clone(&ops("x-limited", "1")),
         request_headers: HeaderOps::default(),
         per_connection: false,
@@ -469,9 +474,9 @@ fn a_limit_that_is_not_enforced_marks_the_request_and_lets_it_pass() {
     play(|scene| async move {
         let seen = listen(&scene, UP1);
         let mut watched = limit(1, ms(10_000));
-        watched.enforced = Share::NONE;
+        watched.enforced = RequestShare::NONE;
         watched.request_headers = HeaderOps::clone(&ops("x-would", "1"));
-        let mut route = route(Action::Forward(to(REVIEWS)));
+        let mut route = route(RouteActionKind::Forward(to(REVIEWS)));
         route.filters.rate_limit = Some(Arc::new(watched));
         let clusters = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
         scene.proxy(routed(route, vec![Filter::RateLimit(None)], clusters));
@@ -487,7 +492,11 @@ fn a_limit_that_is_not_enforced_marks_the_request_and_lets_it_pass() {
 fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
     play(|scene| async move {
         let count = |scene: Scene, clusters| async move {
-            let mut table = routed(route(Action::Forward(to(REVIEWS))), Vec::new(), clusters);
+            let mut table = routed(
+                route(RouteActionKind::Forward(to(REVIEWS))),
+                Vec::new(),
+                clusters,
+            );
             tell_attempts(&mut table);
             scene.proxy(table);
             let answer = scene.get("/").await;
@@ -498,7 +507,11 @@ fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
         assert_eq!(count(scene, refused).await, (503, Some("1".into())));
     });
     play(|scene| async move {
-        let mut table = routed(route(Action::Forward(to(REVIEWS))), Vec::new(), Vec::new());
+        let mut table = routed(
+            route(RouteActionKind::Forward(to(REVIEWS))),
+            Vec::new(),
+            Vec::new(),
+        );
         tell_attempts(&mut table);
         scene.proxy(table);
         let answer = scene.get("/").await;

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
-use shakedown_engine::{HostId, HostSpec, Latency, Link, Net, Sim, SimOptions};
+use shakedown_engine::{HostId, HostSpec, LinkLatency, Net, Sim, SimLink, SimOptions};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags};
 use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
 use shakedown_xds::table::{
-    Action, Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions,
-    LbPolicy, Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route,
-    RouteAction, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
+    Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions, LbPolicy,
+    Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction,
+    RouteActionKind, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
 };
 
 use crate::proxy::Proxy;
@@ -280,8 +280,8 @@ where
         });
     }
     let net = sim.net();
-    net.set_link(Box::new(|_, _| Link {
-        latency: Latency::Constant(LATENCY),
+    net.set_link(Box::new(|_, _| SimLink {
+        latency: LinkLatency::Constant(LATENCY),
         loss_ppm: 0,
         bandwidth: None,
     }));
@@ -345,7 +345,7 @@ pub(crate) fn retry(on: RetryOn) -> RetryPolicy {
     }
 }
 
-fn route_table(name: &str, domain: &str, action: Action) -> Arc<RouteTable> {
+fn route_table(name: &str, domain: &str, action: RouteActionKind) -> Arc<RouteTable> {
     let matcher = RouteMatcher {
         path: PathMatcher::Any,
         headers: Vec::new(),
@@ -388,12 +388,12 @@ pub(crate) fn tell_attempts(table: &mut Table) {
 }
 
 /// An outbound listener whose only virtual host matches every authority.
-pub(crate) fn outbound(action: Action, clusters: Vec<Cluster>) -> Table {
+pub(crate) fn outbound(action: RouteActionKind, clusters: Vec<Cluster>) -> Table {
     outbound_for("*", action, clusters)
 }
 
 /// An outbound listener with one virtual host.
-pub(crate) fn outbound_for(domain: &str, action: Action, clusters: Vec<Cluster>) -> Table {
+pub(crate) fn outbound_for(domain: &str, action: RouteActionKind, clusters: Vec<Cluster>) -> Table {
     let mut table = Table::default();
     let listener = Listener {
         name: "virtualOutbound".into(),
@@ -428,7 +428,7 @@ pub(crate) fn with_inbound(
         name: name.clone(),
         address: at(POD, port),
         direction: Direction::Inbound,
-        routes: Routes::Inline(route_table(&name, "*", Action::Forward(action))),
+        routes: Routes::Inline(route_table(&name, "*", RouteActionKind::Forward(action))),
         filters: Vec::new(),
         stream_idle_timeout: None,
         manager: Default::default(),
@@ -440,14 +440,20 @@ pub(crate) fn with_inbound(
 
 /// A single route to a cluster with these hosts.
 pub(crate) fn simple(hosts: &[SocketAddr]) -> Table {
-    outbound(Action::Forward(to(REVIEWS)), vec![cluster(REVIEWS, hosts)])
+    outbound(
+        RouteActionKind::Forward(to(REVIEWS)),
+        vec![cluster(REVIEWS, hosts)],
+    )
 }
 
 /// A single route to a cluster with these hosts and a retry policy.
 pub(crate) fn retried(policy: RetryPolicy, hosts: &[SocketAddr]) -> Table {
     let mut action = to(REVIEWS);
     action.retry = Some(policy.into());
-    outbound(Action::Forward(action), vec![cluster(REVIEWS, hosts)])
+    outbound(
+        RouteActionKind::Forward(action),
+        vec![cluster(REVIEWS, hosts)],
+    )
 }
 
 /// Status, flags and number of attempts of the only request.

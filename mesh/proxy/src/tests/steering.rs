@@ -6,20 +6,20 @@ use std::sync::Arc;
 
 use http::Request;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Network, Origin, Table};
+use shakedown_xds::table::{AddressRange, ClientAddressSource, Table};
 
 use super::scene::*;
 
 /// A listener that treats loopback addresses as internal.
 fn believing(mut table: Table, use_remote_address: bool) -> Table {
     for listener in table.listeners.values_mut() {
-        Arc::make_mut(listener).manager.origin = Origin {
+        Arc::make_mut(listener).manager.origin = ClientAddressSource {
             use_remote_address,
-            internal: vec![Network {
+            internal: vec![AddressRange {
                 address: [127, 0, 0, 0].into(),
                 prefix: 8,
             }],
-            ..Origin::default()
+            ..ClientAddressSource::default()
         };
     }
     table
@@ -125,7 +125,10 @@ fn what_suppresses_envoys_headers_suppresses_them_towards_both() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(500));
         let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
-        let mut table = outbound(shakedown_xds::table::Action::Forward(action), hosts);
+        let mut table = outbound(
+            shakedown_xds::table::RouteActionKind::Forward(action),
+            hosts,
+        );
         for listener in table.listeners.values_mut() {
             Arc::make_mut(listener).manager.suppress_envoy_headers = true;
         }

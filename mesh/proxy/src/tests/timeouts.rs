@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;
-use shakedown_xds::table::{Action, RetryOn, RouteAction};
+use shakedown_xds::table::{RetryOn, RouteAction, RouteActionKind};
 
 use super::scene::*;
 
@@ -20,7 +20,7 @@ fn via(scene: &Scene, change: impl FnOnce(&mut RouteAction)) {
     let mut action = to(REVIEWS);
     change(&mut action);
     let cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
-    scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+    scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn a_try_that_waits_for_a_connection_has_its_time_from_when_it_gets_one() {
         action.retry = Some(policy.into());
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.connections = 1;
-        scene.proxy(outbound(Action::Forward(action), vec![cluster]));
+        scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         futures_util::future::join(scene.get("/"), scene.get("/")).await;
         let ended = |(at, event): (shakedown_env::Time, shakedown_types::MeshEvent)| match event {
             shakedown_types::MeshEvent::Attempt(attempt) => Some(at.since(attempt.started)),

@@ -2,7 +2,7 @@
 
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
-use shakedown_xds::table::{Action, RetryOn, Table, Upgrades};
+use shakedown_xds::table::{RetryOn, RouteActionKind, Table, Upgrades};
 
 use super::scene::*;
 
@@ -166,7 +166,7 @@ fn a_routes_timeout_does_not_bound_a_web_socket_and_its_streams_duration_does() 
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(50));
         let mut table = allowing(outbound(
-            Action::Forward(action),
+            RouteActionKind::Forward(action),
             vec![cluster(REVIEWS, &[at(UP1, 9080)])],
         ));
         for listener in table.listeners.values_mut() {
@@ -195,7 +195,7 @@ fn a_web_socket_that_is_not_answered_in_time_is_answered_504() {
         let mut action = to(REVIEWS);
         action.timeout = Some(ms(50));
         let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
-        scene.proxy(allowing(outbound(Action::Forward(action), hosts)));
+        scene.proxy(allowing(outbound(RouteActionKind::Forward(action), hosts)));
         let mut stream = caller(&scene).await;
         write(&mut stream, ASKS).await;
         let all = until(&mut stream, "never").await;
@@ -211,7 +211,7 @@ fn a_web_socket_holds_its_place_among_the_connections() {
         chat(&scene);
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.connections = 1;
-        let action = Action::Forward(to(REVIEWS));
+        let action = RouteActionKind::Forward(to(REVIEWS));
         scene.proxy(allowing(outbound(action, vec![cluster])));
         let mut stream = upgraded(&scene).await;
         let env = scene.env(CALLER);
@@ -250,7 +250,7 @@ fn a_route_may_forbid_what_its_listener_allows() {
         let mut action = to(REVIEWS);
         action.upgrades = websocket(false);
         let hosts = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
-        scene.proxy(allowing(outbound(Action::Forward(action), hosts)));
+        scene.proxy(allowing(outbound(RouteActionKind::Forward(action), hosts)));
         let mut stream = caller(&scene).await;
         write(&mut stream, ASKS).await;
         let all = until(&mut stream, "never").await;
@@ -301,7 +301,7 @@ fn a_web_socket_counts_against_the_breaker_until_it_ends() {
         let mut cluster = cluster(REVIEWS, &[at(UP1, 9080)]);
         cluster.limits.default.requests = 1;
         scene.proxy(allowing(outbound(
-            Action::Forward(to(REVIEWS)),
+            RouteActionKind::Forward(to(REVIEWS)),
             vec![cluster],
         )));
         let mut stream = upgraded(&scene).await;

@@ -7,11 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::UnixTime;
 use shakedown_istio::Document;
-use shakedown_istio::registry::{Endpoint, Locality, Mesh, Pod, Port, Registry, Service};
+use shakedown_istio::registry::{Endpoint, Locality, Mesh, Port, Registry, Service, SidecarPod};
 use shakedown_proxy::{DryRun, ResourceCache};
-use shakedown_translate::{Caller, Inbound};
+use shakedown_translate::{Caller, InboundPolicy};
 use shakedown_xds::proto::discovery::{DeltaDiscoveryResponse, Resource};
-use shakedown_xds::proto::{self, Kind};
+use shakedown_xds::proto::{self, ResourceKind};
 use shakedown_yaml::tree;
 
 use super::shop;
@@ -64,7 +64,7 @@ fn routes(number: usize) -> Mesh {
     }
 }
 
-fn response(kind: Kind, resources: Vec<proto::Resource>) -> DeltaDiscoveryResponse {
+fn response(kind: ResourceKind, resources: Vec<proto::Resource>) -> DeltaDiscoveryResponse {
     let sent = |resource: proto::Resource| Resource {
         name: resource.name,
         version: resource.version,
@@ -79,27 +79,29 @@ fn response(kind: Kind, resources: Vec<proto::Resource>) -> DeltaDiscoveryRespon
 }
 
 /// The bytes retained by a proxy that receives these kinds of a mesh's resources and its listener.
-fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
+fn kept(mesh: &Mesh, kinds: &[ResourceKind]) -> i64 {
     let sim = Sim::new(SimOptions {
         seed: 7,
         epoch: UnixTime::from_nanos(1_700_000_000_000_000_000),
         noise: None,
     });
     let env = sim.add_host(HostSpec::new("pod", shop::POD.into()));
-    let pod = Pod {
+    let pod = SidecarPod {
         address: IpAddr::V4(shop::POD),
         ports: Vec::new(),
     };
-    let own = shakedown_translate::own(&pod, &Inbound::default());
+    let own = shakedown_translate::own(&pod, &InboundPolicy::default());
     let outbound = shakedown_translate::outbound(mesh);
     let routes = shakedown_translate::routes_for(mesh, &Caller::default());
-    let mut responses = vec![response(Kind::Listener, own.listeners)];
+    let mut responses = vec![response(ResourceKind::Listener, own.listeners)];
     for kind in kinds {
         responses.push(match kind {
-            Kind::Cluster => response(Kind::Cluster, outbound.clusters.clone()),
-            Kind::Endpoints => response(Kind::Endpoints, outbound.endpoints.clone()),
-            Kind::Routes => response(Kind::Routes, vec![routes.clone()]),
-            Kind::Listener => continue,
+            ResourceKind::Cluster => response(ResourceKind::Cluster, outbound.clusters.clone()),
+            ResourceKind::Endpoints => {
+                response(ResourceKind::Endpoints, outbound.endpoints.clone())
+            }
+            ResourceKind::Routes => response(ResourceKind::Routes, vec![routes.clone()]),
+            ResourceKind::Listener => continue,
         });
     }
     let mut proxy = None;
@@ -115,14 +117,14 @@ fn kept(mesh: &Mesh, kinds: &[Kind]) -> i64 {
 }
 
 /// The bytes per additional resource.
-fn one_more(mesh: impl Fn(usize) -> Mesh, kinds: &[Kind]) -> i64 {
+fn one_more(mesh: impl Fn(usize) -> Mesh, kinds: &[ResourceKind]) -> i64 {
     let [few, many] = [100, 100 + MORE].map(|number| kept(&mesh(number), kinds));
     (many - few) / i64::try_from(MORE).unwrap()
 }
 
 #[test]
 fn a_cluster_and_its_endpoints_are_kept_in_two_thousand_bytes() {
-    let bytes = one_more(services, &[Kind::Cluster, Kind::Endpoints]);
+    let bytes = one_more(services, &[ResourceKind::Cluster, ResourceKind::Endpoints]);
     assert!(
         (1..=CLUSTER_BYTES_MAX).contains(&bytes),
         "{bytes} bytes a cluster"
@@ -131,7 +133,7 @@ fn a_cluster_and_its_endpoints_are_kept_in_two_thousand_bytes() {
 
 #[test]
 fn a_route_is_kept_in_a_thousand_bytes() {
-    let bytes = one_more(routes, &[Kind::Routes]);
+    let bytes = one_more(routes, &[ResourceKind::Routes]);
     assert!(
         (1..=ROUTE_BYTES_MAX).contains(&bytes),
         "{bytes} bytes a route"

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::rt::{Read as _, ReadBuf, Write as _};
-use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_engine::{HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 use shakedown_env::{BoxStream, Env, UnixTime};
 use shakedown_proxy::run_with_table;
 use shakedown_xds::table::{Table, UpstreamProtocol};
@@ -102,8 +102,8 @@ fn peak(upstream: Upstream, pieces: impl IntoIterator<Item = Vec<u8>> + 'static)
     let add = |address: IpAddr| sim.add_host(HostSpec::new(address.to_string(), address));
     let (caller, pod) = (add(CALLER.into()), add(shop::POD.into()));
     let server = add(shop::plain().ip());
-    sim.net().set_link(Box::new(|_, _| Link {
-        latency: Latency::Constant(Duration::from_micros(100)),
+    sim.net().set_link(Box::new(|_, _| SimLink {
+        latency: LinkLatency::Constant(Duration::from_micros(100)),
         loss_ppm: 0,
         bandwidth: None,
     }));

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use shakedown_istio::Document;
 use shakedown_istio::registry::{
-    Endpoint, Locality, Mesh, MeshOptions, Pod, Port, Registry, Service,
+    Endpoint, Locality, Mesh, MeshOptions, Port, Registry, Service, SidecarPod,
 };
 use shakedown_proxy::Bootstrap;
-use shakedown_translate::{Caller, Inbound};
+use shakedown_translate::{Caller, InboundPolicy};
 use shakedown_xds::compile::{
     compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
@@ -104,11 +104,11 @@ pub(crate) fn table() -> Table {
     table
         .routes
         .insert(Arc::clone(&routes.name), Arc::new(routes));
-    let pod = Pod {
+    let pod = SidecarPod {
         address: IpAddr::V4(POD),
         ports: Vec::new(),
     };
-    for sent in shakedown_translate::own(&pod, &Inbound::default()).listeners {
+    for sent in shakedown_translate::own(&pod, &InboundPolicy::default()).listeners {
         let listener = compile_listener(&sent.message().unwrap()).unwrap();
         table
             .listeners

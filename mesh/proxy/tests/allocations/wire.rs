@@ -14,7 +14,7 @@ use hyper::body::{Body as HttpBody, Incoming};
 use hyper::client::conn::http1::{self as client, SendRequest};
 use hyper::server::conn::http1 as server;
 use hyper::service::service_fn;
-use shakedown_engine::{HostSpec, Latency, Link, Sim, SimOptions};
+use shakedown_engine::{HostSpec, LinkLatency, Sim, SimLink, SimOptions};
 use shakedown_env::{BoxStream, Env, UnixTime};
 use shakedown_proxy::run_with_table;
 use shakedown_wire::Body;
@@ -69,8 +69,8 @@ fn run(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
     });
     let add = |address: IpAddr| sim.add_host(HostSpec::new(address.to_string(), address));
     let (caller, pod) = (add(CALLER.into()), add(shop::POD.into()));
-    sim.net().set_link(Box::new(|_, _| Link {
-        latency: Latency::Constant(Duration::from_micros(100)),
+    sim.net().set_link(Box::new(|_, _| SimLink {
+        latency: LinkLatency::Constant(Duration::from_micros(100)),
         loss_ppm: 0,
         bandwidth: None,
     }));

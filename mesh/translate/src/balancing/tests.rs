@@ -8,12 +8,12 @@ use shakedown_istio::registry::{Endpoint, Locality, Mesh, MeshOptions, Port, Reg
 use shakedown_xds::compile::{compile_cluster, compile_endpoints, compile_routes};
 use shakedown_xds::proto::Resource;
 use shakedown_xds::table::{
-    Action, Assignment, Cluster, HashBy, HeaderKey, LbPolicy, LeastRequest, Maglev, RingHash,
-    RoundRobin, RouteAction, SlowStart,
+    Assignment, Cluster, HashBy, HeaderKey, LbPolicy, LeastRequest, Maglev, RingHash, RoundRobin,
+    RouteAction, RouteActionKind, SlowStart,
 };
 use shakedown_yaml::tree::parse;
 
-use crate::{Caller, Nearness, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
+use crate::{Caller, LocalityInputs, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
 
 const HOST: &str = "stock.default.svc.cluster.local";
 
@@ -80,7 +80,7 @@ fn action_of(balancer: &str) -> RouteAction {
     let message = find(&outbound.routes, OUTBOUND_ROUTES).message().unwrap();
     let table = compile_routes(&message).unwrap();
     match &table.find_host("stock").unwrap().routes[0].action {
-        Action::Forward(action) => action.clone(),
+        RouteActionKind::Forward(action) => action.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -160,7 +160,7 @@ fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
 
 /// The priority and locality weight of each endpoint, in the order of their addresses.
 fn seen_from(mesh: &Mesh, client: &str) -> Vec<(u32, u32)> {
-    let nearness = Nearness::of(mesh, &Caller::default()).unwrap();
+    let nearness = LocalityInputs::for_caller(mesh, &Caller::default()).unwrap();
     let address: IpAddr = client.parse().unwrap();
     let endpoints = nearby(mesh, &Caller::default(), &nearness.client(mesh, address));
     let found = find(&endpoints, &outbound_cluster(80, "", HOST));
@@ -181,7 +181,7 @@ fn endpoints_depend_on_the_client_only_where_a_rule_says_so() {
         "trafficPolicy: {outlierDetection: {}, loadBalancer: {localityLbSetting: {enabled: false}}}",
     ] {
         assert_eq!(
-            Nearness::of(&mesh(spec), &Caller::default()),
+            LocalityInputs::for_caller(&mesh(spec), &Caller::default()),
             None,
             "{spec}"
         );

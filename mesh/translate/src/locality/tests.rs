@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use indexmap::IndexMap;
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
 use super::*;
 
@@ -26,12 +26,12 @@ fn endpoint(number: u8, locality: Locality, labels: &[(&str, &str)]) -> Endpoint
     }
 }
 
-fn groups(endpoints: &[Endpoint]) -> Vec<Group<'_>> {
+fn groups(endpoints: &[Endpoint]) -> Vec<LocalityGroup<'_>> {
     let mut places: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
         places.entry(&endpoint.locality).or_default().push(endpoint);
     }
-    let group = |(locality, endpoints): (_, Vec<_>)| Group {
+    let group = |(locality, endpoints): (_, Vec<_>)| LocalityGroup {
         locality,
         priority: 0,
         weight: u32::try_from(endpoints.len()).unwrap(),
@@ -41,19 +41,19 @@ fn groups(endpoints: &[Endpoint]) -> Vec<Group<'_>> {
 }
 
 fn spanned(text: &str) -> Spanned<String> {
-    Spanned::new(text.to_owned(), Place::whole("test.yaml"))
+    Spanned::new(text.to_owned(), Location::whole("test.yaml"))
 }
 
-fn client(locality: Locality, labels: &[(&str, &str)]) -> Client {
+fn client(locality: Locality, labels: &[(&str, &str)]) -> LocalityClient {
     let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    Client {
+    LocalityClient {
         locality,
         labels: Some(labels.iter().map(pair).collect()),
     }
 }
 
 /// The priority of each endpoint, by the last number of its address.
-fn priorities(groups: &[Group<'_>]) -> BTreeMap<u8, u32> {
+fn priorities(groups: &[LocalityGroup<'_>]) -> BTreeMap<u8, u32> {
     let all = groups.iter().flat_map(|group| {
         let priority = group.priority;
         group.endpoints.iter().map(move |endpoint| {
@@ -66,8 +66,8 @@ fn priorities(groups: &[Group<'_>]) -> BTreeMap<u8, u32> {
     all.collect()
 }
 
-fn failover<'a>(labels: &'a [Spanned<String>], regions: &'a [Failover]) -> Setting<'a> {
-    Setting::Failover { labels, regions }
+fn failover<'a>(labels: &'a [Spanned<String>], regions: &'a [Failover]) -> LocalitySetting<'a> {
+    LocalitySetting::Failover { labels, regions }
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_client_that_nobody_knows_sees_all_endpoints_alike() {
     let arranged = arrange(
         groups(&endpoints),
         &failover(&labels, &[]),
-        &Client::default(),
+        &LocalityClient::default(),
     );
     assert_eq!(
         priorities(&arranged),
@@ -182,7 +182,7 @@ fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
         locality: at("eu", "a", ""),
     };
     mesh.registry.clients.insert(address, workload);
-    let nearness = Nearness {
+    let nearness = LocalityInputs {
         labels: ["app", "tier", "topology.kubernetes.io/zone"]
             .map(str::to_owned)
             .into(),
@@ -193,7 +193,7 @@ fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
         client(at("eu", "a", ""), &labels)
     );
     let stranger = IpAddr::from([10, 0, 0, 8]);
-    assert_eq!(nearness.client(&mesh, stranger), Client::default());
+    assert_eq!(nearness.client(&mesh, stranger), LocalityClient::default());
 }
 
 #[test]
@@ -212,7 +212,11 @@ fn shares_go_to_the_localities_that_they_name_and_to_no_other() {
         to,
     }];
     let here = client(at("eu", "a", ""), &[]);
-    let arranged = arrange(groups(&endpoints), &Setting::Distribute(&shares), &here);
+    let arranged = arrange(
+        groups(&endpoints),
+        &LocalitySetting::Distribute(&shares),
+        &here,
+    );
     let seen: Vec<(u32, usize)> = arranged
         .iter()
         .map(|group| (group.weight, group.endpoints.len()))
@@ -236,7 +240,11 @@ fn a_share_of_several_localities_is_split_by_their_endpoints_and_rounded_up() {
         to,
     }];
     let here = client(at("asia", "a", ""), &[]);
-    let arranged = arrange(groups(&endpoints), &Setting::Distribute(&shares), &here);
+    let arranged = arrange(
+        groups(&endpoints),
+        &LocalitySetting::Distribute(&shares),
+        &here,
+    );
     let weights: Vec<u32> = arranged.iter().map(|group| group.weight).collect();
     assert_eq!(weights, [90, 4, 7]);
 }

@@ -11,7 +11,7 @@ use shakedown_xds::table::{
 };
 use shakedown_yaml::tree::parse;
 
-use crate::Inbound;
+use crate::InboundPolicy;
 
 const POD: &str = "127.1.0.1";
 
@@ -55,7 +55,10 @@ fn callers(mesh: &Mesh, host: &str) -> Cluster {
 /// The listener of the leaf's port, as its proxy compiles it.
 fn inbound(mesh: &Mesh) -> Listener {
     let address = POD.parse().unwrap();
-    let own = crate::own(&mesh.registry.pod(address), &Inbound::of(mesh, address));
+    let own = crate::own(
+        &mesh.registry.pod(address),
+        &InboundPolicy::of(mesh, address),
+    );
     let named = |resource: &&shakedown_xds::proto::Resource| resource.name.ends_with("_9080");
     let resource = own.listeners.iter().find(named).unwrap();
     compile_listener(&resource.message::<listener::Listener>().unwrap()).unwrap()

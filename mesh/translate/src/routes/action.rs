@@ -2,7 +2,7 @@
 
 use shakedown_istio::registry::Hostname;
 use shakedown_istio::{
-    Body, DerivePort, Destination, DirectResponse, HttpRoute, Redirect, RouteDestination,
+    DerivePort, Destination, DirectBody, DirectResponse, HttpRoute, Redirect, RouteDestination,
 };
 use shakedown_xds::proto;
 use shakedown_xds::proto::core::data_source::Specifier;
@@ -23,12 +23,12 @@ use shakedown_yaml::Spanned;
 
 use super::filters::{millionths, percent};
 use super::headers::Operations;
-use super::{Place, condition, to};
+use super::{RouteContext, condition, to};
 use crate::{balancing, outbound_cluster, retries, wrapped};
 
 /// Sets a route's action and its header changes.
-pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &Place<'_>) {
-    let mut operations = Operations::of(written.headers.as_ref());
+pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &RouteContext<'_>) {
+    let mut operations = Operations::from_headers(written.headers.as_ref());
     let action = if let Some(redirect) = &written.redirect {
         Action::Redirect(redirect_action(redirect, place.port))
     } else if let Some(direct) = &written.direct_response {
@@ -43,7 +43,11 @@ pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &Place<'_>) {
     route.response_headers_to_remove = operations.response_remove;
 }
 
-fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) -> RouteAction {
+fn forward(
+    written: &HttpRoute,
+    operations: &mut Operations,
+    place: &RouteContext<'_>,
+) -> RouteAction {
     let mut host = operations.host.take();
     let rewrite = written.rewrite.as_ref();
     if let Some(authority) = rewrite.and_then(|rewrite| rewrite.authority.as_ref()) {
@@ -52,7 +56,7 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
     let mut hashed = false;
     let cluster = match written.route.as_slice() {
         [only] => {
-            let own = Operations::of(only.headers.as_ref());
+            let own = Operations::from_headers(only.headers.as_ref());
             host = host.or(own.host);
             operations.request_add.extend(own.request_add);
             operations.request_remove.extend(own.request_remove);
@@ -93,10 +97,13 @@ fn forward(written: &HttpRoute, operations: &mut Operations, place: &Place<'_>) 
 }
 
 /// Translates several destinations. Those without a weight are omitted.
-fn weighted(several: &[Spanned<RouteDestination>], place: &Place<'_>) -> route::WeightedCluster {
+fn weighted(
+    several: &[Spanned<RouteDestination>],
+    place: &RouteContext<'_>,
+) -> route::WeightedCluster {
     let weight = |to: &RouteDestination| to.weight.as_ref().map_or(0, |weight| weight.value);
     let clusters = several.iter().filter(|to| weight(to) > 0).map(|to| {
-        let own = Operations::of(to.headers.as_ref());
+        let own = Operations::from_headers(to.headers.as_ref());
         ClusterWeight {
             name: cluster(&to.destination, place),
             weight: Some(wrapped(u32::try_from(weight(to)).unwrap_or(u32::MAX))),
@@ -118,7 +125,7 @@ fn weighted(several: &[Spanned<RouteDestination>], place: &Place<'_>) -> route::
 
 /// Returns the destination's cluster. The port is the one that the destination names, else the only port of its
 /// service, else the port of the request.
-fn cluster(to: &Destination, place: &Place<'_>) -> String {
+fn cluster(to: &Destination, place: &RouteContext<'_>) -> String {
     let host = Hostname::resolve(&to.host, place.namespace);
     let ports = place
         .mesh
@@ -151,7 +158,7 @@ fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
 fn mirror(
     to: &Destination,
     share: Option<FractionalPercent>,
-    place: &Place<'_>,
+    place: &RouteContext<'_>,
 ) -> Option<RequestMirrorPolicy> {
     let share = share.unwrap_or_else(|| percent(100));
     (share.numerator > 0).then(|| RequestMirrorPolicy {
@@ -203,8 +210,8 @@ fn redirect_action(redirect: &Redirect, asked: u16) -> RedirectAction {
 fn direct_response(direct: &DirectResponse) -> DirectResponseAction {
     let body = direct.body.as_ref().map(|body| DataSource {
         specifier: Some(match &body.value {
-            Body::String(text) => Specifier::InlineString(text.clone()),
-            Body::Bytes(bytes) => Specifier::InlineBytes(bytes.clone()),
+            DirectBody::String(text) => Specifier::InlineString(text.clone()),
+            DirectBody::Bytes(bytes) => Specifier::InlineBytes(bytes.clone()),
         }),
         ..Default::default()
     });

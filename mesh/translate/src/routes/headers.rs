@@ -17,7 +17,7 @@ pub(super) struct Operations {
 }
 
 impl Operations {
-    pub(super) fn of(headers: Option<&Spanned<Headers>>) -> Self {
+    pub(super) fn from_headers(headers: Option<&Spanned<Headers>>) -> Self {
         let none = HeaderOperations::default();
         let request = headers.and_then(|headers| headers.request.as_ref());
         let response = headers.and_then(|headers| headers.response.as_ref());

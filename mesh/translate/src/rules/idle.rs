@@ -2,7 +2,7 @@
 
 use shakedown_istio::registry::Hostname;
 
-use super::{Rules, Shelf, Written, chosen, export_of, is_shown_to};
+use super::{RuleDocument, RuleVisibility, Rules, chosen, export_of, is_shown_to};
 use crate::Caller;
 
 /// The reason why a rule for a host has no effect for a caller of that host.
@@ -15,37 +15,38 @@ pub enum Idle<'a> {
     /// The rule's selector requires labels that the caller does not have.
     NotSelected,
     /// Superseded by a rule of a namespace that is searched earlier.
-    Nearer(Written<'a>),
+    Nearer(RuleDocument<'a>),
     /// Superseded by a rule of a namespace that is searched earlier, although that rule does not select the caller.
     /// Source: Istio, `PushContext.destinationRule`.
-    Shadowed(Written<'a>),
+    Shadowed(RuleDocument<'a>),
     /// Superseded by a rule of the same namespace with a more specific host, even if the caller does not see that
     /// rule.
-    Narrower(Written<'a>),
+    Narrower(RuleDocument<'a>),
     /// Superseded by a rule of the same namespace that selects the caller.
-    Selected(Written<'a>),
+    Selected(RuleDocument<'a>),
     /// Superseded by a younger rule of the same namespace with a different `exportTo`.
-    Apart(Written<'a>),
+    Apart(RuleDocument<'a>),
     /// Merged into a rule of the same namespace that does not apply to the caller.
-    MergedAway(Written<'a>),
+    MergedAway(RuleDocument<'a>),
 }
 
 impl<'a> Rules<'a> {
     /// Returns the reason why a rule has no effect for a caller of a service in `namespace`, or `None` if it applies.
     pub fn why_idle(
         &self,
-        rule: Written<'a>,
+        rule: RuleDocument<'a>,
         caller: &Caller,
         host: &Hostname,
         namespace: &str,
     ) -> Option<Idle<'a>> {
-        let is_it = |other: &Written<'a>| std::ptr::eq(*other, rule);
+        let is_it = |other: &RuleDocument<'a>| std::ptr::eq(*other, rule);
         let places = self.places(&caller.namespace, namespace);
         let own = rule.meta.namespace.as_str();
-        let seen = |(of, shelf): &(&str, Shelf)| {
+        let seen = |(of, shelf): &(&str, RuleVisibility)| {
             *of == own
                 && self.is_on(rule, *shelf)
-                && (*shelf != Shelf::Exported || is_shown_to(&export_of(rule), &caller.namespace))
+                && (*shelf != RuleVisibility::Exported
+                    || is_shown_to(&export_of(rule), &caller.namespace))
         };
         let Some(at) = places.iter().position(seen) else {
             let looked_at = places.iter().any(|(of, _)| *of == own);
@@ -55,8 +56,9 @@ impl<'a> Rules<'a> {
                 Idle::Elsewhere
             });
         };
-        let groups =
-            |(of, shelf): (&str, Shelf)| self.groups_at(of, shelf, &caller.namespace, host);
+        let groups = |(of, shelf): (&str, RuleVisibility)| {
+            self.groups_at(of, shelf, &caller.namespace, host)
+        };
         for nearer in &places[..at] {
             let found = groups(*nearer);
             if let Some(group) = found.first() {
@@ -92,7 +94,7 @@ impl<'a> Rules<'a> {
 
 impl<'a> Idle<'a> {
     /// Returns the rule that supersedes this one, if any.
-    pub fn by(&self) -> Option<Written<'a>> {
+    pub fn by(&self) -> Option<RuleDocument<'a>> {
         match *self {
             Idle::Elsewhere | Idle::Hidden | Idle::NotSelected => None,
             Idle::Nearer(by)

@@ -8,7 +8,7 @@ use shakedown_yaml::tree::parse;
 
 use super::{Idle, Rules};
 use crate::validate;
-use crate::{Audience, Audiences, Caller};
+use crate::{Caller, ScopeInputs, SidecarScope};
 
 const SERVICE: &str = "r.shop.svc.cluster.local";
 
@@ -320,9 +320,9 @@ fn where_the_same_rules_hold_for_all_nothing_of_callers_is_looked_at() {
         vec![("wide", "shop", "host: '*.shop.svc.cluster.local'")],
     ] {
         let mesh = mesh(&rules);
-        assert_eq!(Audiences::of(&mesh), None, "{rules:?}");
+        assert_eq!(ScopeInputs::from_mesh(&mesh), None, "{rules:?}");
         for namespace in ["", "shop", "web", "istio-system"] {
-            assert!(Audience::of(&mesh, &caller(namespace, &[])).is_everybody());
+            assert!(SidecarScope::for_caller(&mesh, &caller(namespace, &[])).is_everybody());
         }
     }
     for rules in [
@@ -331,7 +331,7 @@ fn where_the_same_rules_hold_for_all_nothing_of_callers_is_looked_at() {
         vec![("home", "shop", "exportTo: ['.']")],
         vec![("some", "shop", "workloadSelector: {matchLabels: {a: b}}")],
     ] {
-        assert_ne!(Audiences::of(&mesh(&rules)), None, "{rules:?}");
+        assert_ne!(ScopeInputs::from_mesh(&mesh(&rules)), None, "{rules:?}");
     }
 }
 
@@ -342,10 +342,10 @@ fn callers_for_whom_the_same_rules_hold_are_one_audience() {
         ("one", "shop", "exportTo: [web, bank]"),
         ("some", "shop", "workloadSelector: {matchLabels: {app: r}}"),
     ]);
-    let audiences = Audiences::of(&mesh).unwrap();
+    let audiences = ScopeInputs::from_mesh(&mesh).unwrap();
     let of = |namespace: &str, labels: &[(&str, &str)]| {
         let caller = audiences.look_at(&caller(namespace, labels));
-        Audience::of(&mesh, &caller)
+        SidecarScope::for_caller(&mesh, &caller)
     };
     assert_eq!(of("web", &[("app", "x")]), of("bank", &[]));
     assert!(!of("web", &[]).is_everybody());

@@ -9,7 +9,10 @@ const POD: &str = "127.1.0.1";
 fn inbound(spec: &str) -> Cluster {
     let mesh = mesh(&rule("a", spec));
     let address = POD.parse().unwrap();
-    let own = own(&mesh.registry.pod(address), &Inbound::of(&mesh, address));
+    let own = own(
+        &mesh.registry.pod(address),
+        &InboundPolicy::of(&mesh, address),
+    );
     compile_cluster(&message(&own.clusters, "inbound|9080||")).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Tests of port protocols, as sent and as compiled.
 
-use shakedown_istio::registry::Protocol;
+use shakedown_istio::registry::PortProtocol;
 use shakedown_xds::table::UpstreamProtocol;
 
 use super::*;
@@ -10,7 +10,7 @@ const HTTP2: UpstreamProtocol = UpstreamProtocol::Http2 {
 };
 const HOST: &str = "my-service.default.svc.cluster.local";
 
-fn port(protocol: Protocol) -> Port {
+fn port(protocol: PortProtocol) -> Port {
     Port {
         protocol,
         ..Port::http(9080)
@@ -18,7 +18,7 @@ fn port(protocol: Protocol) -> Port {
 }
 
 /// The protocols of the clusters of a service port, with these documents.
-fn outbound_of(protocol: Protocol, text: &str) -> Vec<UpstreamProtocol> {
+fn outbound_of(protocol: PortProtocol, text: &str) -> Vec<UpstreamProtocol> {
     let mut mesh = mesh(text);
     let service = Service::new("my-service", "default", vec![port(protocol)]);
     mesh.registry.insert(service);
@@ -54,23 +54,23 @@ spec:
 #[test]
 fn a_port_of_http2_or_grpc_is_reached_by_http2_in_every_subset() {
     assert_eq!(
-        outbound_of(Protocol::Http, MY_SERVICE),
+        outbound_of(PortProtocol::Http, MY_SERVICE),
         [UpstreamProtocol::Http1; 3]
     );
-    assert_eq!(outbound_of(Protocol::Http2, MY_SERVICE), [HTTP2; 3]);
-    assert_eq!(outbound_of(Protocol::Grpc, MY_SERVICE), [HTTP2; 3]);
+    assert_eq!(outbound_of(PortProtocol::Http2, MY_SERVICE), [HTTP2; 3]);
+    assert_eq!(outbound_of(PortProtocol::Grpc, MY_SERVICE), [HTTP2; 3]);
 }
 
 #[test]
 fn an_upgrade_policy_makes_http2_of_http_and_never_the_other_way() {
     let upgrade = rule("h2UpgradePolicy: UPGRADE");
-    assert_eq!(outbound_of(Protocol::Http, &upgrade), [HTTP2]);
+    assert_eq!(outbound_of(PortProtocol::Http, &upgrade), [HTTP2]);
     let stay = rule("h2UpgradePolicy: DO_NOT_UPGRADE");
     assert_eq!(
-        outbound_of(Protocol::Http, &stay),
+        outbound_of(PortProtocol::Http, &stay),
         [UpstreamProtocol::Http1]
     );
-    assert_eq!(outbound_of(Protocol::Grpc, &stay), [HTTP2]);
+    assert_eq!(outbound_of(PortProtocol::Grpc, &stay), [HTTP2]);
 }
 
 #[test]
@@ -79,11 +79,11 @@ fn streams_are_bounded_as_written() {
     let seven = UpstreamProtocol::Http2 {
         max_concurrent_streams: 7,
     };
-    assert_eq!(outbound_of(Protocol::Http2, &bounded), [seven]);
+    assert_eq!(outbound_of(PortProtocol::Http2, &bounded), [seven]);
 }
 
 /// The protocol of an application port's cluster, and true if its route has retries.
-fn inbound_of(protocol: Protocol) -> (UpstreamProtocol, bool) {
+fn inbound_of(protocol: PortProtocol) -> (UpstreamProtocol, bool) {
     let mut registry = Registry::new();
     let mut service = Service::new("my-service", "default", vec![port(protocol)]);
     service
@@ -92,13 +92,13 @@ fn inbound_of(protocol: Protocol) -> (UpstreamProtocol, bool) {
     registry.insert(service);
     let pod = registry.pod("127.1.0.1".parse().unwrap());
     assert_eq!(pod.ports[0].protocol, protocol);
-    let own = own(&pod, &Inbound::default());
+    let own = own(&pod, &InboundPolicy::default());
     let cluster = compile_cluster(&message(&own.clusters, "inbound|9080||")).unwrap();
     let listener = compile_listener(&message(&own.listeners, "127.1.0.1_9080")).unwrap();
     let shakedown_xds::table::Routes::Inline(routes) = &listener.routes else {
         panic!("routes of its own")
     };
-    let Action::Forward(action) = &routes.hosts()[0].routes[0].action else {
+    let RouteActionKind::Forward(action) = &routes.hosts()[0].routes[0].action else {
         panic!("a way on")
     };
     (cluster.protocol, action.retry.is_some())
@@ -106,7 +106,10 @@ fn inbound_of(protocol: Protocol) -> (UpstreamProtocol, bool) {
 
 #[test]
 fn an_app_is_spoken_to_as_its_port_says_and_calls_of_grpc_are_not_tried_again_there() {
-    assert_eq!(inbound_of(Protocol::Http), (UpstreamProtocol::Http1, true));
-    assert_eq!(inbound_of(Protocol::Http2), (HTTP2, true));
-    assert_eq!(inbound_of(Protocol::Grpc), (HTTP2, false));
+    assert_eq!(
+        inbound_of(PortProtocol::Http),
+        (UpstreamProtocol::Http1, true)
+    );
+    assert_eq!(inbound_of(PortProtocol::Http2), (HTTP2, true));
+    assert_eq!(inbound_of(PortProtocol::Grpc), (HTTP2, false));
 }

@@ -123,7 +123,8 @@ fn an_outbound_route_without_a_word_is_tried_again_twice_as_istio_says() {
     assert_eq!(number(&policy.num_retries), Some(2));
     assert_eq!(policy.host_selection_retry_max_attempts, 5);
     let table = table(&mesh(MY_SERVICE));
-    let Action::Forward(action) = &table.find_host("other").unwrap().routes[0].action else {
+    let RouteActionKind::Forward(action) = &table.find_host("other").unwrap().routes[0].action
+    else {
         panic!("no way on")
     };
     let on = RetryOn::CONNECT_FAILURE
@@ -143,12 +144,12 @@ fn an_inbound_route_is_tried_again_twice_before_anything_was_sent() {
         .push(endpoint("127.1.0.1:9080", "v1", "b", true));
     registry.insert(service);
     let pod = registry.pod("127.1.0.1".parse().unwrap());
-    let own = own(&pod, &Inbound::default());
+    let own = own(&pod, &InboundPolicy::default());
     let listener = compile_listener(&message(&own.listeners, "127.1.0.1_9080")).unwrap();
     let shakedown_xds::table::Routes::Inline(routes) = &listener.routes else {
         panic!("routes of its own")
     };
-    let Action::Forward(action) = &routes.hosts()[0].routes[0].action else {
+    let RouteActionKind::Forward(action) = &routes.hosts()[0].routes[0].action else {
         panic!("a way on")
     };
     let retry: &RetryPolicy = action.retry.as_ref().unwrap();

@@ -2,7 +2,8 @@
 
 use shakedown_xds::proto::route::route_action::HostRewriteSpecifier;
 use shakedown_xds::table::{
-    Abort, Action, AppendAction, Filter, HeaderOps, PathRewrite, Route, Share, Template,
+    Abort, AppendAction, Filter, HeaderOps, PathRewrite, RequestShare, Route, RouteActionKind,
+    Template,
 };
 
 use super::*;
@@ -117,7 +118,7 @@ fn faults_are_shares_in_millionths() {
         "[{{fault: {{delay: {{fixedDelay: 5s, percentage: {{value: 0.1}}}}, abort: {{httpStatus: 555, percentage: {{value: 50}}}}}}, {TO}}}]"
     ));
     let fault = executed[0].filters.fault.as_ref().unwrap();
-    let share = |numerator| Share {
+    let share = |numerator| RequestShare {
         numerator,
         denominator: 1_000_000,
     };
@@ -210,12 +211,12 @@ fn redirects_and_direct_responses_are_answers() {
         "[{match: [{uri: {exact: /r}}], redirect: {uri: /n, authority: o, redirectCode: 308}},
           {directResponse: {status: 418, body: {bytes: aGk=}}}]",
     );
-    let Action::Redirect(redirect) = &executed[0].action else {
+    let RouteActionKind::Redirect(redirect) = &executed[0].action else {
         panic!("no redirect")
     };
     assert_eq!(redirect.status, 308);
     assert_eq!(redirect.location("http", "a", "/r?q"), b"http://o/n?q");
-    let Action::Respond(direct) = &executed[1].action else {
+    let RouteActionKind::Respond(direct) = &executed[1].action else {
         panic!("no answer")
     };
     assert_eq!((direct.status, &*direct.body), (418, &b"hi"[..]));
@@ -227,7 +228,9 @@ fn a_direct_response_may_be_a_mebibyte_long() {
     let (_, executed) = both(&format!(
         "[{{directResponse: {{status: 200, body: {{string: {body}}}}}}}]"
     ));
-    assert!(matches!(&executed[0].action, Action::Respond(direct) if direct.body.len() == 1 << 20));
+    assert!(
+        matches!(&executed[0].action, RouteActionKind::Respond(direct) if direct.body.len() == 1 << 20)
+    );
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn weights_timeouts_and_retries_reach_the_table() {
     let mesh = mesh(&service("{hosts: [my-service], http: [{timeout: 3s, retries: {attempts: 4, perTryTimeout: 1s, retryOn: '5xx,429'},
         route: [{destination: {host: my-service}, weight: 90}, {destination: {host: other}, weight: 10}, {destination: {host: twin}, weight: 0}]}]}"));
     let table = table(&mesh);
-    let Action::Forward(action) = &table.hosts()[0].routes[0].action else {
+    let RouteActionKind::Forward(action) = &table.hosts()[0].routes[0].action else {
         panic!("no way on")
     };
     let mine = "outbound|9080||my-service.default.svc.cluster.local";
@@ -74,7 +74,8 @@ fn weights_timeouts_and_retries_reach_the_table() {
 #[test]
 fn without_a_word_a_route_has_istios_retries_and_no_timeout() {
     let table = table(&mesh(MY_SERVICE));
-    let Action::Forward(action) = &table.find_host("other").unwrap().routes[0].action else {
+    let RouteActionKind::Forward(action) = &table.find_host("other").unwrap().routes[0].action
+    else {
         panic!("no way on")
     };
     assert_eq!(action.timeout, None);
@@ -102,7 +103,8 @@ fn no_attempts_are_no_retries() {
     let table = table(&mesh(&service(
         "{hosts: [other], http: [{retries: {attempts: 0}, route: [{destination: {host: other}}]}]}",
     )));
-    let Action::Forward(action) = &table.find_host("other").unwrap().routes[0].action else {
+    let RouteActionKind::Forward(action) = &table.find_host("other").unwrap().routes[0].action
+    else {
         panic!("no way on")
     };
     assert!(action.retry.is_none());

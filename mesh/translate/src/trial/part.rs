@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 
 use shakedown_istio::registry::{Hostname, Mesh, Registry, names_in};
-use shakedown_istio::{Document, Key, in_force};
+use shakedown_istio::{Document, DocumentKey, in_force};
 
 use crate::delegate;
 
 /// Returns the services that changed documents name, with all documents that name one of these services, and all
 /// delegates.
-pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<Key>) -> Mesh {
+pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<DocumentKey>) -> Mesh {
     let is_changed =
         |document: &Document| changed.contains(&document.key()) || delegates_to(document, changed);
     let documents: Vec<&Document> = in_force(&mesh.documents).collect();
@@ -53,7 +53,7 @@ fn is_delegate(document: &Document) -> bool {
 }
 
 /// Returns true if a document delegates to one of others.
-fn delegates_to(document: &Document, others: &BTreeSet<Key>) -> bool {
+fn delegates_to(document: &Document, others: &BTreeSet<DocumentKey>) -> bool {
     let Document::VirtualService(resource) = document else {
         return false;
     };

@@ -15,7 +15,8 @@ fn found(text: &str) -> Vec<String> {
         ..Mesh::default()
     };
     let refused = refused(&mesh, None);
-    let words = |it: &Refused<'_>| format!("{} {}: {}", it.place, it.document.key(), it.problem);
+    let words =
+        |it: &ProxyRefusal<'_>| format!("{} {}: {}", it.place, it.document.key(), it.problem);
     refused.iter().map(words).collect()
 }
 

@@ -18,7 +18,7 @@ use crate::wakers::Wakers;
 
 mod kept;
 
-use kept::Kept;
+use kept::KeptBytes;
 
 /// A budget of kept bytes, shared by the bodies of one connection. Clones share the same budget.
 #[derive(Clone, Debug)]
@@ -49,9 +49,9 @@ impl KeptBudget {
 /// falls behind fails. Source: Envoy, `Router::Filter::decodeData`: each open attempt gets the data, and a shadow that
 /// lags is reset.
 pub struct Replay {
-    source: Rc<RefCell<Source>>,
+    source: Rc<RefCell<ReplaySource>>,
     follows: bool,
-    /// The key of its waker in [`Source::waiting`].
+    /// The key of its waker in [`ReplaySource::waiting`].
     waiter: u64,
 }
 
@@ -61,7 +61,7 @@ impl Clone for Replay {
     }
 }
 
-struct Source {
+struct ReplaySource {
     /// The rest of the body, which has not arrived yet.
     body: Body,
     most: usize,
@@ -71,10 +71,10 @@ struct Source {
     /// True once the budget was exhausted.
     starved: bool,
     /// The received bytes that can still be read.
-    kept: Kept,
+    kept: KeptBytes,
     trailers: Option<HeaderMap>,
     length: Option<u64>,
-    end: End,
+    end: ReplayEnd,
     /// The wakers of readers that wait for more data or for the end.
     waiting: Wakers,
     /// The readers that must not be left behind, each with the offset of the byte that it reads next.
@@ -83,7 +83,7 @@ struct Source {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+enum ReplayEnd {
     Open,
     Whole,
     /// The body was cut off. `malformed`: because its sender violated HTTP's framing.
@@ -95,16 +95,16 @@ enum End {
 impl Replay {
     /// Creates a body of which up to `most` bytes are kept, as far as the budget allows.
     pub fn new(body: Body, most: usize, budget: Option<&KeptBudget>) -> Replay {
-        let source = Source {
+        let source = ReplaySource {
             length: body.size_hint().exact(),
             body,
             most,
             budget: budget.cloned(),
             taken: 0,
             starved: false,
-            kept: Kept::default(),
+            kept: KeptBytes::default(),
             trailers: None,
-            end: End::Open,
+            end: ReplayEnd::Open,
             waiting: Wakers::default(),
             readers: BTreeMap::new(),
             next_reader: 0,
@@ -117,7 +117,7 @@ impl Replay {
         Replay::sharing(&self.source, true)
     }
 
-    fn sharing(source: &Rc<RefCell<Source>>, follows: bool) -> Replay {
+    fn sharing(source: &Rc<RefCell<ReplaySource>>, follows: bool) -> Replay {
         Replay {
             source: Rc::clone(source),
             follows,
@@ -129,7 +129,7 @@ impl Replay {
     /// whole body if it is complete.
     pub async fn arrive(&self) -> Option<Bytes> {
         self.take_in().await;
-        if self.source.borrow().end == End::Open {
+        if self.source.borrow().end == ReplayEnd::Open {
             step_aside().await;
             self.take_in().await;
         }
@@ -139,7 +139,7 @@ impl Replay {
     /// Returns true if the body can be read from its start.
     pub fn is_repeatable(&self) -> bool {
         let source = self.source.borrow();
-        !source.is_over() && !matches!(source.end, End::Broken { .. })
+        !source.is_over() && !matches!(source.end, ReplayEnd::Broken { .. })
     }
 
     /// Returns the number of bytes that have arrived.
@@ -150,7 +150,7 @@ impl Replay {
     /// Ready when the body is complete or was cut off. Until then the task is also woken by each piece.
     pub fn poll_complete(&self, cx: &Context<'_>) -> Poll<()> {
         let mut source = self.source.borrow_mut();
-        if source.end != End::Open {
+        if source.end != ReplayEnd::Open {
             return Poll::Ready(());
         }
         source.waiting.wait(self.waiter, cx);
@@ -177,7 +177,7 @@ impl Replay {
     async fn take_in(&self) {
         poll_fn(|cx| {
             let mut source = self.source.borrow_mut();
-            while source.end == End::Open && !source.is_over() {
+            while source.end == ReplayEnd::Open && !source.is_over() {
                 if source.poll_more(self.waiter, cx).is_pending() {
                     break;
                 }
@@ -188,7 +188,7 @@ impl Replay {
     }
 }
 
-impl Source {
+impl ReplaySource {
     /// Returns true if more bytes have arrived than are kept.
     fn is_over(&self) -> bool {
         self.starved || self.kept.end() > self.most
@@ -196,7 +196,7 @@ impl Source {
 
     /// Returns the whole body if it is complete, entirely kept, and has no trailers.
     fn whole(&self) -> Option<Bytes> {
-        if self.end != End::Whole || self.is_over() || self.trailers.is_some() {
+        if self.end != ReplayEnd::Whole || self.is_over() || self.trailers.is_some() {
             return None;
         }
         Some(self.kept.whole())
@@ -213,19 +213,19 @@ impl Source {
             Some(Ok(Ok(data))) => {
                 self.keep(data);
                 if self.body.is_end_stream() {
-                    self.finish(End::Whole);
+                    self.finish(ReplayEnd::Whole);
                 }
             }
             Some(Ok(Err(frame))) => {
                 self.trailers = frame.into_trailers().ok();
-                self.finish(End::Whole);
+                self.finish(ReplayEnd::Whole);
             }
             Some(Err(error)) => {
                 let malformed = error.is_malformed();
-                self.finish(End::Broken { malformed });
+                self.finish(ReplayEnd::Broken { malformed });
                 broken = Some(error);
             }
-            None => self.finish(End::Whole),
+            None => self.finish(ReplayEnd::Whole),
         }
         for waiting in self.waiting.take() {
             if !waiting.will_wake(cx.waker()) {
@@ -280,13 +280,13 @@ impl Source {
         self.waiting.take().for_each(Waker::wake);
     }
 
-    fn finish(&mut self, end: End) {
+    fn finish(&mut self, end: ReplayEnd) {
         self.end = end;
         self.body = Body::Empty;
     }
 }
 
-impl Drop for Source {
+impl Drop for ReplaySource {
     fn drop(&mut self) {
         if let Some(budget) = &self.budget {
             budget.give_back(self.taken);
@@ -296,9 +296,9 @@ impl Drop for Source {
 
 /// A reader of a [`Replay`].
 pub struct ReplayBody {
-    source: Rc<RefCell<Source>>,
+    source: Rc<RefCell<ReplaySource>>,
     id: u64,
-    /// The key of its waker in [`Source::waiting`].
+    /// The key of its waker in [`ReplaySource::waiting`].
     waiter: u64,
     /// The offset of the byte that it reads next.
     next: usize,
@@ -325,23 +325,23 @@ impl HttpBody for ReplayBody {
                 return Poll::Ready(Some(Ok(Frame::data(data))));
             }
             match source.end {
-                End::Open if source.holds_back(this.id, this.next) => {
+                ReplayEnd::Open if source.holds_back(this.id, this.next) => {
                     source.waiting.wait(this.waiter, cx);
                     return Poll::Pending;
                 }
-                End::Open => {
+                ReplayEnd::Open => {
                     if let Some(error) = std::task::ready!(source.poll_more(this.waiter, cx)) {
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
-                End::Broken { malformed: true } => {
+                ReplayEnd::Broken { malformed: true } => {
                     return Poll::Ready(Some(Err(BodyError::Malformed)));
                 }
-                End::Broken { malformed: false } => {
+                ReplayEnd::Broken { malformed: false } => {
                     return Poll::Ready(Some(Err(BodyError::Forgotten)));
                 }
-                End::Whole if this.told_trailers => return Poll::Ready(None),
-                End::Whole => {
+                ReplayEnd::Whole if this.told_trailers => return Poll::Ready(None),
+                ReplayEnd::Whole => {
                     this.told_trailers = true;
                     let trailers = source.trailers.clone().map(Frame::trailers);
                     return Poll::Ready(trailers.map(Ok));
@@ -352,7 +352,7 @@ impl HttpBody for ReplayBody {
 
     fn is_end_stream(&self) -> bool {
         let source = self.source.borrow();
-        source.end == End::Whole
+        source.end == ReplayEnd::Whole
             && self.next == source.kept.end()
             && (self.told_trailers || source.trailers.is_none())
     }

@@ -5,7 +5,7 @@ use super::head::{BadHead, letters_digits_and};
 
 /// A request target that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'t> {
+pub(super) struct RequestTarget<'t> {
     /// The offset and length of user information that is dropped.
     pub(super) user: Option<(usize, usize)>,
     /// The path and query of the target.
@@ -21,8 +21,8 @@ pub(crate) fn is_valid(authority: &[u8]) -> bool {
 static HOST: [bool; 256] = letters_digits_and(b"!$%&'()*+,-.:;=@[]_~");
 
 /// Checks the target of a request with this method.
-pub(super) fn check<'t>(method: &[u8], target: &'t [u8]) -> Result<Target<'t>, BadHead> {
-    let origin = |path| Ok(Target { user: None, path });
+pub(super) fn check<'t>(method: &[u8], target: &'t [u8]) -> Result<RequestTarget<'t>, BadHead> {
+    let origin = |path| Ok(RequestTarget { user: None, path });
     if !target.iter().all(u8::is_ascii_graphic) || target.is_empty() {
         return Err(BadHead::Syntax);
     }
@@ -42,7 +42,7 @@ pub(super) fn check<'t>(method: &[u8], target: &'t [u8]) -> Result<Target<'t>, B
 }
 
 /// Checks a target with a scheme and an authority.
-fn absolute(target: &[u8]) -> Result<Target<'_>, BadHead> {
+fn absolute(target: &[u8]) -> Result<RequestTarget<'_>, BadHead> {
     let scheme = target
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
@@ -75,7 +75,7 @@ fn absolute(target: &[u8]) -> Result<Target<'_>, BadHead> {
     if !is_scheme("http") && !is_scheme("https") {
         return Err(BadHead::Scheme);
     }
-    Ok(Target {
+    Ok(RequestTarget {
         user: user.map(|length| (scheme + 3, length)),
         path,
     })

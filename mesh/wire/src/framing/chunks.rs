@@ -8,8 +8,8 @@ const LINE_BYTES_MAX: usize = 60 * 1024;
 
 /// A position in a chunked body.
 #[derive(Debug)]
-pub(super) struct Chunks {
-    place: Place,
+pub(super) struct ChunkedDecoder {
+    place: ChunkState,
     size: u64,
     /// The number of bytes of the current line, or of all trailers.
     line: usize,
@@ -18,7 +18,7 @@ pub(super) struct Chunks {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ChunkState {
     /// In the digits of a size. `begun`: at least one digit has been read.
     Size {
         begun: bool,
@@ -35,7 +35,7 @@ enum Place {
 }
 
 /// The outcome of processing some bytes.
-pub(super) struct Step<'b> {
+pub(super) struct ChunkStep<'b> {
     /// The number of bytes that were processed.
     pub(super) used: usize,
     /// The bytes among them that are passed on.
@@ -44,10 +44,10 @@ pub(super) struct Step<'b> {
     pub(super) then: &'static [u8],
 }
 
-impl Chunks {
-    pub(super) fn new() -> Chunks {
-        Chunks {
-            place: Place::Size { begun: false },
+impl ChunkedDecoder {
+    pub(super) fn new() -> ChunkedDecoder {
+        ChunkedDecoder {
+            place: ChunkState::Size { begun: false },
             size: 0,
             line: 0,
             trailer: Vec::new(),
@@ -56,28 +56,30 @@ impl Chunks {
 
     /// Returns true if the body has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.place == Place::End
+        self.place == ChunkState::End
     }
 
     /// Processes some of these bytes, which must not be empty.
-    pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Result<Step<'b>, BadHead> {
-        let all = |used: usize| Step {
+    pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Result<ChunkStep<'b>, BadHead> {
+        let all = |used: usize| ChunkStep {
             used,
             pass: &bytes[..used],
             then: b"",
         };
         match self.place {
-            Place::Size { .. } | Place::Extension { .. } => self.size_line(bytes).map(all),
-            Place::Data => {
+            ChunkState::Size { .. } | ChunkState::Extension { .. } => {
+                self.size_line(bytes).map(all)
+            }
+            ChunkState::Data => {
                 let most =
                     usize::try_from(self.size).map_or(bytes.len(), |left| left.min(bytes.len()));
                 self.size -= most as u64;
                 if self.size == 0 {
-                    self.place = Place::DataEnd;
+                    self.place = ChunkState::DataEnd;
                 }
                 Ok(all(most))
             }
-            Place::DataEnd => {
+            ChunkState::DataEnd => {
                 let end = bytes.iter().position(|byte| *byte == b'\n');
                 let used = end.map_or(bytes.len(), |end| end + 1);
                 self.line += used;
@@ -87,19 +89,19 @@ impl Chunks {
                 if end.is_some() {
                     self.begin_line();
                 }
-                Ok(Step {
+                Ok(ChunkStep {
                     used,
                     pass: b"",
                     then: if end.is_some() { b"\r\n" } else { b"" },
                 })
             }
-            Place::Trailers => self.trailers(bytes).map(all),
-            Place::End => Ok(all(0)),
+            ChunkState::Trailers => self.trailers(bytes).map(all),
+            ChunkState::End => Ok(all(0)),
         }
     }
 
     fn begin_line(&mut self) {
-        self.place = Place::Size { begun: false };
+        self.place = ChunkState::Size { begun: false };
         self.size = 0;
         self.line = 0;
     }
@@ -112,29 +114,29 @@ impl Chunks {
                 return Err(BadHead::Syntax);
             }
             self.place = match (self.place, byte) {
-                (Place::Size { .. }, digit) if digit.is_ascii_hexdigit() => {
+                (ChunkState::Size { .. }, digit) if digit.is_ascii_hexdigit() => {
                     let digit = char::from(*digit).to_digit(16).unwrap_or_default();
                     let size = self.size.checked_mul(16).ok_or(BadHead::Syntax)?;
                     self.size = size + u64::from(digit);
-                    Place::Size { begun: true }
+                    ChunkState::Size { begun: true }
                 }
-                (Place::Size { begun: true }, b' ' | b'\t' | b';') => {
-                    Place::Extension { cr: false }
+                (ChunkState::Size { begun: true }, b' ' | b'\t' | b';') => {
+                    ChunkState::Extension { cr: false }
                 }
-                (Place::Size { begun: true } | Place::Extension { .. }, b'\r') => {
-                    Place::Extension { cr: true }
+                (ChunkState::Size { begun: true } | ChunkState::Extension { .. }, b'\r') => {
+                    ChunkState::Extension { cr: true }
                 }
-                (Place::Extension { cr: true }, b'\n') if self.size == 0 => {
-                    self.place = Place::Trailers;
+                (ChunkState::Extension { cr: true }, b'\n') if self.size == 0 => {
+                    self.place = ChunkState::Trailers;
                     self.line = 0;
                     return Ok(at + 1);
                 }
-                (Place::Extension { cr: true }, b'\n') => {
-                    self.place = Place::Data;
+                (ChunkState::Extension { cr: true }, b'\n') => {
+                    self.place = ChunkState::Data;
                     return Ok(at + 1);
                 }
-                (Place::Extension { cr: false }, byte) if *byte != b'\n' => {
-                    Place::Extension { cr: false }
+                (ChunkState::Extension { cr: false }, byte) if *byte != b'\n' => {
+                    ChunkState::Extension { cr: false }
                 }
                 _ => return Err(BadHead::Syntax),
             };
@@ -157,12 +159,12 @@ impl Chunks {
         let line = std::mem::take(&mut self.trailer);
         match line.strip_suffix(b"\r\n") {
             Some(b"") => {
-                self.place = Place::End;
+                self.place = ChunkState::End;
                 Ok(used)
             }
             Some(line) if !matches!(line[0], b' ' | b'\t') => {
                 check_characters(line)?;
-                super::head::Fields::of(line)?;
+                super::head::Fields::parse(line)?;
                 Ok(used)
             }
             _ => Err(BadHead::Syntax),

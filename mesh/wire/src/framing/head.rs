@@ -117,7 +117,7 @@ pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 impl Fields {
     /// Parses the header lines of a head.
-    pub(super) fn of(bytes: &[u8]) -> Result<Fields, BadHead> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Fields, BadHead> {
         let mut fields = Fields::default();
         let mut count = 0;
         for line in lines(bytes) {
@@ -257,12 +257,12 @@ pub(super) const fn letters_digits_and(symbols: &[u8]) -> [bool; 256] {
 }
 
 /// Parses a version, which must be `HTTP/`, a digit, a dot and a digit.
-pub(super) fn version(text: &[u8]) -> Option<Version> {
+pub(super) fn version(text: &[u8]) -> Option<Http1Version> {
     match text.strip_prefix(b"HTTP/")? {
-        b"1.1" => Some(Version::Http11),
-        b"1.0" => Some(Version::Http10),
+        b"1.1" => Some(Http1Version::Http11),
+        b"1.0" => Some(Http1Version::Http10),
         [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {
-            Some(Version::Other {
+            Some(Http1Version::Other {
                 persistent: (*major, *minor) > (b'1', b'0'),
             })
         }
@@ -272,7 +272,7 @@ pub(super) fn version(text: &[u8]) -> Option<Version> {
 
 /// A version of the form that HTTP/1 uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(super) enum Http1Version {
     Http11,
     Http10,
     /// Any other version. `persistent`: its connections stay open by default.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::head::{
-    BadHead, Fields, Version, check_characters, is_token, split, version, write_lines,
+    BadHead, Fields, Http1Version, check_characters, is_token, split, version, write_lines,
 };
 use super::{Checked, Payload, Role, authority};
 use crate::WrittenPath;
@@ -19,7 +19,7 @@ const LENGTH_MAX: u64 = u64::MAX - 2;
 
 /// The role of a connection that receives requests.
 #[derive(Debug)]
-pub(crate) struct Requests {
+pub(crate) struct RequestFraming {
     watch: Arc<RequestWatch>,
     head_bytes_max: usize,
     /// The number of heads that have been passed on.
@@ -95,10 +95,10 @@ impl RequestWatch {
     }
 }
 
-impl Requests {
+impl RequestFraming {
     /// Creates the role of a connection that records the state of its heads in `watch`.
-    pub(crate) fn new(watch: &Arc<RequestWatch>, head_bytes_max: usize) -> Requests {
-        Requests {
+    pub(crate) fn new(watch: &Arc<RequestWatch>, head_bytes_max: usize) -> RequestFraming {
+        RequestFraming {
             watch: Arc::clone(watch),
             head_bytes_max,
             heads: 0,
@@ -106,7 +106,7 @@ impl Requests {
     }
 }
 
-impl Role for Requests {
+impl Role for RequestFraming {
     fn head_bytes_max(&self) -> usize {
         self.head_bytes_max
     }
@@ -140,7 +140,7 @@ impl Role for Requests {
             return Err(BadHead::Syntax);
         }
         match split(begun) {
-            (line, _) if line.ends_with(b"\n") => Line::of(line).map(drop),
+            (line, _) if line.ends_with(b"\n") => RequestLine::parse(line).map(drop),
             _ => Ok(()),
         }
     }
@@ -166,16 +166,16 @@ impl Role for Requests {
 /// Checks the head of a request. Also returns the original path if hyper is to read an encoded one.
 pub(super) fn check_with_path(head: &[u8]) -> Result<(Checked, Option<WrittenPath>), BadHead> {
     let (first, lines) = split(head);
-    let line = Line::of(first)?;
-    let fields = Fields::of(lines)?;
+    let line = RequestLine::parse(first)?;
+    let fields = Fields::parse(lines)?;
     if fields.has_bad_length() && fields.codings == 0 {
         return Err(BadHead::Syntax);
     }
     let target = authority::check(line.method, line.target)?;
-    if line.version != Version::Http11 {
+    if line.version != Http1Version::Http11 {
         // HTTP/1.0 is passed on, because the service decides about accepting it.
         return match line.version {
-            Version::Http10 if fields.codings == 0 => Ok((pass(&fields, line.method), None)),
+            Http1Version::Http10 if fields.codings == 0 => Ok((pass(&fields, line.method), None)),
             _ => Err(BadHead::Version),
         };
     }
@@ -195,7 +195,9 @@ pub(super) fn check_with_path(head: &[u8]) -> Result<(Checked, Option<WrittenPat
         return Err(BadHead::Fragment);
     }
     let mut checked = pass(&fields, line.method);
-    let path = str::from_utf8(target.path).ok().and_then(WrittenPath::of);
+    let path = str::from_utf8(target.path)
+        .ok()
+        .and_then(WrittenPath::from_path);
     if fields.odd || line.odd || target.user.is_some() || path.is_some() {
         let encoded = path.as_ref().map(|(_, encoded)| encoded.as_bytes());
         checked.instead = Some(rewritten(&line, target, encoded, lines));
@@ -221,8 +223,8 @@ fn pass(fields: &Fields, method: &[u8]) -> Checked {
 
 /// Rewrites the head to its plainest form, with `path` in place of its own path if given.
 fn rewritten(
-    line: &Line<'_>,
-    target: authority::Target<'_>,
+    line: &RequestLine<'_>,
+    target: authority::RequestTarget<'_>,
     path: Option<&[u8]>,
     lines: &[u8],
 ) -> Vec<u8> {
@@ -244,17 +246,17 @@ fn rewritten(
 }
 
 #[derive(Debug)]
-struct Line<'l> {
+struct RequestLine<'l> {
     method: &'l [u8],
     target: &'l [u8],
-    version: Version,
+    version: Http1Version,
     /// True if its parts are not separated by exactly one space.
     odd: bool,
 }
 
-impl<'l> Line<'l> {
+impl<'l> RequestLine<'l> {
     /// Parses a line including its end. A line without a version is HTTP/0.9.
-    fn of(whole: &'l [u8]) -> Result<Line<'l>, BadHead> {
+    fn parse(whole: &'l [u8]) -> Result<RequestLine<'l>, BadHead> {
         let line = whole.trim_ascii_end();
         check_characters(line)?;
         let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
@@ -269,7 +271,7 @@ impl<'l> Line<'l> {
             return Err(BadHead::Syntax);
         }
         let version = match text {
-            [] => Version::Other { persistent: false },
+            [] => Http1Version::Other { persistent: false },
             text => version(text).ok_or(BadHead::Syntax)?,
         };
         let plain = method.len() + target.len() + text.len() + 2;
@@ -278,7 +280,7 @@ impl<'l> Line<'l> {
             || line[method.len()] != b' '
             || line[method.len() + 1 + target.len()] != b' '
             || !matches!(end, b"\r\n" | b"\n");
-        Ok(Line {
+        Ok(RequestLine {
             method,
             target,
             version,

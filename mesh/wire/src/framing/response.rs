@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::head::{BadHead, Fields, Version, check_characters, split, version, write_lines};
+use super::head::{BadHead, Fields, Http1Version, check_characters, split, version, write_lines};
 use super::{Checked, Line, Payload, Role};
 
 /// The maximum size of a response's head in bytes. Source: Envoy, `MAX_RESPONSE_HEADERS_KB`, 80.
@@ -48,16 +48,16 @@ impl ResponseWatch {
 
 /// The role of a connection that receives responses.
 #[derive(Debug)]
-pub(crate) struct Responses(Arc<ResponseWatch>);
+pub(crate) struct ResponseFraming(Arc<ResponseWatch>);
 
-impl Responses {
+impl ResponseFraming {
     /// Creates the role of a connection whose requests set their expectation in `watch`.
-    pub(crate) fn new(watch: &Arc<ResponseWatch>) -> Responses {
-        Responses(Arc::clone(watch))
+    pub(crate) fn new(watch: &Arc<ResponseWatch>) -> ResponseFraming {
+        ResponseFraming(Arc::clone(watch))
     }
 }
 
-impl Role for Responses {
+impl Role for ResponseFraming {
     fn head_bytes_max(&self) -> usize {
         HEAD_BYTES_MAX
     }
@@ -88,7 +88,7 @@ impl Role for Responses {
             return Err(BadHead::Syntax);
         }
         match split(begun) {
-            (line, _) if line.ends_with(b"\n") => Status::of(line).map(drop),
+            (line, _) if line.ends_with(b"\n") => StatusLine::parse(line).map(drop),
             _ => Ok(()),
         }
     }
@@ -123,8 +123,8 @@ impl Role for Responses {
 /// final response to its request.
 pub(super) fn check(head: &[u8], to_head: bool) -> Result<(Checked, bool), BadHead> {
     let (first, lines) = split(head);
-    let line = Status::of(first)?;
-    let fields = Fields::of(lines)?;
+    let line = StatusLine::parse(first)?;
+    let fields = Fields::parse(lines)?;
     if fields.has_bad_length() || (fields.codings > 0 && fields.lengths > 0) {
         return Err(BadHead::Syntax);
     }
@@ -151,7 +151,7 @@ pub(super) fn check(head: &[u8], to_head: bool) -> Result<(Checked, bool), BadHe
 }
 
 /// Rewrites the head as HTTP/1.1, for any received version.
-fn rewritten(line: &Status<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
+fn rewritten(line: &StatusLine<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
     let mut head = Vec::with_capacity(lines.len() + line.reason.len() + 40);
     head.extend_from_slice(b"HTTP/1.1 ");
     head.extend_from_slice(line.status.to_string().as_bytes());
@@ -159,9 +159,9 @@ fn rewritten(line: &Status<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
     head.extend_from_slice(line.reason);
     head.extend_from_slice(b"\r\n");
     let persistent = match line.version {
-        Version::Http11 => true,
-        Version::Http10 => fields.keep_alive,
-        Version::Other { persistent } => persistent,
+        Http1Version::Http11 => true,
+        Http1Version::Http10 => fields.keep_alive,
+        Http1Version::Other { persistent } => persistent,
     };
     if !persistent {
         head.extend_from_slice(b"connection: close\r\n");
@@ -171,16 +171,16 @@ fn rewritten(line: &Status<'_>, fields: &Fields, lines: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Debug)]
-struct Status<'l> {
-    version: Version,
+struct StatusLine<'l> {
+    version: Http1Version,
     status: u16,
     reason: &'l [u8],
     /// True if hyper would not accept the line as received.
     odd: bool,
 }
 
-impl<'l> Status<'l> {
-    fn of(whole: &'l [u8]) -> Result<Status<'l>, BadHead> {
+impl<'l> StatusLine<'l> {
+    fn parse(whole: &'l [u8]) -> Result<StatusLine<'l>, BadHead> {
         let line = whole.trim_ascii_end();
         check_characters(line)?;
         let space = line.iter().position(|byte| matches!(byte, b' ' | b'\t'));
@@ -193,11 +193,11 @@ impl<'l> Status<'l> {
         let status = status
             .filter(|status| *status >= 100)
             .ok_or(BadHead::Syntax)?;
-        Ok(Status {
+        Ok(StatusLine {
             version,
             status: status as u16,
             reason: reason.trim_ascii_start(),
-            odd: version != Version::Http11 || rest.len() != after.len() + 1,
+            odd: version != Http1Version::Http11 || rest.len() != after.len() + 1,
         })
     }
 }

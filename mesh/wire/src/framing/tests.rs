@@ -278,7 +278,7 @@ impl Stream for Pieces {
 /// reason if a head was rejected.
 fn read(bytes: &[u8], sizes: &[usize], space: usize) -> (String, bool, Option<BadHead>) {
     let watch = std::sync::Arc::new(RequestWatch::default());
-    let mut tap = Framing::new(Requests::new(&watch, 60 * 1024));
+    let mut tap = Framing::new(RequestFraming::new(&watch, 60 * 1024));
     let mut peer = Pieces {
         bytes: bytes.to_vec(),
         said: 0,
@@ -361,7 +361,7 @@ fn who_speaks_no_http_is_not_waited_for() {
         assert_eq!(refused, Some(BadHead::Syntax), "{begin}");
     }
     let watch = std::sync::Arc::new(ResponseWatch::default());
-    let begun = |bytes: &[u8]| Responses::new(&watch).check_begun(bytes);
+    let begun = |bytes: &[u8]| ResponseFraming::new(&watch).check_begun(bytes);
     for good in ["H", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nx"] {
         assert_eq!(begun(good.as_bytes()), Ok(()), "{good}");
     }

@@ -17,7 +17,8 @@ use super::H2Options;
 use super::ping::KeepAlive;
 use crate::Flood;
 use crate::h2::{
-    Expulsion, H2Body, RESETS_MAX, STREAMS_PER_TURN, Watch, Watched, serve_stream, server_builder,
+    AccountedStream, Expulsion, H2Accounting, H2Body, RESETS_MAX, STREAMS_PER_TURN, serve_stream,
+    server_builder,
 };
 
 /// An HTTP/2 connection failed.
@@ -55,8 +56,8 @@ where
 {
     let mut builder = server_builder(options.stream_window, options.connection_window);
     builder.max_concurrent_streams(options.max_concurrent_streams);
-    let watch = Watch::new(env);
-    let io = Watched::server(TokioIo::new(stream), &watch);
+    let watch = H2Accounting::new(env);
+    let io = AccountedStream::server(TokioIo::new(stream), &watch);
     let handshake = builder.handshake::<_, Bytes>(io);
     let mut connection = env
         .timeout(options.connect_timeout, handshake)
@@ -111,7 +112,7 @@ where
 fn call<S>(
     mut service: S,
     request: Request<h2::RecvStream>,
-    watch: &Watch,
+    watch: &H2Accounting,
 ) -> impl Future<Output = Response<Body>> + use<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,

@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::watched::Watch;
+use super::watched::H2Accounting;
 
 /// The maximum size of a piece of gathered data that is returned at once, in bytes.
 const PIECE: usize = 16 * 1024;
@@ -53,7 +53,7 @@ impl H2Body {
     }
 
     /// Registers the body with its connection's watch.
-    pub(crate) fn watched(self, watch: &Watch) -> H2Body {
+    pub(crate) fn watched(self, watch: &H2Accounting) -> H2Body {
         watch.register(&self.inbox);
         self
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use shakedown_env::Time;
 
-use super::frames::{Frame, kind};
+use super::frames::{FrameHeader, kind};
 
 /// Source: Envoy, `max_inbound_priority_frames_per_stream`.
 const PRIORITY_PER_STREAM: u64 = 100;
@@ -73,7 +73,7 @@ impl Constraints {
     /// Counts a received frame. `now` is called only at the limit.
     pub(super) fn received(
         &mut self,
-        frame: Frame,
+        frame: FrameHeader,
         now: impl FnOnce() -> Time,
     ) -> Result<(), Flood> {
         match frame.kind {
@@ -106,14 +106,14 @@ impl Constraints {
     }
 
     /// Counts a sent frame.
-    pub(super) fn sent(&mut self, frame: Frame) {
+    pub(super) fn sent(&mut self, frame: FrameHeader) {
         if frame.kind == kind::DATA {
             self.data_sent += 1;
             self.useful();
         }
     }
 
-    fn content(&mut self, frame: Frame) -> Result<(), Flood> {
+    fn content(&mut self, frame: FrameHeader) -> Result<(), Flood> {
         if frame.content > 0 || frame.ends_stream() {
             self.empty_in_a_row = 0;
             if frame.kind == kind::DATA {

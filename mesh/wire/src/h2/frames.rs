@@ -20,7 +20,7 @@ pub(crate) const PREFACE: usize = 24;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub(crate) struct FrameHeader {
     pub(crate) kind: u8,
     flags: u8,
     pub(crate) stream: u32,
@@ -28,7 +28,7 @@ pub(crate) struct Frame {
     pub(super) content: usize,
 }
 
-impl Frame {
+impl FrameHeader {
     pub(super) fn ends_stream(self) -> bool {
         self.flags & END_STREAM != 0
     }
@@ -40,7 +40,7 @@ impl Frame {
 
 /// Finds frame headers in bytes that arrive in pieces, and skips payloads.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct FrameScanner {
     /// The current header, and the length of the padding if the frame is padded.
     head: [u8; HEAD + 1],
     read: usize,
@@ -48,10 +48,10 @@ pub(crate) struct Frames {
     skip: usize,
 }
 
-impl Frames {
+impl FrameScanner {
     /// Creates a parser of a stream whose first frame begins after `preface` bytes.
-    pub(crate) fn after(preface: usize) -> Frames {
-        Frames {
+    pub(crate) fn after(preface: usize) -> FrameScanner {
+        FrameScanner {
             head: [0; HEAD + 1],
             read: 0,
             skip: preface,
@@ -59,7 +59,7 @@ impl Frames {
     }
 
     /// Processes bytes, and calls `each` for each header that they complete.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Frame)) {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(FrameHeader)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
@@ -78,7 +78,7 @@ impl Frames {
                 0 => 0,
                 _ => usize::from(self.head[HEAD]) + 1,
             };
-            each(Frame {
+            each(FrameHeader {
                 kind: self.head[3],
                 flags: self.head[4],
                 stream: self.stream(),
@@ -131,7 +131,7 @@ mod tests {
         ]
         .concat();
         for piece in 1..bytes.len() {
-            let (mut frames, mut found) = (Frames::after(7), Vec::new());
+            let (mut frames, mut found) = (FrameScanner::after(7), Vec::new());
             for part in bytes.chunks(piece) {
                 frames.feed(part, |frame| {
                     assert_eq!(frame.stream, 0x103);

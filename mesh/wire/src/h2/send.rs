@@ -9,7 +9,7 @@ use h2::{Reason, SendStream};
 use http_body::{Body as HttpBody, Frame};
 use shakedown_env::step_aside;
 
-use super::watched::{SMALL, Waiter, Watch};
+use super::watched::{H2Accounting, SMALL, Waiter};
 
 /// The maximum size in bytes of small data that is held while the socket is blocked.
 const HELD: usize = 16 * 1024;
@@ -34,13 +34,13 @@ pub(crate) async fn upload<B>(
     body: B,
     mut send: SendStream<Bytes>,
     broken: Reason,
-    watch: Option<&Watch>,
+    watch: Option<&H2Accounting>,
 ) -> Result<(), UploadError<B::Error>>
 where
     B: HttpBody<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let (mut held, waiter) = (Held::default(), watch.map(Watch::waiter));
+    let (mut held, waiter) = (PendingData::default(), watch.map(H2Accounting::waiter));
     loop {
         let frame = poll_fn(|cx| {
             if send.poll_reset(cx).is_ready() {
@@ -81,7 +81,7 @@ where
 }
 
 /// Small data that waits for the socket, and the item after it.
-struct Held<E> {
+struct PendingData<E> {
     data: BytesMut,
     then: Option<Next<E>>,
 }
@@ -89,16 +89,16 @@ struct Held<E> {
 /// An item of a body.
 type Next<E> = Option<Result<Frame<Bytes>, E>>;
 
-impl<E> Default for Held<E> {
-    fn default() -> Held<E> {
-        Held {
+impl<E> Default for PendingData<E> {
+    fn default() -> PendingData<E> {
+        PendingData {
             data: BytesMut::new(),
             then: None,
         }
     }
 }
 
-impl<E> Held<E> {
+impl<E> PendingData<E> {
     fn is_empty(&self) -> bool {
         self.data.is_empty() && self.then.is_none()
     }

@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
 use super::{
-    RESET_STREAM_DURATION, RESET_STREAMS, Watch, set_length, toward_wire_response, upload,
+    H2Accounting, RESET_STREAM_DURATION, RESET_STREAMS, set_length, toward_wire_response, upload,
 };
 
 /// Marks a response, by its extensions, as absent: its stream is reset instead. Ignored over HTTP/1.1.
@@ -39,7 +39,7 @@ pub(crate) async fn serve_stream<F, B>(
     mut answer: Pin<Box<F>>,
     mut respond: SendResponse<Bytes>,
     to_head: bool,
-    watch: Option<Rc<Watch>>,
+    watch: Option<Rc<H2Accounting>>,
 ) -> bool
 where
     F: Future<Output = Response<B>>,

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Inbox;
 use super::constraints::{Constraints, Flood};
-use super::frames::{Frames, PREFACE, kind};
+use super::frames::{FrameScanner, PREFACE, kind};
 use crate::wakers::Wakers;
 
 /// The size in bytes below which buffering a DATA frame costs more than its content.
@@ -26,7 +26,7 @@ pub(super) const SMALL: usize = 256;
 const SMALL_FRAMES: u32 = 1024;
 
 /// The observations of one connection, shared by its socket, its streams and its task.
-pub(crate) struct Watch {
+pub(crate) struct H2Accounting {
     env: Env,
     constraints: RefCell<Constraints>,
     flood: Cell<Option<Flood>>,
@@ -39,9 +39,9 @@ pub(crate) struct Watch {
     waiting: RefCell<Wakers>,
 }
 
-impl Watch {
-    pub(crate) fn new(env: &Env) -> Rc<Watch> {
-        Rc::new(Watch {
+impl H2Accounting {
+    pub(crate) fn new(env: &Env) -> Rc<H2Accounting> {
+        Rc::new(H2Accounting {
             env: env.clone(),
             constraints: RefCell::new(Constraints::new(env.now())),
             flood: Cell::new(None),
@@ -113,7 +113,7 @@ impl Watch {
 
 /// A waiter for the socket of a connection to accept bytes.
 pub(super) struct Waiter<'w> {
-    watch: &'w Watch,
+    watch: &'w H2Accounting,
     key: u64,
 }
 
@@ -136,30 +136,30 @@ impl Drop for Waiter<'_> {
 }
 
 /// The socket of a watched connection.
-pub(crate) struct Watched<T> {
+pub(crate) struct AccountedStream<T> {
     io: T,
-    watch: Rc<Watch>,
-    inbound: Frames,
-    outbound: Frames,
+    watch: Rc<H2Accounting>,
+    inbound: FrameScanner,
+    outbound: FrameScanner,
 }
 
-impl<T> Watched<T> {
+impl<T> AccountedStream<T> {
     /// Wraps the server's side of a connection.
-    pub(crate) fn server(io: T, watch: &Rc<Watch>) -> Watched<T> {
-        Watched::new(io, watch, PREFACE, 0)
+    pub(crate) fn server(io: T, watch: &Rc<H2Accounting>) -> AccountedStream<T> {
+        AccountedStream::new(io, watch, PREFACE, 0)
     }
 
     /// Wraps the client's side of a connection.
-    pub(crate) fn client(io: T, watch: &Rc<Watch>) -> Watched<T> {
-        Watched::new(io, watch, 0, PREFACE)
+    pub(crate) fn client(io: T, watch: &Rc<H2Accounting>) -> AccountedStream<T> {
+        AccountedStream::new(io, watch, 0, PREFACE)
     }
 
-    fn new(io: T, watch: &Rc<Watch>, inbound: usize, outbound: usize) -> Watched<T> {
-        Watched {
+    fn new(io: T, watch: &Rc<H2Accounting>, inbound: usize, outbound: usize) -> AccountedStream<T> {
+        AccountedStream {
             io,
             watch: Rc::clone(watch),
-            inbound: Frames::after(inbound),
-            outbound: Frames::after(outbound),
+            inbound: FrameScanner::after(inbound),
+            outbound: FrameScanner::after(outbound),
         }
     }
 
@@ -183,7 +183,7 @@ impl<T> Watched<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for AccountedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -205,7 +205,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for AccountedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

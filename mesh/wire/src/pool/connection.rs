@@ -6,14 +6,14 @@ use std::task::Waker;
 
 use shakedown_env::Time;
 
-use super::Shared;
+use super::PoolShared;
 use super::http1::Http1;
 use super::http2::Http2;
-use super::watch::{Trace, Watch};
+use super::watch::{Trace, TrafficMeter};
 
 /// The phase of a connection. Source: Envoy, `ConnectionPool::ActiveClient::State`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(super) enum ConnectionState {
     /// Listed as ready in its pool, with room for a request.
     Ready,
     /// At its limit of concurrent requests.
@@ -28,18 +28,18 @@ pub(super) enum Phase {
 }
 
 /// The protocol's sending side, which dispatches requests.
-pub(super) enum Wire {
+pub(super) enum RequestSender {
     Http1(Http1),
     Http2(Http2),
 }
 
 /// A connection, shared by its pool, its leases and its task.
-pub(super) struct Connection {
-    pool: Weak<Shared>,
-    wire: Wire,
+pub(super) struct PooledConnection {
+    pool: Weak<PoolShared>,
+    wire: RequestSender,
     /// The observations of the connection. `None` if its pool does not count traffic.
-    watch: Option<Watch>,
-    phase: Cell<Phase>,
+    watch: Option<TrafficMeter>,
+    phase: Cell<ConnectionState>,
     /// The number of active requests.
     active: Cell<u32>,
     /// The number of requests so far, including active ones.
@@ -54,14 +54,18 @@ pub(super) struct Connection {
     task: RefCell<Option<Waker>>,
 }
 
-impl Connection {
+impl PooledConnection {
     /// Creates a connection that is not in its pool's ready list yet.
-    pub(super) fn new(pool: &Rc<Shared>, wire: Wire, watch: Option<Watch>) -> Rc<Connection> {
-        Rc::new(Connection {
+    pub(super) fn new(
+        pool: &Rc<PoolShared>,
+        wire: RequestSender,
+        watch: Option<TrafficMeter>,
+    ) -> Rc<PooledConnection> {
+        Rc::new(PooledConnection {
             pool: Rc::downgrade(pool),
             wire,
             watch,
-            phase: Cell::new(Phase::Busy),
+            phase: Cell::new(ConnectionState::Busy),
             active: Cell::new(0),
             requests: Cell::new(0),
             since: Cell::new(pool.env.now()),
@@ -71,11 +75,11 @@ impl Connection {
         })
     }
 
-    pub(super) fn wire(&self) -> &Wire {
+    pub(super) fn wire(&self) -> &RequestSender {
         &self.wire
     }
 
-    pub(super) fn pool(&self) -> Option<Rc<Shared>> {
+    pub(super) fn pool(&self) -> Option<Rc<PoolShared>> {
         self.pool.upgrade()
     }
 
@@ -86,7 +90,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> ConnectionState {
         self.phase.get()
     }
 
@@ -111,7 +115,7 @@ impl Connection {
 
     /// Returns the time since which the connection has been ready and idle. `None` while it is not.
     pub(super) fn idle_since(&self) -> Option<Time> {
-        (self.phase() == Phase::Ready && self.is_idle()).then(|| self.since.get())
+        (self.phase() == ConnectionState::Ready && self.is_idle()).then(|| self.since.get())
     }
 
     /// Returns true if the peer had time to close the connection before the next request. If such a connection does not
@@ -122,10 +126,13 @@ impl Connection {
 
     /// Returns true if the connection can accept a request, as far as is known.
     pub(super) fn is_usable(&self) -> bool {
-        let open = !matches!(self.phase(), Phase::Draining | Phase::Closed);
+        let open = !matches!(
+            self.phase(),
+            ConnectionState::Draining | ConnectionState::Closed
+        );
         open && match &self.wire {
-            Wire::Http1(http1) => http1.is_ready(),
-            Wire::Http2(http2) => http2.is_open(),
+            RequestSender::Http1(http1) => http1.is_ready(),
+            RequestSender::Http2(http2) => http2.is_open(),
         }
     }
 
@@ -136,27 +143,27 @@ impl Connection {
 
     fn limit(&self) -> u32 {
         match &self.wire {
-            Wire::Http1(_) => 1,
-            Wire::Http2(http2) => http2.limit(),
+            RequestSender::Http1(_) => 1,
+            RequestSender::Http2(http2) => http2.limit(),
         }
     }
 
     /// Adds a request, after which the connection drains if it has reached the maximum number of requests per
     /// connection. The caller must check the phase afterwards.
-    pub(super) fn begin(&self, pool: &Shared) {
+    pub(super) fn begin(&self, pool: &PoolShared) {
         self.active.set(self.active.get() + 1);
         self.requests.set(self.requests.get().saturating_add(1));
         let most = pool.options.requests_per_connection();
         if most.is_some_and(|most| self.requests.get() >= most) {
-            self.phase.set(Phase::Draining);
+            self.phase.set(ConnectionState::Draining);
         } else if !self.has_room() {
-            self.phase.set(Phase::Busy);
+            self.phase.set(ConnectionState::Busy);
         }
     }
 
     /// Becomes ready. The caller adds the connection to its pool's ready list.
     pub(super) fn rest(&self, now: Time) {
-        self.phase.set(Phase::Ready);
+        self.phase.set(ConnectionState::Ready);
         if self.is_idle() {
             self.since.set(now);
             self.rested.set(true);
@@ -164,30 +171,32 @@ impl Connection {
     }
 
     /// Ends a request. `in_order` is false if it was cut off.
-    pub(super) fn end(self: Rc<Connection>, in_order: bool) {
+    pub(super) fn end(self: Rc<PooledConnection>, in_order: bool) {
         self.active.set(self.active.get() - 1);
         let Some(pool) = self.pool.upgrade() else {
             return self.leave();
         };
         self.since.set(pool.env.now());
         match &self.wire {
-            Wire::Http1(http1) if in_order && self.phase() == Phase::Busy && !http1.is_closed() => {
+            RequestSender::Http1(http1)
+                if in_order && self.phase() == ConnectionState::Busy && !http1.is_closed() =>
+            {
                 if http1.is_ready() {
                     pool.offer(&self);
                 } else {
-                    self.phase.set(Phase::Returning);
+                    self.phase.set(ConnectionState::Returning);
                     pool.state.borrow_mut().returning += 1;
                     self.wake();
                 }
             }
-            Wire::Http1(_) => self.close(),
-            Wire::Http2(http2) => {
+            RequestSender::Http1(_) => self.close(),
+            RequestSender::Http2(http2) => {
                 if !in_order && http2.count_reset() {
                     self.retire();
                 }
                 match self.phase() {
-                    Phase::Busy if self.has_room() => pool.offer(&self),
-                    Phase::Draining => self.leave(),
+                    ConnectionState::Busy if self.has_room() => pool.offer(&self),
+                    ConnectionState::Draining => self.leave(),
                     _ => {}
                 }
             }
@@ -196,16 +205,19 @@ impl Connection {
 
     /// Prevents further requests, and closes the connection once it is idle.
     pub(super) fn retire(&self) {
-        if matches!(self.phase(), Phase::Draining | Phase::Closed) {
+        if matches!(
+            self.phase(),
+            ConnectionState::Draining | ConnectionState::Closed
+        ) {
             return self.leave();
         }
-        if self.phase() == Phase::Ready
+        if self.phase() == ConnectionState::Ready
             && let Some(pool) = self.pool.upgrade()
         {
             pool.remove(self);
         }
         self.leave_returning();
-        self.phase.set(Phase::Draining);
+        self.phase.set(ConnectionState::Draining);
         self.leave();
     }
 
@@ -213,22 +225,22 @@ impl Connection {
     fn leave(&self) {
         if self.is_idle() {
             self.close();
-        } else if self.phase() != Phase::Closed {
-            self.phase.set(Phase::Draining);
+        } else if self.phase() != ConnectionState::Closed {
+            self.phase.set(ConnectionState::Draining);
         }
     }
 
     /// Moves the connection into or out of the ready list after a change of the peer's limit.
-    pub(super) fn fit(self: &Rc<Connection>) {
+    pub(super) fn fit(self: &Rc<PooledConnection>) {
         let Some(pool) = self.pool.upgrade() else {
             return;
         };
         match self.phase() {
-            Phase::Ready if !self.has_room() => {
+            ConnectionState::Ready if !self.has_room() => {
                 pool.remove(self);
-                self.phase.set(Phase::Busy);
+                self.phase.set(ConnectionState::Busy);
             }
-            Phase::Busy if self.has_room() => pool.offer(self),
+            ConnectionState::Busy if self.has_room() => pool.offer(self),
             _ => {}
         }
     }
@@ -236,16 +248,16 @@ impl Connection {
     /// Makes the task close the connection at once, even with active requests.
     pub(super) fn close(&self) {
         self.leave_returning();
-        self.phase.set(Phase::Closed);
+        self.phase.set(ConnectionState::Closed);
         self.wake();
     }
 
     pub(super) fn leave_returning(&self) {
-        if self.phase() == Phase::Returning
+        if self.phase() == ConnectionState::Returning
             && let Some(pool) = self.pool.upgrade()
         {
             pool.state.borrow_mut().returning -= 1;
-            self.phase.set(Phase::Busy);
+            self.phase.set(ConnectionState::Busy);
         }
     }
 

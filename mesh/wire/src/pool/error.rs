@@ -5,7 +5,7 @@ use std::io;
 
 use h2::Reason;
 
-use super::{Bound, copy_of};
+use super::{QuotaBound, copy_of};
 use crate::BodyError;
 use crate::framing::is_malformed;
 
@@ -25,7 +25,7 @@ pub enum SendError {
     #[error("stay within the limit of {bound:?}")]
     Overflow {
         /// The limit that was reached.
-        bound: Bound,
+        bound: QuotaBound,
     },
     /// The peer closed or reset the connection. Envoy's UC.
     #[error("read the response's headers: the connection ended")]

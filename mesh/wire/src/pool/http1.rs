@@ -14,10 +14,10 @@ use http_body::Body as _;
 use hyper::client::conn::http1::{self, SendRequest};
 use shakedown_env::{BoxStream, Tapped};
 
-use super::connection::{Connection, Phase, Wire};
+use super::connection::{ConnectionState, PooledConnection, RequestSender};
 use super::lease::{Answered, Failed, Lease, LeasedBody};
 use super::{HttpError, SendError};
-use crate::framing::{Awaited, Framing, Line, ResponseWatch, Responses};
+use crate::framing::{Awaited, Framing, Line, ResponseFraming, ResponseWatch};
 use crate::{Body, WrittenPath};
 
 /// The sending side of a connection.
@@ -28,16 +28,16 @@ pub(super) struct Http1 {
 
 /// The I/O side of a connection, driven by its task. `None` once hyper is done with the connection, either closed or
 /// upgraded.
-pub(super) struct End(Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>);
+pub(super) struct Http1Driver(Option<Pin<Box<dyn Future<Output = hyper::Result<()>>>>>);
 
 impl Http1 {
-    pub(super) async fn handshake(stream: BoxStream) -> Result<(Http1, End), HttpError> {
+    pub(super) async fn handshake(stream: BoxStream) -> Result<(Http1, Http1Driver), HttpError> {
         let watch = Arc::new(ResponseWatch::default());
-        let tap = Framing::new(Responses::new(&watch));
+        let tap = Framing::new(ResponseFraming::new(&watch));
         let (sender, connection) = http1::handshake(Tapped { stream, tap }).await?;
         let connection = Box::pin(connection.with_upgrades());
         let sender = RefCell::new(sender);
-        Ok((Http1 { sender, watch }, End(Some(connection))))
+        Ok((Http1 { sender, watch }, Http1Driver(Some(connection))))
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -103,9 +103,13 @@ fn say_that_it_comes_in_chunks(request: &mut Request<Body>) {
     }
 }
 
-impl End {
+impl Http1Driver {
     /// Drives the connection. Ready once it has ended.
-    pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(
+        &mut self,
+        connection: &Rc<PooledConnection>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
         let Some(driven) = &mut self.0 else {
             return Poll::Pending;
         };
@@ -117,7 +121,7 @@ impl End {
             }
             return Poll::Ready(());
         }
-        if connection.phase() == Phase::Returning {
+        if connection.phase() == ConnectionState::Returning {
             return poll_return(connection, cx);
         }
         Poll::Pending
@@ -125,8 +129,8 @@ impl End {
 }
 
 /// Returns the connection to its pool once hyper reports it as free. Ready if it has ended before that.
-fn poll_return(connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-    let Wire::Http1(Http1 { sender, .. }) = connection.wire() else {
+fn poll_return(connection: &Rc<PooledConnection>, cx: &mut Context<'_>) -> Poll<()> {
+    let RequestSender::Http1(Http1 { sender, .. }) = connection.wire() else {
         return Poll::Pending;
     };
     let free = sender.borrow_mut().poll_ready(cx);

@@ -16,12 +16,12 @@ use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, Env};
 
-use super::connection::Connection;
+use super::connection::PooledConnection;
 use super::lease::{Answered, Failed, Lease, LeasedBody};
 use super::{HttpError, SendError};
 use crate::h2::{
-    CONNECTION_WINDOW, H2Body, RESET_STREAM_DURATION, RESET_STREAMS, RESETS_MAX, STREAM_WINDOW,
-    Upload, UploadError, Watch, Watched, set_length, toward_wire, upload,
+    AccountedStream, CONNECTION_WINDOW, H2Accounting, H2Body, RESET_STREAM_DURATION, RESET_STREAMS,
+    RESETS_MAX, STREAM_WINDOW, Upload, UploadError, set_length, toward_wire, upload,
 };
 use crate::{Body, BodyError};
 
@@ -33,11 +33,11 @@ pub(super) struct Http2 {
     most: u32,
     /// The number of streams that were cut off. h2 remembers each of them.
     resets: Cell<usize>,
-    watch: Rc<Watch>,
+    watch: Rc<H2Accounting>,
 }
 
 /// The I/O side of a connection, driven by its task.
-pub(super) struct End(client::Connection<Watched<TokioIo<BoxStream>>, Bytes>);
+pub(super) struct Http2Driver(client::Connection<AccountedStream<TokioIo<BoxStream>>, Bytes>);
 
 impl Http2 {
     /// Sends the client's preface and SETTINGS without waiting for the peer's. As in Envoy, the first requests follow
@@ -46,7 +46,7 @@ impl Http2 {
         env: &Env,
         stream: BoxStream,
         most: u32,
-    ) -> Result<(Http2, End), HttpError> {
+    ) -> Result<(Http2, Http2Driver), HttpError> {
         let mut builder = client::Builder::new();
         builder
             .initial_window_size(STREAM_WINDOW)
@@ -55,8 +55,8 @@ impl Http2 {
             .reset_stream_duration(RESET_STREAM_DURATION)
             .max_concurrent_reset_streams(RESET_STREAMS)
             .enable_push(false);
-        let watch = Watch::new(env);
-        let stream = Watched::client(TokioIo::new(stream), &watch);
+        let watch = H2Accounting::new(env);
+        let stream = AccountedStream::client(TokioIo::new(stream), &watch);
         let (sender, connection) = builder.handshake(stream).await?;
         let http2 = Http2 {
             sender: RefCell::new(sender),
@@ -65,7 +65,7 @@ impl Http2 {
             resets: Cell::new(0),
             watch,
         };
-        Ok((http2, End(connection)))
+        Ok((http2, Http2Driver(connection)))
     }
 
     /// Returns the current maximum of concurrent streams.
@@ -167,10 +167,14 @@ impl Http2 {
     }
 }
 
-impl End {
+impl Http2Driver {
     /// Drives the connection. Ready once it has ended.
-    pub(super) fn poll(&mut self, connection: &Rc<Connection>, cx: &mut Context<'_>) -> Poll<()> {
-        let super::connection::Wire::Http2(http2) = connection.wire() else {
+    pub(super) fn poll(
+        &mut self,
+        connection: &Rc<PooledConnection>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let super::connection::RequestSender::Http2(http2) = connection.wire() else {
             return Poll::Pending;
         };
         loop {

@@ -11,17 +11,17 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use shakedown_env::Owned;
 
-use super::connection::{Connection, Wire};
+use super::connection::{PooledConnection, RequestSender};
 use super::quota::Permit;
 use super::watch::Trace;
-use super::{SendError, Shared};
+use super::{PoolShared, SendError};
 use crate::h2::{H2Body, Upload};
 use crate::{Body, BodyError};
 
 /// The use of a connection, or of one of its streams, by one request. Releasing it frees the connection for another
 /// request. Dropping it unreleased closes an HTTP/1.1 connection or resets a stream.
 pub(super) struct Lease {
-    connection: Option<Rc<Connection>>,
+    connection: Option<Rc<PooledConnection>>,
     permit: Option<Permit>,
     seasoned: bool,
 }
@@ -48,7 +48,11 @@ impl Failed {
 
 impl Lease {
     /// Assigns a request to a connection that has room.
-    pub(super) fn new(pool: &Shared, connection: Rc<Connection>, permit: Option<Permit>) -> Lease {
+    pub(super) fn new(
+        pool: &PoolShared,
+        connection: Rc<PooledConnection>,
+        permit: Option<Permit>,
+    ) -> Lease {
         let seasoned = connection.is_seasoned();
         connection.begin(pool);
         Lease {
@@ -76,11 +80,11 @@ impl Lease {
             }
         };
         match connection.wire() {
-            Wire::Http1(http1) => {
+            RequestSender::Http1(http1) => {
                 follow(None);
                 http1.exchange(self, request).await
             }
-            Wire::Http2(http2) => {
+            RequestSender::Http2(http2) => {
                 let opened = |stream| follow(Some(stream));
                 http2.exchange(self, request, opened).await
             }

@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use shakedown_env::{BoxStream, Env, Sleep};
 
-use super::connection::{Connection, Phase, Wire};
+use super::connection::{ConnectionState, PooledConnection, RequestSender};
 use super::http1::{self, Http1};
 use super::http2::{self, Http2};
 use super::quota::Permit;
-use super::watch::{self, Watch};
-use super::{HttpError, PoolOptions, Protocol, SendError, Shared};
+use super::watch::{self, TrafficMeter};
+use super::{HttpError, PoolOptions, PoolProtocol, PoolShared, SendError};
 
 /// Returns the task that opens and drives one more connection.
-pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Output = ()> + use<> {
+pub(super) fn open(
+    pool: &Rc<PoolShared>,
+    permit: Option<Permit>,
+) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
     let options = pool.options.clone();
@@ -36,7 +39,7 @@ pub(super) fn open(pool: &Rc<Shared>, permit: Option<Permit>) -> impl Future<Out
         let (stream, watch) = match &options.traffic {
             None => (stream, None),
             Some(traffic) => {
-                let http2 = options.protocol == Protocol::Http2;
+                let http2 = options.protocol == PoolProtocol::Http2;
                 let (stream, watch) = watch::watched(stream, &env, traffic, http2);
                 (stream, Some(watch))
             }
@@ -80,32 +83,38 @@ async fn dial(
 }
 
 /// The future that drives a connection's I/O.
-enum End {
-    Http1(Box<http1::End>),
-    Http2(Box<http2::End>),
+enum ProtocolDriver {
+    Http1(Box<http1::Http1Driver>),
+    Http2(Box<http2::Http2Driver>),
 }
 
 async fn handshake(
     env: &Env,
     stream: BoxStream,
     options: &PoolOptions,
-) -> Result<(Wire, End), HttpError> {
+) -> Result<(RequestSender, ProtocolDriver), HttpError> {
     Ok(match options.protocol {
-        Protocol::Http1 => {
+        PoolProtocol::Http1 => {
             let (http1, end) = Http1::handshake(stream).await?;
-            (Wire::Http1(http1), End::Http1(Box::new(end)))
+            (
+                RequestSender::Http1(http1),
+                ProtocolDriver::Http1(Box::new(end)),
+            )
         }
-        Protocol::Http2 => {
+        PoolProtocol::Http2 => {
             let (http2, end) =
                 Http2::handshake(env, stream, options.max_concurrent_streams).await?;
-            (Wire::Http2(http2), End::Http2(Box::new(end)))
+            (
+                RequestSender::Http2(http2),
+                ProtocolDriver::Http2(Box::new(end)),
+            )
         }
     })
 }
 
 /// Counts a connection as being opened until it is dropped.
 struct Opening {
-    pool: Weak<Shared>,
+    pool: Weak<PoolShared>,
     permit: Option<Permit>,
 }
 
@@ -120,13 +129,13 @@ impl Opening {
     /// Passes the new connection to the pool, unless the pool is gone.
     fn opened(
         mut self,
-        wire: Wire,
-        watch: Option<Watch>,
-    ) -> Option<(Rc<Connection>, Option<Permit>)> {
+        wire: RequestSender,
+        watch: Option<TrafficMeter>,
+    ) -> Option<(Rc<PooledConnection>, Option<Permit>)> {
         let pool = self.pool.upgrade()?;
         let permit = self.permit.take();
         drop(self);
-        let connection = Connection::new(&pool, wire, watch);
+        let connection = PooledConnection::new(&pool, wire, watch);
         pool.state.borrow_mut().open += 1;
         pool.offer(&connection);
         Some((connection, permit))
@@ -145,8 +154,8 @@ impl Drop for Opening {
 /// Drives a connection until it ends.
 struct Driver<'a> {
     env: &'a Env,
-    end: End,
-    connection: Rc<Connection>,
+    end: ProtocolDriver,
+    connection: Rc<PooledConnection>,
     /// The connection's permit of the quota.
     permit: Option<Permit>,
     idle: Option<Duration>,
@@ -161,13 +170,13 @@ impl Future for Driver<'_> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        if this.connection.phase() == Phase::Closed {
+        if this.connection.phase() == ConnectionState::Closed {
             return Poll::Ready(());
         }
         // The connection reports its result to its requests.
         let ended = match &mut this.end {
-            End::Http1(end) => end.poll(&this.connection, cx),
-            End::Http2(end) => end.poll(&this.connection, cx),
+            ProtocolDriver::Http1(end) => end.poll(&this.connection, cx),
+            ProtocolDriver::Http2(end) => end.poll(&this.connection, cx),
         };
         if let Some(life) = &mut this.life
             && life.as_mut().poll(cx).is_ready()
@@ -175,7 +184,7 @@ impl Future for Driver<'_> {
             this.life = None;
             this.connection.retire();
         }
-        if ended.is_ready() || this.connection.phase() == Phase::Closed {
+        if ended.is_ready() || this.connection.phase() == ConnectionState::Closed {
             return Poll::Ready(());
         }
         if this.poll_idle(cx).is_ready() {
@@ -207,7 +216,7 @@ impl Driver<'_> {
 
 impl Drop for Driver<'_> {
     fn drop(&mut self) {
-        let was_ready = self.connection.phase() == Phase::Ready;
+        let was_ready = self.connection.phase() == ConnectionState::Ready;
         self.connection.close();
         self.permit = None;
         if let Some(pool) = self.connection.pool() {

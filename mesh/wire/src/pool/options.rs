@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use shakedown_env::TaskName;
 
-use super::{Bound, Permit, Quota, Traffic};
+use super::{Permit, Quota, QuotaBound, Traffic};
 use crate::TlsClient;
 
 /// The protocol of a pool's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
+pub enum PoolProtocol {
     #[default]
     Http1,
     /// HTTP/2 without TLS, by prior knowledge.
@@ -20,7 +20,7 @@ pub enum Protocol {
 /// Options of a pool's connections. The defaults are Envoy's.
 #[derive(Clone, Debug)]
 pub struct PoolOptions {
-    pub protocol: Protocol,
+    pub protocol: PoolProtocol,
     /// The maximum number of concurrent streams on one HTTP/2 connection. The peer may allow fewer. Source: Envoy,
     /// `Http2ProtocolOptions.max_concurrent_streams`, default 1024.
     pub max_concurrent_streams: u32,
@@ -47,7 +47,7 @@ pub struct PoolOptions {
 impl Default for PoolOptions {
     fn default() -> PoolOptions {
         PoolOptions {
-            protocol: Protocol::Http1,
+            protocol: PoolProtocol::Http1,
             max_concurrent_streams: 1024,
             connect_timeout: Duration::from_secs(10),
             idle_timeout: Some(Duration::from_secs(3600)),
@@ -74,8 +74,8 @@ impl PoolOptions {
     /// Returns the number of concurrent requests for which a connection that is being opened will have room.
     pub(super) fn room(&self) -> usize {
         let most = match self.protocol {
-            Protocol::Http1 => 1,
-            Protocol::Http2 => self.max_concurrent_streams,
+            PoolProtocol::Http1 => 1,
+            PoolProtocol::Http2 => self.max_concurrent_streams,
         };
         let most = most.min(self.requests_per_connection().unwrap_or(most));
         most.max(1) as usize
@@ -83,20 +83,20 @@ impl PoolOptions {
 
     pub(super) fn task_name(&self) -> TaskName {
         match self.protocol {
-            Protocol::Http1 => "http1-client",
-            Protocol::Http2 => "http2-client",
+            PoolProtocol::Http1 => "http1-client",
+            PoolProtocol::Http2 => "http2-client",
         }
     }
 
     /// Takes a permit of the quota. Outer `None`: quota exhausted. Inner `None`: no quota configured.
-    pub(super) fn take(&self, bound: Bound) -> Option<Option<Permit>> {
+    pub(super) fn take(&self, bound: QuotaBound) -> Option<Option<Permit>> {
         match &self.quota {
             Some(quota) => quota.take(bound).map(Some),
             None => Some(None),
         }
     }
 
-    pub(super) fn take_anyway(&self, bound: Bound) -> Option<Permit> {
+    pub(super) fn take_anyway(&self, bound: QuotaBound) -> Option<Permit> {
         self.quota.as_ref().map(|quota| quota.take_anyway(bound))
     }
 }

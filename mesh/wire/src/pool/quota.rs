@@ -11,9 +11,9 @@ use std::rc::Rc;
 
 /// The counts of one cluster and priority, with their limits. Clones share them.
 #[derive(Clone)]
-pub struct Quota(Rc<Counts>);
+pub struct Quota(Rc<QuotaCounts>);
 
-/// A number for each [`Bound`].
+/// A number for each [`QuotaBound`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotaLimits {
     /// Connections, including those being opened.
@@ -26,7 +26,7 @@ pub struct QuotaLimits {
 
 /// A resource that is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Bound {
+pub enum QuotaBound {
     /// Envoy's `max_connections`.
     Connections,
     /// Envoy's `max_pending_requests`.
@@ -35,16 +35,20 @@ pub enum Bound {
     Requests,
 }
 
-const BOUNDS: [Bound; 3] = [Bound::Connections, Bound::Pending, Bound::Requests];
+const BOUNDS: [QuotaBound; 3] = [
+    QuotaBound::Connections,
+    QuotaBound::Pending,
+    QuotaBound::Requests,
+];
 
-type Listener = Rc<dyn Fn(Bound, bool)>;
+type QuotaObserver = Rc<dyn Fn(QuotaBound, bool)>;
 
-struct Counts {
+struct QuotaCounts {
     limits: Cell<QuotaLimits>,
     used: [Cell<u32>; 3],
     /// True for each count that is at its limit, as last reported to the listener.
     open: [Cell<bool>; 3],
-    listener: RefCell<Option<Listener>>,
+    listener: RefCell<Option<QuotaObserver>>,
 }
 
 impl Default for QuotaLimits {
@@ -59,11 +63,11 @@ impl Default for QuotaLimits {
 }
 
 impl QuotaLimits {
-    fn of(&self, bound: Bound) -> u32 {
+    fn limit(&self, bound: QuotaBound) -> u32 {
         match bound {
-            Bound::Connections => self.connections,
-            Bound::Pending => self.pending,
-            Bound::Requests => self.requests,
+            QuotaBound::Connections => self.connections,
+            QuotaBound::Pending => self.pending,
+            QuotaBound::Requests => self.requests,
         }
     }
 }
@@ -71,10 +75,10 @@ impl QuotaLimits {
 impl Quota {
     /// Creates a quota with nothing in use.
     pub fn new(limits: QuotaLimits) -> Quota {
-        Quota(Rc::new(Counts {
+        Quota(Rc::new(QuotaCounts {
             limits: Cell::new(limits),
             used: Default::default(),
-            open: BOUNDS.map(|bound| Cell::new(limits.of(bound) == 0)),
+            open: BOUNDS.map(|bound| Cell::new(limits.limit(bound) == 0)),
             listener: RefCell::default(),
         }))
     }
@@ -92,32 +96,32 @@ impl Quota {
     /// Returns the current counts.
     pub fn in_use(&self) -> QuotaLimits {
         QuotaLimits {
-            connections: self.used(Bound::Connections).get(),
-            pending: self.used(Bound::Pending).get(),
-            requests: self.used(Bound::Requests).get(),
+            connections: self.used(QuotaBound::Connections).get(),
+            pending: self.used(QuotaBound::Pending).get(),
+            requests: self.used(QuotaBound::Requests).get(),
         }
     }
 
     /// Returns true if a count is at its limit: Envoy's `cx_open`, `rq_pending_open` and `rq_open`.
-    pub fn is_open(&self, bound: Bound) -> bool {
-        self.used(bound).get() >= self.limits().of(bound)
+    pub fn is_open(&self, bound: QuotaBound) -> bool {
+        self.used(bound).get() >= self.limits().limit(bound)
     }
 
     /// Calls `f` whenever a count reaches its limit (true) or falls below it (false). For a count that is already at
     /// its limit, the first call is the one with false. A later `f` replaces an earlier one.
     ///
     /// `f` is called in the middle of a pool's work, so it must not send requests or drop values obtained from a pool.
-    pub fn on_change(&self, f: impl Fn(Bound, bool) + 'static) {
+    pub fn on_change(&self, f: impl Fn(QuotaBound, bool) + 'static) {
         self.0.listener.replace(Some(Rc::new(f)));
     }
 
     /// Takes a permit if the limit allows it.
-    pub fn take(&self, bound: Bound) -> Option<Permit> {
+    pub fn take(&self, bound: QuotaBound) -> Option<Permit> {
         (!self.is_open(bound)).then(|| self.take_anyway(bound))
     }
 
     /// Takes a permit regardless of the limit.
-    pub(super) fn take_anyway(&self, bound: Bound) -> Permit {
+    pub(super) fn take_anyway(&self, bound: QuotaBound) -> Permit {
         let used = self.used(bound);
         used.set(used.get() + 1);
         self.note(bound);
@@ -127,12 +131,12 @@ impl Quota {
         }
     }
 
-    fn used(&self, bound: Bound) -> &Cell<u32> {
+    fn used(&self, bound: QuotaBound) -> &Cell<u32> {
         &self.0.used[bound as usize]
     }
 
     /// Notifies the listener if a count has crossed its limit.
-    fn note(&self, bound: Bound) {
+    fn note(&self, bound: QuotaBound) {
         let open = self.is_open(bound);
         if self.0.open[bound as usize].replace(open) == open {
             return;
@@ -157,7 +161,7 @@ impl fmt::Debug for Quota {
 #[derive(Debug)]
 pub struct Permit {
     quota: Quota,
-    bound: Bound,
+    bound: QuotaBound,
 }
 
 impl Drop for Permit {

@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 
 use super::lease::Lease;
 use super::quota::Permit;
-use super::{SendError, Shared};
+use super::{PoolShared, SendError};
 
 /// A queue entry, in which the pool leaves the result for a waiting request.
-pub(super) struct Slot(RefCell<Place>);
+pub(super) struct WaitSlot(RefCell<QueueEntry>);
 
-enum Place {
+enum QueueEntry {
     Waits {
         waker: Option<Waker>,
         /// Counts against the quota for as long as the request waits.
@@ -24,15 +24,15 @@ enum Place {
     Gone,
 }
 
-impl Slot {
+impl WaitSlot {
     pub(super) fn still_waits(&self) -> bool {
-        matches!(*self.0.borrow(), Place::Waits { .. })
+        matches!(*self.0.borrow(), QueueEntry::Waits { .. })
     }
 
     /// Stores the result for a request that still waits, and wakes it.
     pub(super) fn settle(&self, result: Result<Lease, SendError>) {
-        let before = self.0.replace(Place::Settled(result));
-        if let Place::Waits {
+        let before = self.0.replace(QueueEntry::Settled(result));
+        if let QueueEntry::Waits {
             waker: Some(waker), ..
         } = before
         {
@@ -43,14 +43,14 @@ impl Slot {
 
 /// Waits for the slot to be settled. Dropping it leaves the queue, and passes on a connection that was assigned too
 /// late.
-pub(super) struct Waiting<'a> {
-    pool: &'a Rc<Shared>,
-    slot: Rc<Slot>,
+pub(super) struct PendingRequest<'a> {
+    pool: &'a Rc<PoolShared>,
+    slot: Rc<WaitSlot>,
 }
 
-impl<'a> Waiting<'a> {
-    pub(super) fn join(pool: &'a Rc<Shared>, permit: Option<Permit>) -> Waiting<'a> {
-        let slot = Rc::new(Slot(RefCell::new(Place::Waits {
+impl<'a> PendingRequest<'a> {
+    pub(super) fn join(pool: &'a Rc<PoolShared>, permit: Option<Permit>) -> PendingRequest<'a> {
+        let slot = Rc::new(WaitSlot(RefCell::new(QueueEntry::Waits {
             waker: None,
             _permit: permit,
         })));
@@ -58,32 +58,32 @@ impl<'a> Waiting<'a> {
         state.waiting.push_back(Rc::clone(&slot));
         state.pending += 1;
         drop(state);
-        Waiting { pool, slot }
+        PendingRequest { pool, slot }
     }
 }
 
-impl Future for Waiting<'_> {
+impl Future for PendingRequest<'_> {
     type Output = Result<Lease, SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut place = self.slot.0.borrow_mut();
-        if let Place::Waits { waker, .. } = &mut *place {
+        if let QueueEntry::Waits { waker, .. } = &mut *place {
             *waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        match std::mem::replace(&mut *place, Place::Gone) {
-            Place::Settled(result) => Poll::Ready(result),
-            Place::Waits { .. } | Place::Gone => Poll::Pending,
+        match std::mem::replace(&mut *place, QueueEntry::Gone) {
+            QueueEntry::Settled(result) => Poll::Ready(result),
+            QueueEntry::Waits { .. } | QueueEntry::Gone => Poll::Pending,
         }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        match self.slot.0.replace(Place::Gone) {
-            Place::Waits { .. } => self.pool.state.borrow_mut().give_up(),
-            Place::Settled(Ok(lease)) => lease.release(),
-            Place::Settled(Err(_)) | Place::Gone => {}
+        match self.slot.0.replace(QueueEntry::Gone) {
+            QueueEntry::Waits { .. } => self.pool.state.borrow_mut().give_up(),
+            QueueEntry::Settled(Ok(lease)) => lease.release(),
+            QueueEntry::Settled(Err(_)) | QueueEntry::Gone => {}
         }
     }
 }

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use shakedown_env::{BoxStream, Env, Stream, Time};
 
-use crate::h2::{Frames, PREFACE, kind};
+use crate::h2::{FrameScanner, PREFACE, kind};
 
 /// The maximum size of one read, in bytes, because each read is copied once.
 const READ_BYTES_MAX: usize = 16 << 10;
@@ -58,7 +58,7 @@ pub struct Trace(RefCell<Option<Traced>>);
 
 #[derive(Debug)]
 struct Traced {
-    watch: Watch,
+    watch: TrafficMeter,
     /// The time at which the request got a connection, or a stream of one.
     connected: Time,
     /// The stream of the request. `None` over HTTP/1.1.
@@ -82,7 +82,7 @@ impl Trace {
         }
     }
 
-    pub(super) fn follow(&self, watch: &Watch, connected: Time, stream: Option<u32>) {
+    pub(super) fn follow(&self, watch: &TrafficMeter, connected: Time, stream: Option<u32>) {
         let mut seen = watch.seen();
         match stream {
             Some(stream) => {
@@ -111,20 +111,20 @@ impl Drop for Traced {
 
 /// The observations of one connection. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Watch(Arc<Mutex<Seen>>);
+pub(super) struct TrafficMeter(Arc<Mutex<TrafficCounts>>);
 
 #[derive(Debug, Default)]
-struct Seen {
+struct TrafficCounts {
     /// The time of the first write since the last request was dispatched. HTTP/1.1 only.
     written: Option<Time>,
     /// The time at which the HEADERS frame of each traced stream was written. HTTP/2 only. Bounded by the streams in
     /// use.
     streams: BTreeMap<u32, Option<Time>>,
-    frames: Option<Frames>,
+    frames: Option<FrameScanner>,
 }
 
-impl Watch {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+impl TrafficMeter {
+    fn seen(&self) -> MutexGuard<'_, TrafficCounts> {
         // Poisoning can be ignored, because no code panics in the middle of an update.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,13 +136,13 @@ pub(super) fn watched(
     env: &Env,
     traffic: &Arc<Traffic>,
     http2: bool,
-) -> (BoxStream, Watch) {
-    let watch = Watch::default();
-    watch.seen().frames = http2.then(|| Frames::after(PREFACE));
+) -> (BoxStream, TrafficMeter) {
+    let watch = TrafficMeter::default();
+    watch.seen().frames = http2.then(|| FrameScanner::after(PREFACE));
     traffic.opened.fetch_add(1, Ordering::Relaxed);
     let open = traffic.open.fetch_add(1, Ordering::Relaxed) + 1;
     traffic.open_max.fetch_max(open, Ordering::Relaxed);
-    let watched = Watched {
+    let watched = MeteredStream {
         stream,
         env: env.clone(),
         traffic: Arc::clone(traffic),
@@ -153,20 +153,20 @@ pub(super) fn watched(
 }
 
 /// A stream whose bytes are counted.
-struct Watched {
+struct MeteredStream {
     stream: BoxStream,
     env: Env,
     traffic: Arc<Traffic>,
-    watch: Watch,
+    watch: TrafficMeter,
     scratch: Vec<u8>,
 }
 
-impl Watched {
+impl MeteredStream {
     fn wrote(&self, count: usize, bytes: &[u8]) {
         self.traffic.sent.fetch_add(count as u64, Ordering::Relaxed);
         let now = self.env.now();
         let mut seen = self.watch.seen();
-        let Seen {
+        let TrafficCounts {
             written,
             streams,
             frames,
@@ -186,7 +186,7 @@ impl Watched {
     }
 }
 
-impl Read for Watched {
+impl Read for MeteredStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -209,7 +209,7 @@ impl Read for Watched {
     }
 }
 
-impl Write for Watched {
+impl Write for MeteredStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -229,7 +229,7 @@ impl Write for Watched {
     }
 }
 
-impl Stream for Watched {
+impl Stream for MeteredStream {
     fn local_addr(&self) -> SocketAddr {
         self.stream.local_addr()
     }
@@ -243,7 +243,7 @@ impl Stream for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for MeteredStream {
     fn drop(&mut self) {
         self.traffic.open.fetch_sub(1, Ordering::Relaxed);
     }

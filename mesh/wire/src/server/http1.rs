@@ -24,8 +24,8 @@ use shakedown_env::{Env, Stream, Tapped};
 use super::ServerOptions;
 use super::head::{HeadTimer, Late};
 use super::idle::{Active, Activity, IdleTimer};
-use crate::drain::{Drain, Stage};
-use crate::framing::{BadHead, Framing, RequestWatch, Requests};
+use crate::drain::{Drain, DrainStage};
+use crate::framing::{BadHead, Framing, RequestFraming, RequestWatch};
 
 /// The maximum time for sending the response to a rejected head, and for reading and dropping the bytes after such a
 /// head so that a reset does not destroy the response. Source: Envoy, `delayed_close_timeout`, default 1 s.
@@ -47,7 +47,7 @@ where
 {
     let activity = Activity::new(env);
     let watch = Arc::new(RequestWatch::default());
-    let tap = Framing::new(Requests::new(&watch, options.max_header_bytes));
+    let tap = Framing::new(RequestFraming::new(&watch, options.max_header_bytes));
     let last_request = options.max_requests_per_connection.unwrap_or(u32::MAX);
     let service = &service;
     let one = service_fn(|mut request: Request<Incoming>| {
@@ -95,7 +95,7 @@ where
 }
 
 /// Reads and drops bytes until the peer has closed.
-async fn drained<T: Stream>(mut io: Tapped<T, Framing<Requests>>) {
+async fn drained<T: Stream>(mut io: Tapped<T, Framing<RequestFraming>>) {
     poll_fn(|cx| {
         // A local of the closure, so that it does not enlarge every connection's future.
         let mut bytes = [MaybeUninit::uninit(); 4096];
@@ -126,12 +126,12 @@ where
     poll_fn(|cx| {
         loop {
             match member.stage(cx) {
-                Stage::Stopped => return Poll::Ready(Ok(())),
-                Stage::Draining if !closing => {
+                DrainStage::Stopped => return Poll::Ready(Ok(())),
+                DrainStage::Draining if !closing => {
                     closing = true;
                     leave(Pin::new(connection));
                 }
-                Stage::Draining | Stage::Retiring | Stage::Open => {}
+                DrainStage::Draining | DrainStage::Retiring | DrainStage::Open => {}
             }
             if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(result);
@@ -159,7 +159,7 @@ fn finish<B>(
     drain: &Drain,
     active: Active,
 ) -> Response<Answering<B>> {
-    let retires = last || drain.stage() == Stage::Retiring;
+    let retires = last || drain.stage() == DrainStage::Retiring;
     if retires && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

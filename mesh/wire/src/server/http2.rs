@@ -18,11 +18,11 @@ use shakedown_env::{Env, Sleep};
 use super::idle::{Active, Activity, IdleTimer};
 use super::sniff::Sniffed;
 use super::{ServeError, ServerOptions};
-use crate::drain::{Drain, Stage};
+use crate::drain::{Drain, DrainStage};
 use crate::framing::authority::is_valid;
 use crate::h2::{
-    CONNECTION_WINDOW, Expulsion, H2Body, RESETS_MAX, STREAM_WINDOW, STREAMS_PER_TURN, Watch,
-    Watched, serve_stream, server_builder, toward_service,
+    AccountedStream, CONNECTION_WINDOW, Expulsion, H2Accounting, H2Body, RESETS_MAX, STREAM_WINDOW,
+    STREAMS_PER_TURN, serve_stream, server_builder, toward_service,
 };
 use crate::{BadHead, Body};
 
@@ -54,21 +54,21 @@ where
     } else {
         own
     });
-    let watch = Watch::new(env);
-    let handshake = builder.handshake(Watched::server(TokioIo::new(stream), &watch));
+    let watch = H2Accounting::new(env);
+    let handshake = builder.handshake(AccountedStream::server(TokioIo::new(stream), &watch));
     let connection = env
         .timeout(LEAVE_TIMEOUT, handshake)
         .await
         .map_err(|_elapsed| ServeError::HandshakeTimeout)??;
-    let mut serving = Serving::new(env, connection, watch, options);
+    let mut serving = Http2Serving::new(env, connection, watch, options);
     let mut member = drain.join();
     poll_fn(|cx| {
         let mut begun = 0;
         loop {
             match member.stage(cx) {
-                Stage::Stopped => return Poll::Ready(Ok(())),
-                Stage::Draining => serving.leave(),
-                Stage::Retiring | Stage::Open => {}
+                DrainStage::Stopped => return Poll::Ready(Ok(())),
+                DrainStage::Draining => serving.leave(),
+                DrainStage::Retiring | DrainStage::Open => {}
             }
             if serving.broken.take() {
                 serving.connection.abrupt_shutdown(Reason::PROTOCOL_ERROR);
@@ -78,7 +78,7 @@ where
                     Some(Ok((request, respond))) => serving.answer(request, respond, &service),
                     ended => return Poll::Ready(serving.ended(ended.and_then(Result::err))),
                 }
-                if drain.stage() == Stage::Retiring {
+                if drain.stage() == DrainStage::Retiring {
                     serving.leave();
                 }
                 begun += 1;
@@ -108,10 +108,10 @@ where
 }
 
 /// The state of a served connection.
-struct Serving {
+struct Http2Serving {
     env: Env,
-    connection: Connection<Watched<TokioIo<Sniffed>>, Bytes>,
-    watch: Rc<Watch>,
+    connection: Connection<AccountedStream<TokioIo<Sniffed>>, Bytes>,
+    watch: Rc<H2Accounting>,
     activity: Rc<Activity>,
     idle: Option<IdleTimer>,
     last_request: u32,
@@ -124,15 +124,15 @@ struct Serving {
     expulsion: Expulsion,
 }
 
-impl Serving {
+impl Http2Serving {
     fn new(
         env: &Env,
-        connection: Connection<Watched<TokioIo<Sniffed>>, Bytes>,
-        watch: Rc<Watch>,
+        connection: Connection<AccountedStream<TokioIo<Sniffed>>, Bytes>,
+        watch: Rc<H2Accounting>,
         options: &ServerOptions,
-    ) -> Serving {
+    ) -> Http2Serving {
         let activity = Activity::new(env);
-        Serving {
+        Http2Serving {
             env: env.clone(),
             connection,
             watch,

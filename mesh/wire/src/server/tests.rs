@@ -7,7 +7,7 @@ use hyper::rt::Write as _;
 
 use super::*;
 use crate::PoolOptions;
-use crate::scene::{ANY, Seen, answer, fetch, get, ms, pool, read_until, run, serve, write};
+use crate::scene::{ANY, ServerLog, answer, fetch, get, ms, pool, read_until, run, serve, write};
 
 mod auto;
 mod flood;
@@ -223,8 +223,8 @@ fn a_client_that_closes_its_half_is_answered_where_that_is_allowed() {
 }
 
 /// Starts a server with a handle to drain it.
-fn serve_with_drain(env: &Env) -> (SocketAddr, Rc<Seen>, Drain, shakedown_env::Owned) {
-    let (seen, drain) = (Rc::new(Seen::default()), Drain::new());
+fn serve_with_drain(env: &Env) -> (SocketAddr, Rc<ServerLog>, Drain, shakedown_env::Owned) {
+    let (seen, drain) = (Rc::new(ServerLog::default()), Drain::new());
     let listener = env.listen(ANY).unwrap();
     let addr = listener.local_addr();
     let (own, count, handle) = (env.clone(), Rc::clone(&seen), drain.clone());

@@ -24,7 +24,7 @@ pub struct Roots {
 
 /// The server certificates that a client accepts.
 #[derive(Clone, Debug)]
-pub enum Trust {
+pub enum ServerTrust {
     /// Currently valid certificates for the server's name, signed by one of these authorities.
     Roots(Roots),
     /// Any certificate: the connection is encrypted, but the server is not authenticated.
@@ -86,7 +86,7 @@ impl TlsClient {
     pub fn new(
         env: &Env,
         server: &str,
-        trust: Trust,
+        trust: ServerTrust,
         alpn: &[&[u8]],
     ) -> Result<TlsClient, TlsError> {
         let name = ServerName::try_from(server.to_owned())
@@ -96,16 +96,16 @@ impl TlsClient {
             .with_safe_default_protocol_versions()
             .expect(HAS_SUITES);
         let mut config = match trust {
-            Trust::Roots(roots) if roots.pinned.is_empty() => {
+            ServerTrust::Roots(roots) if roots.pinned.is_empty() => {
                 builder.with_root_certificates(roots.store)
             }
-            Trust::Roots(roots) => {
+            ServerTrust::Roots(roots) => {
                 let verifier = Verifier::for_named(roots.store, roots.pinned, provider)?;
                 builder
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))
             }
-            Trust::Anyone => builder
+            ServerTrust::Anyone => builder
                 .dangerous()
                 .with_custom_certificate_verifier(Arc::new(Verifier::for_anyone(provider))),
         }

@@ -9,7 +9,7 @@ use super::verifier::is_authority;
 
 /// The reason for which a server's certificate was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum CertificateRefusal {
     /// No trusted authority has signed the certificate.
     UnknownIssuer,
     /// The certificate is for other names.
@@ -25,43 +25,45 @@ pub enum Refusal {
 }
 
 /// Returns the reason for which the server's certificate was rejected, if that is why a handshake failed.
-pub fn refusal(error: &io::Error) -> Option<Refusal> {
+pub fn refusal(error: &io::Error) -> Option<CertificateRefusal> {
     let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     if is_authority(cause) {
-        return Some(Refusal::Authority);
+        return Some(CertificateRefusal::Authority);
     }
     let rustls::Error::InvalidCertificate(cause) = cause else {
         return None;
     };
     Some(match cause {
-        CertificateError::UnknownIssuer => Refusal::UnknownIssuer,
+        CertificateError::UnknownIssuer => CertificateRefusal::UnknownIssuer,
         CertificateError::NotValidForNameContext { presented, .. } => {
-            Refusal::Name(presented.clone())
+            CertificateRefusal::Name(presented.clone())
         }
-        CertificateError::NotValidForName => Refusal::Name(Vec::new()),
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Refusal::Expired,
+        CertificateError::NotValidForName => CertificateRefusal::Name(Vec::new()),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            CertificateRefusal::Expired
+        }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            Refusal::NotYetValid
+            CertificateRefusal::NotYetValid
         }
-        CertificateError::Other(other) => Refusal::Other(other.0.to_string()),
-        other => Refusal::Other(other.to_string()),
+        CertificateError::Other(other) => CertificateRefusal::Other(other.0.to_string()),
+        other => CertificateRefusal::Other(other.to_string()),
     })
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for CertificateRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refusal::UnknownIssuer => f.write_str("no known authority stands behind it"),
-            Refusal::Name(names) if names.is_empty() => f.write_str(
+            CertificateRefusal::UnknownIssuer => f.write_str("no known authority stands behind it"),
+            CertificateRefusal::Name(names) if names.is_empty() => f.write_str(
                 "it names no server: make it with a subject alternative name (`-addext subjectAltName=DNS:localhost`)",
             ),
-            Refusal::Name(names) => write!(f, "it is one of {}", names.join(", ")),
-            Refusal::Expired => f.write_str("it has expired"),
-            Refusal::NotYetValid => f.write_str("it is not valid yet"),
-            Refusal::Authority => f.write_str(
+            CertificateRefusal::Name(names) => write!(f, "it is one of {}", names.join(", ")),
+            CertificateRefusal::Expired => f.write_str("it has expired"),
+            CertificateRefusal::NotYetValid => f.write_str("it is not valid yet"),
+            CertificateRefusal::Authority => f.write_str(
                 "it is self-signed, or an authority's own, and not among the certificates that were given",
             ),
-            Refusal::Other(words) => f.write_str(words),
+            CertificateRefusal::Other(words) => f.write_str(words),
         }
     }
 }

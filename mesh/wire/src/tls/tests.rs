@@ -6,7 +6,7 @@ use std::rc::Rc;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use super::*;
-use crate::scene::{Seen, answer, fetch, get, ms, pool, post, run, serve_raw};
+use crate::scene::{ServerLog, answer, fetch, get, ms, pool, post, run, serve_raw};
 use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
 
 const NAME: &str = "shop.example";
@@ -49,7 +49,7 @@ fn serve_with(
             let Ok(stream) = tls.accept(stream).await else {
                 return;
             };
-            let seen = Rc::<Seen>::default();
+            let seen = Rc::<ServerLog>::default();
             let service = |request| answer(env.clone(), Rc::clone(&seen), request);
             // The client checks the result of a connection.
             let _ended = serve_http1(&env, stream, &ServerOptions::default(), service).await;
@@ -58,7 +58,7 @@ fn serve_with(
     (address, roots)
 }
 
-fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: Trust) -> Pool {
+fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: ServerTrust) -> Pool {
     let tls = TlsClient::new(env, server, trust, &[b"http/1.1"]).unwrap();
     let options = PoolOptions {
         tls: Some(tls),
@@ -69,7 +69,7 @@ fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: Trust) -> Pool {
 }
 
 /// Sends a pool's first request, and returns the reason for which the certificate was rejected.
-async fn refused(pool: &Pool) -> Refusal {
+async fn refused(pool: &Pool) -> CertificateRefusal {
     match pool.send(get("/")).await {
         Err(SendError::Handshake(error)) => {
             // The pool returns copies of the error, which contain only its text.
@@ -77,7 +77,7 @@ async fn refused(pool: &Pool) -> Refusal {
                 error.to_string().contains("invalid peer certificate"),
                 "{error}"
             );
-            refusal(&error).unwrap_or_else(|| Refusal::Other(error.to_string()))
+            refusal(&error).unwrap_or_else(|| CertificateRefusal::Other(error.to_string()))
         }
         other => panic!("{other:?}"),
     }
@@ -87,7 +87,7 @@ async fn refused(pool: &Pool) -> Refusal {
 fn a_pool_speaks_tls_to_a_server_that_its_roots_vouch_for() {
     run(|env| async move {
         let (address, roots) = serve_tls(&env, 1970, &[b"http/1.1"]);
-        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
         assert_eq!(fetch(&pool, get("/size/1000000")).await.len(), 1_000_000);
         let body = vec![b'y'; 100_000];
         assert_eq!(fetch(&pool, post("/echo", body.clone())).await, body);
@@ -102,7 +102,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
         let (other, _key) = certificate(1970);
         let mut roots = Roots::none();
         roots.add_der(other.der()).unwrap();
-        let tls = TlsClient::new(&env, NAME, Trust::Roots(roots), &[]).unwrap();
+        let tls = TlsClient::new(&env, NAME, ServerTrust::Roots(roots), &[]).unwrap();
         let stream = env.connect(address, None).await.unwrap();
         let error = tls.wrap(stream).await.err().expect("it is refused");
         // A certificate with another key under the same name has an invalid signature.
@@ -114,7 +114,7 @@ fn a_certificate_of_an_unknown_authority_is_refused() {
 fn a_certificate_of_another_name_is_refused_and_told() {
     run(|env| async move {
         let (address, roots) = serve_tls(&env, 1970, &[]);
-        let tls = TlsClient::new(&env, "other.example", Trust::Roots(roots), &[]).unwrap();
+        let tls = TlsClient::new(&env, "other.example", ServerTrust::Roots(roots), &[]).unwrap();
         let stream = env.connect(address, None).await.unwrap();
         let error = tls.wrap(stream).await.err().expect("it is refused");
         let told = refusal(&error).expect("the certificate is the reason");
@@ -135,7 +135,7 @@ fn self_signed(from_year: i32) -> (rcgen::Certificate, KeyPair) {
 fn a_self_signed_certificate_given_by_file_vouches_for_itself() {
     run(|env| async move {
         let (address, roots) = serve_with(&env, self_signed(1970), &[b"http/1.1"]);
-        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
         assert_eq!(fetch(&pool, get("/size/5")).await, "xxxxx");
     });
 }
@@ -145,24 +145,25 @@ fn a_self_signed_certificate_is_still_checked_for_name_and_time() {
     run(|env| async move {
         let why = async |made, server: &str, other: Option<Roots>| {
             let (address, roots) = serve_with(&env, made, &[]);
-            let trust = Trust::Roots(other.unwrap_or(roots));
+            let trust = ServerTrust::Roots(other.unwrap_or(roots));
             let tls = TlsClient::new(&env, server, trust, &[]).unwrap();
             let stream = env.connect(address, None).await.unwrap();
             refusal(&tls.wrap(stream).await.err().expect("it is refused")).unwrap()
         };
-        let Refusal::Name(names) = why(self_signed(1970), "other.example", None).await else {
+        let CertificateRefusal::Name(names) = why(self_signed(1970), "other.example", None).await
+        else {
             panic!("it is the name");
         };
         assert!(names.is_empty() || names[0].contains(NAME), "{names:?}");
         assert_eq!(
             why(self_signed(1975), NAME, None).await,
-            Refusal::NotYetValid
+            CertificateRefusal::NotYetValid
         );
         // Another certificate of the same name is not the one that was added.
         let mut roots = Roots::none();
         roots.add_pem(self_signed(1970).0.pem().as_bytes()).unwrap();
         let told = why(self_signed(1970), NAME, Some(roots)).await;
-        assert_eq!(told, Refusal::Authority);
+        assert_eq!(told, CertificateRefusal::Authority);
         assert!(told.to_string().contains("self-signed"), "{told}");
     });
 }
@@ -172,7 +173,7 @@ fn http2_that_alpn_does_not_agree_on_is_refused() {
     run(|env| async move {
         for alpn in [&[][..], &[&b"http/1.1"[..]][..]] {
             let (address, roots) = serve_tls(&env, 1970, alpn);
-            let tls = TlsClient::new(&env, NAME, Trust::Roots(roots), &[b"h2"]).unwrap();
+            let tls = TlsClient::new(&env, NAME, ServerTrust::Roots(roots), &[b"h2"]).unwrap();
             let stream = env.connect(address, None).await.unwrap();
             let error = tls.wrap(stream).await.err().expect("it is refused");
             assert!(lacks_http2(&error), "{error}");
@@ -185,7 +186,7 @@ fn a_certificate_is_held_against_the_clock_of_its_world() {
     run(|env| async move {
         // The simulator's clock starts in 1970.
         let (address, roots) = serve_tls(&env, 1975, &[]);
-        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
         let told = refused(&pool).await.to_string();
         assert!(told.contains("not valid yet"), "{told}");
     });
@@ -197,14 +198,14 @@ fn why_a_certificate_is_refused_is_told_apart() {
         let why = async |from_year, seconds, server: &str| {
             let certificate = certificate_for(from_year, seconds);
             let (address, roots) = serve_with(&env, certificate, &[]);
-            let tls = TlsClient::new(&env, server, Trust::Roots(roots), &[]).unwrap();
+            let tls = TlsClient::new(&env, server, ServerTrust::Roots(roots), &[]).unwrap();
             let stream = env.connect(address, None).await.unwrap();
             refusal(&tls.wrap(stream).await.err().expect("it is refused")).unwrap()
         };
         env.sleep(ms(20_000)).await;
-        assert_eq!(why(1970, Some(10), NAME).await, Refusal::Expired);
-        assert_eq!(why(1975, None, NAME).await, Refusal::NotYetValid);
-        let Refusal::Name(names) = why(1970, None, "other.example").await else {
+        assert_eq!(why(1970, Some(10), NAME).await, CertificateRefusal::Expired);
+        assert_eq!(why(1975, None, NAME).await, CertificateRefusal::NotYetValid);
+        let CertificateRefusal::Name(names) = why(1970, None, "other.example").await else {
             panic!("it is the name");
         };
         assert!(names[0].contains(NAME), "{names:?}");
@@ -215,7 +216,7 @@ fn why_a_certificate_is_refused_is_told_apart() {
 fn a_client_that_trusts_anyone_asks_for_no_name_and_no_time() {
     run(|env| async move {
         let (address, _roots) = serve_tls(&env, 1975, &[]);
-        let pool = pool_of(&env, address, "other.example", Trust::Anyone);
+        let pool = pool_of(&env, address, "other.example", ServerTrust::Anyone);
         assert_eq!(fetch(&pool, get("/size/5")).await, "xxxxx");
     });
 }
@@ -227,7 +228,7 @@ fn a_server_that_never_shakes_hands_is_given_up_in_time() {
             let _held = stream;
             std::future::pending::<()>().await;
         });
-        let pool = pool_of(&env, address, NAME, Trust::Anyone);
+        let pool = pool_of(&env, address, NAME, ServerTrust::Anyone);
         let began = env.now();
         let error = pool.send(get("/")).await.unwrap_err();
         assert!(matches!(error, SendError::ConnectTimeout), "{error}");
@@ -239,7 +240,7 @@ fn a_server_that_never_shakes_hands_is_given_up_in_time() {
 fn a_server_that_knows_none_of_the_clients_protocols_ends_the_handshake() {
     run(|env| async move {
         let (address, roots) = serve_tls(&env, 1970, &[b"h2"]);
-        let pool = pool_of(&env, address, NAME, Trust::Roots(roots));
+        let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
         let error = pool.send(get("/size/1")).await.unwrap_err();
         assert!(matches!(error, SendError::Handshake(_)), "{error}");
     });
@@ -269,7 +270,7 @@ fn what_is_no_certificate_and_no_name_is_refused() {
     ));
     assert!(roots.is_empty());
     run(|env| async move {
-        let made = TlsClient::new(&env, "not a name", Trust::Anyone, &[]);
+        let made = TlsClient::new(&env, "not a name", ServerTrust::Anyone, &[]);
         assert!(matches!(made.unwrap_err(), TlsError::ServerName(_)));
     });
 }

@@ -19,12 +19,12 @@ use super::TlsError;
 /// A verifier with a custom rule for certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    rule: Rule,
+    rule: CertificateRule,
     provider: Arc<CryptoProvider>,
 }
 
 #[derive(Debug)]
-enum Rule {
+enum CertificateRule {
     /// Accepts every certificate.
     Anyone,
     /// Accepts all that WebPKI accepts, and these certificates themselves.
@@ -35,7 +35,7 @@ impl Verifier {
     /// Accepts every certificate.
     pub(super) fn for_anyone(provider: Arc<CryptoProvider>) -> Verifier {
         Verifier {
-            rule: Rule::Anyone,
+            rule: CertificateRule::Anyone,
             provider,
         }
     }
@@ -52,7 +52,7 @@ impl Verifier {
             .build()
             .map_err(|error| TlsError::Certificate(error.to_string()))?;
         Ok(Verifier {
-            rule: Rule::Named(webpki, named),
+            rule: CertificateRule::Named(webpki, named),
             provider,
         })
     }
@@ -67,7 +67,7 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Rule::Named(webpki, named) = &self.rule else {
+        let CertificateRule::Named(webpki, named) = &self.rule else {
             return Ok(ServerCertVerified::assertion());
         };
         match webpki.verify_server_cert(certificate, chain, server, ocsp, now) {

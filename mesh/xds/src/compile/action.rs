@@ -9,10 +9,10 @@ use super::hashing;
 use super::headers::header_ops;
 use super::manager;
 use super::policies;
-use super::problem::{Problem, Result, duration, enumerated, fields, named};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields, named};
 use super::rewrite;
 use super::share;
-use super::sharing::Sharing;
+use super::sharing::PreviousRoute;
 use super::subsets;
 use crate::proto::route as message;
 use crate::proto::route::route_action::{
@@ -27,16 +27,16 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The levels above a route, whose settings also apply to its requests.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Above<'m> {
+pub(super) struct InheritedAction<'m> {
     pub(super) host: &'m message::VirtualHost,
     pub(super) table: &'m message::RouteConfiguration,
-    pub(super) sharing: &'m Sharing,
+    pub(super) sharing: &'m PreviousRoute,
 }
 
 pub(super) fn compile(
     message: &message::RouteAction,
     condition: &message::RouteMatch,
-    above: Above<'_>,
+    above: InheritedAction<'_>,
 ) -> Result<RouteAction> {
     fields!(message => message::RouteAction {
         refused: path_rewrite_policy path_rewrite append_x_forwarded_host flush_timeout early_data_policy
@@ -49,7 +49,7 @@ pub(super) fn compile(
     });
     let (targets, random_header) = targets(message, above.sharing)?;
     let Some(mut action) = RouteAction::new(targets) else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "weighted_clusters",
             "the weights sum to 0; expected 1 or more",
         ));
@@ -60,7 +60,7 @@ pub(super) fn compile(
             action.total_weight(),
             u32::MAX
         );
-        return Err(Problem::new("weighted_clusters", text));
+        return Err(FieldProblem::new("weighted_clusters", text));
     }
     action.random_header = random_header.map(Box::new);
     action.rewrite = rewrite::rewrite(message, condition)?;
@@ -102,7 +102,7 @@ pub(super) fn compile(
 /// Returns the mirrors of the route, else those of its virtual host, else those of the whole configuration.
 fn mirrors(
     message: &message::RouteAction,
-    above: Above<'_>,
+    above: InheritedAction<'_>,
     timeout: Option<Duration>,
 ) -> Result<Vec<Arc<Mirror>>> {
     let levels = [
@@ -115,7 +115,8 @@ fn mirrors(
     };
     let mut mirrors = Vec::with_capacity(level.len());
     for (index, written) in level.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("request_mirror_policies[{index}]"));
+        let at =
+            |problem: FieldProblem| problem.within(&format!("request_mirror_policies[{index}]"));
         mirrors.push(Arc::new(mirror(written, timeout).map_err(at)?));
     }
     Ok(mirrors)
@@ -133,7 +134,7 @@ fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mi
     let mut action = RouteAction::new(vec![target]).expect("its weight is 1");
     action.timeout = timeout;
     let share = match &message.runtime_fraction {
-        None => crate::table::Share::ALL,
+        None => crate::table::RequestShare::ALL,
         Some(fraction) => share::runtime("runtime_fraction", Some(fraction))?,
     };
     Ok(Mirror {
@@ -145,7 +146,7 @@ fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mi
 
 type Targets = (Vec<WeightedCluster>, Option<HeaderName>);
 
-fn targets(message: &message::RouteAction, sharing: &Sharing) -> Result<Targets> {
+fn targets(message: &message::RouteAction, sharing: &PreviousRoute) -> Result<Targets> {
     match &message.cluster_specifier {
         Some(ClusterSpecifier::Cluster(name)) => {
             named("cluster", name)?;
@@ -165,12 +166,12 @@ fn targets(message: &message::RouteAction, sharing: &Sharing) -> Result<Targets>
             None,
         )),
         Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
-            Err(Problem::later("cluster_specifier_plugin"))
+            Err(FieldProblem::later("cluster_specifier_plugin"))
         }
         Some(ClusterSpecifier::InlineClusterSpecifierPlugin(_)) => {
-            Err(Problem::later("inline_cluster_specifier_plugin"))
+            Err(FieldProblem::later("inline_cluster_specifier_plugin"))
         }
-        None => Err(Problem::new(
+        None => Err(FieldProblem::new(
             "cluster",
             "expected `cluster` or `weighted_clusters`, found nothing",
         )),
@@ -188,11 +189,11 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
         Some(RandomValueSpecifier::HeaderName(name)) => {
             let text = || format!("`{name}` is no name of a header");
             let name = HeaderName::try_from(name.as_str());
-            Some(name.map_err(|_| Problem::new("header_name", text()))?)
+            Some(name.map_err(|_| FieldProblem::new("header_name", text()))?)
         }
         Some(RandomValueSpecifier::UseHashPolicy(used)) if !used.value => None,
         Some(RandomValueSpecifier::UseHashPolicy(_)) => {
-            return Err(Problem::later("use_hash_policy"));
+            return Err(FieldProblem::later("use_hash_policy"));
         }
     };
     let mut targets = Vec::with_capacity(message.clusters.len());
@@ -202,7 +203,7 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
     }
     let sum: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
     match &message.total_weight {
-        Some(total) if u64::from(total.value) != sum => Err(Problem::new(
+        Some(total) if u64::from(total.value) != sum => Err(FieldProblem::new(
             "total_weight",
             format!(
                 "expected the sum of the weights, {sum}, found {}",
@@ -218,10 +219,13 @@ fn cluster_header(name: &str) -> Result<HeaderName> {
     const FIELD: &str = "cluster_header";
     // Source: Envoy, `RouteAction.cluster_header`. Envoy accepts pseudo-headers as well.
     if name.starts_with(':') {
-        return Err(Problem::new(FIELD, format!("not supported yet: `{name}`")));
+        return Err(FieldProblem::new(
+            FIELD,
+            format!("not supported yet: `{name}`"),
+        ));
     }
     let text = || format!("`{name}` is no name of a header");
-    HeaderName::try_from(name).map_err(|_| Problem::new(FIELD, text()))
+    HeaderName::try_from(name).map_err(|_| FieldProblem::new(FIELD, text()))
 }
 
 fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
@@ -231,7 +235,7 @@ fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
             response_headers_to_add response_headers_to_remove host_rewrite_specifier;
     });
     let Some(weight) = &message.weight else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "weight",
             "expected a whole number, found nothing",
         ));
@@ -248,13 +252,18 @@ fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
         host,
     };
     let mut target = match (message.name.as_str(), message.cluster_header.as_str()) {
-        ("", "") => return Err(Problem::new("name", "expected it, or `cluster_header`")),
+        ("", "") => {
+            return Err(FieldProblem::new(
+                "name",
+                "expected it, or `cluster_header`",
+            ));
+        }
         (name, "") => WeightedCluster::new(name, weight.value),
         ("", header) => WeightedCluster::named_by(cluster_header(header)?, weight.value),
         // Source: Envoy, `RouteEntryImplBase`.
         (_, _) => {
             let text = "expected it not to be set beside `name`";
-            return Err(Problem::new("cluster_header", text));
+            return Err(FieldProblem::new("cluster_header", text));
         }
     };
     target.headers = (headers != TargetHeaders::default()).then(|| Box::new(headers));

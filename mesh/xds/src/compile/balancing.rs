@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, enumerated, fields, refuse};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields, refuse};
 use super::subsets;
 use crate::proto::cluster::LoadBalancingPolicy;
 use crate::proto::cluster::load_balancing_policy::Policy;
@@ -58,7 +58,7 @@ fn common_options(common: &inner::CommonLbConfig) -> Result<LbOptions> {
             });
             Ok(())
         };
-        check().map_err(|problem: Problem| problem.within("consistent_hashing_lb_config"))?;
+        check().map_err(|problem: FieldProblem| problem.within("consistent_hashing_lb_config"))?;
     }
     let mut options = LbOptions::default();
     if let Some(threshold) = &common.healthy_panic_threshold {
@@ -78,13 +78,14 @@ fn common_options(common: &inner::CommonLbConfig) -> Result<LbOptions> {
 
 fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy> {
     let number = message.lb_policy;
-    let policy = inner::LbPolicy::try_from(number)
-        .map_err(|_| Problem::new("lb_policy", format!("unknown number {number}; {ACCEPTED}")))?;
+    let policy = inner::LbPolicy::try_from(number).map_err(|_| {
+        FieldProblem::new("lb_policy", format!("unknown number {number}; {ACCEPTED}"))
+    })?;
     if *kind == ClusterKind::OriginalDst {
         // The request names its host, so nothing is balanced.
         return match policy {
             inner::LbPolicy::ClusterProvided => Ok(LbPolicy::LEAST_REQUEST),
-            _ => Err(Problem::new(
+            _ => Err(FieldProblem::new(
                 "lb_policy",
                 "expected CLUSTER_PROVIDED, as the type is ORIGINAL_DST",
             )),
@@ -123,7 +124,7 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
         },
         other => {
             let text = format!("not supported yet: {}; {ACCEPTED}", other.as_str_name());
-            Err(Problem::new("lb_policy", text))
+            Err(FieldProblem::new("lb_policy", text))
         }
     }
 }
@@ -142,7 +143,7 @@ fn least_request(config: &inner::LeastRequestLbConfig) -> Result<LbPolicy> {
 fn choices(count: Option<&UInt32Value>) -> Result<u32> {
     match count.map_or(LeastRequest::ENVOY.choices, |count| count.value) {
         count if count >= 2 => Ok(count),
-        count => Err(Problem::new(
+        count => Err(FieldProblem::new(
             "choice_count",
             format!("expected 2 or more, found {count}"),
         )),
@@ -153,7 +154,7 @@ fn choices(count: Option<&UInt32Value>) -> Result<u32> {
 fn bias(written: Option<&core::RuntimeDouble>) -> Result<f64> {
     match written.map_or(LeastRequest::ENVOY.bias, |value| value.default_value) {
         bias if bias >= 0.0 && bias.is_finite() => Ok(bias),
-        bias => Err(Problem::new(
+        bias => Err(FieldProblem::new(
             "active_request_bias.default_value",
             format!("expected 0 or more, found {bias}"),
         )),
@@ -184,12 +185,12 @@ fn slow_start(
     let aggression = aggression.map_or(1.0, |value| value.default_value);
     if !(aggression > 0.0 && aggression.is_finite()) {
         let text = format!("expected more than 0, found {aggression}");
-        return Err(Problem::new("aggression.default_value", text));
+        return Err(FieldProblem::new("aggression.default_value", text));
     }
     let min_percent = min_percent.unwrap_or(MIN_PERCENT);
     if !(0.0..=100.0).contains(&min_percent) {
         let text = format!("expected 0 to 100, found {min_percent}");
-        return Err(Problem::new("min_weight_percent", text));
+        return Err(FieldProblem::new("min_weight_percent", text));
     }
     // In whole milliseconds, as in Envoy. Zero disables slow start.
     let window = window?.map_or(0, |window| window.as_millis());
@@ -225,7 +226,7 @@ fn ring(
 ) -> Result<LbPolicy> {
     let (min, max) = (min.map(|size| size.value), max.map(|size| size.value));
     let bounded = |field: &str, size: Option<u64>| match size {
-        Some(size) if size > RingHash::MAX_SIZE => Err(Problem::new(
+        Some(size) if size > RingHash::MAX_SIZE => Err(FieldProblem::new(
             field,
             format!("expected at most {}, found {size}", RingHash::MAX_SIZE),
         )),
@@ -241,7 +242,7 @@ fn ring(
             "expected at most maximum_ring_size, {}, found {}",
             ring.max_size, ring.min_size
         );
-        return Err(Problem::new("minimum_ring_size", text));
+        return Err(FieldProblem::new("minimum_ring_size", text));
     }
     Ok(LbPolicy::RingHash(ring))
 }
@@ -253,7 +254,7 @@ fn maglev(table_size: Option<&UInt64Value>) -> Result<LbPolicy> {
             "expected a prime of at most {}, found {table_size}",
             Maglev::MAX_SIZE
         );
-        return Err(Problem::new("table_size", text));
+        return Err(FieldProblem::new("table_size", text));
     }
     Ok(LbPolicy::Maglev(Maglev { table_size }))
 }
@@ -271,7 +272,7 @@ fn percent(field: &str, value: f64) -> Result<u32> {
         return Ok(value.round() as u32);
     }
     let text = format!("expected 0 to 100, found {value}");
-    Err(Problem::new(field, text))
+    Err(FieldProblem::new(field, text))
 }
 
 /// Returns the first policy in the list that is supported. Source: Envoy, `LoadBalancingPolicy.policies`.
@@ -308,7 +309,7 @@ fn extension_policy(list: &LoadBalancingPolicy, options: &mut LbOptions) -> Resu
         "not supported yet: `{}`; {ACCEPTED} of Envoy, or shakedown's LeastLoaded or PeakEwma",
         names.join("`, `")
     );
-    Err(Problem::new("policies", text))
+    Err(FieldProblem::new("policies", text))
 }
 
 fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPolicy>> {
@@ -317,7 +318,7 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         name(&packed.type_url) == name(&url)
     };
     fn read<M: prost::Message + prost::Name + Default>(packed: &Any) -> Result<M> {
-        proto::unpack(packed).map_err(|error| Problem::new("value", error.to_string()))
+        proto::unpack(packed).map_err(|error| FieldProblem::new("value", error.to_string()))
     }
     fn url<M: prost::Name>() -> String {
         M::type_url()
@@ -335,7 +336,7 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         let config: balancers::PeakEwma = read(packed)?;
         let decay = duration("decay", config.decay.as_ref())?.unwrap_or(PeakEwma::FINAGLE.decay);
         if decay.is_zero() {
-            return Err(Problem::new("decay", "expected more than 0s"));
+            return Err(FieldProblem::new("decay", "expected more than 0s"));
         }
         LbPolicy::PeakEwma(PeakEwma { decay })
     } else if is(url::<typed::RoundRobin>()) {

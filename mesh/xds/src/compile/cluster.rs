@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, fields, from_ads, named, refuse};
+use super::problem::{FieldProblem, Result, duration, fields, from_ads, named, refuse};
 use super::{balancing, endpoints, limits, outlier, overload};
 use crate::proto::HTTP_OPTIONS;
 use crate::proto::cluster::{self as message, cluster as inner};
@@ -84,7 +84,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
 fn connect_timeout(message: &message::Cluster) -> Result<Duration> {
     match duration("connect_timeout", message.connect_timeout.as_ref())? {
         None => Ok(CONNECT_TIMEOUT),
-        Some(timeout) if timeout.is_zero() => Err(Problem::new(
+        Some(timeout) if timeout.is_zero() => Err(FieldProblem::new(
             "connect_timeout",
             "value must be greater than 0s",
         )),
@@ -100,7 +100,7 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
         Some(inner::ClusterDiscoveryType::Type(number)) => *number,
         Some(inner::ClusterDiscoveryType::ClusterType(custom)) => {
             let text = format!("not supported yet: `{}`; {ACCEPTED} as `type`", custom.name);
-            return Err(Problem::new("cluster_type", text));
+            return Err(FieldProblem::new("cluster_type", text));
         }
     };
     if number != inner::DiscoveryType::Eds as i32 {
@@ -129,11 +129,11 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
             Ok(ClusterKind::Static(Arc::new(assignment)))
         }
         Ok(inner::DiscoveryType::OriginalDst) => Ok(ClusterKind::OriginalDst),
-        Ok(other) => Err(Problem::new(
+        Ok(other) => Err(FieldProblem::new(
             "type",
             format!("not supported yet: {}; {ACCEPTED}", other.as_str_name()),
         )),
-        Err(_) => Err(Problem::new(
+        Err(_) => Err(FieldProblem::new(
             "type",
             format!("unknown number {number}; {ACCEPTED}"),
         )),
@@ -164,14 +164,14 @@ fn http_options(message: &message::Cluster) -> Result<HttpOptions> {
     // The smallest unknown name is reported, so that the error does not depend on the map's order.
     if let Some(other) = options.keys().filter(|name| *name != HTTP_OPTIONS).min() {
         let text = format!("not supported yet: `{other}`; expected `{HTTP_OPTIONS}`");
-        return Err(Problem::new(FIELD, text));
+        return Err(FieldProblem::new(FIELD, text));
     }
     let Some(packed) = options.get(HTTP_OPTIONS) else {
         return Ok(HttpOptions::default());
     };
     let path = format!("{FIELD}[{HTTP_OPTIONS}]");
     let read: HttpProtocolOptions =
-        proto::unpack(packed).map_err(|error| Problem::new(&path, error.to_string()))?;
+        proto::unpack(packed).map_err(|error| FieldProblem::new(&path, error.to_string()))?;
     read_http_options(&read).map_err(|problem| problem.within(&path))
 }
 
@@ -197,7 +197,7 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
     match options {
         None => Ok(UpstreamProtocol::Http1),
         Some(UpstreamProtocolOptions::UseDownstreamProtocolConfig(both)) => {
-            let within = |problem: Problem| problem.within("use_downstream_protocol_config");
+            let within = |problem: FieldProblem| problem.within("use_downstream_protocol_config");
             fields!(both => UseDownstreamHttpConfig {
                 refused: http3_protocol_options;
                 used: http_protocol_options http2_protocol_options;
@@ -210,7 +210,7 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
             })
         }
         Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)) => {
-            let within = |problem: Problem| problem.within("explicit_http_config");
+            let within = |problem: FieldProblem| problem.within("explicit_http_config");
             match &explicit.protocol_config {
                 Some(ProtocolConfig::HttpProtocolOptions(http1)) => {
                     http1_options(Some(http1)).map_err(within)?;
@@ -222,17 +222,17 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
                 _ => {
                     let text = "not supported yet: expected `http_protocol_options` (HTTP/1.1) \
                                 or `http2_protocol_options`";
-                    Err(Problem::new("explicit_http_config", text))
+                    Err(FieldProblem::new("explicit_http_config", text))
                 }
             }
         }
-        Some(UpstreamProtocolOptions::AutoConfig(_)) => Err(Problem::later("auto_config")),
+        Some(UpstreamProtocolOptions::AutoConfig(_)) => Err(FieldProblem::later("auto_config")),
     }
 }
 
 fn http1_options(options: Option<&core::Http1ProtocolOptions>) -> Result<()> {
     match options {
-        Some(http1) if *http1 != Default::default() => Err(Problem::new(
+        Some(http1) if *http1 != Default::default() => Err(FieldProblem::new(
             "http_protocol_options",
             "expected it to be empty",
         )),
@@ -252,13 +252,13 @@ fn http2_streams(options: Option<&core::Http2ProtocolOptions>) -> Result<u32> {
     };
     if *options != known {
         let text = "not supported yet: expected `max_concurrent_streams`, and nothing else";
-        return Err(Problem::new(FIELD, text));
+        return Err(FieldProblem::new(FIELD, text));
     }
     match value(options.max_concurrent_streams.as_ref()) {
         None => Ok(UpstreamProtocol::MAX_CONCURRENT_STREAMS),
         // Source: Envoy, `Http2ProtocolOptions.max_concurrent_streams`.
         Some(streams) if (1..=i32::MAX as u32).contains(&streams) => Ok(streams),
-        Some(streams) => Err(Problem::new(
+        Some(streams) => Err(FieldProblem::new(
             "http2_protocol_options.max_concurrent_streams",
             format!("expected 1 to {}, found {streams}", i32::MAX),
         )),

@@ -3,10 +3,10 @@
 use http::header::HeaderValue;
 
 use super::matching;
-use super::problem::{Problem, Result, fields};
+use super::problem::{FieldProblem, Result, fields};
 use super::share;
 use crate::proto::cors as message;
-use crate::table::{Cors, Share};
+use crate::table::{Cors, RequestShare};
 
 /// The policy of a level; each field that it leaves out is that of the level `above`.
 /// Source: Envoy, `CorsFilter`, whose levels fill each other in.
@@ -18,7 +18,8 @@ pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Re
     });
     let mut allow_origins = Vec::with_capacity(message.allow_origin_string_match.len());
     for (index, written) in message.allow_origin_string_match.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("allow_origin_string_match[{index}]"));
+        let at =
+            |problem: FieldProblem| problem.within(&format!("allow_origin_string_match[{index}]"));
         allow_origins.push(matching::string(written).map_err(at)?);
     }
     if let (true, Some(above)) = (allow_origins.is_empty(), above) {
@@ -28,12 +29,12 @@ pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Re
         if text.is_empty() {
             return Ok(above.cloned().flatten());
         }
-        let refused = || Problem::new(field, format!("`{text}` is no value of a header"));
+        let refused = || FieldProblem::new(field, format!("`{text}` is no value of a header"));
         HeaderValue::from_str(text).map(Some).map_err(|_| refused())
     };
     let enabled = match &message.filter_enabled {
         // Where nothing is said, all.
-        None => Share::ALL,
+        None => RequestShare::ALL,
         enabled => share::runtime("filter_enabled", enabled.as_ref())?,
     };
     Ok(Cors {

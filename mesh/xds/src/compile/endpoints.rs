@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::problem::{Problem, Result, address, fields, named};
+use super::problem::{FieldProblem, Result, address, fields, named};
 use super::subsets;
 use crate::proto::core::{self, HealthStatus};
 use crate::proto::endpoint::lb_endpoint::HostIdentifier;
@@ -41,14 +41,14 @@ pub(super) fn compile(message: &ClusterLoadAssignment) -> Result<Assignment> {
             match policy.overprovisioning_factor.map(|factor| factor.value) {
                 Some(0) => {
                     let text = "expected 1 or more, found 0";
-                    return Err(Problem::new("overprovisioning_factor", text));
+                    return Err(FieldProblem::new("overprovisioning_factor", text));
                 }
                 Some(factor) => assignment.overprovisioning = factor,
                 None => {}
             }
             Ok(())
         };
-        read().map_err(|problem: Problem| problem.within("policy"))?;
+        read().map_err(|problem: FieldProblem| problem.within("policy"))?;
     }
     let mut known = BTreeSet::new();
     let mut locality_weights: BTreeMap<u32, u64> = BTreeMap::new();
@@ -74,7 +74,7 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
             "expected at most {PRIORITY_MAX}, found {}",
             message.priority
         );
-        return Err(Problem::new("priority", text));
+        return Err(FieldProblem::new("priority", text));
     }
     let locality = message.locality.as_ref().map(|locality| Locality {
         region: locality.region.clone(),
@@ -89,7 +89,7 @@ fn of_locality(message: &LocalityLbEndpoints, sums: &mut BTreeMap<u32, u64>) -> 
     let sum = sums.entry(message.priority).or_default();
     *sum += u64::from(weight);
     within_sum(*sum)?;
-    let place = Place {
+    let place = LocalityShared {
         locality: Arc::new(locality.unwrap_or_default()),
         weight,
         priority: message.priority,
@@ -116,25 +116,25 @@ fn within_sum(weights: u64) -> Result<()> {
         "expected the weights to sum to at most {}, found {weights}",
         u32::MAX
     );
-    Err(Problem::new("load_balancing_weight", text))
+    Err(FieldProblem::new("load_balancing_weight", text))
 }
 
 /// The settings that hosts of a locality share.
-struct Place {
+struct LocalityShared {
     locality: Arc<Locality>,
     weight: u32,
     priority: u32,
 }
 
-fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
+fn host(message: &LbEndpoint, place: &LocalityShared) -> Result<Host> {
     fields!(message => LbEndpoint {
         used: health_status metadata load_balancing_weight host_identifier;
     });
     let endpoint = match &message.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => endpoint,
-        Some(HostIdentifier::EndpointName(_)) => return Err(Problem::later("endpoint_name")),
+        Some(HostIdentifier::EndpointName(_)) => return Err(FieldProblem::later("endpoint_name")),
         None => {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "endpoint",
                 "expected an endpoint, found nothing",
             ));
@@ -145,7 +145,7 @@ fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
         .map_or(1, |weight| weight.value);
     if weight == 0 {
         let text = "expected 1 or more, found 0";
-        return Err(Problem::new("load_balancing_weight", text));
+        return Err(FieldProblem::new("load_balancing_weight", text));
     }
     let check = || {
         fields!(endpoint => Endpoint {
@@ -157,7 +157,7 @@ fn host(message: &LbEndpoint, place: &Place) -> Result<Host> {
     };
     let labels = subsets::of_metadata(message.metadata.as_ref());
     Ok(Host {
-        address: check().map_err(|problem: Problem| problem.within("endpoint"))?,
+        address: check().map_err(|problem: FieldProblem| problem.within("endpoint"))?,
         healthy: healthy(message.health_status)?,
         locality: place.locality.clone(),
         locality_weight: place.weight,
@@ -176,11 +176,11 @@ fn healthy(number: i32) -> Result<bool> {
     match HealthStatus::try_from(number) {
         Ok(HealthStatus::Unknown | HealthStatus::Healthy) => Ok(true),
         Ok(HealthStatus::Unhealthy | HealthStatus::Draining | HealthStatus::Timeout) => Ok(false),
-        Ok(HealthStatus::Degraded) => Err(Problem::new(
+        Ok(HealthStatus::Degraded) => Err(FieldProblem::new(
             "health_status",
             "not supported yet: DEGRADED; expected HEALTHY or UNHEALTHY",
         )),
-        Err(_) => Err(Problem::new(
+        Err(_) => Err(FieldProblem::new(
             "health_status",
             format!("unknown number {number}; expected HEALTHY or UNHEALTHY"),
         )),

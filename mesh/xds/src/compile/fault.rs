@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::matching;
-use super::problem::{Problem, Result, duration, fields};
+use super::problem::{FieldProblem, Result, duration, fields};
 use super::share;
 use crate::proto::fault as message;
 use crate::proto::fault::fault_abort::ErrorType;
@@ -65,8 +65,8 @@ fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
             let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             Ok(Some(Duration::from_millis(millis)).filter(|delay| !delay.is_zero()))
         }
-        Some(FaultDelaySecifier::HeaderDelay(_)) => Err(Problem::later("header_delay")),
-        None => Err(Problem::new(
+        Some(FaultDelaySecifier::HeaderDelay(_)) => Err(FieldProblem::later("header_delay")),
+        None => Err(FieldProblem::new(
             "fixed_delay",
             "expected a duration, found nothing",
         )),
@@ -81,14 +81,14 @@ fn abort(message: &message::FaultAbort) -> Result<Abort> {
     match message.error_type {
         Some(ErrorType::HttpStatus(status)) => match u16::try_from(status) {
             Ok(status) if (200..600).contains(&status) => Ok(Abort::Http(status)),
-            _ => Err(Problem::new(
+            _ => Err(FieldProblem::new(
                 "http_status",
                 format!("expected 200 to 599, found {status}"),
             )),
         },
         Some(ErrorType::GrpcStatus(status)) => Ok(Abort::Grpc(status)),
-        Some(ErrorType::HeaderAbort(_)) => Err(Problem::later("header_abort")),
-        None => Err(Problem::new(
+        Some(ErrorType::HeaderAbort(_)) => Err(FieldProblem::later("header_abort")),
+        None => Err(FieldProblem::new(
             "http_status",
             "expected `http_status` or `grpc_status`, found nothing",
         )),

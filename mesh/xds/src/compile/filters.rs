@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::cors;
 use super::fault;
 use super::overload;
-use super::problem::{Problem, Result, fields};
+use super::problem::{FieldProblem, Result, fields};
 use super::rate_limit;
 use crate::proto::manager::{HttpFilter, http_filter};
 use crate::proto::policies::SHED;
@@ -16,18 +16,18 @@ use crate::table::{Filter, RouteFilters};
 /// Compiles a filter chain, which must end with the router. The flag is the router's `suppress_envoy_headers`.
 pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
     let Some((last, before)) = filters.split_last() else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "http_filters",
             "expected a router, found nothing",
         ));
     };
     let mut compiled = Vec::new();
     for (index, filter) in before.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("http_filters[{index}]"));
+        let at = |problem: FieldProblem| problem.within(&format!("http_filters[{index}]"));
         if filter.disabled {
             // A disabled filter is not supported, because a route could enable it again.
             if known(&filter.name) {
-                return Err(at(Problem::later("disabled")));
+                return Err(at(FieldProblem::later("disabled")));
             }
             continue;
         }
@@ -42,16 +42,19 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
                     "not supported yet: `{}`; expected {FAULT}, {CORS}, {RATE_LIMIT}, and the router at the end",
                     filter.name
                 );
-                return Err(Problem::new(&format!("http_filters[{index}]"), text));
+                return Err(FieldProblem::new(&format!("http_filters[{index}]"), text));
             }
         }
     }
     let path = format!("http_filters[{}].typed_config", before.len());
     let Some(http_filter::ConfigType::TypedConfig(config)) = &last.config_type else {
-        return Err(Problem::new(&path, "expected the router, found nothing"));
+        return Err(FieldProblem::new(
+            &path,
+            "expected the router, found nothing",
+        ));
     };
     let router: proto::router::Router =
-        proto::unpack(config).map_err(|error| Problem::new(&path, error.to_string()))?;
+        proto::unpack(config).map_err(|error| FieldProblem::new(&path, error.to_string()))?;
     let suppresses = suppresses(&router).map_err(|problem| problem.within(&path))?;
     Ok((compiled, suppresses))
 }
@@ -80,10 +83,13 @@ fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
         return Ok(None);
     }
     let Some(http_filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
-        return Err(Problem::new("typed_config", "expected one, found nothing"));
+        return Err(FieldProblem::new(
+            "typed_config",
+            "expected one, found nothing",
+        ));
     };
-    let within = |problem: Problem| problem.within("typed_config");
-    let unpacked = |error: proto::UnpackError| Problem::new("typed_config", error.to_string());
+    let within = |problem: FieldProblem| problem.within("typed_config");
+    let unpacked = |error: proto::UnpackError| FieldProblem::new("typed_config", error.to_string());
     Ok(match filter.name.as_str() {
         FAULT => {
             let message = proto::unpack(config).map_err(unpacked)?;
@@ -112,7 +118,10 @@ fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
             Some(Filter::Shed(Arc::new(shed)))
         }
         _ => {
-            return Err(Problem::new("name", "expected the router at the end only"));
+            return Err(FieldProblem::new(
+                "name",
+                "expected the router at the end only",
+            ));
         }
     })
 }
@@ -134,7 +143,7 @@ pub(super) fn per_level<'m>(
 }
 
 fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()> {
-    let unpacked = |error: proto::UnpackError| Problem::new("type_url", error.to_string());
+    let unpacked = |error: proto::UnpackError| FieldProblem::new("type_url", error.to_string());
     match name {
         FAULT => {
             let message = proto::unpack(config).map_err(unpacked)?;
@@ -151,14 +160,17 @@ fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()
             let message: proto::rate_limit::LocalRateLimit =
                 proto::unpack(config).map_err(unpacked)?;
             if message.token_bucket.is_none() {
-                return Err(Problem::new("token_bucket", "expected one, found nothing"));
+                return Err(FieldProblem::new(
+                    "token_bucket",
+                    "expected one, found nothing",
+                ));
             }
             filters.rate_limit = Some(Arc::new(rate_limit::compile(&message)?));
         }
         other => {
             let text =
                 format!("not supported yet: `{other}`; expected {FAULT}, {CORS} or {RATE_LIMIT}");
-            return Err(Problem::new("name", text));
+            return Err(FieldProblem::new("name", text));
         }
     }
     Ok(())

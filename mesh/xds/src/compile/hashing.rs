@@ -1,6 +1,6 @@
 //! Compiles `RouteAction.hash_policy`.
 
-use super::problem::{Problem, Result, duration, fields};
+use super::problem::{FieldProblem, Result, duration, fields};
 use crate::proto::route::route_action as message;
 use crate::proto::route::route_action::hash_policy::{Cookie, Header, PolicySpecifier};
 use crate::table::{HashBy, HashCookie, HashPolicy, HeaderKey};
@@ -35,7 +35,7 @@ fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
             };
             check()
                 .map(Some)
-                .map_err(|problem: Problem| problem.within("header"))
+                .map_err(|problem: FieldProblem| problem.within("header"))
         }
         Some(PolicySpecifier::Cookie(of)) => cookie(of)
             .map(|cookie| Some(HashBy::Cookie(cookie)))
@@ -46,8 +46,8 @@ fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
         Some(PolicySpecifier::QueryParameter(parameter)) => {
             Ok(Some(HashBy::Query(parameter.name.as_str().into())))
         }
-        Some(PolicySpecifier::FilterState(_)) => Err(Problem::later("filter_state")),
-        None => Err(Problem::new(
+        Some(PolicySpecifier::FilterState(_)) => Err(FieldProblem::later("filter_state")),
+        None => Err(FieldProblem::new(
             "policy_specifier",
             "expected header, cookie, connection_properties or query_parameter, found nothing",
         )),
@@ -57,7 +57,7 @@ fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
 fn header_name(name: &str) -> Result<HashBy> {
     match HeaderKey::named(name) {
         Some(key) => Ok(HashBy::Header(key)),
-        None => Err(Problem::new(
+        None => Err(FieldProblem::new(
             "header_name",
             format!("expected the name of a header, found `{name}`"),
         )),
@@ -75,14 +75,14 @@ fn cookie(cookie: &Cookie) -> Result<HashCookie> {
     };
     if cookie.name.is_empty() || !fits(&cookie.name) || cookie.name.contains('=') {
         let text = format!("expected the name of a cookie, found `{}`", cookie.name);
-        return Err(Problem::new("name", text));
+        return Err(FieldProblem::new("name", text));
     }
     if !fits(&cookie.path) {
         let text = format!(
             "expected a path of printable characters, found `{}`",
             cookie.path
         );
-        return Err(Problem::new("path", text));
+        return Err(FieldProblem::new("path", text));
     }
     let attributes = cookie.attributes.iter();
     if let Some(odd) = attributes
@@ -90,7 +90,7 @@ fn cookie(cookie: &Cookie) -> Result<HashCookie> {
         .find(|attribute| !fits(&attribute.name) || !fits(&attribute.value))
     {
         let text = format!("expected printable characters, found `{}`", odd.name);
-        return Err(Problem::new("attributes", text));
+        return Err(FieldProblem::new("attributes", text));
     }
     Ok(HashCookie {
         name: cookie.name.as_str().into(),

@@ -2,7 +2,7 @@
 
 use http::header::HeaderName;
 
-use super::problem::{Problem, Result, enumerated, fields};
+use super::problem::{FieldProblem, Result, enumerated, fields};
 use crate::proto::core;
 use crate::proto::core::header_value_option::HeaderAppendAction;
 use crate::table::{AppendAction, HeaderOp, HeaderOps, Template};
@@ -15,7 +15,7 @@ pub(super) fn ops(
 ) -> Result<HeaderOps> {
     let mut ops = HeaderOps::default();
     for (index, written) in add.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("{}[{index}]", fields[0]));
+        let at = |problem: FieldProblem| problem.within(&format!("{}[{index}]", fields[0]));
         ops.add.push(one(written).map_err(at)?);
     }
     for (index, written) in remove.iter().enumerate() {
@@ -50,10 +50,13 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
         used: header append append_action keep_empty_value;
     });
     let Some(header) = &message.header else {
-        return Err(Problem::new("header", "expected a header, found nothing"));
+        return Err(FieldProblem::new(
+            "header",
+            "expected a header, found nothing",
+        ));
     };
     if !header.raw_value.is_empty() {
-        return Err(Problem::later("header.raw_value"));
+        return Err(FieldProblem::later("header.raw_value"));
     }
     let action = match &message.append {
         // The deprecated form: true appends to the existing header.
@@ -68,7 +71,8 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
     };
     Ok(HeaderOp {
         name: name("header.key", &header.key)?,
-        value: Template::parse(&header.value).map_err(|text| Problem::new("header.value", text))?,
+        value: Template::parse(&header.value)
+            .map_err(|text| FieldProblem::new("header.value", text))?,
         action,
         keep_empty: message.keep_empty_value,
     })
@@ -78,8 +82,8 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
 fn name(field: &str, name: &str) -> Result<HeaderName> {
     if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
         let text = format!("`{name}` cannot be changed so: write `host_rewrite_literal`");
-        return Err(Problem::new(field, text));
+        return Err(FieldProblem::new(field, text));
     }
     HeaderName::try_from(name)
-        .map_err(|_| Problem::new(field, format!("`{name}` is no name of a header")))
+        .map_err(|_| FieldProblem::new(field, format!("`{name}` is no name of a header")))
 }

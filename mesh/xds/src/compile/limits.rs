@@ -1,6 +1,6 @@
 //! Compiles `CircuitBreakers`: the limits of each priority.
 
-use super::problem::{Problem, Result, enumerated, fields};
+use super::problem::{FieldProblem, Result, enumerated, fields};
 use crate::proto::cluster as message;
 use crate::proto::cluster::circuit_breakers::{Thresholds, thresholds as inner};
 use crate::proto::core::RoutingPriority;
@@ -21,14 +21,17 @@ pub(super) fn compile(breakers: Option<&message::CircuitBreakers>) -> Result<Pri
             .map_err(|problem| problem.within(&format!("thresholds[{index}]")))?;
     }
     Ok(PriorityLimits {
-        default: of(breakers, RoutingPriority::Default)?,
-        high: of(breakers, RoutingPriority::High)?,
+        default: priority_limits(breakers, RoutingPriority::Default)?,
+        high: priority_limits(breakers, RoutingPriority::High)?,
     })
 }
 
 /// Returns the limits of one priority. The first threshold of the priority is used. Source: Envoy,
 /// `ClusterInfoImpl::ResourceManagers::load`.
-fn of(breakers: &message::CircuitBreakers, priority: RoutingPriority) -> Result<Limits> {
+fn priority_limits(
+    breakers: &message::CircuitBreakers,
+    priority: RoutingPriority,
+) -> Result<Limits> {
     let found = breakers
         .thresholds
         .iter()
@@ -56,7 +59,7 @@ fn limits(threshold: &Thresholds) -> Result<Limits> {
         retries: value(threshold.max_retries.as_ref()).unwrap_or(envoy.retries),
         retry_budget: budget
             .transpose()
-            .map_err(|problem: Problem| problem.within("retry_budget"))?
+            .map_err(|problem: FieldProblem| problem.within("retry_budget"))?
             .flatten(),
     })
 }
@@ -72,7 +75,7 @@ fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
         .as_ref()
         .is_some_and(|interval| *interval != Default::default())
     {
-        return Err(Problem::later("budget_interval"));
+        return Err(FieldProblem::later("budget_interval"));
     }
     let share = budget.budget_percent.as_ref().map(|percent| percent.value);
     let concurrency = value(budget.min_retry_concurrency.as_ref());
@@ -84,7 +87,7 @@ fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
         // The message contains a float, the table an integer.
         Some(percent) if (0.0..=100.0).contains(&percent) => (percent * 10_000.0).round() as u32,
         Some(percent) => {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "budget_percent",
                 format!("expected 0 to 100, found {percent}"),
             ));

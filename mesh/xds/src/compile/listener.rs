@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::problem::{Problem, Result, address, duration, fields, from_ads, named};
+use super::problem::{FieldProblem, Result, address, duration, fields, from_ads, named};
 use super::{filters, manager, routes};
 use crate::proto::listener::{self as message, FilterChain, filter};
 use crate::proto::manager::HttpConnectionManager;
@@ -15,7 +15,7 @@ use crate::table::{self, Direction, Filter, Listener, Routes};
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The compiled HTTP connection manager.
-struct Manager {
+struct CompiledManager {
     routes: Routes,
     filters: Vec<Filter>,
     settings: table::Manager,
@@ -38,7 +38,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
         Ok(core::TrafficDirection::Inbound) => Direction::Inbound,
         Ok(core::TrafficDirection::Outbound) => Direction::Outbound,
         _ => {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "traffic_direction",
                 "expected INBOUND or OUTBOUND",
             ));
@@ -51,7 +51,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
                 "expected exactly one, found {}: more are not supported yet",
                 chains.len()
             );
-            return Err(Problem::new("filter_chains", text));
+            return Err(FieldProblem::new("filter_chains", text));
         }
     };
     Ok(Listener {
@@ -65,7 +65,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
     })
 }
 
-fn filter_chain(chain: &FilterChain) -> Result<Manager> {
+fn filter_chain(chain: &FilterChain) -> Result<CompiledManager> {
     fields!(chain => FilterChain {
         refused: filter_chain_match use_proxy_proto transport_socket transport_socket_connect_timeout;
         used: filters;
@@ -76,21 +76,21 @@ fn filter_chain(chain: &FilterChain) -> Result<Manager> {
             "expected an HTTP connection manager alone, found {} filters",
             chain.filters.len()
         );
-        return Err(Problem::new("filters", text));
+        return Err(FieldProblem::new("filters", text));
     };
     let path = "filters[0].typed_config";
     let Some(filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             path,
             "expected an HTTP connection manager, found nothing",
         ));
     };
     let manager: HttpConnectionManager =
-        proto::unpack(config).map_err(|error| Problem::new(path, error.to_string()))?;
+        proto::unpack(config).map_err(|error| FieldProblem::new(path, error.to_string()))?;
     connection_manager(&manager).map_err(|problem| problem.within(path))
 }
 
-fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
+fn connection_manager(manager: &HttpConnectionManager) -> Result<CompiledManager> {
     fields!(manager => HttpConnectionManager {
         refused: add_user_agent tracing http_protocol_options http2_protocol_options http3_protocol_options
             server_name server_header_transformation scheme_header_transformation max_request_headers_kb
@@ -111,7 +111,7 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
     match CodecType::try_from(manager.codec_type) {
         Ok(CodecType::Auto | CodecType::Http1) => {}
         _ => {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "codec_type",
                 "not supported yet: expected AUTO or HTTP1",
             ));
@@ -135,13 +135,13 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<Manager> {
                 routes::compile(inline).map_err(|problem| problem.within("route_config"))?;
             Routes::Inline(Arc::new(table))
         }
-        Some(RouteSpecifier::ScopedRoutes(_)) => return Err(Problem::later("scoped_routes")),
+        Some(RouteSpecifier::ScopedRoutes(_)) => return Err(FieldProblem::later("scoped_routes")),
         None => {
             let text = "expected `rds` or `route_config`, found nothing";
-            return Err(Problem::new("rds", text));
+            return Err(FieldProblem::new("rds", text));
         }
     };
-    Ok(Manager {
+    Ok(CompiledManager {
         routes,
         filters,
         settings,

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use super::problem::{Problem, Result, duration, enumerated, fields};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields};
 use crate::proto::core::{CidrRange, HttpProtocolOptions};
 use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{
     self, InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
 };
 use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
-use crate::table::{Manager, Network, Origin, StreamDuration, Upgrades};
+use crate::table::{AddressRange, ClientAddressSource, Manager, StreamDuration, Upgrades};
 
 pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
     let max_stream_duration = match &message.common_http_protocol_options {
@@ -58,19 +58,19 @@ fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
                 "not supported yet: {}; expected KEEP_UNCHANGED",
                 other.as_str_name()
             );
-            return Err(Problem::new(field, text));
+            return Err(FieldProblem::new(field, text));
         }
     }
     let wanted = message.normalize_path.as_ref();
     Ok(wanted.is_some_and(|wanted| wanted.value))
 }
 
-fn origin(message: &HttpConnectionManager) -> Result<Origin> {
+fn origin(message: &HttpConnectionManager) -> Result<ClientAddressSource> {
     let internal = match &message.internal_address_config {
         None => Vec::new(),
         Some(config) => internal(config).map_err(|it| it.within("internal_address_config"))?,
     };
-    Ok(Origin {
+    Ok(ClientAddressSource {
         use_remote_address: message
             .use_remote_address
             .as_ref()
@@ -81,7 +81,7 @@ fn origin(message: &HttpConnectionManager) -> Result<Origin> {
     })
 }
 
-fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
+fn internal(config: &InternalAddressConfig) -> Result<Vec<AddressRange>> {
     fields!(config => InternalAddressConfig {
         used: cidr_ranges;
         ignored: unix_sockets;
@@ -94,22 +94,22 @@ fn internal(config: &InternalAddressConfig) -> Result<Vec<Network>> {
     ranges.map(read).collect()
 }
 
-fn network(range: &CidrRange) -> Result<Network> {
+fn network(range: &CidrRange) -> Result<AddressRange> {
     fields!(range => CidrRange {
         used: address_prefix prefix_len;
     });
     let address: IpAddr = range.address_prefix.parse().map_err(|_| {
         let text = format!("expected an IP address, found `{}`", range.address_prefix);
-        Problem::new("address_prefix", text)
+        FieldProblem::new("address_prefix", text)
     })?;
     let most = if address.is_ipv4() { 32 } else { 128 };
     // An unset length means 0. Source: Envoy, `CidrRange`.
     let prefix = range.prefix_len.as_ref().map_or(0, |length| length.value);
     match u8::try_from(prefix) {
-        Ok(prefix) if prefix <= most => Ok(Network { address, prefix }),
+        Ok(prefix) if prefix <= most => Ok(AddressRange { address, prefix }),
         _ => {
             let text = format!("expected at most {most}, found {prefix}");
-            Err(Problem::new("prefix_len", text))
+            Err(FieldProblem::new("prefix_len", text))
         }
     }
 }
@@ -152,15 +152,15 @@ pub(super) fn upgrades_of_route(written: &[UpgradeConfig]) -> Result<Upgrades> {
 fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
     let field = "upgrade_type";
     if name.is_empty() {
-        return Err(Problem::new(field, "expected a name, found nothing"));
+        return Err(FieldProblem::new(field, "expected a name, found nothing"));
     }
     if name.eq_ignore_ascii_case("CONNECT") || name.eq_ignore_ascii_case("CONNECT-UDP") {
         let text = format!("not supported yet: `{name}`; expected `websocket` or another upgrade");
-        return Err(Problem::new(field, text));
+        return Err(FieldProblem::new(field, text));
     }
     if upgrades.allows(name).is_some() {
         let text = format!("`{name}` stands twice; expected each once");
-        return Err(Problem::new(field, text));
+        return Err(FieldProblem::new(field, text));
     }
     upgrades.0.push((name.to_ascii_lowercase().into(), may));
     Ok(())

@@ -1,6 +1,6 @@
 //! Compiles `RouteMatch` and its parts.
 
-use super::problem::{Problem, Result, fields, named};
+use super::problem::{FieldProblem, Result, fields, named};
 use crate::proto::matcher::string_matcher::MatchPattern;
 use crate::proto::matcher::{self, RegexMatcher};
 use crate::proto::route as message;
@@ -73,16 +73,20 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
         Some(PathSpecifier::PathSeparatedPrefix(prefix)) => {
             if !prefix.starts_with('/') || prefix.ends_with('/') || prefix.contains(['?', '#']) {
                 let text = format!("expected `/name` without a slash at its end, found `{prefix}`");
-                return Err(Problem::new("path_separated_prefix", text));
+                return Err(FieldProblem::new("path_separated_prefix", text));
             }
             PathMatcher::Below(prefix.as_str().into(), ignore_case)
         }
-        Some(PathSpecifier::ConnectMatcher(_)) => return Err(Problem::later("connect_matcher")),
-        Some(PathSpecifier::PathMatchPolicy(_)) => return Err(Problem::later("path_match_policy")),
+        Some(PathSpecifier::ConnectMatcher(_)) => {
+            return Err(FieldProblem::later("connect_matcher"));
+        }
+        Some(PathSpecifier::PathMatchPolicy(_)) => {
+            return Err(FieldProblem::later("path_match_policy"));
+        }
         None => {
             let text =
                 "expected `prefix`, `path`, `safe_regex` or `path_separated_prefix`, found nothing";
-            return Err(Problem::new("path_specifier", text));
+            return Err(FieldProblem::new("path_specifier", text));
         }
     })
 }
@@ -94,7 +98,7 @@ pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> 
     });
     named("name", &message.name)?;
     let name = HeaderKey::named(&message.name).ok_or_else(|| {
-        Problem::new("name", format!("`{}` is no name of a header", message.name))
+        FieldProblem::new("name", format!("`{}` is no name of a header", message.name))
     })?;
     let text = |text: &String| text.as_str().into();
     let value = match &message.header_match_specifier {
@@ -172,11 +176,11 @@ pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> 
         }
         // Envoy ignores the case flag for expressions.
         (Some(MatchPattern::SafeRegex(written)), _) => regex("safe_regex", written)?,
-        (Some(MatchPattern::Custom(_)), _) => return Err(Problem::later("custom")),
+        (Some(MatchPattern::Custom(_)), _) => return Err(FieldProblem::later("custom")),
         (None, _) => {
             let text =
                 "expected `exact`, `prefix`, `suffix`, `contains` or `safe_regex`, found nothing";
-            return Err(Problem::new("match_pattern", text));
+            return Err(FieldProblem::new("match_pattern", text));
         }
     })
 }
@@ -191,6 +195,6 @@ fn regex(field: &str, message: &RegexMatcher) -> Result<StringMatcher> {
             "`{}` is no regular expression (RE2): {error}",
             message.regex
         );
-        Problem::new(&format!("{field}.regex"), text)
+        FieldProblem::new(&format!("{field}.regex"), text)
     })
 }

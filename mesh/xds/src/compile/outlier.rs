@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, fields};
+use super::problem::{FieldProblem, Result, duration, fields};
 use crate::proto::cluster as message;
 use crate::proto::protobuf::{self, UInt32Value};
 use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
@@ -28,7 +28,7 @@ pub(super) fn compile(message: &message::OutlierDetection) -> Result<OutlierDete
     let max = span("max_ejection_time", &message.max_ejection_time)?
         .unwrap_or(OutlierDetection::MAX_EJECTION_TIME.max(base));
     if max < base {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "max_ejection_time",
             "expected no less than `base_ejection_time`",
         ));
@@ -136,7 +136,7 @@ fn number(written: &Option<UInt32Value>, default: u32) -> u32 {
 fn percent(field: &str, written: &Option<UInt32Value>, default: u32) -> Result<u32> {
     match number(written, default) {
         percent @ 0..=100 => Ok(percent),
-        other => Err(Problem::new(
+        other => Err(FieldProblem::new(
             field,
             format!("expected 0 to 100, found {other}"),
         )),
@@ -147,7 +147,7 @@ fn percent(field: &str, written: &Option<UInt32Value>, default: u32) -> Result<u
 fn span(field: &str, written: &Option<protobuf::Duration>) -> Result<Option<Duration>> {
     let span = duration(field, written.as_ref())?.map(whole_millis);
     match span {
-        Some(span) if span.is_zero() => Err(Problem::new(field, "expected 1 ms or more")),
+        Some(span) if span.is_zero() => Err(FieldProblem::new(field, "expected 1 ms or more")),
         span => Ok(span),
     }
 }

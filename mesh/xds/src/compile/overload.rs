@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Result, duration, fields};
+use super::problem::{FieldProblem, Result, duration, fields};
 use crate::proto::adaptive_concurrency::adaptive_concurrency::ConcurrencyControllerConfig;
 use crate::proto::adaptive_concurrency::gradient_controller_config::{
     ConcurrencyLimitCalculationParams, MinimumRttCalculationParams,
@@ -29,9 +29,9 @@ pub(super) fn upstream(cluster: &Cluster) -> Result<UpstreamPolicy> {
         policies::UPSTREAM_POLICY
     );
     let message: policies::UpstreamPolicy =
-        proto::unpack(packed).map_err(|error| Problem::new(&path, error.to_string()))?;
+        proto::unpack(packed).map_err(|error| FieldProblem::new(&path, error.to_string()))?;
     let compiled = || {
-        let within = |field: &'static str| move |problem: Problem| problem.within(field);
+        let within = |field: &'static str| move |problem: FieldProblem| problem.within(field);
         Ok(UpstreamPolicy {
             hedge: message
                 .hedge
@@ -47,16 +47,16 @@ pub(super) fn upstream(cluster: &Cluster) -> Result<UpstreamPolicy> {
                 .map_err(within("throttle"))?,
         })
     };
-    compiled().map_err(|problem: Problem| problem.within(&path))
+    compiled().map_err(|problem: FieldProblem| problem.within(&path))
 }
 
 fn hedge(message: &policies::Hedge) -> Result<HedgePolicy> {
     let after = some_time("after", duration("after", message.after.as_ref())?)?;
     if after.is_none() {
-        return Err(Problem::new("after", "expected a time, found nothing"));
+        return Err(FieldProblem::new("after", "expected a time, found nothing"));
     }
     if message.times == 0 {
-        return Err(Problem::new("times", "expected 1 or more, found 0"));
+        return Err(FieldProblem::new("times", "expected 1 or more, found 0"));
     }
     Ok(HedgePolicy {
         on_per_try_timeout: false,
@@ -72,7 +72,7 @@ fn throttle(message: &policies::AdaptiveThrottle) -> Result<AdaptiveThrottle> {
         0 => default.k_milli,
         given if given < 1000 => {
             let text = format!("expected 1000 or more, found {given}");
-            return Err(Problem::new("k_milli", text));
+            return Err(FieldProblem::new("k_milli", text));
         }
         given => given,
     };
@@ -87,7 +87,10 @@ fn throttle(message: &policies::AdaptiveThrottle) -> Result<AdaptiveThrottle> {
 pub(super) fn shed(message: &policies::Shed) -> Result<Shed> {
     let default = Shed::default();
     if message.concurrency == 0 {
-        return Err(Problem::new("concurrency", "expected 1 or more, found 0"));
+        return Err(FieldProblem::new(
+            "concurrency",
+            "expected 1 or more, found 0",
+        ));
     }
     let target = some_time("target", duration("target", message.target.as_ref())?)?;
     let interval = some_time("interval", duration("interval", message.interval.as_ref())?)?;
@@ -113,7 +116,7 @@ pub(super) fn adaptive(
         &message.concurrency_controller_config
     else {
         let text = "expected one, found nothing";
-        return Err(Problem::new("gradient_controller_config", text));
+        return Err(FieldProblem::new("gradient_controller_config", text));
     };
     let enabled = message.enabled.as_ref();
     let enabled = enabled.and_then(|flag| flag.default_value.as_ref());
@@ -140,15 +143,15 @@ fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency
     let default = AdaptiveConcurrency::default();
     let Some(limit) = &gradient.concurrency_limit_params else {
         let text = "expected them, found nothing";
-        return Err(Problem::new("concurrency_limit_params", text));
+        return Err(FieldProblem::new("concurrency_limit_params", text));
     };
     let Some(min_rtt) = &gradient.min_rtt_calc_params else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "min_rtt_calc_params",
             "expected them, found nothing",
         ));
     };
-    let within = |problem: Problem| problem.within("concurrency_limit_params");
+    let within = |problem: FieldProblem| problem.within("concurrency_limit_params");
     fields!(limit => ConcurrencyLimitCalculationParams {
         refused: min_concurrency_limit;
         used: max_concurrency_limit concurrency_update_interval;
@@ -157,7 +160,7 @@ fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency
     let update = duration(field, limit.concurrency_update_interval.as_ref()).map_err(within)?;
     let update = some_time(field, update).map_err(within)?;
     let update =
-        update.ok_or_else(|| within(Problem::new(field, "expected a time, found nothing")))?;
+        update.ok_or_else(|| within(FieldProblem::new(field, "expected a time, found nothing")))?;
     let read = AdaptiveConcurrency {
         percentile_ppm: percent(
             "sample_aggregate_percentile",
@@ -184,10 +187,13 @@ fn measurement(
     });
     let interval = some_time("interval", duration("interval", params.interval.as_ref())?)?;
     let Some(min_rtt_interval) = interval else {
-        return Err(Problem::new("interval", "expected a time, found nothing"));
+        return Err(FieldProblem::new(
+            "interval",
+            "expected a time, found nothing",
+        ));
     };
     let count = |field: &str, value: Option<u32>, default: u32| match value {
-        Some(0) => Err(Problem::new(field, "expected 1 or more, found 0")),
+        Some(0) => Err(FieldProblem::new(field, "expected 1 or more, found 0")),
         given => Ok(given.unwrap_or(default)),
     };
     let value =
@@ -217,7 +223,7 @@ fn percent(field: &str, written: Option<&Percent>, default: u32) -> Result<u32> 
     };
     if !(0.0..=100.0).contains(&written.value) {
         let text = format!("expected 0 to 100, found {}", written.value);
-        return Err(Problem::new(field, text));
+        return Err(FieldProblem::new(field, text));
     }
     #[expect(
         clippy::cast_possible_truncation,
@@ -231,7 +237,7 @@ fn percent(field: &str, written: Option<&Percent>, default: u32) -> Result<u32> 
 /// Refuses a duration of zero.
 fn some_time(field: &str, value: Option<Duration>) -> Result<Option<Duration>> {
     match value {
-        Some(span) if span.is_zero() => Err(Problem::new(field, "expected more than 0s")),
+        Some(span) if span.is_zero() => Err(FieldProblem::new(field, "expected more than 0s")),
         other => Ok(other),
     }
 }

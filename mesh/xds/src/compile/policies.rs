@@ -1,7 +1,7 @@
 //! Compiles the retry, hedging and timeout policies of a `RouteAction`, except its own timeout.
 
-use super::problem::{Problem, Result, duration, enumerated, fields};
-use super::sharing::Sharing;
+use super::problem::{FieldProblem, Result, duration, enumerated, fields};
+use super::sharing::PreviousRoute;
 use crate::proto::core::RoutingPriority;
 use crate::proto::route as message;
 use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
@@ -10,7 +10,7 @@ use crate::table::{GrpcTimeout, HedgePolicy, Priority, RouteAction};
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
 pub(super) fn apply(
     message: &message::RouteAction,
-    sharing: &Sharing,
+    sharing: &PreviousRoute,
     action: &mut RouteAction,
 ) -> Result<()> {
     action.priority = match enumerated("priority", message.priority)? {
@@ -44,7 +44,7 @@ pub(super) fn hedge(policy: &message::HedgePolicy) -> Result<HedgePolicy> {
         && requests.value != 1
     {
         let text = format!("not supported yet: {}; expected 1", requests.value);
-        return Err(Problem::new("initial_requests", text));
+        return Err(FieldProblem::new("initial_requests", text));
     }
     Ok(HedgePolicy {
         on_per_try_timeout: policy.hedge_on_per_try_timeout,

@@ -6,13 +6,13 @@ use std::time::Duration;
 use crate::proto::core::address::Address;
 use crate::proto::core::config_source::ConfigSourceSpecifier;
 use crate::proto::core::{self, socket_address};
-use crate::proto::{Kind, protobuf};
+use crate::proto::{ResourceKind, protobuf};
 
 /// The reason why a resource cannot be executed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {name}: {path}: {problem}")]
 pub struct CompileError {
-    pub kind: Kind,
+    pub kind: ResourceKind,
     pub name: String,
     /// The field, as in `virtual_hosts[0].routes[2].route.timeout`.
     pub path: String,
@@ -20,18 +20,18 @@ pub struct CompileError {
     pub problem: String,
 }
 
-pub(super) type Result<T> = std::result::Result<T, Problem>;
+pub(super) type Result<T> = std::result::Result<T, FieldProblem>;
 
 /// An error in a field.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct FieldProblem {
     path: String,
     text: String,
 }
 
-impl Problem {
+impl FieldProblem {
     pub(super) fn new(field: &str, text: impl Into<String>) -> Self {
-        Problem {
+        FieldProblem {
             path: field.into(),
             text: text.into(),
         }
@@ -39,7 +39,7 @@ impl Problem {
 
     /// An error for a field that is set but not supported.
     pub(super) fn later(field: &str) -> Self {
-        Problem::new(field, "not supported yet: expected it not to be set")
+        FieldProblem::new(field, "not supported yet: expected it not to be set")
     }
 
     /// Returns the same error as seen from the message that contains `field`.
@@ -49,7 +49,7 @@ impl Problem {
         self
     }
 
-    pub(super) fn of(self, kind: Kind, name: &str) -> CompileError {
+    pub(super) fn in_resource(self, kind: ResourceKind, name: &str) -> CompileError {
         CompileError {
             kind,
             name: name.into(),
@@ -79,7 +79,7 @@ macro_rules! fields {
         #[allow(deprecated, reason = "control planes still send deprecated fields")]
         let $($ty)::+ { $($($refused,)*)? $($used: _,)* $($($ignored: _,)*)? } = $message;
         $($(if !crate::compile::problem::unset($refused) {
-            return Err(crate::compile::problem::Problem::later(stringify!($refused)));
+            return Err(crate::compile::problem::FieldProblem::later(stringify!($refused)));
         })*)?
     }};
 }
@@ -89,7 +89,7 @@ pub(super) use fields;
 macro_rules! refuse {
     ($message:expr; $($field:ident)*) => {
         $(if !crate::compile::problem::unset(&$message.$field) {
-            return Err(crate::compile::problem::Problem::later(stringify!($field)));
+            return Err(crate::compile::problem::FieldProblem::later(stringify!($field)));
         })*
     };
 }
@@ -97,7 +97,7 @@ pub(super) use refuse;
 
 pub(super) fn named(field: &str, name: &str) -> Result<()> {
     if name.is_empty() {
-        Err(Problem::new(field, "expected a name, found nothing"))
+        Err(FieldProblem::new(field, "expected a name, found nothing"))
     } else {
         Ok(())
     }
@@ -106,7 +106,7 @@ pub(super) fn named(field: &str, name: &str) -> Result<()> {
 /// Converts an enum number. Unknown numbers are refused, because protobuf enums are open and newer control planes may
 /// use more values.
 pub(super) fn enumerated<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {
-    E::try_from(number).map_err(|_| Problem::new(field, format!("unknown number {number}")))
+    E::try_from(number).map_err(|_| FieldProblem::new(field, format!("unknown number {number}")))
 }
 
 /// Converts a duration, which must not be negative. `None` if unset.
@@ -121,7 +121,7 @@ pub(super) fn duration(
         .filter(|nanos| *nanos < 1_000_000_000);
     match (seconds, nanos) {
         (Ok(seconds), Some(nanos)) => Ok(Some(Duration::new(seconds, nanos))),
-        _ => Err(Problem::new(field, "expected a duration of 0 or more")),
+        _ => Err(FieldProblem::new(field, "expected a duration of 0 or more")),
     }
 }
 
@@ -133,7 +133,7 @@ pub(super) fn address(field: &str, address: Option<&core::Address>) -> Result<So
 fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
     let Some(Address::SocketAddress(socket)) = address.and_then(|address| address.address.as_ref())
     else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "socket_address",
             "expected an address and a port",
         ));
@@ -143,7 +143,7 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
         used: address port_specifier;
     });
     let ip: IpAddr = socket.address.parse().map_err(|_| {
-        Problem::new(
+        FieldProblem::new(
             "address",
             format!("expected an IP address, found `{}`", socket.address),
         )
@@ -151,13 +151,13 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
     match socket.port_specifier {
         Some(socket_address::PortSpecifier::PortValue(port)) => match u16::try_from(port) {
             Ok(port) if port > 0 => Ok(SocketAddr::new(ip, port)),
-            _ => Err(Problem::new(
+            _ => Err(FieldProblem::new(
                 "port_value",
                 format!("expected a port from 1 to 65535, found {port}"),
             )),
         },
-        Some(socket_address::PortSpecifier::NamedPort(_)) => Err(Problem::later("named_port")),
-        None => Err(Problem::new(
+        Some(socket_address::PortSpecifier::NamedPort(_)) => Err(FieldProblem::later("named_port")),
+        None => Err(FieldProblem::new(
             "port_value",
             "expected a port from 1 to 65535, found nothing",
         )),
@@ -168,7 +168,7 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
 pub(super) fn from_ads(field: &str, source: Option<&core::ConfigSource>) -> Result<()> {
     match source.and_then(|source| source.config_source_specifier.as_ref()) {
         Some(ConfigSourceSpecifier::Ads(_)) => Ok(()),
-        _ => Err(Problem::new(
+        _ => Err(FieldProblem::new(
             field,
             "expected `ads`: no other source is supported yet",
         )),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::headers;
 use super::matching;
-use super::problem::{Problem, Result, duration, enumerated, fields, named};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields, named};
 use super::share;
 use crate::proto::fractional::TokenBucket;
 use crate::proto::rate_limit as message;
@@ -93,7 +93,7 @@ fn descriptors(messages: &[LocalRateLimitDescriptor]) -> Result<Vec<LimitDescrip
             .iter()
             .any(|known| known.entries == found.entries)
         {
-            return Err(Problem::new(&path, "stands twice; expected each once"));
+            return Err(FieldProblem::new(&path, "stands twice; expected each once"));
         }
         descriptors.push(found);
     }
@@ -108,11 +108,11 @@ fn bucket(message: &TokenBucket) -> Result<Bucket> {
     let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
     let interval = Duration::from_millis(millis);
     if interval < INTERVAL_MIN {
-        return Err(Problem::new("fill_interval", "expected 50 ms or more"));
+        return Err(FieldProblem::new("fill_interval", "expected 50 ms or more"));
     }
     let per_fill = message.tokens_per_fill.as_ref().map_or(1, |it| it.value);
     if per_fill == 0 {
-        return Err(Problem::new("tokens_per_fill", "expected 1 or more"));
+        return Err(FieldProblem::new("tokens_per_fill", "expected 1 or more"));
     }
     Ok(Bucket {
         max: message.max_tokens,
@@ -127,10 +127,13 @@ fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
         used: entries token_bucket;
     });
     let Some(written) = &message.token_bucket else {
-        return Err(Problem::new("token_bucket", "expected one, found nothing"));
+        return Err(FieldProblem::new(
+            "token_bucket",
+            "expected one, found nothing",
+        ));
     };
     if message.entries.is_empty() {
-        return Err(Problem::new("entries", "expected at least one"));
+        return Err(FieldProblem::new("entries", "expected at least one"));
     }
     let entry = |entry: &crate::proto::rate_limit_common::rate_limit_descriptor::Entry| {
         (entry.key.as_str().into(), entry.value.as_str().into())
@@ -145,7 +148,7 @@ fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
 pub(super) fn rules(messages: &[route::RateLimit]) -> Result<Vec<DescriptorRule>> {
     let mut rules = Vec::with_capacity(messages.len());
     for (index, message) in messages.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("rate_limits[{index}]"));
+        let at = |problem: FieldProblem| problem.within(&format!("rate_limits[{index}]"));
         rules.push(rule(message).map_err(at)?);
     }
     Ok(rules)
@@ -158,7 +161,7 @@ fn rule(message: &route::RateLimit) -> Result<DescriptorRule> {
     });
     let mut actions = Vec::with_capacity(message.actions.len());
     for (index, written) in message.actions.iter().enumerate() {
-        let at = |problem: Problem| problem.within(&format!("actions[{index}]"));
+        let at = |problem: FieldProblem| problem.within(&format!("actions[{index}]"));
         actions.push(action(written.action_specifier.as_ref()).map_err(at)?);
     }
     Ok(DescriptorRule {
@@ -193,7 +196,7 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
             named("descriptor_key", &written.descriptor_key)?;
             let name = HeaderKey::named(&written.header_name).ok_or_else(|| {
                 let text = format!("`{}` is no name of a header", written.header_name);
-                Problem::new("header_name", text)
+                FieldProblem::new("header_name", text)
             })?;
             Ok(DescriptorAction::Header {
                 name,
@@ -237,11 +240,11 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
                 expect: written.expect_match.as_ref().is_none_or(|it| it.value),
             })
         }
-        Some(_) => Err(Problem::new(
+        Some(_) => Err(FieldProblem::new(
             "action_specifier",
             format!("not supported yet: {ACCEPTED}"),
         )),
-        None => Err(Problem::new(
+        None => Err(FieldProblem::new(
             "action_specifier",
             format!("{ACCEPTED}, found nothing"),
         )),
@@ -253,7 +256,7 @@ fn fixed(value: &str) -> Result<Box<str>> {
     named("descriptor_value", value)?;
     if value.contains('%') {
         let text = format!("not supported yet: operators, as in `{value}`");
-        return Err(Problem::new("descriptor_value", text));
+        return Err(FieldProblem::new("descriptor_value", text));
     }
     Ok(value.into())
 }

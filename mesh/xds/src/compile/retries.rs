@@ -7,7 +7,7 @@ use prost::Name as _;
 use shakedown_yaml::suggest;
 
 use super::matching;
-use super::problem::{Problem, Result, duration, enumerated, fields, named};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields, named};
 use crate::proto::previous_hosts::PreviousHostsPredicate;
 use crate::proto::route as message;
 use crate::proto::route::retry_policy::{
@@ -78,7 +78,7 @@ fn conditions(text: &str) -> Result<RetryOn> {
     {
         let condition = RetryOn::named(name).ok_or_else(|| {
             let hint = suggest::hint(name, RetryOn::ALL.iter().map(|(known, _)| *known));
-            Problem::new("retry_on", format!("unknown `{name}`: {hint}"))
+            FieldProblem::new("retry_on", format!("unknown `{name}`: {hint}"))
         })?;
         on = on.with(condition);
     }
@@ -94,7 +94,7 @@ fn codes(numbers: &[u32]) -> Result<Vec<u16>> {
     };
     let codes: std::result::Result<_, u32> = numbers.iter().map(code).collect();
     codes.map_err(|number| {
-        Problem::new(
+        FieldProblem::new(
             "retriable_status_codes",
             format!("expected statuses, found {number}"),
         )
@@ -114,18 +114,19 @@ fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
         });
         let base = duration("base_interval", written.base_interval.as_ref())?
             .filter(|base| !base.is_zero());
-        let base = base.ok_or_else(|| Problem::new("base_interval", "expected more than 0"))?;
+        let base =
+            base.ok_or_else(|| FieldProblem::new("base_interval", "expected more than 0"))?;
         let max = duration("max_interval", written.max_interval.as_ref())?
             .unwrap_or(base.saturating_mul(10));
         if max < base {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "max_interval",
                 "expected no less than `base_interval`",
             ));
         }
         Ok((base, max))
     };
-    read().map_err(|problem: Problem| problem.within("retry_back_off"))
+    read().map_err(|problem: FieldProblem| problem.within("retry_back_off"))
 }
 
 fn headers(field: &str, written: &[message::HeaderMatcher]) -> Result<Vec<HeaderMatcher>> {
@@ -142,7 +143,7 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
         used: reset_headers max_interval;
     });
     if written.reset_headers.is_empty() {
-        return Err(Problem::new("reset_headers", "expected at least one"));
+        return Err(FieldProblem::new("reset_headers", "expected at least one"));
     }
     let mut headers = Vec::with_capacity(written.reset_headers.len());
     for (index, header) in written.reset_headers.iter().enumerate() {
@@ -152,7 +153,7 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
             });
             named("name", &header.name)?;
             let name = HeaderName::try_from(header.name.as_str()).map_err(|_| {
-                Problem::new("name", format!("`{}` is no name of a header", header.name))
+                FieldProblem::new("name", format!("`{}` is no name of a header", header.name))
             })?;
             let format = match enumerated("format", header.format)? {
                 ResetHeaderFormat::Seconds => ResetFormat::Seconds,
@@ -161,13 +162,14 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
             Ok(ResetHeader { name, format })
         };
         headers.push(
-            read()
-                .map_err(|problem: Problem| problem.within(&format!("reset_headers[{index}]")))?,
+            read().map_err(|problem: FieldProblem| {
+                problem.within(&format!("reset_headers[{index}]"))
+            })?,
         );
     }
     let max = duration("max_interval", written.max_interval.as_ref())?;
     if max.is_some_and(|max| max.is_zero()) {
-        return Err(Problem::new("max_interval", "expected more than 0"));
+        return Err(FieldProblem::new("max_interval", "expected more than 0"));
     }
     Ok(RateLimitedBackOff {
         headers,
@@ -186,7 +188,7 @@ fn previous_hosts(predicate: &RetryHostPredicate) -> Result<()> {
         {
             Ok(())
         }
-        _ => Err(Problem::new(
+        _ => Err(FieldProblem::new(
             "typed_config",
             format!("not supported yet: `{}`; expected {wanted}", predicate.name),
         )),
@@ -199,7 +201,7 @@ fn attempts(number: i64) -> Result<u32> {
     match u32::try_from(number) {
         Ok(0) => Ok(1),
         Ok(number) => Ok(number),
-        Err(_) => Err(Problem::new(
+        Err(_) => Err(FieldProblem::new(
             "host_selection_retry_max_attempts",
             format!("expected 0 or more, found {number}"),
         )),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue};
 
-use super::problem::{Problem, Result, enumerated, fields};
+use super::problem::{FieldProblem, Result, enumerated, fields};
 use crate::proto::core::data_source::Specifier;
 use crate::proto::matcher::RegexMatchAndSubstitute;
 use crate::proto::route as message;
@@ -31,7 +31,7 @@ pub(super) fn rewrite(
         }
         (Some(_), _) => {
             let text = "expected either `prefix_rewrite` or `regex_rewrite`, found both";
-            return Err(Problem::new("prefix_rewrite", text));
+            return Err(FieldProblem::new("prefix_rewrite", text));
         }
     };
     let (mut host, mut host_header) = (None, None);
@@ -44,14 +44,14 @@ pub(super) fn rewrite(
             let found = HeaderName::try_from(name.as_str());
             host_header = Some(found.map_err(|_| {
                 let text = format!("`{name}` is no name of a header");
-                Problem::new("host_rewrite_header", text)
+                FieldProblem::new("host_rewrite_header", text)
             })?);
         }
         Some(HostRewriteSpecifier::AutoHostRewrite(auto)) if !auto.value => {}
         Some(_) => {
             let text =
                 "not supported yet: expected `host_rewrite_literal` or `host_rewrite_header`";
-            return Err(Problem::new("host_rewrite_specifier", text));
+            return Err(FieldProblem::new("host_rewrite_specifier", text));
         }
     }
     let rewrite = Rewrite {
@@ -67,7 +67,7 @@ pub(super) fn rewrite(
 pub(super) fn host_value(field: &str, host: &str) -> Result<HeaderValue> {
     match HeaderValue::from_str(host) {
         Ok(value) if !host.is_empty() => Ok(value),
-        _ => Err(Problem::new(field, format!("`{host}` is no host"))),
+        _ => Err(FieldProblem::new(field, format!("`{host}` is no host"))),
     }
 }
 
@@ -90,10 +90,10 @@ fn substitution(message: &RegexMatchAndSubstitute) -> Result<Substitution> {
         used: pattern substitution;
     });
     let Some(pattern) = &message.pattern else {
-        return Err(Problem::new("pattern", "expected one, found nothing"));
+        return Err(FieldProblem::new("pattern", "expected one, found nothing"));
     };
     Substitution::new(&pattern.regex, &message.substitution)
-        .map_err(|text| Problem::new("pattern.regex", text))
+        .map_err(|text| FieldProblem::new("pattern.regex", text))
 }
 
 pub(super) fn redirect(
@@ -128,14 +128,16 @@ pub(super) fn redirect(
             let substitution = substitution.map_err(|problem| problem.within("regex_rewrite"))?;
             Some(PathRedirect::Rewritten(PathRewrite::Regex(substitution)))
         }
-        Some(PathRewriteSpecifier::PathRewrite(_)) => return Err(Problem::later("path_rewrite")),
+        Some(PathRewriteSpecifier::PathRewrite(_)) => {
+            return Err(FieldProblem::later("path_rewrite"));
+        }
     };
     let port = match u16::try_from(message.port_redirect) {
         Ok(0) => None,
         Ok(port) => Some(port),
         Err(_) => {
             let text = format!("expected at most 65535, found {}", message.port_redirect);
-            return Err(Problem::new("port_redirect", text));
+            return Err(FieldProblem::new("port_redirect", text));
         }
     };
     Ok(Redirect {
@@ -165,7 +167,7 @@ pub(super) fn direct_response(
         .ok()
         .filter(|status| (200..600).contains(status));
     let Some(status) = status else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "status",
             format!("expected 200 to 599, found {}", message.status),
         ));
@@ -176,7 +178,7 @@ pub(super) fn direct_response(
         Some(Some(Specifier::InlineBytes(bytes))) => bytes,
         Some(Some(_)) => {
             let text = "not supported yet: expected `inline_string` or `inline_bytes`";
-            return Err(Problem::new("body", text));
+            return Err(FieldProblem::new("body", text));
         }
     };
     if body.len() > body_max as usize {
@@ -184,7 +186,7 @@ pub(super) fn direct_response(
             "expected at most {body_max} bytes (`max_direct_response_body_size_bytes`), found {}",
             body.len()
         );
-        return Err(Problem::new("body", text));
+        return Err(FieldProblem::new("body", text));
     }
     Ok(DirectResponse {
         status,

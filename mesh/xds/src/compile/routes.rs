@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use super::action::{self, Above};
+use super::action::{self, InheritedAction};
 use super::filters;
 use super::headers::header_ops;
 use super::matching;
-use super::problem::{Problem, Result, fields, named};
+use super::problem::{FieldProblem, Result, fields, named};
 use super::rate_limit;
 use super::rewrite;
-use super::sharing::Sharing;
+use super::sharing::PreviousRoute;
 use crate::proto::route as message;
 use crate::proto::route::route::Action as Written;
-use crate::table::{Action, HeaderOps, Route, RouteFilters, RouteTable, VirtualHost};
+use crate::table::{HeaderOps, Route, RouteActionKind, RouteFilters, RouteTable, VirtualHost};
 
 /// Envoy's default, in bytes. Source: Envoy, `RouteConfiguration.max_direct_response_body_size_bytes`.
 const DIRECT_BODY_MAX: u32 = 4096;
@@ -51,14 +51,14 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         .validate_clusters
         .is_some_and(|validate| validate.value)
     {
-        return Err(Problem::later("validate_clusters"));
+        return Err(FieldProblem::later("validate_clusters"));
     }
     let mut inherited = Inherited::default();
     inherit!(inherited, message);
-    let sharing = Sharing::default();
+    let sharing = PreviousRoute::default();
     let mut hosts = Vec::with_capacity(message.virtual_hosts.len());
     for (index, host) in message.virtual_hosts.iter().enumerate() {
-        let above = Above {
+        let above = InheritedAction {
             host,
             table: message,
             sharing: &sharing,
@@ -68,14 +68,14 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         hosts.push((compiled, host.domains.clone()));
     }
     RouteTable::new(&message.name, hosts, message.ignore_port_in_host_matching).map_err(|domain| {
-        Problem::new(
+        FieldProblem::new(
             "virtual_hosts",
             format!("domain `{domain}` stands twice; expected each once"),
         )
     })
 }
 
-fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHost> {
+fn virtual_host(above: InheritedAction<'_>, mut inherited: Inherited) -> Result<VirtualHost> {
     let message = above.host;
     named("name", &message.name)?;
     fields!(message => message::VirtualHost {
@@ -87,7 +87,7 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
         ignored: virtual_clusters per_request_buffer_limit_bytes metadata;
     });
     if message.domains.is_empty() {
-        return Err(Problem::new("domains", "expected at least one"));
+        return Err(FieldProblem::new("domains", "expected at least one"));
     }
     for (index, domain) in message.domains.iter().enumerate() {
         // A wildcard must be the first or the last character.
@@ -97,7 +97,7 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
             .unwrap_or(domain);
         if domain.is_empty() || inner.contains('*') {
             let text = format!("expected a name, `*suffix`, `prefix*` or `*`, found `{domain}`");
-            return Err(Problem::new(&format!("domains[{index}]"), text));
+            return Err(FieldProblem::new(&format!("domains[{index}]"), text));
         }
     }
     inherit!(inherited, message);
@@ -116,7 +116,11 @@ fn virtual_host(above: Above<'_>, mut inherited: Inherited) -> Result<VirtualHos
 }
 
 #[expect(deprecated, reason = "control planes send the deprecated forms")]
-fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -> Result<Route> {
+fn route(
+    message: &message::Route,
+    above: InheritedAction<'_>,
+    mut inherited: Inherited,
+) -> Result<Route> {
     fields!(message => message::Route {
         refused: request_body_buffer_limit route_specifiers tracing;
         used: name r#match typed_per_filter_config request_headers_to_add request_headers_to_remove
@@ -124,7 +128,7 @@ fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -
         ignored: decorator per_request_buffer_limit_bytes stat_prefix metadata;
     });
     let Some(condition) = &message.r#match else {
-        return Err(Problem::new(
+        return Err(FieldProblem::new(
             "match",
             "expected a path at least, found nothing",
         ));
@@ -132,29 +136,29 @@ fn route(message: &message::Route, above: Above<'_>, mut inherited: Inherited) -
     inherit!(inherited, message);
     let action = match &message.action {
         Some(Written::Route(written)) => {
-            let within = |problem: Problem| problem.within("route");
+            let within = |problem: FieldProblem| problem.within("route");
             let filters = &mut inherited.filters;
             filters.descriptors = rate_limit::rules(&written.rate_limits).map_err(within)?;
             let include = written.include_vh_rate_limits.as_ref();
             filters.include_host_descriptors = include.is_some_and(|include| include.value);
-            Action::Forward(action::compile(written, condition, above).map_err(within)?)
+            RouteActionKind::Forward(action::compile(written, condition, above).map_err(within)?)
         }
         Some(Written::DirectResponse(written)) => {
             let max = above.table.max_direct_response_body_size_bytes.as_ref();
             let max = max.map_or(DIRECT_BODY_MAX, |max| max.value);
             let response = rewrite::direct_response(written, max);
-            Action::Respond(response.map_err(|problem| problem.within("direct_response"))?)
+            RouteActionKind::Respond(response.map_err(|problem| problem.within("direct_response"))?)
         }
         Some(Written::Redirect(written)) => {
             let redirect = rewrite::redirect(written, condition);
-            Action::Redirect(redirect.map_err(|problem| problem.within("redirect"))?)
+            RouteActionKind::Redirect(redirect.map_err(|problem| problem.within("redirect"))?)
         }
-        Some(Written::FilterAction(_)) => return Err(Problem::later("filter_action")),
+        Some(Written::FilterAction(_)) => return Err(FieldProblem::later("filter_action")),
         Some(Written::NonForwardingAction(_)) => {
-            return Err(Problem::later("non_forwarding_action"));
+            return Err(FieldProblem::later("non_forwarding_action"));
         }
         None => {
-            return Err(Problem::new(
+            return Err(FieldProblem::new(
                 "action",
                 "expected `route`, `redirect` or `direct_response`, found nothing",
             ));

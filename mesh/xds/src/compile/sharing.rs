@@ -11,12 +11,12 @@ use crate::table::RetryPolicy;
 
 /// The values of the previous route.
 #[derive(Debug, Default)]
-pub(super) struct Sharing {
+pub(super) struct PreviousRoute {
     retry: RefCell<Option<(message::RetryPolicy, Option<Arc<RetryPolicy>>)>>,
     cluster: RefCell<Option<Arc<str>>>,
 }
 
-impl Sharing {
+impl PreviousRoute {
     /// Returns the compiled retry policy, or `None` if it has no effect.
     pub(super) fn retry(&self, message: &message::RetryPolicy) -> Result<Option<Arc<RetryPolicy>>> {
         let mut last = self.retry.borrow_mut();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::problem::{Problem, Result, enumerated, fields};
+use super::problem::{FieldProblem, Result, enumerated, fields};
 use crate::proto::cluster::cluster::LbSubsetConfig;
 use crate::proto::cluster::cluster::lb_subset_config::lb_subset_selector::LbSubsetSelectorFallbackPolicy;
 use crate::proto::cluster::cluster::lb_subset_config::{LbSubsetFallbackPolicy, LbSubsetSelector};
@@ -69,7 +69,10 @@ fn selector(written: &LbSubsetSelector) -> Result<Selector> {
     };
     let keys = names(&written.keys);
     if keys.is_empty() {
-        return Err(Problem::new("keys", "expected at least one, found none"));
+        return Err(FieldProblem::new(
+            "keys",
+            "expected at least one, found none",
+        ));
     }
     fallback_keys(written, &keys)?;
     Ok(Selector { keys, fallback })
@@ -89,7 +92,7 @@ fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
         true if own.len() == keys.len() => "expected fewer than all of `keys`",
         true => return Ok(()),
     };
-    Err(Problem::new(FIELD, text))
+    Err(FieldProblem::new(FIELD, text))
 }
 
 /// Sorts and deduplicates names.

@@ -253,7 +253,7 @@ fn a_route_without_a_timeout_has_envoys_15_seconds_and_zero_is_none() {
         }))
         .unwrap();
         match &table.hosts()[0].routes[0].action {
-            crate::table::Action::Forward(action) => {
+            crate::table::RouteActionKind::Forward(action) => {
                 action.timeout.map(|timeout| timeout.as_millis())
             }
             _ => panic!("no way on"),

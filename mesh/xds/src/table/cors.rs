@@ -9,13 +9,13 @@ use http::header::{
 };
 
 use super::matching::StringMatcher;
-use super::share::Share;
+use super::share::RequestShare;
 
 /// The cross-origin requests that are allowed. Source: Envoy, `CorsPolicy`.
 #[derive(Clone, Debug)]
 pub struct Cors {
     /// The share of requests that the policy applies to.
-    pub enabled: Share,
+    pub enabled: RequestShare,
     pub allow_origins: Vec<StringMatcher>,
     /// The methods listed in the reply to a preflight. `*` is replaced by the requested method.
     pub allow_methods: Option<HeaderValue>,

@@ -10,7 +10,7 @@ use super::headers::HeaderOps;
 use super::matching::HeaderMatcher;
 use super::overload::{AdaptiveConcurrency, Shed};
 use super::rate_limit::{DescriptorRule, RateLimit};
-use super::share::Share;
+use super::share::RequestShare;
 
 /// An HTTP filter of a listener, with its default configuration for routes without their own.
 #[derive(Clone, Debug)]
@@ -46,9 +46,9 @@ pub struct RouteFilters {
 #[derive(Clone, Debug)]
 pub struct Fault {
     /// The delay, in whole milliseconds and more than 0, and the share of requests delayed.
-    pub delay: Option<(Duration, Share)>,
+    pub delay: Option<(Duration, RequestShare)>,
     /// The local reply, and the share of requests that get it.
-    pub abort: Option<(Abort, Share)>,
+    pub abort: Option<(Abort, RequestShare)>,
     /// If set, only requests to this cluster are affected.
     pub upstream_cluster: Option<Arc<str>>,
     /// Only requests that match all of these are affected.
@@ -68,7 +68,7 @@ pub enum Abort {
 pub struct Mirror {
     pub action: super::RouteAction,
     /// The share of requests that are mirrored.
-    pub share: Share,
+    pub share: RequestShare,
     /// True if `-shadow` is appended to the host of the copy.
     pub suffix: bool,
 }

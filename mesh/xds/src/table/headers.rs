@@ -44,12 +44,12 @@ pub enum Template {
     /// A value that is the same for each message.
     Fixed(HeaderValue),
     /// The concatenation of these parts.
-    Parts(Vec<Part>),
+    Parts(Vec<TemplatePart>),
 }
 
 /// A part of a header value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum TemplatePart {
     /// Literal text.
     Text(Box<str>),
     /// A header of the request: `%REQ(name?other):length%`.
@@ -86,7 +86,7 @@ impl HeaderOps {
             Template::Fixed(_) => false,
             Template::Parts(parts) => parts
                 .iter()
-                .any(|part| matches!(part, Part::Request(_) | Part::Protocol)),
+                .any(|part| matches!(part, TemplatePart::Request(_) | TemplatePart::Protocol)),
         })
     }
 }
@@ -97,7 +97,7 @@ impl Template {
     /// # Errors
     /// A message that names the problem and the accepted operators.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<TemplatePart> = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('%') {
@@ -110,7 +110,7 @@ impl Template {
             let (operator, after) = split_operator(after)
                 .ok_or_else(|| format!("`{text}` has a `%` without its end: {OPERATORS}"))?;
             if !plain.is_empty() {
-                parts.push(Part::Text(std::mem::take(&mut plain).into()));
+                parts.push(TemplatePart::Text(std::mem::take(&mut plain).into()));
             }
             parts.push(part(operator)?);
             rest = after;
@@ -122,10 +122,10 @@ impl Template {
             return Ok(Template::Fixed(value));
         }
         if !plain.is_empty() {
-            parts.push(Part::Text(plain.into()));
+            parts.push(TemplatePart::Text(plain.into()));
         }
-        let fine = |part: &Part| match part {
-            Part::Text(text) => HeaderValue::from_str(text).is_ok(),
+        let fine = |part: &TemplatePart| match part {
+            TemplatePart::Text(text) => HeaderValue::from_str(text).is_ok(),
             _ => true,
         };
         if parts.iter().all(fine) {
@@ -148,10 +148,10 @@ fn split_operator(text: &str) -> Option<(&str, &str)> {
     Some((&text[..end], &text[end + 1..]))
 }
 
-fn part(operator: &str) -> Result<Part, String> {
+fn part(operator: &str) -> Result<TemplatePart, String> {
     let unknown = || format!("not supported yet: `%{operator}%`; {OPERATORS}");
     if operator == "PROTOCOL" {
-        return Ok(Part::Protocol);
+        return Ok(TemplatePart::Protocol);
     }
     let (word, arguments) = operator.split_once('(').ok_or_else(unknown)?;
     let (names, length) = arguments.split_once(')').ok_or_else(unknown)?;
@@ -173,8 +173,8 @@ fn part(operator: &str) -> Result<Part, String> {
         length,
     };
     match word {
-        "REQ" => Ok(Part::Request(header)),
-        "RESP" => Ok(Part::Response(header)),
+        "REQ" => Ok(TemplatePart::Request(header)),
+        "RESP" => Ok(TemplatePart::Response(header)),
         _ => Err(unknown()),
     }
 }
@@ -208,11 +208,11 @@ mod tests {
             length,
         };
         let expected = [
-            Part::Text("a".into()),
-            Part::Request(header("x-a", Some(":path"), Some(2))),
-            Part::Text("b".into()),
-            Part::Response(header("x-b", None, None)),
-            Part::Protocol,
+            TemplatePart::Text("a".into()),
+            TemplatePart::Request(header("x-a", Some(":path"), Some(2))),
+            TemplatePart::Text("b".into()),
+            TemplatePart::Response(header("x-b", None, None)),
+            TemplatePart::Protocol,
         ];
         assert_eq!(parts, expected);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manager {
     /// The detection of the client address.
-    pub origin: Origin,
+    pub origin: ClientAddressSource,
     /// The maximum duration of a request with its response, unless the route sets another. `None`: unlimited.
     pub max_stream_duration: Option<Duration>,
     /// The time limit for receiving a whole request. `None`: unlimited.
@@ -24,7 +24,7 @@ pub struct Manager {
 
 /// The detection of the client address. Source: Envoy, `HttpConnectionManager.use_remote_address`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct ClientAddressSource {
     /// True if the peer of the connection is the client, and is appended to `x-forwarded-for`. If false, the client
     /// is taken from that header.
     pub use_remote_address: bool,
@@ -33,19 +33,19 @@ pub struct Origin {
     /// True if the peer's address is not appended to `x-forwarded-for` even so.
     pub skip_append: bool,
     /// The networks of internal clients, which may set retries and timeouts by header. None if empty.
-    pub internal: Vec<Network>,
+    pub internal: Vec<AddressRange>,
 }
 
 /// A range of addresses (CIDR).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct AddressRange {
     /// Any address in the range.
     pub address: IpAddr,
     /// The number of leading bits that all addresses in the range share.
     pub prefix: u8,
 }
 
-impl Network {
+impl AddressRange {
     /// Returns true if the range contains the address. An address of the other IP family is never contained.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
@@ -112,9 +112,9 @@ impl StreamDuration {
 mod tests {
     use super::*;
 
-    fn network(address: &str, prefix: u8) -> Network {
+    fn network(address: &str, prefix: u8) -> AddressRange {
         let address = address.parse().unwrap();
-        Network { address, prefix }
+        AddressRange { address, prefix }
     }
 
     #[test]

@@ -14,11 +14,11 @@ const CHUNK_LENGTH: u64 = 32;
 /// The minimum number of known chunks before dropped ones are swept.
 const SWEEP_MIN: usize = 64;
 
-pub trait Named {
+pub trait NamedValue {
     fn name(&self) -> &str;
 }
 
-impl Named for str {
+impl NamedValue for str {
     fn name(&self) -> &str {
         self
     }
@@ -33,7 +33,7 @@ pub struct NameMap<T: ?Sized> {
 
 type Chunk<T> = Arc<[Arc<T>]>;
 
-impl<T: Named + ?Sized> NameMap<T> {
+impl<T: NamedValue + ?Sized> NameMap<T> {
     /// Builds a map from values that are sorted by name and have unique names.
     pub fn from_sorted(values: impl IntoIterator<Item = Arc<T>>) -> NameMap<T> {
         let mut chunks = Vec::new();
@@ -125,7 +125,7 @@ impl<T: Named + ?Sized> NameMap<T> {
     }
 
     /// Replaces chunks by the equal chunks of other maps that were shared through `known`.
-    pub fn share(&mut self, known: &Chunks<T>) {
+    pub fn share(&mut self, known: &ChunkStore<T>) {
         for chunk in &mut self.chunks {
             known.share(chunk);
         }
@@ -146,7 +146,10 @@ impl<T: Named + ?Sized> NameMap<T> {
 }
 
 /// Splits values into chunks.
-fn split<T: Named + ?Sized>(values: impl IntoIterator<Item = Arc<T>>, chunks: &mut Vec<Chunk<T>>) {
+fn split<T: NamedValue + ?Sized>(
+    values: impl IntoIterator<Item = Arc<T>>,
+    chunks: &mut Vec<Chunk<T>>,
+) {
     let mut chunk: Vec<Arc<T>> = Vec::new();
     for value in values {
         if !chunk.is_empty() && begins_chunk(value.name()) {
@@ -189,7 +192,7 @@ impl<T: ?Sized> Default for NameMap<T> {
     }
 }
 
-impl<T: Named + ?Sized> Index<&str> for NameMap<T> {
+impl<T: NamedValue + ?Sized> Index<&str> for NameMap<T> {
     type Output = Arc<T>;
 
     fn index(&self, name: &str) -> &Arc<T> {
@@ -197,7 +200,7 @@ impl<T: Named + ?Sized> Index<&str> for NameMap<T> {
     }
 }
 
-impl<T: Named + ?Sized + fmt::Debug> fmt::Debug for NameMap<T> {
+impl<T: NamedValue + ?Sized + fmt::Debug> fmt::Debug for NameMap<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = self.values().map(|value| (value.name(), value));
         f.debug_map().entries(values).finish()
@@ -208,16 +211,16 @@ impl<T: Named + ?Sized + fmt::Debug> fmt::Debug for NameMap<T> {
 /// only.
 ///
 /// Bound: twice the number of entries left after the last sweep, and at least `SWEEP_MIN`.
-pub struct Chunks<T: ?Sized>(Mutex<Known<T>>);
+pub struct ChunkStore<T: ?Sized>(Mutex<KnownChunks<T>>);
 
-struct Known<T: ?Sized> {
+struct KnownChunks<T: ?Sized> {
     /// By the hash of the element pointers. If two chunks have the same hash, the later one replaces the earlier one.
     by_hash: BTreeMap<u64, Weak<[Arc<T>]>>,
     /// The number of entries at which dropped chunks are removed.
     sweep_at: usize,
 }
 
-impl<T: ?Sized> Chunks<T> {
+impl<T: ?Sized> ChunkStore<T> {
     /// Replaces the chunk by the known one with the same elements, or adds it to the known ones.
     fn share(&self, chunk: &mut Chunk<T>) {
         let pointer = |value: &Arc<T>| Arc::as_ptr(value).cast::<()>();
@@ -239,16 +242,16 @@ impl<T: ?Sized> Chunks<T> {
     }
 }
 
-impl<T: ?Sized> Default for Chunks<T> {
+impl<T: ?Sized> Default for ChunkStore<T> {
     fn default() -> Self {
-        Chunks(Mutex::new(Known {
+        ChunkStore(Mutex::new(KnownChunks {
             by_hash: BTreeMap::new(),
             sweep_at: SWEEP_MIN,
         }))
     }
 }
 
-impl<T: ?Sized> fmt::Debug for Chunks<T> {
+impl<T: ?Sized> fmt::Debug for ChunkStore<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Chunks").finish_non_exhaustive()
     }
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn maps_that_differ_in_one_name_share_all_chunks_but_its_own() {
         let values: Vec<Arc<str>> = names(0..1000).values().cloned().collect();
-        let chunks = Chunks::default();
+        let chunks = ChunkStore::default();
         let mut one = NameMap::from_sorted(values.iter().cloned());
         one.share(&chunks);
         let mut other = NameMap::from_sorted(values);
@@ -288,7 +291,7 @@ mod tests {
 
     #[test]
     fn chunks_go_with_the_last_map_that_has_them() {
-        let chunks = Chunks::default();
+        let chunks = ChunkStore::default();
         for round in 0..100u16 {
             let mut map = names(round * 100..round * 100 + 100);
             map.share(&chunks);

@@ -65,7 +65,7 @@ fn resolved(path: &[u8]) -> Result<String, InvalidPath> {
     while let Some((token, after)) = next(rest)? {
         rest = after;
         match token {
-            Token::Byte(b'.') if out.ends_with('/') => match dots(after)? {
+            PathToken::Byte(b'.') if out.ends_with('/') => match dots(after)? {
                 Dots::One(after) => rest = after,
                 Dots::Two(after) => {
                     rest = after;
@@ -75,9 +75,9 @@ fn resolved(path: &[u8]) -> Result<String, InvalidPath> {
                 }
                 Dots::Other => out.push('.'),
             },
-            Token::Byte(byte) if needs_escape(byte) => out.push_str(&format!("%{byte:02X}")),
-            Token::Byte(byte) => out.push(char::from(byte)),
-            Token::Escape(escape) => out.extend(escape.map(char::from)),
+            PathToken::Byte(byte) if needs_escape(byte) => out.push_str(&format!("%{byte:02X}")),
+            PathToken::Byte(byte) => out.push(char::from(byte)),
+            PathToken::Escape(escape) => out.extend(escape.map(char::from)),
         }
     }
     Ok(out)
@@ -95,7 +95,7 @@ fn dots(after: &[u8]) -> Result<Dots<'_>, InvalidPath> {
     if let Some(rest) = end_of_segment(after)? {
         return Ok(Dots::One(rest));
     }
-    let Some((Token::Byte(b'.'), after)) = next(after)? else {
+    let Some((PathToken::Byte(b'.'), after)) = next(after)? else {
         return Ok(Dots::Other);
     };
     Ok(end_of_segment(after)?.map_or(Dots::Other, Dots::Two))
@@ -106,32 +106,32 @@ fn dots(after: &[u8]) -> Result<Dots<'_>, InvalidPath> {
 fn end_of_segment(path: &[u8]) -> Result<Option<&[u8]>, InvalidPath> {
     Ok(match next(path)? {
         None => Some(&[]),
-        Some((Token::Byte(b'/'), rest)) => Some(rest),
+        Some((PathToken::Byte(b'/'), rest)) => Some(rest),
         Some(_) => None,
     })
 }
 
 /// A character of a path.
-enum Token {
+enum PathToken {
     /// A literal character, possibly written as an unneeded escape.
     Byte(u8),
     /// An escape that is kept as written.
     Escape([u8; 3]),
 }
 
-fn next(path: &[u8]) -> Result<Option<(Token, &[u8])>, InvalidPath> {
+fn next(path: &[u8]) -> Result<Option<(PathToken, &[u8])>, InvalidPath> {
     Ok(match path {
         [] => None,
-        [b'\\', rest @ ..] => Some((Token::Byte(b'/'), rest)),
+        [b'\\', rest @ ..] => Some((PathToken::Byte(b'/'), rest)),
         [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
             let token = match hex(*high) * 16 + hex(*low) {
                 0 => return Err(InvalidPath),
-                byte if is_unreserved(byte) => Token::Byte(byte),
-                _ => Token::Escape([b'%', *high, *low]),
+                byte if is_unreserved(byte) => PathToken::Byte(byte),
+                _ => PathToken::Escape([b'%', *high, *low]),
             };
             Some((token, rest))
         }
-        [byte, rest @ ..] => Some((Token::Byte(*byte), rest)),
+        [byte, rest @ ..] => Some((PathToken::Byte(*byte), rest)),
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::headers::HeaderOps;
 use super::matching::{HeaderMatcher, QueryMatcher};
-use super::share::Share;
+use super::share::RequestShare;
 
 /// A local rate limit. The buckets start full, and are discarded together with the limit.
 #[derive(Clone, Debug)]
@@ -19,9 +19,9 @@ pub struct RateLimit {
     /// The HTTP status of the local reply to a rate-limited request.
     pub status: u16,
     /// The share of requests that the limit is evaluated for.
-    pub enabled: Share,
+    pub enabled: RequestShare,
     /// The share of rate-limited requests that are rejected. The others are only counted and tagged.
-    pub enforced: Share,
+    pub enforced: RequestShare,
     /// Headers added to the local reply to a rate-limited request.
     pub response_headers: HeaderOps,
     /// Headers added to a rate-limited request that is forwarded because the limit is not enforced for it.

@@ -49,7 +49,7 @@ pub struct Route {
     /// The name. May be empty.
     pub name: Arc<str>,
     pub matcher: RouteMatcher,
-    pub action: Action,
+    pub action: RouteActionKind,
     /// The changes to request headers: those of the route, its virtual host and the whole configuration, in order of
     /// application. Never contains an empty set.
     pub request_headers: Vec<Arc<HeaderOps>>,
@@ -61,7 +61,7 @@ pub struct Route {
 
 impl Route {
     /// A route with this action and no other settings.
-    pub fn new(name: &str, matcher: RouteMatcher, action: Action) -> Self {
+    pub fn new(name: &str, matcher: RouteMatcher, action: RouteActionKind) -> Self {
         Route {
             name: Arc::from(name),
             matcher,
@@ -75,8 +75,8 @@ impl Route {
     /// Returns the settings for forwarding, if the route forwards requests.
     pub fn forward(&self) -> Option<&RouteAction> {
         match &self.action {
-            Action::Forward(action) => Some(action),
-            Action::Respond(_) | Action::Redirect(_) => None,
+            RouteActionKind::Forward(action) => Some(action),
+            RouteActionKind::Respond(_) | RouteActionKind::Redirect(_) => None,
         }
     }
 }
@@ -87,7 +87,7 @@ impl Route {
     clippy::large_enum_variant,
     reason = "nearly every route sends on, and none of those should pay for an indirection"
 )]
-pub enum Action {
+pub enum RouteActionKind {
     /// Forwards the request to a cluster.
     Forward(RouteAction),
     /// Responds directly.

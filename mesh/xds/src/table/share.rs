@@ -2,18 +2,18 @@
 
 /// A share of requests, `numerator` in `denominator`. Source: Envoy, `FractionalPercent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct RequestShare {
     pub numerator: u32,
     /// Never 0.
     pub denominator: u32,
 }
 
-impl Share {
-    pub const NONE: Share = Share {
+impl RequestShare {
+    pub const NONE: RequestShare = RequestShare {
         numerator: 0,
         denominator: 100,
     };
-    pub const ALL: Share = Share {
+    pub const ALL: RequestShare = RequestShare {
         numerator: 100,
         denominator: 100,
     };

@@ -6,18 +6,18 @@ use serde::de::{
 };
 
 use super::deserializer::{NodeDeserializer, read};
-use super::error::Error;
+use super::error::DecodeError;
 use super::key::KeyDeserializer;
-use super::session::Session;
-use crate::tree::{Entry, Map, Node};
+use super::session::DecodeSession;
+use crate::tree::{Map, MapEntry, Node};
 
 pub(super) struct ListAccess<'de> {
     items: std::slice::Iter<'de, Node>,
-    session: &'de Session<'de>,
+    session: &'de DecodeSession<'de>,
 }
 
 impl<'de> ListAccess<'de> {
-    pub(super) fn new(items: &'de [Node], session: &'de Session<'de>) -> Self {
+    pub(super) fn new(items: &'de [Node], session: &'de DecodeSession<'de>) -> Self {
         ListAccess {
             items: items.iter(),
             session,
@@ -26,12 +26,12 @@ impl<'de> ListAccess<'de> {
 }
 
 impl<'de> SeqAccess<'de> for ListAccess<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
-    ) -> Result<Option<T::Value>, Error> {
+    ) -> Result<Option<T::Value>, DecodeError> {
         let session = self.session;
         match self.items.find(|node| !session.is_poisoned(node)) {
             Some(node) => read(seed, node, session).map(Some),
@@ -46,13 +46,13 @@ impl<'de> SeqAccess<'de> for ListAccess<'de> {
 
 /// Access to a map whose keys are data.
 pub(super) struct MapReader<'de> {
-    entries: indexmap::map::Iter<'de, String, Entry>,
+    entries: indexmap::map::Iter<'de, String, MapEntry>,
     value: Option<&'de Node>,
-    session: &'de Session<'de>,
+    session: &'de DecodeSession<'de>,
 }
 
 impl<'de> MapReader<'de> {
-    pub(super) fn new(map: &'de Map, session: &'de Session<'de>) -> Self {
+    pub(super) fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
         MapReader {
             entries: map.iter(),
             value: None,
@@ -62,12 +62,12 @@ impl<'de> MapReader<'de> {
 }
 
 impl<'de> MapAccess<'de> for MapReader<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Error> {
+    ) -> Result<Option<K::Value>, DecodeError> {
         let session = self.session;
         let Some((key, entry)) = self
             .entries
@@ -76,13 +76,16 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
             return Ok(None);
         };
         self.value = Some(&entry.node);
-        let place = |error: Error| error.pointing(&entry.key).at(&entry.node, session);
+        let place = |error: DecodeError| error.pointing(&entry.key).at(&entry.node, session);
         seed.deserialize(KeyDeserializer { text: key, entry })
             .map(Some)
             .map_err(place)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         read(
             seed,
             self.value.take().expect("serde asks for a key first"),
@@ -99,9 +102,9 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
 pub(super) struct StructAccess<'de> {
     name: &'static str,
     fields: &'static [&'static str],
-    entries: indexmap::map::Iter<'de, String, Entry>,
+    entries: indexmap::map::Iter<'de, String, MapEntry>,
     value: Option<&'de Node>,
-    session: &'de Session<'de>,
+    session: &'de DecodeSession<'de>,
 }
 
 impl<'de> StructAccess<'de> {
@@ -109,7 +112,7 @@ impl<'de> StructAccess<'de> {
         name: &'static str,
         fields: &'static [&'static str],
         map: &'de Map,
-        session: &'de Session<'de>,
+        session: &'de DecodeSession<'de>,
     ) -> Self {
         StructAccess {
             name,
@@ -122,12 +125,12 @@ impl<'de> StructAccess<'de> {
 }
 
 impl<'de> MapAccess<'de> for StructAccess<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Error> {
+    ) -> Result<Option<K::Value>, DecodeError> {
         for (key, entry) in self.entries.by_ref() {
             if !self.fields.contains(&key.as_str()) {
                 self.session.unknown_key(self.name, key, entry, self.fields);
@@ -141,7 +144,10 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
         Ok(None)
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         read(
             seed,
             self.value.take().expect("serde asks for a key first"),
@@ -154,11 +160,15 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
 pub(super) struct ShortAccess<'de> {
     field: Option<&'static str>,
     node: &'de Node,
-    session: &'de Session<'de>,
+    session: &'de DecodeSession<'de>,
 }
 
 impl<'de> ShortAccess<'de> {
-    pub(super) fn new(field: &'static str, node: &'de Node, session: &'de Session<'de>) -> Self {
+    pub(super) fn new(
+        field: &'static str,
+        node: &'de Node,
+        session: &'de DecodeSession<'de>,
+    ) -> Self {
         ShortAccess {
             field: Some(field),
             node,
@@ -168,12 +178,12 @@ impl<'de> ShortAccess<'de> {
 }
 
 impl<'de> MapAccess<'de> for ShortAccess<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
         &mut self,
         seed: K,
-    ) -> Result<Option<K::Value>, Error> {
+    ) -> Result<Option<K::Value>, DecodeError> {
         match self.field.take() {
             Some(field) => seed
                 .deserialize(BorrowedStrDeserializer::new(field))
@@ -182,7 +192,10 @@ impl<'de> MapAccess<'de> for ShortAccess<'de> {
         }
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, DecodeError> {
         read(seed, self.node, self.session)
     }
 }
@@ -191,32 +204,35 @@ impl<'de> MapAccess<'de> for ShortAccess<'de> {
 pub(super) struct EnumReader<'de> {
     pub(super) variant: &'de str,
     pub(super) value: Option<&'de Node>,
-    pub(super) session: &'de Session<'de>,
+    pub(super) session: &'de DecodeSession<'de>,
 }
 
 impl EnumReader<'_> {
-    fn needs_value(&self) -> Error {
-        Error::new(format!("`{0}` needs a value: `{0}: ...`", self.variant))
+    fn needs_value(&self) -> DecodeError {
+        DecodeError::new(format!("`{0}` needs a value: `{0}: ...`", self.variant))
     }
 }
 
 impl<'de> EnumAccess<'de> for EnumReader<'de> {
-    type Error = Error;
+    type Error = DecodeError;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Error> {
+    fn variant_seed<V: DeserializeSeed<'de>>(
+        self,
+        seed: V,
+    ) -> Result<(V::Value, Self), DecodeError> {
         let variant = seed.deserialize(self.variant.into_deserializer())?;
         Ok((variant, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for EnumReader<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
-    fn unit_variant(self) -> Result<(), Error> {
+    fn unit_variant(self) -> Result<(), DecodeError> {
         match self.value {
             Some(node) if !node.is_null() => {
-                let error = Error::new(format!(
+                let error = DecodeError::new(format!(
                     "`{}` takes no value, found {}",
                     self.variant,
                     node.describe()
@@ -227,14 +243,21 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
+        self,
+        seed: T,
+    ) -> Result<T::Value, DecodeError> {
         match self.value {
             Some(node) => read(seed, node, self.session),
             None => Err(self.needs_value()),
         }
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
         use serde::de::Deserializer as _;
         match self.value {
             Some(node) => NodeDeserializer {
@@ -251,7 +274,7 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         use serde::de::Deserializer as _;
         match self.value {
             // The name is empty because serde passes no name for a variant, so its keys cannot be in the list of

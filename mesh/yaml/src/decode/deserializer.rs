@@ -3,30 +3,30 @@
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use super::access::{EnumReader, ListAccess, MapReader, ShortAccess, StructAccess};
-use super::error::Error;
+use super::error::DecodeError;
 use super::keep;
 use super::number::integer;
-use super::session::Session;
+use super::session::DecodeSession;
 use crate::suggest;
 use crate::tree::{Node, Value, scalar};
 
 #[derive(Clone, Copy)]
 pub(super) struct NodeDeserializer<'de> {
     pub(super) node: &'de Node,
-    pub(super) session: &'de Session<'de>,
+    pub(super) session: &'de DecodeSession<'de>,
 }
 
 /// Deserializes integers. An error message states the bounds of the type.
 macro_rules! integers {
     ($($method:ident $visit:ident $kind:ty;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             visitor.$visit(integer::<$kind>(self.node, <$kind>::MIN.into(), <$kind>::MAX.into())?)
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     integers! {
         deserialize_i8 visit_i8 i8;
@@ -41,7 +41,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
 
     /// Used by visitors that accept several types. An unquoted scalar is an integer if it parses as one, else a float,
     /// else text.
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
@@ -62,63 +62,63 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.node.value {
             Value::Bool(value) => visitor.visit_bool(value),
-            _ => Err(Error::mismatch("`true` or `false`", self.node)),
+            _ => Err(DecodeError::mismatch("`true` or `false`", self.node)),
         }
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_f64(visitor)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::Scalar {
                 text,
                 quoted: false,
             } => match scalar::float(text) {
                 Some(value) => visitor.visit_f64(value),
-                None => Err(Error::mismatch("a number", self.node)),
+                None => Err(DecodeError::mismatch("a number", self.node)),
             },
-            _ => Err(Error::mismatch("a number", self.node)),
+            _ => Err(DecodeError::mismatch("a number", self.node)),
         }
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
     /// Accepts the text of any scalar, for types that parse their own text format, such as durations.
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.node.as_str() {
             Some(text) => visitor.visit_borrowed_str(text),
-            None => Err(Error::mismatch(&expecting(&visitor), self.node)),
+            None => Err(DecodeError::mismatch(&expecting(&visitor), self.node)),
         }
     }
 
     /// Accepts a quoted scalar, or a plain one that cannot be mistaken for a number or boolean.
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::Scalar { text, quoted } if *quoted || scalar::is_string(text) => {
                 visitor.visit_borrowed_str(text)
             }
-            Value::Scalar { text, .. } => Err(Error::unquoted(text)),
-            Value::Bool(value) => Err(Error::unquoted(if *value { "true" } else { "false" })),
-            _ => Err(Error::mismatch("a string", self.node)),
+            Value::Scalar { text, .. } => Err(DecodeError::unquoted(text)),
+            Value::Bool(value) => Err(DecodeError::unquoted(if *value { "true" } else { "false" })),
+            _ => Err(DecodeError::mismatch("a string", self.node)),
         }
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.node.is_null() {
             visitor.visit_none()
         } else {
@@ -126,11 +126,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         }
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.node.is_null() {
             visitor.visit_unit()
         } else {
-            Err(Error::mismatch("nothing", self.node))
+            Err(DecodeError::mismatch("nothing", self.node))
         }
     }
 
@@ -138,7 +138,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_unit(visitor)
     }
 
@@ -146,15 +146,15 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         keep::hand_over(name, self.node);
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(ListAccess::new(items, self.session)),
-            _ => Err(Error::mismatch("a list", self.node)),
+            _ => Err(DecodeError::mismatch("a list", self.node)),
         }
     }
 
@@ -162,16 +162,19 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         self,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::List(items) if items.len() == length => {
                 visitor.visit_seq(ListAccess::new(items, self.session))
             }
-            Value::List(items) => Err(Error::new(format!(
+            Value::List(items) => Err(DecodeError::new(format!(
                 "expected a list of {length}, found one of {}",
                 items.len()
             ))),
-            _ => Err(Error::mismatch(&format!("a list of {length}"), self.node)),
+            _ => Err(DecodeError::mismatch(
+                &format!("a list of {length}"),
+                self.node,
+            )),
         }
     }
 
@@ -180,14 +183,14 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         _: &'static str,
         length: usize,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         self.deserialize_tuple(length, visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match &self.node.value {
             Value::Map(map) => visitor.visit_map(MapReader::new(map, self.session)),
-            _ => Err(Error::mismatch("a map", self.node)),
+            _ => Err(DecodeError::mismatch("a map", self.node)),
         }
     }
 
@@ -196,16 +199,16 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         match (&self.node.value, fields.first()) {
             (Value::Map(map), _) => {
                 visitor.visit_map(StructAccess::new(name, fields, map, self.session))
             }
-            (Value::Null, _) => Err(Error::mismatch("a map", self.node)),
+            (Value::Null, _) => Err(DecodeError::mismatch("a map", self.node)),
             (_, Some(first)) if name.ends_with('*') => {
                 visitor.visit_map(ShortAccess::new(first, self.node, self.session))
             }
-            _ => Err(Error::mismatch("a map", self.node)),
+            _ => Err(DecodeError::mismatch("a map", self.node)),
         }
     }
 
@@ -214,17 +217,17 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         let (variant, place, value) = match &self.node.value {
             Value::Map(map) if map.len() == 1 => {
                 let (key, entry) = map.first().expect("its length is one");
                 if self.session.is_poisoned(&entry.node) {
-                    return Err(Error::echo());
+                    return Err(DecodeError::echo());
                 }
                 (key.as_str(), &entry.key, Some(&entry.node))
             }
             Value::Map(map) if map.is_empty() => {
-                return Err(Error::new(format!(
+                return Err(DecodeError::new(format!(
                     "expected {}, found an empty map",
                     suggest::one_of(variants)
                 )));
@@ -236,7 +239,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                     .map(|key| format!("`{key}`"))
                     .collect::<Vec<_>>()
                     .join(", ");
-                return Err(Error::new(format!(
+                return Err(DecodeError::new(format!(
                     "expected a map with one key of {}, found {}: {found}",
                     suggest::one_of(variants),
                     keys.len()
@@ -244,16 +247,16 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             }
             _ => match self.node.as_str() {
                 Some(text) => (text, &self.node.place, None),
-                None => return Err(Error::mismatch(&suggest::one_of(variants), self.node)),
+                None => return Err(DecodeError::mismatch(&suggest::one_of(variants), self.node)),
             },
         };
         if !variants.contains(&variant) {
             if let Some(effect) = self.session.later(name, variant) {
-                return Err(Error::passed(variant, effect).pointing(place));
+                return Err(DecodeError::passed(variant, effect).pointing(place));
             }
             let hint = suggest::hint(variant, variants.iter().copied());
             let message = format!("unknown `{}`: {hint}", scalar::shorten(variant));
-            return Err(Error::new(message).pointing(place));
+            return Err(DecodeError::new(message).pointing(place));
         }
         visitor.visit_enum(EnumReader {
             variant,
@@ -262,11 +265,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         })
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_unit()
     }
 }
@@ -286,8 +289,8 @@ fn expecting<'de, V: Visitor<'de>>(visitor: &V) -> String {
 pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     seed: S,
     node: &'de Node,
-    session: &'de Session<'de>,
-) -> Result<S::Value, Error> {
+    session: &'de DecodeSession<'de>,
+) -> Result<S::Value, DecodeError> {
     seed.deserialize(NodeDeserializer { node, session })
         .map_err(|error| error.at(node, session))
 }

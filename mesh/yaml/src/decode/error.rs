@@ -4,21 +4,21 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use super::session::{Passed, Session, address};
-use crate::diagnostic::Place;
+use super::session::{DecodeSession, PassedOver, address};
+use crate::diagnostic::Location;
 use crate::suggest;
 use crate::tree::Node;
 
 /// A deserialisation error. The innermost value that was being read becomes its place.
 #[derive(Clone, Debug)]
-pub struct Error(Box<Inner>);
+pub struct DecodeError(Box<DecodeErrorInner>);
 
 #[derive(Clone, Debug)]
-struct Inner {
+struct DecodeErrorInner {
     message: String,
     /// The missing key, if that is the error.
     missing: Option<String>,
-    place: Option<Place>,
+    place: Option<Location>,
     culprit: Option<usize>,
     echo: bool,
     /// The effect of ignoring the value, if the value is not modelled.
@@ -26,16 +26,16 @@ struct Inner {
 }
 
 /// The report of an error.
-pub(super) enum Outcome {
+pub(super) enum DecodeOutcome {
     /// Another error, or what was passed over, explains it.
     Nothing,
-    Error(Place, String),
-    Passed(Passed),
+    Error(Location, String),
+    Passed(PassedOver),
 }
 
-impl Error {
+impl DecodeError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Error(Box::new(Inner {
+        DecodeError(Box::new(DecodeErrorInner {
             message: message.into(),
             missing: None,
             place: None,
@@ -47,36 +47,36 @@ impl Error {
 
     /// A value that is not modelled and is ignored.
     pub(super) fn passed(value: &str, effect: &'static str) -> Self {
-        let mut error = Error::new(value);
+        let mut error = DecodeError::new(value);
         error.0.effect = Some(effect);
         error
     }
 
     /// A value of the wrong shape: `expected a list, found a map`.
     pub(super) fn mismatch(expected: &str, found: &Node) -> Self {
-        Error::new(format!("expected {expected}, found {}", found.describe()))
+        DecodeError::new(format!("expected {expected}, found {}", found.describe()))
     }
 
     /// A string that was not written as one.
     pub(super) fn unquoted(text: &str) -> Self {
-        Error::new(format!("names must be strings: write `\"{text}\"`"))
+        DecodeError::new(format!("names must be strings: write `\"{text}\"`"))
     }
 
     /// An error that another one explains, and that is not reported therefore.
     pub(super) fn echo() -> Self {
-        let mut error = Error::new("left out: a part of it is in error");
+        let mut error = DecodeError::new("left out: a part of it is in error");
         error.0.echo = true;
         error
     }
 
     /// Sets a more precise place within the value at fault (a key, say).
-    pub(super) fn pointing(mut self, place: &Place) -> Self {
+    pub(super) fn pointing(mut self, place: &Location) -> Self {
         self.0.place.get_or_insert_with(|| place.clone());
         self
     }
 
     /// Makes `node` the value at fault, unless an inner value already is.
-    pub(super) fn at(mut self, node: &Node, session: &Session<'_>) -> Self {
+    pub(super) fn at(mut self, node: &Node, session: &DecodeSession<'_>) -> Self {
         if self.0.culprit.is_none() {
             self.0.culprit = Some(address(node));
             self.0.echo |= match &self.0.missing {
@@ -94,67 +94,67 @@ impl Error {
     }
 
     /// The report of the error, with its place.
-    pub(super) fn outcome(self) -> Outcome {
+    pub(super) fn outcome(self) -> DecodeOutcome {
         let inner = *self.0;
         match (inner.place, inner.effect) {
-            (Some(place), Some(effect)) => Outcome::Passed(Passed {
+            (Some(place), Some(effect)) => DecodeOutcome::Passed(PassedOver {
                 place,
                 key: inner.message,
                 effect,
             }),
-            (Some(place), None) if !inner.echo => Outcome::Error(place, inner.message),
-            _ => Outcome::Nothing,
+            (Some(place), None) if !inner.echo => DecodeOutcome::Error(place, inner.message),
+            _ => DecodeOutcome::Nothing,
         }
     }
 }
 
-impl fmt::Display for Error {
+impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for DecodeError {}
 
-impl de::Error for Error {
+impl de::Error for DecodeError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Error::new(message.to_string())
+        DecodeError::new(message.to_string())
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Error::new(format!("expected {expected}, found {}", found(&unexpected)))
+        DecodeError::new(format!("expected {expected}, found {}", found(&unexpected)))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Error::new(format!("expected {expected}, found {}", found(&unexpected)))
+        DecodeError::new(format!("expected {expected}, found {}", found(&unexpected)))
     }
 
     fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
-        Error::new(format!("expected {expected}, found {length} items"))
+        DecodeError::new(format!("expected {expected}, found {length} items"))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Error::new(format!(
+        DecodeError::new(format!(
             "unknown `{variant}`: {}",
             suggest::hint(variant, expected.iter().copied())
         ))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Error::new(format!(
+        DecodeError::new(format!(
             "unknown key `{field}`: {}",
             suggest::hint(field, expected.iter().copied())
         ))
     }
 
     fn missing_field(field: &'static str) -> Self {
-        let mut error = Error::new(format!("`{field}` is missing"));
+        let mut error = DecodeError::new(format!("`{field}` is missing"));
         error.0.missing = Some(field.into());
         error
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        Error::new(format!("`{field}` stands here twice"))
+        DecodeError::new(format!("`{field}` stands here twice"))
     }
 }
 

@@ -15,14 +15,14 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::diagnostic::Place;
-use crate::tree::{Entry, Node};
+use crate::diagnostic::Location;
+use crate::tree::{MapEntry, Node};
 
 const SPANNED: &str = "$shakedown::Spanned";
 const RAW: &str = "$shakedown::Raw";
 
 thread_local! {
-    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+    static PLACE: RefCell<Option<Location>> = const { RefCell::new(None) };
     static NODE: RefCell<Option<Node>> = const { RefCell::new(None) };
 }
 
@@ -34,7 +34,7 @@ pub(super) fn hand_over(name: &'static str, node: &Node) {
     }
 }
 
-pub(super) fn hand_over_key(name: &'static str, text: &str, entry: &Entry) {
+pub(super) fn hand_over_key(name: &'static str, text: &str, entry: &MapEntry) {
     match name {
         SPANNED => PLACE.set(Some(entry.key.clone())),
         RAW => NODE.set(Some(Node::string(text, entry.key.clone()))),
@@ -45,13 +45,13 @@ pub(super) fn hand_over_key(name: &'static str, text: &str, entry: &Entry) {
 /// A value and its place. Comparison, order and hash ignore the place.
 #[derive(Clone, Debug)]
 pub struct Spanned<T> {
-    /// The beginning of the value. [`Place::whole`] of an empty name if it was not read from a tree.
-    pub place: Place,
+    /// The beginning of the value. [`Location::whole`] of an empty name if it was not read from a tree.
+    pub place: Location,
     pub value: T,
 }
 
 impl<T> Spanned<T> {
-    pub fn new(value: T, place: Place) -> Self {
+    pub fn new(value: T, place: Location) -> Self {
         Spanned { place, value }
     }
 
@@ -67,7 +67,7 @@ impl<T> Spanned<T> {
 impl<T: Default> Default for Spanned<T> {
     fn default() -> Self {
         Spanned {
-            place: Place::whole(""),
+            place: Location::whole(""),
             value: T::default(),
         }
     }
@@ -77,7 +77,7 @@ impl<T> From<T> for Spanned<T> {
     /// Wraps a value that was not read from a file.
     fn from(value: T) -> Self {
         Spanned {
-            place: Place::whole(""),
+            place: Location::whole(""),
             value,
         }
     }
@@ -150,7 +150,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
                 self,
                 deserializer: D,
             ) -> Result<Spanned<T>, D::Error> {
-                let place = PLACE.take().unwrap_or_else(|| Place::whole(""));
+                let place = PLACE.take().unwrap_or_else(|| Location::whole(""));
                 Ok(Spanned {
                     place,
                     value: T::deserialize(deserializer)?,

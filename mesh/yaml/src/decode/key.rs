@@ -3,27 +3,27 @@
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{Deserializer, Visitor};
 
-use super::error::Error;
+use super::error::DecodeError;
 use super::keep;
 use super::number::whole;
-use crate::tree::{Entry, scalar};
+use crate::tree::{MapEntry, scalar};
 
 #[derive(Clone, Copy)]
 pub(super) struct KeyDeserializer<'de> {
     pub(super) text: &'de str,
-    pub(super) entry: &'de Entry,
+    pub(super) entry: &'de MapEntry,
 }
 
 macro_rules! integers {
     ($($method:ident $visit:ident $kind:ty;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
             visitor.$visit(whole::<$kind>(self.text, <$kind>::MIN.into(), <$kind>::MAX.into())?)
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
-    type Error = Error;
+    type Error = DecodeError;
 
     integers! {
         deserialize_i8 visit_i8 i8;
@@ -36,20 +36,20 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         deserialize_u64 visit_u64 u64;
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_borrowed_str(self.text)
     }
 
     /// Accepts a quoted key, or a plain one that cannot be mistaken for a number or boolean.
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         if self.entry.quoted || scalar::is_string(self.text) {
             visitor.visit_borrowed_str(self.text)
         } else {
-            Err(Error::unquoted(self.text))
+            Err(DecodeError::unquoted(self.text))
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_some(self)
     }
 
@@ -57,7 +57,7 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         keep::hand_over_key(name, self.text, self.entry);
         visitor.visit_newtype_struct(self)
     }
@@ -67,12 +67,12 @@ impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Error> {
+    ) -> Result<V::Value, DecodeError> {
         if variants.contains(&self.text) {
             return visitor.visit_enum(BorrowedStrDeserializer::new(self.text));
         }
         let hint = crate::suggest::hint(self.text, variants.iter().copied());
-        Err(Error::new(format!(
+        Err(DecodeError::new(format!(
             "unknown key `{}`: {hint}",
             scalar::shorten(self.text)
         )))

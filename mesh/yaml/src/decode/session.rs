@@ -3,41 +3,41 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Place};
-use crate::tree::{Entry, Node};
+use crate::diagnostic::{Diagnostic, Diagnostics, Location};
+use crate::tree::{MapEntry, Node};
 
 /// The number of errors after which decoding stops.
 pub const MAX_ERRORS: usize = 100;
 
 /// Unsupported keys (or enum variants): the serde name of the struct or enum without its `*`, and for each key, the
 /// effect that ignoring it has on the result. An empty string means no effect.
-pub type Later = &'static [(&'static str, &'static [(&'static str, &'static str)])];
+pub type Unsupported = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 
 /// An unsupported key or enum variant that was ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Passed {
-    pub place: Place,
+pub struct PassedOver {
+    pub place: Location,
     pub key: String,
     /// The effect on the result; empty if ignoring the key has no effect.
     pub effect: &'static str,
 }
 
 /// The state of one decoding, which may read the tree several times: the values in error are skipped in the next pass.
-pub(super) struct Session<'a> {
+pub(super) struct DecodeSession<'a> {
     word: &'a str,
     prefix: &'a str,
-    later: Later,
+    later: Unsupported,
     /// The addresses of values in error, which are treated as absent.
     pub(super) poisoned: RefCell<BTreeSet<usize>>,
     /// The addresses of map entries whose key has been reported as unknown or recorded as unsupported.
     noted: RefCell<BTreeSet<usize>>,
     pub(super) found: RefCell<Diagnostics>,
-    pub(super) passed: RefCell<Vec<Passed>>,
+    pub(super) passed: RefCell<Vec<PassedOver>>,
 }
 
-impl<'a> Session<'a> {
-    pub(super) fn new(word: &'a str, prefix: &'a str, later: Later) -> Self {
-        Session {
+impl<'a> DecodeSession<'a> {
+    pub(super) fn new(word: &'a str, prefix: &'a str, later: Unsupported) -> Self {
+        DecodeSession {
             word,
             prefix,
             later,
@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         &self,
         name: &str,
         key: &str,
-        entry: &Entry,
+        entry: &MapEntry,
         known: &'static [&'static str],
     ) {
         if self
@@ -93,7 +93,7 @@ impl<'a> Session<'a> {
                 // A key without a value is not reported, because ignoring it changes nothing.
                 let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
                 if !entry.node.is_null() && !is_empty {
-                    self.passed.borrow_mut().push(Passed {
+                    self.passed.borrow_mut().push(PassedOver {
                         place: entry.key.clone(),
                         key: key.to_owned(),
                         effect,
@@ -119,7 +119,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(super) fn report(&self, place: &Place, message: &str) {
+    pub(super) fn report(&self, place: &Location, message: &str) {
         let mut found = self.found.borrow_mut();
         if found.len() < MAX_ERRORS {
             found.push(Diagnostic::new(

@@ -16,23 +16,23 @@ pub const MAX_COPIED_BYTES: usize = MAX_BYTES;
 
 /// The size of a value including everything within it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Measure {
+pub(super) struct NodeSize {
     pub(super) values: usize,
     pub(super) bytes: usize,
     /// The number of nested levels of lists and maps.
     pub(super) height: usize,
 }
 
-impl Measure {
+impl NodeSize {
     /// An empty list or map.
-    pub(super) const EMPTY: Measure = Measure {
+    pub(super) const EMPTY: NodeSize = NodeSize {
         values: 1,
         bytes: 0,
         height: 1,
     };
 
-    pub(super) fn scalar(node: &Node) -> Measure {
-        Measure {
+    pub(super) fn scalar(node: &Node) -> NodeSize {
+        NodeSize {
             values: 1,
             bytes: node.as_str().map_or(0, str::len),
             height: 0,
@@ -40,7 +40,7 @@ impl Measure {
     }
 
     /// Adds the size of a value that is inserted into this one.
-    pub(super) fn absorb(&mut self, inner: Measure) {
+    pub(super) fn absorb(&mut self, inner: NodeSize) {
         self.values += inner.values;
         self.bytes += inner.bytes;
         self.height = self.height.max(inner.height + 1);
@@ -49,16 +49,16 @@ impl Measure {
 
 /// The anchored values of a document, and the total size of their copies.
 #[derive(Default)]
-pub(super) struct Copies {
+pub(super) struct AliasCopies {
     /// Keyed by the parser's anchor number. `None`: too large to be copied once more.
-    anchored: BTreeMap<usize, Option<(Node, Measure)>>,
+    anchored: BTreeMap<usize, Option<(Node, NodeSize)>>,
     values: usize,
     bytes: usize,
 }
 
-impl Copies {
+impl AliasCopies {
     /// Stores a value that has an anchor. Storing counts as a copy, because anchors may nest.
-    pub(super) fn keep(&mut self, anchor: usize, node: &Node, measure: Measure) {
+    pub(super) fn keep(&mut self, anchor: usize, node: &Node, measure: NodeSize) {
         if anchor != 0 {
             let kept = self.fits(measure).then(|| (node.clone(), measure));
             self.anchored.insert(anchor, kept);
@@ -66,7 +66,11 @@ impl Copies {
     }
 
     /// Returns the value of an anchor, if it fits into the remaining `levels` of nesting.
-    pub(super) fn take(&mut self, anchor: usize, levels: usize) -> Result<(Node, Measure), String> {
+    pub(super) fn take(
+        &mut self,
+        anchor: usize,
+        levels: usize,
+    ) -> Result<(Node, NodeSize), String> {
         let Some(kept) = self.anchored.get(&anchor) else {
             return Err("the alias stands within the value that it means".into());
         };
@@ -88,7 +92,7 @@ impl Copies {
     }
 
     /// Counts one more copy and returns true, if it is within the bounds.
-    fn fits(&mut self, measure: Measure) -> bool {
+    fn fits(&mut self, measure: NodeSize) -> bool {
         let (values, bytes) = (self.values + measure.values, self.bytes + measure.bytes);
         let fits = values <= MAX_COPIED_VALUES && bytes <= MAX_COPIED_BYTES;
         if fits {

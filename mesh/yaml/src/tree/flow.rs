@@ -96,7 +96,7 @@ struct Scan {
 
 /// The scanner's position in a line of block style.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum At {
+enum BlockPosition {
     /// A value or key may begin.
     Start,
     /// A value has ended: only a `:` or a comment may follow.
@@ -122,8 +122,8 @@ impl Scan {
         let mut parent = indent as isize - 1;
         let goes_on = self.depth > 0 || self.quote.is_some();
         let mut at = match goes_on {
-            true => At::Ended { column: indent },
-            false => At::Start,
+            true => BlockPosition::Ended { column: indent },
+            false => BlockPosition::Start,
         };
         while column < letters.len() {
             if self.quote.is_some() {
@@ -175,7 +175,7 @@ impl Scan {
         &mut self,
         letters: &[char],
         column: usize,
-        at: &mut At,
+        at: &mut BlockPosition,
         parent: &mut isize,
     ) -> Option<usize> {
         let letter = letters[column];
@@ -183,38 +183,38 @@ impl Scan {
         match (letter, *at) {
             (' ' | '\t', _) => Some(column + 1),
             ('#', _) => None,
-            (':', At::Ended { column: key }) => {
-                (*at, *parent) = (At::Start, key as isize);
+            (':', BlockPosition::Ended { column: key }) => {
+                (*at, *parent) = (BlockPosition::Start, key as isize);
                 Some(column + 1)
             }
-            (_, At::Ended { .. }) => None,
-            ('-' | '?', At::Start) if is_alone => {
+            (_, BlockPosition::Ended { .. }) => None,
+            ('-' | '?', BlockPosition::Start) if is_alone => {
                 *parent = column as isize;
                 Some(column + 1)
             }
-            ('-', At::Start) if column == 0 && letters.starts_with(&['-', '-', '-']) => {
+            ('-', BlockPosition::Start) if column == 0 && letters.starts_with(&['-', '-', '-']) => {
                 *parent = -1;
                 Some(3)
             }
-            ('&' | '*' | '!', At::Start) => {
+            ('&' | '*' | '!', BlockPosition::Start) => {
                 let word = letters[column..].iter();
                 Some(column + word.take_while(|letter| !letter.is_whitespace()).count())
             }
-            ('|' | '>', At::Start) => {
+            ('|' | '>', BlockPosition::Start) => {
                 self.block_scalar = Some(*parent);
                 None
             }
-            ('[' | '{', At::Start) => {
+            ('[' | '{', BlockPosition::Start) => {
                 (self.depth, self.indent, self.in_plain) = (1, column + 1, false);
-                *at = At::Ended { column };
+                *at = BlockPosition::Ended { column };
                 Some(column + 1)
             }
-            ('"' | '\'', At::Start) => {
+            ('"' | '\'', BlockPosition::Start) => {
                 self.quote = Some(letter);
-                *at = At::Ended { column };
+                *at = BlockPosition::Ended { column };
                 Some(column + 1)
             }
-            (_, At::Start) => {
+            (_, BlockPosition::Start) => {
                 // A plain scalar, or a key if a colon follows.
                 let rest = letters[column..].windows(2);
                 let ends = |pair: &[char]| pair[0] == ':' && pair[1].is_whitespace();

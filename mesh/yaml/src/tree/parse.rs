@@ -8,10 +8,10 @@ use std::sync::Arc;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 
 use self::syntax::utf8;
-use super::alias::{Copies, Measure};
+use super::alias::{AliasCopies, NodeSize};
 use super::flow::{self, Indented};
-use super::{Entry, Map, Node, Value, alias, scalar};
-use crate::diagnostic::{Diagnostics, Place};
+use super::{Map, MapEntry, Node, Value, alias, scalar};
+use crate::diagnostic::{Diagnostics, Location};
 
 /// The maximum size of a file.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -50,7 +50,7 @@ pub fn parse_kubernetes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnosti
 
 fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagnostics> {
     if text.len() > MAX_BYTES {
-        let place = Place::whole(file);
+        let place = Location::whole(file);
         return Err(Diagnostics::one(
             place,
             format!(
@@ -60,7 +60,7 @@ fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagn
         ));
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder::new(Arc::from(file), dialect);
+    let mut builder = TreeBuilder::new(Arc::from(file), dialect);
     if let Err(error) = builder.read(text) {
         match again(&builder, text) {
             Some(indented) => builder = indented,
@@ -68,17 +68,18 @@ fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagn
         }
     }
     if builder.errors.is_empty() && builder.documents.is_empty() {
-        builder
-            .errors
-            .add(&Place::new(file, 1, 1), "empty: expected a YAML document");
+        builder.errors.add(
+            &Location::new(file, 1, 1),
+            "empty: expected a YAML document",
+        );
     }
     builder.errors.or(builder.documents)
 }
 
 /// Parses a refused text once more, with its flow collections indented as the standard requires.
-fn again(failed: &Builder, text: &str) -> Option<Builder> {
+fn again(failed: &TreeBuilder, text: &str) -> Option<TreeBuilder> {
     let Indented { text, added } = flow::indented(text)?;
-    let mut builder = Builder::new(failed.file.clone(), failed.dialect);
+    let mut builder = TreeBuilder::new(failed.file.clone(), failed.dialect);
     builder.added = added;
     builder.read(&text).is_ok().then_some(builder)
 }
@@ -92,11 +93,11 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Vec<Node>, Diagnostics> {
 }
 
 /// A list or map whose end has not been read yet.
-struct Open {
-    place: Place,
+struct OpenCollection {
+    place: Location,
     /// The parser's anchor number; 0 if there is none.
     anchor: usize,
-    measure: Measure,
+    measure: NodeSize,
     inside: Inside,
 }
 
@@ -104,7 +105,7 @@ enum Inside {
     List(Vec<Node>),
     Map {
         map: Map,
-        key: Option<Key>,
+        key: Option<PendingKey>,
         /// True if an error for merge keys was already reported in this map.
         merge_refused: bool,
         /// Keys inserted by a merge. Keys written in the map itself take precedence over these.
@@ -113,10 +114,10 @@ enum Inside {
 }
 
 /// A key whose value has not been read yet.
-struct Key {
+struct PendingKey {
     name: Name,
     quoted: bool,
-    place: Place,
+    place: Location,
 }
 
 enum Name {
@@ -127,28 +128,28 @@ enum Name {
     Unusable,
 }
 
-struct Builder {
+struct TreeBuilder {
     file: Arc<str>,
     dialect: Dialect,
     documents: Vec<Node>,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     errors: Diagnostics,
     nodes: usize,
-    copies: Copies,
+    copies: AliasCopies,
     /// The number of spaces inserted before each line.
     added: Vec<usize>,
 }
 
-impl Builder {
+impl TreeBuilder {
     fn new(file: Arc<str>, dialect: Dialect) -> Self {
-        Builder {
+        TreeBuilder {
             file,
             dialect,
             documents: Vec::new(),
             open: Vec::new(),
             errors: Diagnostics::new(),
             nodes: 0,
-            copies: Copies::default(),
+            copies: AliasCopies::default(),
             added: Vec::new(),
         }
     }
@@ -166,7 +167,7 @@ impl Builder {
     }
 
     /// Processes one event. Returns false if parsing must stop.
-    fn event(&mut self, event: Event<'_>, place: Place) -> bool {
+    fn event(&mut self, event: Event<'_>, place: Location) -> bool {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let mut quoted = style != ScalarStyle::Plain;
@@ -205,7 +206,7 @@ impl Builder {
                 self.add(node, open.measure)
             }
             Event::DocumentEnd => {
-                self.copies = Copies::default();
+                self.copies = AliasCopies::default();
                 true
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) => {
@@ -216,7 +217,7 @@ impl Builder {
 
     /// Adds a scalar as a key or as a value.
     fn scalar(&mut self, node: Node, quoted: bool, anchor: usize) -> bool {
-        let measure = Measure::scalar(&node);
+        let measure = NodeSize::scalar(&node);
         self.copies.keep(anchor, &node, measure);
         if self.awaits_key() {
             let text = match node.value {
@@ -230,13 +231,13 @@ impl Builder {
     }
 
     /// Inserts a copy of the anchored value in place of an alias.
-    fn alias(&mut self, anchor: usize, place: Place) -> bool {
+    fn alias(&mut self, anchor: usize, place: Location) -> bool {
         if self.dialect == Dialect::Strict {
             self.errors.add(
                 &place,
                 "aliases (`*name`) are not accepted: write the value again, or quote the `*`",
             );
-            return self.add(Node::null(place), Measure::default());
+            return self.add(Node::null(place), NodeSize::default());
         }
         match self.copies.take(anchor, MAX_DEPTH - self.open.len()) {
             Ok((node, measure)) => {
@@ -254,7 +255,7 @@ impl Builder {
     }
 
     /// Refuses anchors and tags that the dialect does not have. Returns true if a tag makes the value a string.
-    fn decorated(&mut self, place: &Place, anchor: usize, tag: Option<&Tag>) -> bool {
+    fn decorated(&mut self, place: &Location, anchor: usize, tag: Option<&Tag>) -> bool {
         let strict = self.dialect == Dialect::Strict;
         if anchor != 0 && strict {
             self.errors.add(
@@ -278,15 +279,15 @@ impl Builder {
     fn awaits_key(&self) -> bool {
         matches!(
             self.open.last(),
-            Some(Open {
+            Some(OpenCollection {
                 inside: Inside::Map { key: None, .. },
                 ..
             })
         )
     }
 
-    fn key(&mut self, text: String, quoted: bool, place: Place) {
-        let Some(Open {
+    fn key(&mut self, text: String, quoted: bool, place: Location) {
+        let Some(OpenCollection {
             inside:
                 Inside::Map {
                     map,
@@ -324,14 +325,14 @@ impl Builder {
                 name = Name::Unusable;
             }
         }
-        *key = Some(Key {
+        *key = Some(PendingKey {
             name,
             quoted,
             place,
         });
     }
 
-    fn open(&mut self, place: Place, anchor: usize, inside: Inside) -> bool {
+    fn open(&mut self, place: Location, anchor: usize, inside: Inside) -> bool {
         if self.open.len() == MAX_DEPTH {
             self.errors.add(
                 &place,
@@ -342,17 +343,17 @@ impl Builder {
         if !self.count(1, &place) {
             return false;
         }
-        self.open.push(Open {
+        self.open.push(OpenCollection {
             place,
             anchor,
-            measure: Measure::EMPTY,
+            measure: NodeSize::EMPTY,
             inside,
         });
         true
     }
 
     /// Counts values. Returns false if parsing must stop.
-    fn count(&mut self, values: usize, place: &Place) -> bool {
+    fn count(&mut self, values: usize, place: &Location) -> bool {
         self.nodes += values;
         if self.nodes > MAX_NODES {
             self.errors.add(
@@ -365,7 +366,7 @@ impl Builder {
     }
 
     /// Adds a finished value to the innermost open list, map or document. Returns false if parsing must stop.
-    fn add(&mut self, node: Node, measure: Measure) -> bool {
+    fn add(&mut self, node: Node, measure: NodeSize) -> bool {
         let Some(open) = self.open.last_mut() else {
             if !node.is_null() {
                 self.documents.push(node);
@@ -378,7 +379,7 @@ impl Builder {
             Inside::Map {
                 map, key, merged, ..
             } => match key.take() {
-                Some(Key {
+                Some(PendingKey {
                     name: Name::Text(text),
                     quoted,
                     place,
@@ -386,21 +387,21 @@ impl Builder {
                     open.measure.bytes += text.len();
                     map.insert(
                         text,
-                        Entry {
+                        MapEntry {
                             key: place,
                             quoted,
                             node,
                         },
                     );
                 }
-                Some(Key {
+                Some(PendingKey {
                     name: Name::Merge, ..
                 }) => {
                     if let Err(problem) = alias::merge(map, merged, node) {
                         self.errors.push(problem);
                     }
                 }
-                Some(Key {
+                Some(PendingKey {
                     name: Name::Unusable,
                     ..
                 }) => {}
@@ -409,7 +410,7 @@ impl Builder {
                         &node.place,
                         "a key must be a scalar: a list or map cannot be one",
                     );
-                    *key = Some(Key {
+                    *key = Some(PendingKey {
                         name: Name::Unusable,
                         quoted: false,
                         place: node.place,
@@ -420,10 +421,10 @@ impl Builder {
         self.errors.len() < MAX_ERRORS
     }
 
-    fn place(&self, mark: &Marker) -> Place {
+    fn place(&self, mark: &Marker) -> Location {
         let line = mark.line().checked_sub(1);
         let added = line.and_then(|line| self.added.get(line)).unwrap_or(&0);
-        Place {
+        Location {
             file: self.file.clone(),
             line: clamp(mark.line()),
             column: clamp((mark.col() + 1).saturating_sub(*added)),

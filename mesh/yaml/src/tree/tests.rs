@@ -144,7 +144,7 @@ fn a_number_that_begins_with_a_point_is_written_as_one() {
 }
 
 fn tree() -> impl Strategy<Value = Node> {
-    let place = || Place::whole("p");
+    let place = || Location::whole("p");
     let text = prop_oneof![
         "[ -~]{0,12}",
         "\\PC{0,6}",

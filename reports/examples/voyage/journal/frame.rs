@@ -1,9 +1,9 @@
 //! The participants of a synthetic run, and the conversion of its records to a document.
 
-use shakedown_reports::{Header, Judgement, Summary};
+use shakedown_reports::{JudgedChecks, Summary, SummaryHeader};
 use shakedown_results::{
-    Cast, CheckResult, Digester, Document, Engine, Event, Party, PartyId, PartyKind, PlannedFault,
-    Pod, PodId, Record,
+    CheckResult, Digester, Document, Engine, Event, Participant, ParticipantId, ParticipantKind,
+    Participants, PlannedFault, Pod, PodId, Record,
 };
 
 use super::{MS, PRODUCTPAGE, REVIEWS, SECOND};
@@ -20,8 +20,8 @@ pub(super) fn fault(name: &str, what: &str, from_s: i64, to_s: Option<i64>) -> P
 
 /// Two services and two loads. Pods 0 and 1 belong to productpage, 2 and 3 to reviews v1, 4 to reviews v2, 5
 /// and 6 to the loads.
-pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>) -> Cast {
-    let party = |name: &str, kind, versions: &[&str], workers| Party {
+pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>) -> Participants {
+    let party = |name: &str, kind, versions: &[&str], workers| Participant {
         name: name.to_owned(),
         kind,
         versions: versions.iter().map(|v| (*v).to_owned()).collect(),
@@ -36,13 +36,13 @@ pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>)
         zone: 0,
         meshed: true,
     };
-    Cast {
+    Participants {
         parties: vec![
-            party("productpage", PartyKind::Service, &["v1"], Some(4)),
-            party("reviews", PartyKind::Service, &["v1", "v2"], Some(1)),
-            party("jason", PartyKind::Load, &[], None),
-            party("others", PartyKind::Load, &[], None),
-            party("control", PartyKind::Control, &[], None),
+            party("productpage", ParticipantKind::Service, &["v1"], Some(4)),
+            party("reviews", ParticipantKind::Service, &["v1", "v2"], Some(1)),
+            party("jason", ParticipantKind::Load, &[], None),
+            party("others", ParticipantKind::Load, &[], None),
+            party("control", ParticipantKind::Control, &[], None),
         ],
         pods: vec![
             pod(PRODUCTPAGE, 0, 0),
@@ -50,8 +50,8 @@ pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>)
             pod(REVIEWS, 0, 0),
             pod(REVIEWS, 0, 1),
             pod(REVIEWS, 1, 0),
-            pod(PartyId(2), 0, 0),
-            pod(PartyId(3), 0, 0),
+            pod(ParticipantId(2), 0, 0),
+            pod(ParticipantId(3), 0, 0),
         ],
         zones: vec!["a".to_owned()],
         faults,
@@ -61,7 +61,7 @@ pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>)
 }
 
 /// The records of the start of the mesh.
-pub(crate) fn started(cast: &Cast) -> Vec<Record> {
+pub(crate) fn started(cast: &Participants) -> Vec<Record> {
     let mut records = vec![Record {
         at_ns: -200 * MS,
         event: Event::ConfigChanged { version: 1 },
@@ -85,9 +85,9 @@ pub(crate) fn started(cast: &Cast) -> Vec<Record> {
 
 /// Sorts the records by time, as in a Journal, and builds the document.
 pub(crate) fn fold(
-    cast: &Cast,
+    cast: &Participants,
     mut records: Vec<Record>,
-    judgement: Judgement,
+    judgement: JudgedChecks,
     variant: &str,
 ) -> Document {
     records.sort_by_key(|record| record.at_ns);
@@ -102,7 +102,7 @@ pub(crate) fn fold(
     } else {
         " --variant fragile --set load.others.rate=200/s"
     };
-    let header = Header {
+    let header = SummaryHeader {
         scenario: "header-routing".to_owned(),
         story: "Jason sees reviews v2, everyone else v1. Not one request may stray, in either direction.".to_owned(),
         variant: variant.to_owned(),

@@ -1,6 +1,8 @@
 //! Synthetic requests, and the records that they produce.
 
-use shakedown_results::{Answer, Cast, Event, Fate, Outcome, PartyId, PodId, Record, Root};
+use shakedown_results::{
+    Answer, Event, Fate, Outcome, ParticipantId, Participants, PodId, Record, Root,
+};
 use shakedown_types::ResponseFlags;
 
 use super::MS;
@@ -28,8 +30,8 @@ impl Default for Story {
 /// Adds the records of a request of a load, through productpage to reviews.
 pub(super) fn request(
     records: &mut Vec<Record>,
-    cast: &Cast,
-    load: PartyId,
+    cast: &Participants,
+    load: ParticipantId,
     seq: i64,
     intended_ns: i64,
     story: Story,
@@ -103,7 +105,7 @@ pub(super) fn request(
 /// Adds the records of a call between pods with its attempts, the last of which is served.
 pub(super) fn hop(
     records: &mut Vec<Record>,
-    cast: &Cast,
+    cast: &Participants,
     root: Root,
     (from, to): (PodId, PodId),
     (start_ns, end_ns): (i64, i64),

@@ -1,7 +1,7 @@
 //! A synthetic run with a canary.
 
-use shakedown_reports::Judgement;
-use shakedown_results::{Answer, Document, Event, Fate, PartyId, PodId, Record, Verdict};
+use shakedown_reports::JudgedChecks;
+use shakedown_results::{Answer, Document, Event, Fate, ParticipantId, PodId, Record, Verdict};
 use shakedown_types::CanaryPhase;
 
 use super::frame::{cast, check, fault, fold, started};
@@ -26,7 +26,7 @@ pub(crate) fn rollout(good: bool) -> Document {
             tries: if sick { 3 } else { 1 },
             ..Story::default()
         };
-        request(&mut records, &cast, PartyId(3), seq, intended, story);
+        request(&mut records, &cast, ParticipantId(3), seq, intended, story);
         if (90..200).contains(&at) {
             queue(&mut records, intended, 40 * MS + chance.below(400) * MS);
         }
@@ -46,7 +46,7 @@ pub(crate) fn rollout(good: bool) -> Document {
             "rolled-back",
         ),
     ];
-    let judgement = Judgement {
+    let judgement = JudgedChecks {
         checks,
         invalid: vec![],
         verdict: if good { Verdict::Pass } else { Verdict::Fail },

@@ -1,7 +1,7 @@
 //! A synthetic run with faults.
 
-use shakedown_reports::Judgement;
-use shakedown_results::{Answer, Document, Event, PartyId, PodId, Record, Verdict};
+use shakedown_reports::JudgedChecks;
+use shakedown_results::{Answer, Document, Event, ParticipantId, PodId, Record, Verdict};
 use shakedown_types::{BreakerLimit, Detector};
 
 use super::frame::{cast, check, fault, fold, started};
@@ -20,7 +20,7 @@ pub(crate) fn stormy() -> Document {
     let mut records = started(&cast);
     events_of_the_storm(&mut records);
     let mut chance = Chance(7);
-    for (load, every) in [(PartyId(2), 50 * MS), (PartyId(3), 5 * MS)] {
+    for (load, every) in [(ParticipantId(2), 50 * MS), (ParticipantId(3), 5 * MS)] {
         for seq in 0..60 * SECOND / every {
             let intended = seq * every;
             let story = storm(intended, &mut chance);
@@ -68,7 +68,7 @@ pub(crate) fn stormy() -> Document {
     fold(
         &cast,
         records,
-        Judgement {
+        JudgedChecks {
             checks,
             invalid: vec![],
             verdict: Verdict::Fail,

@@ -1,7 +1,13 @@
 use super::*;
 use crate::{Event, PodId};
 
-fn digest(version: &str, scenario: &str, seed: u64, cast: &Cast, records: &[Record]) -> Digest {
+fn digest(
+    version: &str,
+    scenario: &str,
+    seed: u64,
+    cast: &Participants,
+    records: &[Record],
+) -> Digest {
     let mut digester = Digester::new(version, scenario, seed, cast);
     records.iter().for_each(|record| digester.record(record));
     digester.finish()
@@ -21,7 +27,7 @@ fn equal_runs_have_equal_digests() {
             "1",
             "a",
             1,
-            &Cast::default(),
+            &Participants::default(),
             &[crashed(1, 1), crashed(2, 2)],
         )
     };
@@ -31,10 +37,10 @@ fn equal_runs_have_equal_digests() {
 
 #[test]
 fn a_digest_feels_every_part_of_a_run() {
-    let none = Cast::default();
-    let longer = Cast {
+    let none = Participants::default();
+    let longer = Participants {
         duration_ns: 1,
-        ..Cast::default()
+        ..Participants::default()
     };
     let base = [crashed(1, 1), crashed(2, 2)];
     let digests = [
@@ -70,7 +76,7 @@ fn a_digest_feels_every_part_of_a_run() {
 
 #[test]
 fn text_cannot_move_over_a_border() {
-    let cast = Cast::default();
+    let cast = Participants::default();
     assert_ne!(
         digest("ab", "c", 1, &cast, &[]),
         digest("a", "bc", 1, &cast, &[])

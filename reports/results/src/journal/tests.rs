@@ -1,9 +1,9 @@
 use super::*;
-use crate::{Answer, Cast};
+use crate::{Answer, Participants};
 
 fn records() -> Vec<Record> {
     let root = Root {
-        load: PartyId(1),
+        load: ParticipantId(1),
         entry: 2,
         seq: u64::MAX,
     };
@@ -22,7 +22,7 @@ fn records() -> Vec<Record> {
             root: None,
             from: PodId(0),
             to: None,
-            to_party: PartyId(0),
+            to_party: ParticipantId(0),
             start_ns: i64::MIN,
             outcome,
             flags: ResponseFlags::all(),
@@ -47,7 +47,7 @@ fn records() -> Vec<Record> {
         },
         Event::PodAdded {
             pod: Pod {
-                party: PartyId(0),
+                party: ParticipantId(0),
                 version: 1,
                 replica: 2,
                 zone: 0,
@@ -63,7 +63,7 @@ fn records() -> Vec<Record> {
             reason: String::new(),
         },
         Event::Canary {
-            service: PartyId(0),
+            service: ParticipantId(0),
             phase: CanaryPhase::WaitingPromotion,
             weight_ppm: 0,
             version: None,
@@ -76,7 +76,7 @@ fn records() -> Vec<Record> {
         },
         Event::Breaker {
             at: PodId(0),
-            to: PartyId(0),
+            to: ParticipantId(0),
             limit: BreakerLimit::Pending,
             open: true,
         },
@@ -130,7 +130,7 @@ fn terms_of_the_mesh_are_written_as_names_and_flags_as_a_number() {
 
 #[test]
 fn a_pods_name_says_whose_replica_it_is() {
-    let cast = Cast::default();
+    let cast = Participants::default();
     assert_eq!(
         cast.pod_name(PodId(7)),
         "pod 7",

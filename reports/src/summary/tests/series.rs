@@ -106,7 +106,7 @@ fn a_run_that_outgrows_its_bins_joins_them_and_loses_nothing() {
     assert_eq!(bins[3].iter().skip(1).sum::<u64>(), 8, "eight to a bin");
 }
 
-fn call(to: PartyId, tries: u16) -> Event {
+fn call(to: ParticipantId, tries: u16) -> Event {
     Event::CallEnded {
         root: Some(Root {
             load: USERS,

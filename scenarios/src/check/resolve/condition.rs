@@ -2,8 +2,8 @@
 
 use super::Resolver;
 use super::subject::Is;
-use crate::check::syntax::{Word, WrittenCondition, WrittenParty, WrittenTest};
-use crate::check::{Condition, Measure, Party, Subject, Test, figures};
+use crate::check::syntax::{Word, WrittenCondition, WrittenParticipant, WrittenTest};
+use crate::check::{Condition, ParticipantSelector, RequestMeasure, Subject, Test, figures};
 
 impl Resolver<'_> {
     pub(super) fn condition(
@@ -42,9 +42,9 @@ impl Resolver<'_> {
                         "a load's requests are sent by itself: write `LOAD in zone Z`",
                     );
                 }
-                Test::From(Party {
+                Test::From(ParticipantSelector {
                     zone: Some(self.zone(name, *at)?),
-                    ..Party::default()
+                    ..ParticipantSelector::default()
                 })
             }
         };
@@ -78,7 +78,7 @@ impl Resolver<'_> {
         self.refuse(at, message)
     }
 
-    fn via(&mut self, at: usize, subject: &Subject, party: &WrittenParty) -> Option<Test> {
+    fn via(&mut self, at: usize, subject: &Subject, party: &WrittenParticipant) -> Option<Test> {
         let via = self.party(party)?;
         match subject {
             Subject::Load(_) => {}
@@ -110,7 +110,12 @@ impl Resolver<'_> {
         Some(Test::Via(via))
     }
 
-    fn from(&mut self, written: &WrittenCondition, is: Is, party: &WrittenParty) -> Option<Party> {
+    fn from(
+        &mut self,
+        written: &WrittenCondition,
+        is: Is,
+        party: &WrittenParticipant,
+    ) -> Option<ParticipantSelector> {
         let from = self.party(party)?;
         if is == Is::Load {
             return self.refuse(written.at, "a load's requests are sent by itself");
@@ -126,15 +131,15 @@ impl Resolver<'_> {
 }
 
 /// The kinds of subjects that have a measure.
-pub(super) const fn measured(measure: Measure) -> &'static [Is] {
+pub(super) const fn measured(measure: RequestMeasure) -> &'static [Is] {
     match measure {
-        Measure::Latency => &[Is::Load, Is::Edge, Is::Service],
-        Measure::Uncorrected | Measure::SendLag => &[Is::Load],
-        Measure::QueueWait | Measure::ServiceTime => &[Is::Service],
-        Measure::PoolWait | Measure::ProxyTime => &[Is::Edge],
+        RequestMeasure::Latency => &[Is::Load, Is::Edge, Is::Service],
+        RequestMeasure::Uncorrected | RequestMeasure::SendLag => &[Is::Load],
+        RequestMeasure::QueueWait | RequestMeasure::ServiceTime => &[Is::Service],
+        RequestMeasure::PoolWait | RequestMeasure::ProxyTime => &[Is::Edge],
     }
 }
 
-fn measures(measure: Measure, is: Is) -> bool {
+fn measures(measure: RequestMeasure, is: Is) -> bool {
     measured(measure).contains(&is)
 }

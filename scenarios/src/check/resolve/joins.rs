@@ -1,6 +1,6 @@
 //! Refuses combinations of figure, subject and conditions that the journal cannot distinguish.
 
-use crate::check::{Condition, Figure, Gauge, Measure, Party, Subject, Test};
+use crate::check::{Condition, Figure, Gauge, ParticipantSelector, RequestMeasure, Subject, Test};
 
 /// Returns the reason why a figure under these conditions is not available for a subject; `None` if it is. `from_load`
 /// is true if the subject is an edge whose caller is a load.
@@ -10,7 +10,7 @@ pub(super) fn refused(
     conditions: &[Condition],
     from_load: bool,
 ) -> Option<&'static str> {
-    let asked = Asked { figure, conditions };
+    let asked = FigureQuery { figure, conditions };
     if conditions.is_empty() && figure == Figure::Share {
         return Some(
             "a share without `where` is always 100%: write `count(reviews/v2) / count(reviews)`, or `share(web -> reviews where via reviews/v2)`",
@@ -30,12 +30,12 @@ pub(super) fn refused(
 }
 
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct FigureQuery<'a> {
     figure: Figure,
     conditions: &'a [Condition],
 }
 
-impl Asked<'_> {
+impl FigureQuery<'_> {
     fn takes_no_condition(self) -> bool {
         self.is_gauge()
             || self.is_of_tries()
@@ -72,13 +72,13 @@ impl Asked<'_> {
     }
 
     /// Returns true if the figure or a condition uses the measure.
-    fn uses(self, measure: Measure) -> bool {
+    fn uses(self, measure: RequestMeasure) -> bool {
         let is_its = |condition: &Condition| matches!(condition.test, Test::Measure(of, ..) if of == measure);
         matches!(self.figure, Figure::Statistic(of, _) if of == measure)
             || self.conditions.iter().any(is_its)
     }
 
-    fn of_load(self, party: &Party) -> Option<&'static str> {
+    fn of_load(self, party: &ParticipantSelector) -> Option<&'static str> {
         if self.is_gauge() && party.zone.is_some() {
             return Some("not supported yet: `in-flight` of a load in a zone");
         }
@@ -92,8 +92,8 @@ impl Asked<'_> {
             );
         }
         if any(|test| matches!(test, Test::Via(_)))
-            || self.uses(Measure::Uncorrected)
-            || self.uses(Measure::SendLag)
+            || self.uses(RequestMeasure::Uncorrected)
+            || self.uses(RequestMeasure::SendLag)
         {
             return Some(
                 "not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
@@ -102,7 +102,7 @@ impl Asked<'_> {
         None
     }
 
-    fn of_service(self, party: &Party) -> Option<&'static str> {
+    fn of_service(self, party: &ParticipantSelector) -> Option<&'static str> {
         let endpoint = party.endpoint.is_some();
         if endpoint && self.figure == Figure::Busy {
             return Some("`busy` is a figure of replicas, not of endpoints");
@@ -124,14 +124,22 @@ impl Asked<'_> {
         if endpoint {
             return Some("not supported yet: `flag` of one endpoint");
         }
-        if self.uses(Measure::QueueWait) || self.uses(Measure::ServiceTime) {
+        if self.uses(RequestMeasure::QueueWait) || self.uses(RequestMeasure::ServiceTime) {
             return Some("`flag` is known to the proxy, which knows nothing of the app's queue");
         }
         None
     }
 
-    fn of_edge(self, from: &Party, to: &Party, from_load: bool) -> Option<&'static str> {
-        let (pool, proxy) = (self.uses(Measure::PoolWait), self.uses(Measure::ProxyTime));
+    fn of_edge(
+        self,
+        from: &ParticipantSelector,
+        to: &ParticipantSelector,
+        from_load: bool,
+    ) -> Option<&'static str> {
+        let (pool, proxy) = (
+            self.uses(RequestMeasure::PoolWait),
+            self.uses(RequestMeasure::ProxyTime),
+        );
         if (pool || proxy) && (to.is_part() || self.is_of_attempts()) {
             return Some(
                 "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
@@ -170,10 +178,10 @@ impl Asked<'_> {
     }
 }
 
-impl Asked<'_> {
+impl FigureQuery<'_> {
     /// Refuses a single endpoint of a callee to which routes send calls for other services, because a caller only knows
     /// the endpoints of the service that it requests.
-    fn of_routed_edge(self, to: &Party) -> Option<&'static str> {
+    fn of_routed_edge(self, to: &ParticipantSelector) -> Option<&'static str> {
         let by_parts = to.is_part() || self.is_of_attempts();
         if by_parts || to.endpoint.is_none() || self.figure == Figure::Amplification {
             return None;

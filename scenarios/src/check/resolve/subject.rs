@@ -5,9 +5,9 @@ use shakedown_yaml::suggest;
 use super::Resolver;
 use super::condition::measured;
 use super::joins;
-use crate::check::names::{PartyNames, Span};
-use crate::check::syntax::{Expr, WrittenMetric, WrittenParty};
-use crate::check::{Condition, Figure, Gauge, Happening, Party, Subject};
+use crate::check::names::{ChaosSpan, ParticipantNames};
+use crate::check::syntax::{Expr, WrittenMetric, WrittenParticipant};
+use crate::check::{Condition, Figure, Gauge, Happening, ParticipantSelector, Subject};
 
 /// The kind of a subject, for messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -81,9 +81,9 @@ impl Resolver<'_> {
     /// Finds a chaos item by name, among those that have the figure.
     fn fault(
         &mut self,
-        written: &WrittenParty,
+        written: &WrittenParticipant,
         figure: &str,
-        has: impl Fn(&Span) -> bool,
+        has: impl Fn(&ChaosSpan) -> bool,
     ) -> Option<Subject> {
         let name = written.name.as_deref().unwrap_or("*");
         let bare = written.entry.is_none()
@@ -109,7 +109,7 @@ impl Resolver<'_> {
         )
     }
 
-    fn single(&self, party: Party) -> Subject {
+    fn single(&self, party: ParticipantSelector) -> Subject {
         match party.party {
             Some(index) if self.names.parties[usize::from(index)].is_load => Subject::Load(party),
             _ => Subject::Service(party),
@@ -119,9 +119,9 @@ impl Resolver<'_> {
     fn edge(
         &mut self,
         metric: &WrittenMetric,
-        second: &WrittenParty,
-        from: Party,
-        to: Party,
+        second: &WrittenParticipant,
+        from: ParticipantSelector,
+        to: ParticipantSelector,
         figure: Figure,
     ) -> Option<Subject> {
         let Some(callee) = to.party else {
@@ -164,7 +164,7 @@ impl Resolver<'_> {
                 return self.refuse(second.at, message);
             }
         }
-        let is_routed = |caller: &PartyNames| caller.routed.contains(&callee);
+        let is_routed = |caller: &ParticipantNames| caller.routed.contains(&callee);
         let routed = match from.party {
             Some(caller) => is_routed(&self.names.parties[usize::from(caller)]),
             None => self.names.parties.iter().any(is_routed),
@@ -173,7 +173,7 @@ impl Resolver<'_> {
     }
 
     /// Resolves the names of a service, load or part to indices.
-    pub(super) fn party(&mut self, written: &WrittenParty) -> Option<Party> {
+    pub(super) fn party(&mut self, written: &WrittenParticipant) -> Option<ParticipantSelector> {
         let zone = match &written.zone {
             Some((name, at)) => Some(self.zone(name, *at)?),
             None => None,
@@ -182,9 +182,9 @@ impl Resolver<'_> {
             if written.endpoint.is_some() {
                 return self.refuse(written.at, "`*` has no endpoints: name a service");
             }
-            return Some(Party {
+            return Some(ParticipantSelector {
                 zone,
-                ..Party::default()
+                ..ParticipantSelector::default()
             });
         };
         let Some(index) = self.names.party(name) else {
@@ -218,7 +218,7 @@ impl Resolver<'_> {
             Some((method, path)) => Some(self.endpoint(written.at, index, method, path)?),
             None => None,
         };
-        Some(Party {
+        Some(ParticipantSelector {
             party: Some(narrow(index)),
             entry,
             version,
@@ -228,7 +228,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn unknown_party(&mut self, at: usize, name: &str) -> Option<Party> {
+    fn unknown_party(&mut self, at: usize, name: &str) -> Option<ParticipantSelector> {
         if self.names.incomplete {
             self.silent = true;
             return None;
@@ -257,7 +257,12 @@ impl Resolver<'_> {
         )
     }
 
-    fn version(&mut self, written: &WrittenParty, party: usize, version: &str) -> Option<u16> {
+    fn version(
+        &mut self,
+        written: &WrittenParticipant,
+        party: usize,
+        version: &str,
+    ) -> Option<u16> {
         let names = &self.names.parties[party];
         let Some(at) = names
             .versions
@@ -287,7 +292,7 @@ impl Resolver<'_> {
         };
         let replicas = names.versions[at].1;
         if let Some(replica) = written.replica.filter(|replica| *replica >= replicas) {
-            let count = crate::story::replicas(replicas);
+            let count = crate::scenario::replicas(replicas);
             let message = format!(
                 "{}/{version} has {count}, counted from 0: there is no `{replica}`",
                 names.name
@@ -309,7 +314,7 @@ impl Resolver<'_> {
             .endpoints
             .iter()
             .position(|known| known.method.as_str() == method && known.path == path)
-            .or_else(|| crate::story::find_endpoint(&names.endpoints, method, path));
+            .or_else(|| crate::scenario::find_endpoint(&names.endpoints, method, path));
         let Some(found) = found else {
             let wanted = format!("{method} {path}");
             let known: Vec<String> = names.endpoints.iter().map(ToString::to_string).collect();
@@ -395,7 +400,7 @@ impl Resolver<'_> {
 }
 
 /// Returns true if the subject is `control` and the figure applies to the control plane.
-fn is_control(written: &WrittenParty, figure: Figure) -> bool {
+fn is_control(written: &WrittenParticipant, figure: Figure) -> bool {
     written.name.as_deref() == Some("control")
         && matches!(
             figure,

@@ -2,15 +2,15 @@
 
 use super::Resolver;
 use crate::check::Temporal;
-use crate::check::figures::{self, Named};
-use crate::check::syntax::{Expr, ExprKind, WindowKind, Written, WrittenWindow};
+use crate::check::figures::{self, MetricMeaning};
+use crate::check::syntax::{Expr, ExprKind, WindowKind, WrittenCheck, WrittenWindow};
 
 /// The maximum number of slices of a check. Each slice has its own figures.
 const SLICES_MAX: i64 = 20_000;
 
 impl Resolver<'_> {
     /// Checks that temporal word, `per`, `within` and kind of value fit together.
-    pub(super) fn temporal(&mut self, written: &Written) {
+    pub(super) fn temporal(&mut self, written: &WrittenCheck) {
         let within = written.window.as_ref().filter(|window| {
             matches!(
                 window.kind,
@@ -47,7 +47,7 @@ impl Resolver<'_> {
     }
 
     /// Checks values at an instant, which require a temporal word and accept no slices.
-    fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &Written) {
+    fn of_instants(&mut self, gauge: &Expr, temporal: bool, written: &WrittenCheck) {
         if !temporal {
             let gauge_text = self.slice(gauge);
             let mut message = format!(
@@ -73,7 +73,7 @@ impl Resolver<'_> {
         &mut self,
         first: Option<&Expr>,
         within: Option<&WrittenWindow>,
-        written: &Written,
+        written: &WrittenCheck,
     ) {
         let temporal = written.temporal.is_some() || within.is_some();
         match (temporal, written.per) {
@@ -137,8 +137,8 @@ pub(super) fn gauges(expr: &Expr) -> bool {
 fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e Expr>) {
     match &expr.kind {
         ExprKind::Metric(metric) => match figures::named(metric.measure.as_deref(), &metric.name) {
-            Ok(Named::Figure(figure)) if figure.is_instant() => instants.push(expr),
-            Ok(Named::LaterGauge(_)) => instants.push(expr),
+            Ok(MetricMeaning::Figure(figure)) if figure.is_instant() => instants.push(expr),
+            Ok(MetricMeaning::LaterGauge(_)) => instants.push(expr),
             _ => windows.push(expr),
         },
         ExprKind::Binary(_, left, right) => {

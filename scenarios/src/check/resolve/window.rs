@@ -2,9 +2,11 @@
 
 use shakedown_yaml::suggest;
 
-use crate::check::names::Names;
-use crate::check::syntax::{Edge, Problem, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};
-use crate::check::{Base, Point, Window};
+use crate::check::names::CheckNames;
+use crate::check::syntax::{
+    ChaosEdge, SyntaxError, WindowKind, WrittenBase, WrittenPoint, WrittenWindow,
+};
+use crate::check::{Base, TimePoint, Window};
 use crate::value::{Ratio, format_ns};
 
 /// The meaning of a chaos item's bare name as a point.
@@ -21,12 +23,15 @@ enum Bare {
 ///
 /// # Errors
 /// The error of the window. `None` if other errors of the file explain the failure.
-pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, Option<Problem>> {
-    let warm_up = Point {
+pub(super) fn resolve(
+    window: &WrittenWindow,
+    names: &CheckNames,
+) -> Result<Window, Option<SyntaxError>> {
+    let warm_up = TimePoint {
         base: Base::WarmUp,
         offset_ns: 0,
     };
-    let end = Point {
+    let end = TimePoint {
         base: Base::End,
         offset_ns: 0,
     };
@@ -52,7 +57,7 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
             within: false,
         },
         WindowKind::Within(length) => stretch(
-            Point {
+            TimePoint {
                 base: Base::Zero,
                 offset_ns: 0,
             },
@@ -66,9 +71,9 @@ pub(super) fn resolve(window: &WrittenWindow, names: &Names) -> Result<Window, O
 }
 
 /// The window of a given length from a point on.
-fn stretch(from: Point, length_ns: u64) -> Window {
+fn stretch(from: TimePoint, length_ns: u64) -> Window {
     let length = i64::try_from(length_ns).expect("a duration fits into 63 bits");
-    let to = Point {
+    let to = TimePoint {
         base: from.base.clone(),
         offset_ns: from.offset_ns.saturating_add(length),
     };
@@ -79,7 +84,11 @@ fn stretch(from: Point, length_ns: u64) -> Window {
     }
 }
 
-fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Option<Problem>> {
+fn point(
+    written: &WrittenPoint,
+    bare: Bare,
+    names: &CheckNames,
+) -> Result<TimePoint, Option<SyntaxError>> {
     let (base, base_ns) = match &written.base {
         WrittenBase::Time(nanos) => (
             Base::Zero,
@@ -91,20 +100,22 @@ fn point(written: &WrittenPoint, bare: Bare, names: &Names) -> Result<Point, Opt
                 return Err(unknown(written.at, name, names));
             };
             let base = match (edge, bare) {
-                (Some(Edge::Start), _) | (None, Bare::Start) => Base::StartOf(name.clone()),
+                (Some(ChaosEdge::Start), _) | (None, Bare::Start) => Base::StartOf(name.clone()),
                 (None, Bare::After) if item.is_instant => Base::StartOf(name.clone()),
-                (Some(Edge::End), _) | (None, Bare::End | Bare::After) => Base::EndOf(name.clone()),
+                (Some(ChaosEdge::End), _) | (None, Bare::End | Bare::After) => {
+                    Base::EndOf(name.clone())
+                }
             };
             (base, 0)
         }
     };
-    Ok(Point {
+    Ok(TimePoint {
         base,
         offset_ns: base_ns.saturating_add(written.offset_ns),
     })
 }
 
-fn unknown(at: usize, name: &str, names: &Names) -> Option<Problem> {
+fn unknown(at: usize, name: &str, names: &CheckNames) -> Option<SyntaxError> {
     if names.incomplete && names.chaos.is_empty() {
         return None;
     }
@@ -114,14 +125,21 @@ fn unknown(at: usize, name: &str, names: &Names) -> Option<Problem> {
     } else {
         suggest::hint(name, known.collect::<Vec<_>>())
     };
-    Some(Problem::new(at, format!("no chaos item `{name}`: {hint}")))
+    Some(SyntaxError::new(
+        at,
+        format!("no chaos item `{name}`: {hint}"),
+    ))
 }
 
 /// Refuses a window that is empty or outside the run, as far as the file alone determines it.
-fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(), Option<Problem>> {
+fn inside(
+    written: &WrittenWindow,
+    window: &Window,
+    names: &CheckNames,
+) -> Result<(), Option<SyntaxError>> {
     let (from, to) = (known(&window.from, names), known(&window.to, names));
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
-    let problem = |message: String| Err(Some(Problem::new(written.at, message)));
+    let problem = |message: String| Err(Some(SyntaxError::new(written.at, message)));
     if let (Some(from), Some(to)) = (from, to)
         && from >= to
     {
@@ -148,7 +166,7 @@ fn inside(written: &WrittenWindow, window: &Window, names: &Names) -> Result<(),
 }
 
 /// The time of a point, ns, if the file alone determines it.
-fn known(point: &Point, names: &Names) -> Option<i64> {
+fn known(point: &TimePoint, names: &CheckNames) -> Option<i64> {
     let item = |name: &str| names.chaos.iter().find(|item| item.name == name);
     let base = match &point.base {
         Base::Zero => 0,

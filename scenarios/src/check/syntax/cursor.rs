@@ -4,14 +4,14 @@ use crate::value::{Quantity, Share, parse_duration};
 
 /// A syntax error and its byte offset in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Problem {
+pub(crate) struct SyntaxError {
     pub(crate) at: usize,
     pub(crate) message: String,
 }
 
-impl Problem {
-    pub(crate) fn new(at: usize, message: impl Into<String>) -> Problem {
-        Problem {
+impl SyntaxError {
+    pub(crate) fn new(at: usize, message: impl Into<String>) -> SyntaxError {
+        SyntaxError {
             at,
             message: message.into(),
         }
@@ -76,7 +76,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Consumes a symbol that must be next.
-    pub(super) fn expect(&mut self, symbol: &str) -> Result<(), Problem> {
+    pub(super) fn expect(&mut self, symbol: &str) -> Result<(), SyntaxError> {
         if self.symbol(symbol) {
             Ok(())
         } else {
@@ -123,7 +123,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Consumes a name that must be next.
-    pub(super) fn name(&mut self, what: &str) -> Result<&'a str, Problem> {
+    pub(super) fn name(&mut self, what: &str) -> Result<&'a str, SyntaxError> {
         match self.word() {
             Some(word) => Ok(word),
             None => Err(self.unexpected(what)),
@@ -157,29 +157,30 @@ impl<'a> Cursor<'a> {
         self.rest().starts_with(|c: char| c.is_ascii_digit())
     }
 
-    pub(super) fn quantity(&mut self) -> Result<Quantity, Problem> {
+    pub(super) fn quantity(&mut self) -> Result<Quantity, SyntaxError> {
         let at = self.next_at();
         let text = self.number_text();
-        Quantity::parse(text).map_err(|error| Problem::new(at, error.to_string()))
+        Quantity::parse(text).map_err(|error| SyntaxError::new(at, error.to_string()))
     }
 
     /// Consumes a duration and returns nanoseconds.
-    pub(super) fn duration(&mut self) -> Result<u64, Problem> {
+    pub(super) fn duration(&mut self) -> Result<u64, SyntaxError> {
         let at = self.next_at();
         if !self.at_number() {
             return Err(self.unexpected("a duration, such as `5s`"));
         }
         let text = self.number_text();
-        let parsed = parse_duration(text).map_err(|error| Problem::new(at, error.to_string()))?;
+        let parsed =
+            parse_duration(text).map_err(|error| SyntaxError::new(at, error.to_string()))?;
         Ok(u64::try_from(parsed.as_nanos()).expect("a duration fits into 64 bits"))
     }
 
-    pub(super) fn share(&mut self) -> Result<Share, Problem> {
+    pub(super) fn share(&mut self) -> Result<Share, SyntaxError> {
         let at = self.next_at();
         if !self.at_number() {
             return Err(self.unexpected("a share, such as `1%`"));
         }
-        Share::parse(self.number_text()).map_err(|error| Problem::new(at, error.to_string()))
+        Share::parse(self.number_text()).map_err(|error| SyntaxError::new(at, error.to_string()))
     }
 
     /// Consumes the text of a number: digits, a point between digits, letters, `%`, and `/s`, `/m`, `/h`.
@@ -210,11 +211,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// An error about the next token.
-    pub(super) fn unexpected(&mut self, wanted: &str) -> Problem {
+    pub(super) fn unexpected(&mut self, wanted: &str) -> SyntaxError {
         let at = self.next_at();
         let rest = self.rest();
         if rest.is_empty() {
-            return Problem::new(at, format!("expected {wanted}, found the end of the check"));
+            return SyntaxError::new(at, format!("expected {wanted}, found the end of the check"));
         }
         let word = match self.peek_word() {
             Some(word) => word,
@@ -229,6 +230,6 @@ impl<'a> Cursor<'a> {
                 &rest[..end]
             }
         };
-        Problem::new(at, format!("expected {wanted}, found `{word}`"))
+        SyntaxError::new(at, format!("expected {wanted}, found `{word}`"))
     }
 }

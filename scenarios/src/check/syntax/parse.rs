@@ -3,8 +3,8 @@
 mod condition;
 mod window;
 
-use super::cursor::{Cursor, Problem};
-use super::{Expr, ExprKind, Written, WrittenMetric, WrittenParty, WrittenRelation};
+use super::cursor::{Cursor, SyntaxError};
+use super::{Expr, ExprKind, WrittenCheck, WrittenMetric, WrittenParticipant, WrittenRelation};
 use crate::check::{Arithmetic, Op, Seeds, Temporal};
 use crate::value::Share;
 
@@ -15,7 +15,7 @@ const DEPTH_MAX: u32 = 32;
 ///
 /// # Errors
 /// The first syntax error.
-pub(crate) fn parse(text: &str) -> Result<Written, Problem> {
+pub(crate) fn parse(text: &str) -> Result<WrittenCheck, SyntaxError> {
     let mut parser = Parser {
         cursor: Cursor::new(text),
         depth: 0,
@@ -29,7 +29,7 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn check(&mut self) -> Result<Written, Problem> {
+    fn check(&mut self) -> Result<WrittenCheck, SyntaxError> {
         let temporal = self.temporal();
         let left = self.sum()?;
         let relation_at = self.cursor.next_at();
@@ -50,7 +50,7 @@ impl Parser<'_> {
             };
             (WrittenRelation::Compare(op), self.sum()?)
         };
-        let mut written = Written {
+        let mut written = WrittenCheck {
             temporal,
             left,
             relation,
@@ -64,10 +64,10 @@ impl Parser<'_> {
     }
 
     /// Parses `per`, window and seeds, in any order, each at most once.
-    fn tail(&mut self, written: &mut Written) -> Result<(), Problem> {
+    fn tail(&mut self, written: &mut WrittenCheck) -> Result<(), SyntaxError> {
         while !self.cursor.is_done() {
             let at = self.cursor.next_at();
-            let twice = |what: &str| Problem::new(at, format!("a check has one {what}"));
+            let twice = |what: &str| SyntaxError::new(at, format!("a check has one {what}"));
             if self.cursor.keyword("per") {
                 if written.per.is_some() {
                     return Err(twice("`per`"));
@@ -119,7 +119,7 @@ impl Parser<'_> {
             .map(|(_, op)| op)
     }
 
-    fn sum(&mut self) -> Result<Expr, Problem> {
+    fn sum(&mut self) -> Result<Expr, SyntaxError> {
         let mut left = self.product()?;
         loop {
             let at = self.cursor.next_at();
@@ -132,7 +132,7 @@ impl Parser<'_> {
                 return Ok(left);
             };
             if !spaced || !self.cursor.rest().starts_with(char::is_whitespace) {
-                return Err(Problem::new(
+                return Err(SyntaxError::new(
                     at,
                     "`+` and `-` have a space on either side: names may hold a `-`",
                 ));
@@ -141,7 +141,7 @@ impl Parser<'_> {
         }
     }
 
-    fn product(&mut self) -> Result<Expr, Problem> {
+    fn product(&mut self) -> Result<Expr, SyntaxError> {
         let mut left = self.atom()?;
         loop {
             let arithmetic = if self.cursor.symbol("*") {
@@ -155,7 +155,7 @@ impl Parser<'_> {
         }
     }
 
-    fn atom(&mut self) -> Result<Expr, Problem> {
+    fn atom(&mut self) -> Result<Expr, SyntaxError> {
         let at = self.cursor.next_at();
         if self.cursor.at_number() {
             let quantity = self.cursor.quantity()?;
@@ -168,7 +168,7 @@ impl Parser<'_> {
         if self.cursor.symbol("(") {
             self.depth += 1;
             if self.depth > DEPTH_MAX {
-                return Err(Problem::new(at, "parentheses nest at most 32 deep"));
+                return Err(SyntaxError::new(at, "parentheses nest at most 32 deep"));
             }
             let inner = self.sum()?;
             self.cursor.expect(")")?;
@@ -199,7 +199,7 @@ impl Parser<'_> {
     }
 
     /// Parses `name`, `measure.name`, and percentiles with decimals (`p99.9`).
-    fn dotted(&mut self, first: String) -> Result<(Option<String>, String), Problem> {
+    fn dotted(&mut self, first: String) -> Result<(Option<String>, String), SyntaxError> {
         let first = self.decimals(first);
         if !self.cursor.rest().starts_with('.') {
             return Ok((None, first));
@@ -230,7 +230,11 @@ impl Parser<'_> {
     }
 
     /// Parses a metric after its opening parenthesis, including the closing one.
-    fn metric(&mut self, measure: Option<String>, name: String) -> Result<WrittenMetric, Problem> {
+    fn metric(
+        &mut self,
+        measure: Option<String>,
+        name: String,
+    ) -> Result<WrittenMetric, SyntaxError> {
         let first = self.party()?;
         let second = if self.cursor.symbol("->") {
             Some(self.party()?)
@@ -262,9 +266,9 @@ impl Parser<'_> {
         })
     }
 
-    fn party(&mut self) -> Result<WrittenParty, Problem> {
+    fn party(&mut self) -> Result<WrittenParticipant, SyntaxError> {
         let at = self.cursor.next_at();
-        let mut party = WrittenParty {
+        let mut party = WrittenParticipant {
             at,
             name: None,
             entry: None,
@@ -321,7 +325,7 @@ impl Parser<'_> {
         None
     }
 
-    fn seeds(&mut self) -> Result<Option<Seeds>, Problem> {
+    fn seeds(&mut self) -> Result<Option<Seeds>, SyntaxError> {
         if self.cursor.keyword("over") {
             if !self.cursor.keyword("seeds") {
                 return Err(self.cursor.unexpected("`seeds`"));
@@ -339,7 +343,7 @@ impl Parser<'_> {
         let share = self.cursor.share()?;
         if share > Share::ALL {
             let message = format!("`{share}` of seeds: expected 0% to 100%");
-            return Err(Problem::new(at, message));
+            return Err(SyntaxError::new(at, message));
         }
         if !self.cursor.keyword("of") || !self.cursor.keyword("seeds") {
             return Err(self.cursor.unexpected("`of seeds`"));

@@ -2,9 +2,11 @@
 
 use shakedown_results::{Answer, Event, PodId, Record, Root};
 
-use super::super::board::{Board, Change};
-use super::super::fact::{Class, Fact};
-use crate::check::{Condition, Figure, Happening, Measure, Metric, Party, Subject, Test};
+use super::super::board::{CountChange, PodBoard};
+use super::super::fact::{Class, RequestFacts};
+use crate::check::{
+    Condition, Figure, Happening, Metric, ParticipantSelector, RequestMeasure, Subject, Test,
+};
 
 /// The classes of events that form the total and that may count.
 pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
@@ -22,11 +24,13 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
         Subject::Edge { .. } => Class::Call,
         Subject::Control | Subject::Fault(_) => return (None, None),
     };
-    let of_proxy = matches!(metric.figure, Figure::Statistic(Measure::ProxyTime, _))
-        || metric
-            .conditions
-            .iter()
-            .any(|condition| matches!(condition.test, Test::Measure(Measure::ProxyTime, ..)));
+    let of_proxy = matches!(
+        metric.figure,
+        Figure::Statistic(RequestMeasure::ProxyTime, _)
+    ) || metric
+        .conditions
+        .iter()
+        .any(|condition| matches!(condition.test, Test::Measure(RequestMeasure::ProxyTime, ..)));
     // Only a proxy knows flags, but the caller or the app records the total.
     let hit = match base {
         Class::Service if flag => Class::Flagged,
@@ -42,10 +46,17 @@ pub(super) fn classes(metric: &Metric) -> (Option<Class>, Option<Class>) {
 }
 
 /// Returns true if an event belongs to the metric's subject.
-pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board) -> bool {
-    let sent_by = |party: &Party| fact.from.is_some_and(|pod| board.sent_by(pod, party));
-    let descends = |party: &Party| fact.root.is_some_and(|root| is_root_of(root, party));
-    let arrives = |party: &Party| {
+pub(super) fn matches(
+    metric: &Metric,
+    class: Class,
+    fact: &RequestFacts,
+    board: &PodBoard,
+) -> bool {
+    let sent_by =
+        |party: &ParticipantSelector| fact.from.is_some_and(|pod| board.sent_by(pod, party));
+    let descends =
+        |party: &ParticipantSelector| fact.root.is_some_and(|root| is_root_of(root, party));
+    let arrives = |party: &ParticipantSelector| {
         fact.to.is_some_and(|pod| board.is_of(pod, party))
             && (party.endpoint.is_none() || party.endpoint == fact.endpoint)
     };
@@ -71,12 +82,12 @@ pub(super) fn matches(metric: &Metric, class: Class, fact: &Fact, board: &Board)
     }
 }
 
-pub(super) fn is_root_of(root: Root, party: &Party) -> bool {
+pub(super) fn is_root_of(root: Root, party: &ParticipantSelector) -> bool {
     party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
 }
 
 /// Returns true if a request meets a condition. `via` is decided in [`Via`](super::Via).
-pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
+pub(super) fn holds(condition: &Condition, fact: &RequestFacts, board: &PodBoard) -> bool {
     let met = match &condition.test {
         Test::Via(_) => return true,
         Test::Ok => fact.is_ok(),
@@ -98,18 +109,18 @@ pub(super) fn holds(condition: &Condition, fact: &Fact, board: &Board) -> bool {
 }
 
 /// The value of a measure; `None` for a dropped request.
-pub(super) fn measured(measure: Measure, fact: &Fact) -> Option<i64> {
+pub(super) fn measured(measure: RequestMeasure, fact: &RequestFacts) -> Option<i64> {
     if fact.outcome.answer == Answer::Dropped {
         return None;
     }
     match measure {
-        Measure::Latency => Some(fact.end_ns - fact.start_ns),
-        Measure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
-        Measure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
-        Measure::QueueWait => fact.queue_wait_ns,
-        Measure::PoolWait => fact.pool_wait_ns,
-        Measure::ProxyTime => fact.proxy_ns,
-        Measure::ServiceTime => fact
+        RequestMeasure::Latency => Some(fact.end_ns - fact.start_ns),
+        RequestMeasure::Uncorrected => fact.sent_ns.map(|sent| fact.end_ns - sent),
+        RequestMeasure::SendLag => fact.sent_ns.map(|sent| sent - fact.start_ns),
+        RequestMeasure::QueueWait => fact.queue_wait_ns,
+        RequestMeasure::PoolWait => fact.pool_wait_ns,
+        RequestMeasure::ProxyTime => fact.proxy_ns,
+        RequestMeasure::ServiceTime => fact
             .queue_wait_ns
             .map(|wait| fact.end_ns - fact.start_ns - wait),
     }
@@ -120,8 +131,8 @@ pub(super) fn happens(
     happening: Happening,
     subject: &Subject,
     record: &Record,
-    change: Option<Change>,
-    board: &Board,
+    change: Option<CountChange>,
+    board: &PodBoard,
 ) -> bool {
     let is_of = |pod: &PodId| match subject {
         Subject::Service(party) => board.is_of(*pod, party),

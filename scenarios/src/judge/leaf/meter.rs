@@ -4,12 +4,12 @@ use shakedown_results::{Answer, Event, PodId, Record, Root};
 
 use super::Leaf;
 use super::counting::is_root_of;
-use crate::check::{Figure, Gauge, Party, Subject};
-use crate::judge::board::{Board, Change};
+use crate::check::{Figure, Gauge, ParticipantSelector, Subject};
+use crate::judge::board::{CountChange, PodBoard};
 
 impl Leaf {
     /// Sets the value of a gauge at the beginning of the run.
-    pub(in crate::judge) fn begin(mut self, board: &Board) -> Leaf {
+    pub(in crate::judge) fn begin(mut self, board: &PodBoard) -> Leaf {
         if let Figure::Gauge(gauge, _) = self.metric.figure {
             self.value = match (gauge, &self.metric.subject) {
                 (Gauge::Replicas, Subject::Service(party)) => board.pods_of(party).0,
@@ -21,7 +21,7 @@ impl Leaf {
     }
 
     /// The value of a gauge that the board maintains. `None` for gauges that are updated change by change.
-    fn standing(&self, board: &Board) -> Option<i64> {
+    fn standing(&self, board: &PodBoard) -> Option<i64> {
         let Figure::Gauge(gauge, _) = self.metric.figure else {
             return None;
         };
@@ -43,8 +43,8 @@ impl Leaf {
     pub(in crate::judge) fn delta(
         &self,
         record: &Record,
-        change: Option<Change>,
-        board: &Board,
+        change: Option<CountChange>,
+        board: &PodBoard,
     ) -> i64 {
         match (self.metric.figure, &self.metric.subject) {
             (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
@@ -84,7 +84,7 @@ impl Leaf {
 }
 
 /// The change of the number of queued requests to one endpoint.
-fn queued(event: &Event, party: &Party, board: &Board) -> i64 {
+fn queued(event: &Event, party: &ParticipantSelector, board: &PodBoard) -> i64 {
     let (pod, endpoint, by) = match event {
         Event::Arrived {
             pod,
@@ -115,7 +115,12 @@ const fn turns(gauge: Gauge, event: &Event) -> bool {
 }
 
 /// The change of the number of requests in flight.
-fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: &Board) -> i64 {
+fn in_flight(
+    record: &Record,
+    change: Option<CountChange>,
+    subject: &Subject,
+    board: &PodBoard,
+) -> i64 {
     match (subject, &record.event) {
         (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
         (Subject::Load(party), Event::Finished { root, outcome, .. })
@@ -168,10 +173,10 @@ fn in_flight(record: &Record, change: Option<Change>, subject: &Subject, board: 
 fn is_call(
     root: Option<Root>,
     pod: PodId,
-    callee: shakedown_results::PartyId,
-    from: &Party,
-    to: &Party,
-    board: &Board,
+    callee: shakedown_results::ParticipantId,
+    from: &ParticipantSelector,
+    to: &ParticipantSelector,
+    board: &PodBoard,
 ) -> bool {
     Some(callee.0) == to.party
         && board.sent_by(pod, from)

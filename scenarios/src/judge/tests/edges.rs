@@ -1,6 +1,6 @@
 //! Edges: the calls and attempts that belong to them, and the attempts that are left out.
 
-use shakedown_results::{Answer, Event, Outcome, PartyId, PodId, Root};
+use shakedown_results::{Answer, Event, Outcome, ParticipantId, PodId, Root};
 use shakedown_types::ResponseFlags;
 
 use super::{ERROR, MS, OK, Run, S};
@@ -16,7 +16,7 @@ fn all_hold(run: Run) {
 /// Adds a call from a client of users to web, for an entry of their mix.
 fn call(run: &mut Run, entry: u16, from_ns: i64, to_ns: i64) {
     let root = Some(run.entry(entry, from_ns, to_ns, OK));
-    let (from, to) = (USERS, PartyId(0));
+    let (from, to) = (USERS, ParticipantId(0));
     run.at(from_ns, Event::CallStarted { root, from, to });
     run.at(
         to_ns,
@@ -43,7 +43,7 @@ fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: ResponseFlags) {
             root: None,
             from: PodId(0),
             to: Some(PodId(pod)),
-            to_party: PartyId(1),
+            to_party: ParticipantId(1),
             start_ns: 11 * S,
             outcome,
             flags,
@@ -73,7 +73,7 @@ fn an_edge_from_an_entry_of_a_mix_takes_in_its_calls_alone() {
 #[test]
 fn what_is_in_flight_between_two_is_what_the_one_sent() {
     let mut run = Run::new(&["in-flight.max(web -> api) == 1"]);
-    let to = PartyId(1);
+    let to = ParticipantId(1);
     for from in [PodId(0), USERS] {
         let root = None;
         run.at(20 * S, Event::CallStarted { root, from, to });
@@ -90,7 +90,7 @@ fn a_routed_call_is_in_flight_to_where_it_was_routed() {
     ]);
     // Sent to web (0), routed to api (1) and back.
     let (root, from) = (None, PodId(0));
-    let (web, api) = (PartyId(0), PartyId(1));
+    let (web, api) = (ParticipantId(0), ParticipantId(1));
     for _ in 0..2 {
         run.at(
             20 * S,
@@ -156,7 +156,7 @@ fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
         "pool-wait.max(web -> api) == 30ms",
         "proxy-time.max(web -> api) == 7ms",
     ]);
-    let (from, to) = (PodId(0), PartyId(1));
+    let (from, to) = (PodId(0), ParticipantId(1));
     run.at(
         12 * S,
         Event::CallEnded {

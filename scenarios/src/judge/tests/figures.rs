@@ -1,6 +1,6 @@
 //! The requests that each figure counts and leaves out.
 
-use shakedown_results::{Event, Fate, PartyId, PodId, Root};
+use shakedown_results::{Event, Fate, ParticipantId, PodId, Root};
 use shakedown_types::ResponseFlags;
 
 use super::{DROPPED, ERROR, MS, OK, Run, S, TIMEOUT};
@@ -68,7 +68,7 @@ fn a_latency_counts_from_when_a_request_was_due_and_the_uncorrected_from_when_it
         "send-lag.max(users) == 300ms",
     ]);
     let root = Root {
-        load: PartyId(2),
+        load: ParticipantId(2),
         entry: 0,
         seq: 0,
     };
@@ -117,7 +117,7 @@ fn tries_of_a_caller_count_beside_those_of_its_proxy_and_once_where_it_has_none(
 
 /// Adds a call with two attempts by its app, and the events of both.
 fn call_of_two_tries(run: &mut Run) {
-    let (from, party) = (PodId(0), PartyId(1));
+    let (from, party) = (PodId(0), ParticipantId(1));
     run.at(
         12 * S,
         Event::CallEnded {

@@ -1,6 +1,6 @@
 //! Invariants of every run: violations and exceptions.
 
-use shakedown_results::{Answer, Event, Fate, Outcome, PartyId, PodId};
+use shakedown_results::{Answer, Event, Fate, Outcome, ParticipantId, PodId};
 use shakedown_types::ResponseFlags;
 
 use super::{ERROR, OK, Run, S};
@@ -44,7 +44,7 @@ fn what_succeeded_has_arrived() {
                 root: None,
                 from: PodId(0),
                 to: Some(PodId(1)),
-                to_party: PartyId(1),
+                to_party: ParticipantId(1),
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),

@@ -1,6 +1,6 @@
 //! Ejections and breakers.
 
-use shakedown_results::{Event, PartyId, Pod, PodId};
+use shakedown_results::{Event, ParticipantId, Pod, PodId};
 use shakedown_types::{BreakerLimit, Detector};
 
 use super::{MS, Run, S, story};
@@ -21,7 +21,7 @@ fn returned(run: &mut Run, at_ns: i64, at: u32, pod: u32) {
 }
 
 fn breaker(run: &mut Run, at_ns: i64, limit: BreakerLimit, open: bool) {
-    let (at, to) = (PodId(WEB), PartyId(1));
+    let (at, to) = (PodId(WEB), ParticipantId(1));
     run.at(
         at_ns,
         Event::Breaker {
@@ -145,7 +145,7 @@ fn a_breaker_is_open_while_one_limit_or_more_is_reached() {
 fn a_pod_that_was_added_can_be_ejected() {
     let mut run = Run::new(&["always ejected(api/v1) == 1 during 14s..1m"]);
     let pod = Pod {
-        party: PartyId(1),
+        party: ParticipantId(1),
         version: 0,
         replica: 2,
         zone: 0,
@@ -220,7 +220,7 @@ fn a_breaker_towards_one_service_says_nothing_of_another() {
     breaker(&mut run, 20 * S, BreakerLimit::Requests, true);
     let last = run.records.last_mut().map(|record| &mut record.event);
     if let Some(Event::Breaker { to, .. }) = last {
-        *to = PartyId(0);
+        *to = ParticipantId(0);
     }
     assert_eq!(run.verdicts(), [Some(true)]);
 }

@@ -2,11 +2,11 @@
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use shakedown_results::{Event, Fate, PartyId, PodId, Record, Root};
+use shakedown_results::{Event, Fate, ParticipantId, PodId, Record, Root};
 
 use super::OK;
-use crate::judge::{Judge, Judgement, over_seeds};
-use crate::story::Story;
+use crate::judge::{Judge, RunJudgement, over_seeds};
+use crate::scenario::ResolvedScenario;
 use crate::value::Distribution;
 use crate::{Edits, cast, load, plan};
 
@@ -28,7 +28,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
             break;
         }
         let root = Root {
-            load: PartyId(1),
+            load: ParticipantId(1),
             entry: 0,
             seq,
         };
@@ -80,7 +80,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
     records
 }
 
-fn judged(story: &Story, service: &str, seed: u64) -> Judgement {
+fn judged(story: &ResolvedScenario, service: &str, seed: u64) -> RunJudgement {
     let cast = cast(story, &plan(story, |_| ChaCha8Rng::seed_from_u64(seed)));
     let mut judge = Judge::new(story, &cast);
     for record in records(

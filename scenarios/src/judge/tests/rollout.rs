@@ -1,11 +1,11 @@
 //! Rollouts, pods that are added and removed, and events that do not belong to requests.
 
-use shakedown_results::{Event, PartyId, Pod, PodId, Root};
+use shakedown_results::{Event, ParticipantId, Pod, PodId, Root};
 use shakedown_types::{CanaryPhase, ResponseFlags};
 
 use super::{MS, OK, Run, S};
 
-const API: PartyId = PartyId(1);
+const API: ParticipantId = ParticipantId(1);
 
 fn canary(run: &mut Run, at_ns: i64, phase: CanaryPhase) {
     let event = Event::Canary {

@@ -1,15 +1,15 @@
 //! Checks over seeds.
 
 use super::story;
-use crate::judge::{Sample, over_seeds};
+use crate::judge::{SeedSample, over_seeds};
 use crate::value::Ratio;
 
-fn samples(values: &[i128], holds: &[bool]) -> Vec<(u64, Vec<Sample>)> {
+fn samples(values: &[i128], holds: &[bool]) -> Vec<(u64, Vec<SeedSample>)> {
     let sample = |(index, (value, holds)): (usize, (&i128, &bool))| {
         let sides = Some((Ratio::whole(*value), Ratio::whole(1_000_000_000)));
         (
             index as u64,
-            vec![Sample {
+            vec![SeedSample {
                 check: 0,
                 sides,
                 holds: Some(*holds),
@@ -139,7 +139,7 @@ fn ten_seeds_in_which_it_does_not_hold_are_named() {
 #[test]
 fn one_seed_that_could_not_be_judged_keeps_all_from_it() {
     let mut all = samples(&[MS, MS, MS], &[true; 3]);
-    all[1].1[0] = Sample {
+    all[1].1[0] = SeedSample {
         check: 0,
         sides: None,
         holds: None,

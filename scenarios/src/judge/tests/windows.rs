@@ -3,7 +3,7 @@
 use shakedown_results::{Event, PodId};
 
 use super::{OK, Run, S};
-use crate::story::{Draw, When};
+use crate::scenario::{Draw, FireTimes};
 use crate::value::Distribution;
 
 fn seconds(seconds: i64) -> Distribution {
@@ -15,7 +15,7 @@ fn sick_at(second: i64, checks: &[&str]) -> Run {
     let mut run = Run::new(checks);
     let place = run.story.chaos[0].place;
     let from = seconds(second);
-    run.story.chaos[0].when = When::At(Draw { from, place });
+    run.story.chaos[0].when = FireTimes::At(Draw { from, place });
     run
 }
 
@@ -66,7 +66,7 @@ fn an_item_that_happens_again_lasts_from_its_first_start_to_its_last_end() {
     let place = run.story.chaos[0].place;
     let second = |at: u64| std::time::Duration::from_secs(at);
     // At 20, 30 and 40 s, for 5 s each.
-    run.story.chaos[0].when = When::Every {
+    run.story.chaos[0].when = FireTimes::Every {
         interval: Draw {
             from: seconds(10),
             place,

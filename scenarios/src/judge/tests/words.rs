@@ -3,7 +3,7 @@
 use shakedown_results::Verdict;
 
 use super::{ERROR, MS, OK, Run, S};
-use crate::judge::{Told, as_told, not_judged, verdict};
+use crate::judge::{VariantOutcome, as_told, not_judged, verdict};
 
 #[test]
 fn results_say_what_was_seen_and_what_would_have_been_accepted() {
@@ -113,7 +113,7 @@ fn a_variant_of_which_a_check_was_not_judged_is_neither_as_told_nor_otherwise() 
     run.request(35 * S, 36 * S, ERROR);
     let told = as_told(&story, &run.checks());
     assert!(
-        matches!(&told, Told::NotJudged(lines) if lines.len() == 1),
+        matches!(&told, VariantOutcome::NotJudged(lines) if lines.len() == 1),
         "{told:?}"
     );
 }
@@ -153,14 +153,18 @@ fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
     run.request(35 * S, 36 * S, ERROR);
     let checks = run.checks();
     let told = |story: &_| as_told(story, &checks);
-    assert!(matches!(told(&story), Told::Otherwise(lines) if lines.len() == 1));
+    assert!(matches!(told(&story), VariantOutcome::Otherwise(lines) if lines.len() == 1));
     story.breaks = Some(vec!["a".to_owned()]);
-    assert_eq!(told(&story), Told::As);
+    assert_eq!(told(&story), VariantOutcome::As);
     story.breaks = Some(vec!["a".to_owned(), "c".to_owned()]);
-    assert_eq!(told(&story), Told::As, "checks over seeds are left aside");
+    assert_eq!(
+        told(&story),
+        VariantOutcome::As,
+        "checks over seeds are left aside"
+    );
     story.breaks = Some(vec!["a".to_owned(), "b".to_owned()]);
     assert!(
-        matches!(told(&story), Told::Otherwise(lines) if lines[0].starts_with("`b` should be false"))
+        matches!(told(&story), VariantOutcome::Otherwise(lines) if lines[0].starts_with("`b` should be false"))
     );
 }
 

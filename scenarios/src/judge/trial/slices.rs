@@ -1,8 +1,8 @@
 //! A check over slices: the slices in which it is true, and the start of its recovery.
 
-use super::{Finding, Seen, State, recovered};
+use super::{Finding, TrialOutcome, TrialState, recovered};
 use crate::check::{Check, Op, Relation};
-use crate::judge::board::Board;
+use crate::judge::board::PodBoard;
 use crate::judge::instant::compare;
 use crate::judge::slots::Slots;
 use crate::judge::words::time;
@@ -10,9 +10,9 @@ use crate::value::Ratio;
 
 /// A check over the slices of its window.
 pub(super) struct Slices<'a> {
-    pub(super) state: &'a State,
+    pub(super) state: &'a TrialState,
     pub(super) check: &'a Check,
-    pub(super) board: &'a Board,
+    pub(super) board: &'a PodBoard,
     pub(super) slots: &'a Slots,
 }
 
@@ -66,7 +66,7 @@ impl Slices<'_> {
         Ok(match failed {
             Some((index, value)) if !holds => {
                 let words = format!("still false in {}", self.show(index, value));
-                Seen::new(false, words).with(value, self.check.unit)
+                TrialOutcome::new(false, words).with(value, self.check.unit)
             }
             _ => recovered(holds, self.start_ns(since)),
         })
@@ -79,7 +79,7 @@ impl Slices<'_> {
             match self.slice(index) {
                 Ok((true, value)) => {
                     let words = format!("true in {}", self.show(index, value));
-                    return Ok(Seen::new(true, words).with(value, self.check.unit));
+                    return Ok(TrialOutcome::new(true, words).with(value, self.check.unit));
                 }
                 Ok((false, value)) => worst = Some(self.worse(true, worst, value)),
                 Err(reason) => unknown = unknown.or_else(|| Some(self.within(index, &reason))),
@@ -88,7 +88,7 @@ impl Slices<'_> {
         match unknown {
             Some(reason) => Err(reason),
             None => {
-                let seen = Seen::new(false, format!("false in all {count} slices"));
+                let seen = TrialOutcome::new(false, format!("false in all {count} slices"));
                 Ok(self.with_worst(seen, worst))
             }
         }
@@ -109,11 +109,11 @@ impl Slices<'_> {
             }
         }
         let seen = match first {
-            None => Seen::new(true, format!("{wanted} in all {count} slices")),
+            None => TrialOutcome::new(true, format!("{wanted} in all {count} slices")),
             Some((index, value)) => {
                 let first = self.show(index, value);
                 let words = format!("{} in {wrong} of {count} slices, first in {first}", !wanted);
-                Seen::new(false, words)
+                TrialOutcome::new(false, words)
             }
         };
         Ok(self.with_worst(seen, worst))
@@ -135,7 +135,7 @@ impl Slices<'_> {
         }
     }
 
-    fn with_worst(&self, seen: Seen, worst: Option<Ratio>) -> Seen {
+    fn with_worst(&self, seen: TrialOutcome, worst: Option<Ratio>) -> TrialOutcome {
         match worst {
             Some(worst) => seen.with(worst, self.check.unit),
             None => seen,

@@ -1,13 +1,13 @@
 //! Expressions of a check, with a leaf for each metric.
 
-use shakedown_results::Cast;
+use shakedown_results::Participants;
 
 use crate::check::{Arithmetic, Expression, Figure, Metric, Subject, resolve};
-use crate::judge::board::Board;
+use crate::judge::board::PodBoard;
 use crate::judge::leaf::Leaf;
 use crate::judge::slots::Slots;
-use crate::judge::span::{self, Span};
-use crate::story::Story;
+use crate::judge::span::{self, TimeSpan};
+use crate::scenario::ResolvedScenario;
 use crate::value::Ratio;
 
 /// An expression whose metrics are indices of leaves.
@@ -31,19 +31,19 @@ impl Tree {
 }
 
 /// Converts expressions to trees and leaves.
-pub(super) struct Builder<'a> {
+pub(super) struct ExpressionBuilder<'a> {
     pub(super) leaves: &'a mut Vec<Leaf>,
-    pub(super) watched: Span,
+    pub(super) watched: TimeSpan,
     pub(super) per_ns: Option<i64>,
     /// True if the check has no window and no slices.
     pub(super) is_whole: bool,
-    pub(super) story: &'a Story,
-    pub(super) cast: &'a Cast,
+    pub(super) story: &'a ResolvedScenario,
+    pub(super) cast: &'a Participants,
     /// The board's state at the beginning of the run.
-    pub(super) board: &'a Board,
+    pub(super) board: &'a PodBoard,
 }
 
-impl Builder<'_> {
+impl ExpressionBuilder<'_> {
     pub(super) fn tree(&mut self, expression: &Expression) -> Result<Tree, String> {
         Ok(match expression {
             Expression::Constant(value) => Tree::Constant(*value),
@@ -85,9 +85,9 @@ impl Builder<'_> {
     }
 
     /// The default window of a metric. `hits` of a chaos item include the warm-up.
-    fn watched(&self, metric: &Metric) -> Span {
+    fn watched(&self, metric: &Metric) -> TimeSpan {
         match metric.figure {
-            Figure::Hits if self.is_whole => Span {
+            Figure::Hits if self.is_whole => TimeSpan {
                 from_ns: 0,
                 ..self.watched
             },

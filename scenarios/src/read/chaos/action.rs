@@ -5,11 +5,11 @@ use std::time::Duration;
 use shakedown_yaml::{Node, suggest};
 
 use super::super::fields::{Keys, get};
-use super::super::reader::Reader;
+use super::super::reader::ScenarioReader;
 use super::super::service::PODS_MAX;
-use super::super::steps::Words;
-use super::super::target::Scene;
-use crate::story::{Action, Draw, Failure, Selector, Target, Version};
+use super::super::steps::StatusWords;
+use super::super::target::TargetNames;
+use crate::scenario::{ChaosAction, Draw, PodSelector, PodTarget, StepFailure, Version};
 use crate::value::{Ratio, Share};
 
 /// The keys of every item, plus those of its action.
@@ -48,15 +48,15 @@ pub(super) fn keys(action: &str) -> &'static Keys {
     }
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reads the action of the item with this index and name.
     pub(super) fn action(
         &mut self,
         name: &str,
         (index, item): (usize, &str),
         node: &Node,
-        scene: &Scene<'_>,
-    ) -> Option<Action> {
+        scene: &TargetNames<'_>,
+    ) -> Option<ChaosAction> {
         match name {
             "apply" => Some(self.apply(index)),
             "surge" => self.surge(node, scene),
@@ -69,9 +69,9 @@ impl Reader<'_> {
                 let target = self.target_pods(name, node, scene)?;
                 self.there_at_0_s(name, &target, node, scene);
                 Some(if name == "crash" {
-                    Action::Crash(target)
+                    ChaosAction::Crash(target)
                 } else {
-                    Action::Pause(target)
+                    ChaosAction::Pause(target)
                 })
             }
         }
@@ -87,7 +87,12 @@ impl Reader<'_> {
     }
 
     /// Reads a target that must be pods rather than a link.
-    fn target_pods(&mut self, action: &str, node: &Node, scene: &Scene<'_>) -> Option<Target> {
+    fn target_pods(
+        &mut self,
+        action: &str,
+        node: &Node,
+        scene: &TargetNames<'_>,
+    ) -> Option<PodTarget> {
         let (target, text) = self.written_target(node, "target: 1 of payment")?;
         if text.contains("->") {
             self.error(&target.place, format!("`{action}` takes pods, not a link"));
@@ -97,8 +102,14 @@ impl Reader<'_> {
     }
 
     /// Refuses a target whose version is only deployed during the run.
-    fn there_at_0_s(&mut self, action: &str, target: &Target, node: &Node, scene: &Scene<'_>) {
-        let Selector::Party {
+    fn there_at_0_s(
+        &mut self,
+        action: &str,
+        target: &PodTarget,
+        node: &Node,
+        scene: &TargetNames<'_>,
+    ) {
+        let PodSelector::Party {
             name,
             version: Some(version),
             ..
@@ -117,7 +128,7 @@ impl Reader<'_> {
         }
     }
 
-    fn partition(&mut self, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn partition(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let (target, text) = self.written_target(node, "target: a <-> b")?;
         let link = text
             .split_once("<->")
@@ -135,7 +146,7 @@ impl Reader<'_> {
         for end in [&from, &to].into_iter().flatten() {
             self.there_at_0_s("partition", end, node, scene);
         }
-        Some(Action::Partition {
+        Some(ChaosAction::Partition {
             from: from?,
             to: to?,
             both,
@@ -143,11 +154,13 @@ impl Reader<'_> {
     }
 
     /// Reads a target that must be pods of a service, because clients and the control plane have no endpoints.
-    fn apps(&mut self, action: &str, node: &Node, scene: &Scene<'_>) -> Option<Target> {
+    fn apps(&mut self, action: &str, node: &Node, scene: &TargetNames<'_>) -> Option<PodTarget> {
         let target = self.target_pods(action, node, scene)?;
         let no_app = match &target.of {
-            Selector::Control => Some("control"),
-            Selector::Party { name, .. } if scene.loads.iter().any(|load| load.name == *name) => {
+            PodSelector::Control => Some("control"),
+            PodSelector::Party { name, .. }
+                if scene.loads.iter().any(|load| load.name == *name) =>
+            {
                 Some(name.as_str())
             }
             _ => None,
@@ -163,7 +176,7 @@ impl Reader<'_> {
         Some(target)
     }
 
-    fn slow(&mut self, item: &str, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn slow(&mut self, item: &str, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let target = self.apps("slow", node, scene);
         let (factor, add) = match (get(node, "factor"), get(node, "add")) {
             (Some(written), None) => {
@@ -187,37 +200,39 @@ impl Reader<'_> {
                 return None;
             }
         };
-        Some(Action::Slow {
+        Some(ChaosAction::Slow {
             target: target?,
             factor,
             add,
         })
     }
 
-    fn failing(&mut self, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn failing(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let target = self.apps("fail", node, scene);
         if get(node, "rate").is_none() {
             self.missing(node, "rate", "rate: 5%");
         }
         let rate: Option<Share> = self.share(node, "rate");
         let words = match target.as_ref().map(|target| &target.of) {
-            Some(Selector::Party { name, .. }) => scene
+            Some(PodSelector::Party { name, .. }) => scene
                 .services
                 .iter()
                 .find(|service| service.name == *name)
-                .map_or(Words::Both, |service| Words::of(service.protocol)),
-            _ => Words::Both,
+                .map_or(StatusWords::Both, |service| {
+                    StatusWords::for_protocol(service.protocol)
+                }),
+            _ => StatusWords::Both,
         };
         let with = match get(node, "with") {
             Some(with) => self.failure(with, words),
-            None => Some(Failure::Status(words.broken())),
+            None => Some(StepFailure::Status(words.broken())),
         };
         let only = match get(node, "only") {
             Some(written) => {
                 let (of, endpoint) =
                     self.declared_target(written, scene.skeletons, "a chaos item")?;
                 let own = target.as_ref().and_then(|target| match &target.of {
-                    Selector::Party { name, .. } => Some(name),
+                    PodSelector::Party { name, .. } => Some(name),
                     _ => None,
                 });
                 let service = &scene.skeletons[of].name;
@@ -233,7 +248,7 @@ impl Reader<'_> {
             }
             None => None,
         };
-        Some(Action::Fail {
+        Some(ChaosAction::Fail {
             target: target?,
             rate: rate?,
             with: with?,
@@ -241,7 +256,7 @@ impl Reader<'_> {
         })
     }
 
-    fn surge(&mut self, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn surge(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let (target, text) = self.written_target(node, "target: users")?;
         let load = scene.loads.iter().position(|load| load.name == text);
         if load.is_none() && !self.incomplete {
@@ -253,14 +268,18 @@ impl Reader<'_> {
             self.missing(node, "factor", "factor: 3");
         }
         let factor = self.factor(node, "factor")?;
-        Some(Action::Surge {
+        Some(ChaosAction::Surge {
             load: load?,
             factor,
         })
     }
 
     /// Reads a target that is a service, optionally with a version, to indices.
-    fn service_version(&mut self, node: &Node, scene: &Scene<'_>) -> Option<(usize, Option<u16>)> {
+    fn service_version(
+        &mut self,
+        node: &Node,
+        scene: &TargetNames<'_>,
+    ) -> Option<(usize, Option<u16>)> {
         let (target, text) = self.written_target(node, "target: checkout/v2")?;
         let (name, version) = match text.split_once('/') {
             Some((name, version)) => (name, Some(version)),
@@ -281,7 +300,7 @@ impl Reader<'_> {
         Some((service, Some(version)))
     }
 
-    fn scale(&mut self, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn scale(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let found = self.service_version(node, scene);
         let Some(written) = get(node, "to") else {
             self.missing(node, "to", "to: 8");
@@ -289,7 +308,7 @@ impl Reader<'_> {
         };
         let to = self.replicas_of(written);
         let (service, version) = found?;
-        Some(Action::Scale {
+        Some(ChaosAction::Scale {
             service,
             version,
             to: to?,
@@ -309,7 +328,12 @@ impl Reader<'_> {
         Some(count)
     }
 
-    fn deploy(&mut self, index: usize, node: &Node, scene: &Scene<'_>) -> Option<Action> {
+    fn deploy(
+        &mut self,
+        index: usize,
+        node: &Node,
+        scene: &TargetNames<'_>,
+    ) -> Option<ChaosAction> {
         if let Some(every) = get(node, "every") {
             self.error(
                 &every.place,
@@ -340,7 +364,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(Action::Deploy {
+        Some(ChaosAction::Deploy {
             service,
             version,
             replicas: replicas?,
@@ -349,13 +373,13 @@ impl Reader<'_> {
 
     /// Returns the documents of an `apply`, which [`applies`](Self::applies) has already computed in the order of
     /// application.
-    fn apply(&mut self, index: usize) -> Action {
+    fn apply(&mut self, index: usize) -> ChaosAction {
         let (documents, remove) = self.applied.remove(&index).unwrap_or_default();
-        Action::Apply { documents, remove }
+        ChaosAction::Apply { documents, remove }
     }
 }
 
-impl Scene<'_> {
+impl TargetNames<'_> {
     fn version(&self, service: &str, version: u16) -> Option<&Version> {
         let service = self.services.iter().find(|known| known.name == service)?;
         service.versions.get(usize::from(version))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{errors, read, story};
-use crate::story::{Call, Drawn, Hedge, Seats, Step};
+use crate::scenario::{AppHedge, Call, CallConcurrency, Drawn, Step};
 
 /// The small scenario with another `web`.
 fn with_web(web: &str) -> String {
@@ -35,8 +35,8 @@ fn a_hedge_is_a_setting_of_the_caller_or_of_the_step() {
         "web: {workers: 4, calls: {any: {hedge: 10ms}}, endpoints: {GET /: [call: api GET /items/7, \
          call: {to: api GET /items/7, hedge: {times: 3}}, call: {to: api GET /items/7, hedge: 20ms}]}}",
     ));
-    let hedges: Vec<Hedge> = calls.iter().filter_map(|call| call.hedge).collect();
-    let hedge = |after, times| Hedge {
+    let hedges: Vec<AppHedge> = calls.iter().filter_map(|call| call.hedge).collect();
+    let hedge = |after, times| AppHedge {
         after: ms(after),
         times,
     };
@@ -51,7 +51,7 @@ fn a_pool_bounds_the_calls_of_one_replica_to_one_service() {
         );
         calls(&with_web(&web))[0].pool
     };
-    let seats = |size, wait| Some(Seats { size, wait });
+    let seats = |size, wait| Some(CallConcurrency { size, wait });
     assert_eq!(pool("4"), seats(4, None));
     assert_eq!(pool("{size: 4, wait: unlimited}"), seats(4, None));
     assert_eq!(pool("{size: 4, wait: 50ms}"), seats(4, Some(ms(50))));
@@ -73,7 +73,7 @@ fn settings_of_defaults_and_service_merge_key_by_key_however_they_are_written() 
     assert_eq!((retries.times, retries.budget.is_some()), (2, true));
     assert_eq!(
         call.hedge,
-        Some(Hedge {
+        Some(AppHedge {
             after: ms(5),
             times: 2
         })

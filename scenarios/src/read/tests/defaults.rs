@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{read, story};
-use crate::story::{OnError, Step, When};
+use crate::scenario::{FireTimes, OnError, Step};
 use crate::value::Distribution;
 
 #[test]
@@ -70,7 +70,7 @@ fn a_pair_of_services_may_have_a_latency_each_way_or_both_ways() {
 fn what_fires_again_and_again_begins_after_the_warm_up() {
     let text = story("chaos: [{every: 5s, do: crash, target: api}]\n")
         .replace("duration: 1m", "duration: 1m\nwarm-up: 10s");
-    let When::Every { from, until, .. } = read(&text).chaos[0].when.clone() else {
+    let FireTimes::Every { from, until, .. } = read(&text).chaos[0].when.clone() else {
         panic!("every")
     };
     assert_eq!(

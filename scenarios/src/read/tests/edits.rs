@@ -39,7 +39,7 @@ variants:
     let [only] = &story.chaos[..] else {
         panic!("one item is left")
     };
-    let When::At(at) = &only.when else {
+    let FireTimes::At(at) = &only.when else {
         panic!("at")
     };
     assert_eq!(

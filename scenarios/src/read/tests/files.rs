@@ -47,7 +47,7 @@ impl Folder {
         Folder(folder)
     }
 
-    fn load(&self) -> Result<crate::story::Story, LoadError> {
+    fn load(&self) -> Result<crate::scenario::ResolvedScenario, LoadError> {
         crate::load(
             self.0.join("story.yaml").to_str().unwrap(),
             &Edits::default(),

@@ -3,7 +3,9 @@
 use shakedown_types::GrpcStatus;
 
 use super::{errors, read};
-use crate::story::{Action, Failure, Protocol, Status, Step, Story, Success};
+use crate::scenario::{
+    ChaosAction, Protocol, ResolvedScenario, Step, StepFailure, StepStatus, Success,
+};
 
 /// A scenario with one service of this protocol, whose only method has these steps. `more` is the rest of the file.
 fn story(protocol: &str, keys: &str, steps: &str, more: &str) -> String {
@@ -22,12 +24,12 @@ expect:
     )
 }
 
-fn steps(story: &Story) -> &[Step] {
+fn steps(story: &ResolvedScenario) -> &[Step] {
     story.services[0].versions[0].endpoints[0].as_ref().unwrap()
 }
 
-fn named(name: &str) -> Status {
-    Status::Grpc(GrpcStatus::from_name(name).unwrap())
+fn named(name: &str) -> StepStatus {
+    StepStatus::Grpc(GrpcStatus::from_name(name).unwrap())
 }
 
 #[test]
@@ -43,12 +45,12 @@ fn failures_of_grpc_are_written_by_name() {
     let Step::Fail { with, .. } = &steps(&story)[0] else {
         panic!("a failure")
     };
-    assert_eq!(*with, Failure::Status(named("NOT_FOUND")));
+    assert_eq!(*with, StepFailure::Status(named("NOT_FOUND")));
     assert!(
         matches!(&steps(&story)[1], Step::Respond { status, .. } if *status == named("ABORTED"))
     );
     let full = story.services[0].versions[0].queue.full;
-    assert_eq!(full, Failure::Status(named("RESOURCE_EXHAUSTED")));
+    assert_eq!(full, StepFailure::Status(named("RESOURCE_EXHAUSTED")));
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
     let Step::Fail { with, .. } = &steps(&story)[0] else {
         panic!("a failure")
     };
-    assert_eq!(*with, Failure::Status(named("UNKNOWN")));
+    assert_eq!(*with, StepFailure::Status(named("UNKNOWN")));
 }
 
 #[test]
@@ -96,12 +98,12 @@ fn chaos_fails_a_service_in_its_own_words() {
         story("grpc", "", "work: 1ms", &item)
     };
     let of = |text: &str| match &read(text).chaos[0].action {
-        Action::Fail { with, .. } => *with,
+        ChaosAction::Fail { with, .. } => *with,
         _ => panic!("a failure"),
     };
-    assert_eq!(of(&chaos("")), Failure::Status(named("UNKNOWN")));
+    assert_eq!(of(&chaos("")), StepFailure::Status(named("UNKNOWN")));
     let written = chaos(", with: UNAVAILABLE");
-    assert_eq!(of(&written), Failure::Status(named("UNAVAILABLE")));
+    assert_eq!(of(&written), StepFailure::Status(named("UNAVAILABLE")));
     assert!(errors(&chaos(", with: 503")).contains("write `UNAVAILABLE`"));
 }
 

@@ -1,15 +1,15 @@
 //! Loads: settings that an entry of a mix inherits from its load, ramps, and statuses that count as success.
 
 use super::{read, story};
-use crate::story::Entry;
+use crate::scenario::MixEntry;
 
-fn entries(load: &str) -> Vec<Entry> {
+fn entries(load: &str) -> Vec<MixEntry> {
     read(&story("").replace("to: web GET /", load)).loads[0]
         .entries
         .clone()
 }
 
-fn header(entry: &Entry, name: &str) -> Vec<String> {
+fn header(entry: &MixEntry, name: &str) -> Vec<String> {
     let values = entry.headers.iter().filter(|(known, _)| known == name);
     values
         .map(|(_, value)| value.to_str().expect("text").to_owned())

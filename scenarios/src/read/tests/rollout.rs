@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{errors, read, story};
 use crate::check::Base;
-use crate::story::{Action, Failure, Selector, Step};
+use crate::scenario::{ChaosAction, PodSelector, Step, StepFailure};
 use crate::value::{Ratio, Share};
 
-fn chaos(item: &str) -> crate::story::Action {
+fn chaos(item: &str) -> crate::scenario::ChaosAction {
     let story = read(&story(&format!("chaos: [{item}]\n")));
     story.chaos[0].action.clone()
 }
@@ -38,7 +38,7 @@ fn a_deployed_version_stands_among_its_services_without_replicas() {
     assert!(matches!(&steps[1], Step::Work(_)));
     assert_eq!(
         story.chaos[0].action,
-        Action::Deploy {
+        ChaosAction::Deploy {
             service: 1,
             version: 1,
             replicas: 2
@@ -87,7 +87,7 @@ fn what_a_version_cannot_suffer_before_it_is_there_is_refused() {
 
 #[test]
 fn slow_takes_a_factor_or_an_addition() {
-    let Action::Slow {
+    let ChaosAction::Slow {
         target,
         factor,
         add,
@@ -97,7 +97,7 @@ fn slow_takes_a_factor_or_an_addition() {
     };
     assert_eq!((target.text.as_str(), add), ("1 of api", None));
     assert_eq!(Some(factor), Ratio::new(5, 2));
-    let Action::Slow { factor, add, .. } =
+    let ChaosAction::Slow { factor, add, .. } =
         chaos("{name: mud, at: 5s, do: slow, target: api, add: exp(3ms)}")
     else {
         panic!("slow")
@@ -121,7 +121,7 @@ fn slow_takes_a_factor_or_an_addition() {
 
 #[test]
 fn fail_may_be_of_one_endpoint_only() {
-    let Action::Fail {
+    let ChaosAction::Fail {
         rate, with, only, ..
     } = chaos(
         "{at: 5s, do: fail, target: api/v1/0, rate: 30%, with: reset, only: api GET /items/3}",
@@ -131,7 +131,11 @@ fn fail_may_be_of_one_endpoint_only() {
     };
     assert_eq!(
         (rate, with, only),
-        (Share::from_ppb(300_000_000), Failure::Reset, Some((1, 0)))
+        (
+            Share::from_ppb(300_000_000),
+            StepFailure::Reset,
+            Some((1, 0))
+        )
     );
     let lines = wrong("{at: 5s, do: fail, target: api, rate: 30%, only: web GET /}");
     assert_eq!(
@@ -144,7 +148,7 @@ fn fail_may_be_of_one_endpoint_only() {
 fn surge_and_scale_name_what_they_change() {
     assert_eq!(
         chaos("{at: 5s, for: 1s, do: surge, target: users, factor: 3}"),
-        Action::Surge {
+        ChaosAction::Surge {
             load: 0,
             factor: Ratio::whole(3)
         }
@@ -155,7 +159,7 @@ fn surge_and_scale_name_what_they_change() {
     );
     assert_eq!(
         chaos("{at: 5s, do: scale, target: api, to: 8}"),
-        Action::Scale {
+        ChaosAction::Scale {
             service: 1,
             version: None,
             to: 8
@@ -179,7 +183,7 @@ fn each_apply_builds_on_those_before_it_whatever_their_order_in_the_file() {
         .chaos
         .iter()
         .map(|item| match &item.action {
-            Action::Apply { documents, remove } => (
+            ChaosAction::Apply { documents, remove } => (
                 documents.len(),
                 remove.iter().map(ToString::to_string).collect(),
             ),
@@ -188,7 +192,7 @@ fn each_apply_builds_on_those_before_it_whatever_their_order_in_the_file() {
         .collect();
     let gone = vec!["DestinationRule/api".to_owned()];
     assert_eq!(shown, [(0, gone), (1, vec![]), (1, vec![])]);
-    let Action::Apply { documents, .. } = &story.chaos[1].action else {
+    let ChaosAction::Apply { documents, .. } = &story.chaos[1].action else {
         panic!("apply")
     };
     assert!(format!("{documents:?}").contains("Random"), "{documents:?}");
@@ -301,7 +305,7 @@ fn the_bad_canary_loads_with_its_controller_off() {
     };
     let story = crate::load("bad-canary-rolls-back", &edits).unwrap_or_else(|e| panic!("{e}"));
     assert!(!story.control.canaries);
-    let Action::Deploy { version, .. } = story.chaos[0].action else {
+    let ChaosAction::Deploy { version, .. } = story.chaos[0].action else {
         panic!("a deploy")
     };
     assert_eq!(version, 1);
@@ -312,12 +316,12 @@ fn a_replica_of_a_version_to_come_can_be_a_target() {
     let story = read(&story(&format!(
         "chaos: [{DEPLOY}, {{at: 9s, do: slow, target: api/v2/1, factor: 2}}]\n"
     )));
-    let Action::Slow { target, .. } = &story.chaos[1].action else {
+    let ChaosAction::Slow { target, .. } = &story.chaos[1].action else {
         panic!("slow")
     };
     assert_eq!(
         target.of,
-        Selector::Party {
+        PodSelector::Party {
             name: "api".to_owned(),
             version: Some(1),
             replica: Some(1)

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{read, story};
-use crate::story::{Abandoned, Action, Bound, Cpu, Failure, Order, Step, Version};
+use crate::scenario::{
+    Abandoned, AttemptBound, ChaosAction, CpuScheduling, Order, Step, StepFailure, Version,
+};
 use crate::{Edits, load_text};
 
 /// The versions of `api` with these additional keys.
@@ -31,7 +33,7 @@ fn a_deployed_versions_short_form_leaves_the_rest_of_its_services_long_one() {
 #[test]
 fn a_full_queue_may_reset() {
     let queue = &versions("queue: {full: reset}")[0].queue;
-    assert_eq!(queue.full, Failure::Reset);
+    assert_eq!(queue.full, StepFailure::Reset);
 }
 
 #[test]
@@ -42,7 +44,7 @@ fn a_queue_may_be_unlimited() {
 #[test]
 fn a_service_says_how_it_shares_cores_keeps_connections_and_treats_those_who_left() {
     let version = &versions("cpu: fifo, abandoned: drop, keep-alive: {idle: 5s, requests: 7}")[0];
-    assert_eq!(version.cpu, Cpu::Fifo);
+    assert_eq!(version.cpu, CpuScheduling::Fifo);
     assert_eq!(version.abandoned, Abandoned::Drop);
     assert_eq!(version.keep_alive_idle, Duration::from_secs(5));
     assert_eq!(version.keep_alive_requests, Some(7));
@@ -100,7 +102,7 @@ fn a_try_may_take_what_is_left_of_its_callers_deadline() {
     let Some(Step::Call(call)) = steps.and_then(|steps| steps.last()) else {
         panic!("a call")
     };
-    assert_eq!(call.timeout, Some(Bound::Rest));
+    assert_eq!(call.timeout, Some(AttemptBound::Rest));
 }
 
 #[test]
@@ -163,7 +165,7 @@ fn an_apply_brings_what_it_names_and_no_more() {
     let story = read(&story(&format!(
         "mesh: [{there}]\nchaos: [{{at: 5s, do: apply, mesh: [{new}]}}]\n"
     )));
-    let Action::Apply { documents, remove } = &story.chaos[0].action else {
+    let ChaosAction::Apply { documents, remove } = &story.chaos[0].action else {
         panic!("apply")
     };
     let names: Vec<&str> = documents

@@ -3,27 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_istio::registry::Hostname;
-use shakedown_yaml::tree::Entry;
-use shakedown_yaml::{Node, Place as FilePlace};
+use shakedown_yaml::tree::MapEntry;
+use shakedown_yaml::{Location as FilePlace, Node};
 
 use super::super::fields::get;
-use super::super::reader::Reader;
+use super::super::reader::ScenarioReader;
 use super::super::skeleton::Skeleton;
-use crate::check::names::PartyNames;
-use crate::story::{Action, Chaos, Load, Service};
+use crate::check::names::ParticipantNames;
+use crate::scenario::{ChaosAction, ChaosItem, LoadSpec, ServiceSpec};
 
 /// Reserved words of the language.
 const RESERVED: [&str; 8] = [
     "any", "all", "base", "control", "end", "zone", "region", "seeds",
 ];
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// Reports names that are reserved or used twice. Services, loads and chaos items share one name space.
     pub(super) fn one_name_space(&mut self, node: &Node) {
         let mut taken: BTreeMap<String, &str> = BTreeMap::new();
         let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
         let mut entries = |section: Option<&Node>, what: &'static str| {
-            for (name, Entry { key, .. }) in section.and_then(Node::as_map).into_iter().flatten() {
+            for (name, MapEntry { key, .. }) in section.and_then(Node::as_map).into_iter().flatten()
+            {
                 claims.push((name.clone(), key.clone(), what));
             }
         };
@@ -62,19 +63,20 @@ pub(super) fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
     services.chain(loads.cloned()).collect()
 }
 
-impl Reader<'_> {
+impl ScenarioReader<'_> {
     /// The services and loads that checks may name. `called` contains the callees of each: indices of services or, past
     /// their end, of hosts without a service.
     pub(super) fn party_names(
         &self,
-        services: &[Service],
-        loads: &[Load],
+        services: &[ServiceSpec],
+        loads: &[LoadSpec],
         called: &[Vec<usize>],
-        chaos: &[Chaos],
-    ) -> Vec<PartyNames> {
+        chaos: &[ChaosItem],
+    ) -> Vec<ParticipantNames> {
         let of_services = services.iter().enumerate();
         let of_services = of_services.map(|(index, service)| of_service(index, service, chaos));
-        let mut names: Vec<PartyNames> = of_services.chain(loads.iter().map(of_load)).collect();
+        let mut names: Vec<ParticipantNames> =
+            of_services.chain(loads.iter().map(of_load)).collect();
         let meshed = services
             .iter()
             .map(|service| service.versions.iter().any(|version| version.sidecar));
@@ -95,7 +97,7 @@ impl Reader<'_> {
 
     /// The services between which routes distribute a caller's requests: those that it requests and is routed away
     /// from, and those that it is routed to.
-    fn routed(&self, services: &[Service], called: &[usize]) -> BTreeSet<usize> {
+    fn routed(&self, services: &[ServiceSpec], called: &[usize]) -> BTreeSet<usize> {
         let mut routed = BTreeSet::new();
         for callee in called {
             let host = match services.get(*callee) {
@@ -106,7 +108,7 @@ impl Reader<'_> {
             if destinations.iter().all(|destination| *destination == host) {
                 continue;
             }
-            let is_met = |service: &Service| {
+            let is_met = |service: &ServiceSpec| {
                 let name = hostname(service);
                 name == host || destinations.contains(&name)
             };
@@ -120,41 +122,41 @@ impl Reader<'_> {
     }
 }
 
-fn hostname(service: &Service) -> Hostname {
-    Hostname::of(&service.name, &service.namespace)
+fn hostname(service: &ServiceSpec) -> Hostname {
+    Hostname::for_service(&service.name, &service.namespace)
 }
 
-fn of_service(index: usize, service: &Service, chaos: &[Chaos]) -> PartyNames {
+fn of_service(index: usize, service: &ServiceSpec, chaos: &[ChaosItem]) -> ParticipantNames {
     let most = most_replicas(index, service, chaos);
     let versions = service.versions.iter();
-    PartyNames {
+    ParticipantNames {
         name: service.name.clone(),
         versions: versions
             .map(|v| (v.name.clone(), most.unwrap_or(v.replicas)))
             .collect(),
         endpoints: service.endpoints.clone(),
-        ..PartyNames::default()
+        ..ParticipantNames::default()
     }
 }
 
-fn of_load(load: &Load) -> PartyNames {
+fn of_load(load: &LoadSpec) -> ParticipantNames {
     let names = load.entries.iter().map(|entry| entry.name.clone());
-    PartyNames {
+    ParticipantNames {
         name: load.name.clone(),
         is_load: true,
         entries: names.filter(|name| !name.is_empty()).collect(),
-        ..PartyNames::default()
+        ..ParticipantNames::default()
     }
 }
 
 /// The maximum number of replicas of any version of a service. The same number is used for all versions, because a
 /// scaling may apply to any of them.
-fn most_replicas(index: usize, service: &Service, chaos: &[Chaos]) -> Option<u32> {
+fn most_replicas(index: usize, service: &ServiceSpec, chaos: &[ChaosItem]) -> Option<u32> {
     let brought = chaos.iter().filter_map(|item| match &item.action {
-        Action::Deploy {
+        ChaosAction::Deploy {
             service, replicas, ..
         } if *service == index => Some(*replicas),
-        Action::Scale { service, to, .. } if *service == index => Some(*to),
+        ChaosAction::Scale { service, to, .. } if *service == index => Some(*to),
         _ => None,
     });
     let brought = brought.max()?;

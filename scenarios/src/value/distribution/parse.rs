@@ -1,6 +1,6 @@
 //! The parser of distributions. Arguments are separated by spaces, components of a mix by `|`.
 
-use super::{Distribution, Kind, Member, Shape};
+use super::{Distribution, DistributionKind, MixMember, Shape};
 use crate::value::{Decimal, Share, ValueError, duration, number, parse_duration};
 
 /// The maximum nesting depth of mixes.
@@ -27,7 +27,7 @@ impl Distribution {
     /// # Errors
     /// An error if the text is not a distribution of durations.
     pub fn parse_duration(text: &str) -> Result<Distribution, ValueError> {
-        Distribution::parse(text, Kind::Duration)
+        Distribution::parse(text, DistributionKind::Duration)
     }
 
     /// Parses a distribution of counts: `4`, `uniform(1..3)`.
@@ -35,7 +35,7 @@ impl Distribution {
     /// # Errors
     /// An error if the text is not a distribution of counts.
     pub fn parse_count(text: &str) -> Result<Distribution, ValueError> {
-        Distribution::parse(text, Kind::Count)
+        Distribution::parse(text, DistributionKind::Count)
     }
 
     /// Adds the content of the [`file`](Distribution::file): one duration (or count) per line.
@@ -62,7 +62,7 @@ impl Distribution {
         Ok(self)
     }
 
-    fn parse(text: &str, kind: Kind) -> Result<Distribution, ValueError> {
+    fn parse(text: &str, kind: DistributionKind) -> Result<Distribution, ValueError> {
         let text = text.trim();
         let shape = shape(text, kind, 0)?;
         Ok(Distribution {
@@ -73,7 +73,7 @@ impl Distribution {
     }
 }
 
-fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
+fn shape(text: &str, kind: DistributionKind, depth: u32) -> Result<Shape, ValueError> {
     let Some((name, rest)) = text.split_once('(') else {
         // `-5ms` and `4 ms` fail here with the message for plain values.
         return value(text, kind).map(Shape::Constant);
@@ -117,12 +117,12 @@ fn shape(text: &str, kind: Kind, depth: u32) -> Result<Shape, ValueError> {
 }
 
 /// Parses a plain value, in ns or as a count.
-fn value(text: &str, kind: Kind) -> Result<u64, ValueError> {
+fn value(text: &str, kind: DistributionKind) -> Result<u64, ValueError> {
     match kind {
-        Kind::Duration => parse_duration(text)
+        DistributionKind::Duration => parse_duration(text)
             .map(|d| u64::try_from(d.as_nanos()).expect("a duration fits into 64 bits"))
             .map_err(|error| as_duration_error(error, text)),
-        Kind::Count => number::parse_count(text),
+        DistributionKind::Count => number::parse_count(text),
     }
 }
 
@@ -141,7 +141,7 @@ fn as_duration_error(error: ValueError, text: &str) -> ValueError {
 /// The arguments of a named distribution.
 struct Form<'a> {
     text: &'a str,
-    kind: Kind,
+    kind: DistributionKind,
     inside: &'a str,
     depth: u32,
 }
@@ -173,9 +173,9 @@ impl Form<'_> {
     )]
     fn amount(&self, word: &str) -> Result<f64, ValueError> {
         match self.kind {
-            Kind::Duration => value(word, self.kind).map(|v| v as f64),
+            DistributionKind::Duration => value(word, self.kind).map(|v| v as f64),
             // The mean of counts need not be a whole number.
-            Kind::Count => number::parse_factor(word),
+            DistributionKind::Count => number::parse_factor(word),
         }
     }
 
@@ -324,7 +324,7 @@ impl Form<'_> {
             if matches!(of, Shape::Values { .. }) {
                 return Err(self.contradiction("a file cannot be a member of a mix"));
             }
-            members.push(Member {
+            members.push(MixMember {
                 share: Share::parse(share)?,
                 of,
             });

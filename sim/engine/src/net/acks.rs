@@ -6,12 +6,12 @@
 
 use super::endpoint::Ack;
 use super::limits::{RECEIVE_BUFFER, SEND_BUFFER};
-use crate::arena::Key;
-use crate::kernel::{Due, Kernel};
+use crate::arena::ArenaKey;
+use crate::kernel::{Kernel, TimedEvent};
 
 impl Kernel {
     /// Acknowledges received data to the peer, and announces the window.
-    pub(super) fn acknowledge(&mut self, key: Key) {
+    pub(super) fn acknowledge(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -60,7 +60,7 @@ impl Kernel {
     }
 
     /// Processes the arrival of acknowledgements at an endpoint that waits for them.
-    pub(crate) fn acks_arrive(&mut self, key: Key) {
+    pub(crate) fn acks_arrive(&mut self, key: ArenaKey) {
         if let Some(endpoint) = self.endpoints.get_mut(key) {
             endpoint.ack_event = None;
             self.read_acks(key);
@@ -69,7 +69,7 @@ impl Kernel {
     }
 
     /// Reads the acknowledgements that have arrived, and continues the operations that they allow.
-    pub(super) fn read_acks(&mut self, key: Key) {
+    pub(super) fn read_acks(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -94,7 +94,7 @@ impl Kernel {
     }
 
     /// Schedules the reading of the next acknowledgement at its arrival, if the endpoint waits for it.
-    pub(super) fn schedule_acks(&mut self, key: Key) {
+    pub(super) fn schedule_acks(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
@@ -102,12 +102,15 @@ impl Kernel {
             return;
         }
         if let Some(ack) = endpoint.send.acks.front() {
-            endpoint.ack_event = Some(self.timers.insert(ack.at.max(self.now), Due::Acks(key)));
+            endpoint.ack_event = Some(
+                self.timers
+                    .insert(ack.at.max(self.now), TimedEvent::Acks(key)),
+            );
         }
     }
 
     /// Starts the probe timer if data waits for a window whose opening may have been lost.
-    pub(super) fn ask_for_window(&mut self, key: Key) {
+    pub(super) fn ask_for_window(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;

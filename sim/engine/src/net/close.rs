@@ -2,17 +2,17 @@
 
 use std::io;
 
-use super::endpoint::{Endpoint, Owner, Phase};
+use super::endpoint::{ConnectionEnd, ConnectionPhase, Owner};
 use super::limits::FIN_TIMEOUT;
-use super::packet::{Body, Packet};
+use super::packet::{Packet, PacketBody};
 use crate::HostId;
-use crate::arena::Key;
-use crate::kernel::{Due, Kernel};
+use crate::arena::ArenaKey;
+use crate::kernel::{Kernel, TimedEvent};
 
 impl Kernel {
     /// Closes a connection for the application: with a FIN after all written data, or with a RST if `abrupt`
     /// or if received data is unread (RFC 2525, 2.17).
-    pub(crate) fn close(&mut self, key: Key, abrupt: bool) {
+    pub(crate) fn close(&mut self, key: ArenaKey, abrupt: bool) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
@@ -20,8 +20,8 @@ impl Kernel {
         self.discards.extend(endpoint.receive.reader.take());
         let abrupt = abrupt || endpoint.receive.unread > 0;
         match endpoint.phase {
-            Phase::Open if abrupt => self.reset_and_remove(key),
-            Phase::Open => {
+            ConnectionPhase::Open if abrupt => self.reset_and_remove(key),
+            ConnectionPhase::Open => {
                 endpoint.owner = Owner::Kernel;
                 // Cannot fail for an open connection.
                 let _ = self.finish(key);
@@ -29,12 +29,14 @@ impl Kernel {
                 self.settle(key);
                 self.schedule_acks(key);
             }
-            Phase::Connecting | Phase::Answering | Phase::Dead { .. } => self.remove(key),
+            ConnectionPhase::Connecting
+            | ConnectionPhase::Answering
+            | ConnectionPhase::Dead { .. } => self.remove(key),
         }
     }
 
     /// Removes an endpoint without an owner when both directions are closed.
-    pub(super) fn settle(&mut self, key: Key) {
+    pub(super) fn settle(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.get(key) else {
             return;
         };
@@ -49,27 +51,27 @@ impl Kernel {
     }
 
     /// Processes a RST.
-    pub(super) fn on_reset(&mut self, key: Key) {
+    pub(super) fn on_reset(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.get(key) else {
             return;
         };
         match endpoint.phase {
-            Phase::Connecting => self.fail(key, io::ErrorKind::ConnectionRefused),
+            ConnectionPhase::Connecting => self.fail(key, io::ErrorKind::ConnectionRefused),
             _ => self.fail(key, io::ErrorKind::ConnectionReset),
         }
     }
 
     /// Fails a connection on this side. Data already received in order stays readable for the application.
-    pub(super) fn fail(&mut self, key: Key, error: io::ErrorKind) {
+    pub(super) fn fail(&mut self, key: ArenaKey, error: io::ErrorKind) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        if endpoint.owner == Owner::Kernel || endpoint.phase == Phase::Answering {
+        if endpoint.owner == Owner::Kernel || endpoint.phase == ConnectionPhase::Answering {
             self.remove(key);
             return;
         }
-        if !matches!(endpoint.phase, Phase::Dead { .. }) {
-            endpoint.phase = Phase::Dead { error, told: false };
+        if !matches!(endpoint.phase, ConnectionPhase::Dead { .. }) {
+            endpoint.phase = ConnectionPhase::Dead { error, told: false };
         }
         endpoint.send.queued.clear();
         endpoint.send.queued_bytes = 0;
@@ -86,13 +88,13 @@ impl Kernel {
 
     /// Sends a RST after the packets in flight, and removes the endpoint with all unsent data. A lost RST is
     /// not retransmitted: the peer gets one when it retransmits unacknowledged data.
-    pub(super) fn reset_and_remove(&mut self, key: Key) {
+    pub(super) fn reset_and_remove(&mut self, key: ArenaKey) {
         let open = self
             .endpoints
             .get(key)
-            .filter(|endpoint| endpoint.phase == Phase::Open);
+            .filter(|endpoint| endpoint.phase == ConnectionPhase::Open);
         if let Some(peer) = open.and_then(|endpoint| endpoint.peer)
-            && self.send(key, Body::Reset).is_err()
+            && self.send(key, PacketBody::Reset).is_err()
         {
             self.retry_later(peer);
         }
@@ -100,7 +102,7 @@ impl Kernel {
     }
 
     /// Answers a packet without a connection with a RST.
-    pub(super) fn refuse(&mut self, from: HostId, to: HostId, receiver: Key) {
+    pub(super) fn refuse(&mut self, from: HostId, to: HostId, receiver: ArenaKey) {
         let link = self
             .links
             .between(&self.hosts[from.index()], &self.hosts[to.index()]);
@@ -110,9 +112,9 @@ impl Kernel {
                 dst: to,
                 sender: None,
                 receiver: Some(receiver),
-                body: Body::Reset,
+                body: PacketBody::Reset,
             };
-            self.timers.insert(at, Due::Packet(reset));
+            self.timers.insert(at, TimedEvent::Packet(reset));
         } else {
             // The refused packet counts as unacknowledged and is retransmitted.
             self.retry_later(receiver);
@@ -120,11 +122,11 @@ impl Kernel {
     }
 
     /// Removes an endpoint without sending anything.
-    pub(crate) fn remove(&mut self, key: Key) {
+    pub(crate) fn remove(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.remove(key) else {
             return;
         };
-        let Endpoint {
+        let ConnectionEnd {
             host,
             local,
             remote,

@@ -10,23 +10,23 @@ use std::task::{Context, Poll};
 use shakedown_env::BoxStream;
 
 use super::stream::SimStream;
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 use crate::host::HostCell;
-use crate::shared::Shared;
+use crate::shared::SimShared;
 
 pub(crate) struct Connect {
-    shared: Arc<Shared>,
+    shared: Arc<SimShared>,
     host: Arc<HostCell>,
     incarnation: u32,
     to: SocketAddr,
     from: Option<IpAddr>,
     /// Set from the first poll until the stream is returned.
-    endpoint: Option<Key>,
+    endpoint: Option<ArenaKey>,
 }
 
 impl Connect {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<SimShared>,
         host: Arc<HostCell>,
         incarnation: u32,
         to: SocketAddr,

@@ -11,21 +11,21 @@ use shakedown_env::Time;
 
 use super::limits::{RECEIVE_BUFFER, RTO_INITIAL, RTO_MAX, RTO_MIN, SEND_BUFFER};
 use super::link::LinkIndex;
-use super::packet::Segment;
+use super::packet::DataSegment;
 use crate::HostId;
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 
-pub(crate) struct Endpoint {
+pub(crate) struct ConnectionEnd {
     pub(crate) host: HostId,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     /// True for the end that opened the connection.
     pub(crate) client: bool,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ConnectionPhase,
     pub(crate) owner: Owner,
     /// The host at the remote address, and the link to it; `None` while no host has that address.
     pub(crate) way: Option<(HostId, LinkIndex)>,
-    pub(crate) peer: Option<Key>,
+    pub(crate) peer: Option<ArenaKey>,
     pub(crate) send: SendHalf,
     pub(crate) receive: ReceiveHalf,
     /// The arrival time of the last packet sent to the peer. Later packets do not arrive before it.
@@ -35,20 +35,20 @@ pub(crate) struct Endpoint {
     /// The time of the last SYN, SYN/ACK or window probe sent, from which its retransmission timeout is measured.
     pub(crate) asked_at: Time,
     /// The retransmission timer. Runs only if a packet is known to be lost, or while a closed endpoint lingers.
-    pub(crate) retry: Option<Key>,
+    pub(crate) retry: Option<ArenaKey>,
     /// Retransmissions since the last packet from the peer.
     pub(crate) retries: u32,
     /// True if the endpoint is closed, all its data is acknowledged, and only the peer's FIN is missing.
     pub(crate) lingering: bool,
     /// The event that processes the next acknowledgement at its arrival, scheduled only while
-    /// [`Endpoint::awaits_acks`].
-    pub(crate) ack_event: Option<Key>,
+    /// [`ConnectionEnd::awaits_acks`].
+    pub(crate) ack_event: Option<ArenaKey>,
     pub(crate) timing: Timing,
 }
 
 /// The phase of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// SYN sent.
     Connecting,
     /// SYN/ACK sent.
@@ -66,7 +66,7 @@ pub(crate) enum Phase {
 pub(crate) enum Owner {
     App,
     /// A listening socket, until the connection is accepted.
-    Listener(Key),
+    Listener(ArenaKey),
     /// The kernel, which sends the remaining data after the application has closed its end.
     Kernel,
 }
@@ -132,7 +132,7 @@ pub(crate) struct ReceiveHalf {
     /// The sequence number of the next byte expected in order.
     pub(crate) next: u64,
     /// Segments received out of order, by sequence number.
-    pub(crate) early: BTreeMap<u64, Segment>,
+    pub(crate) early: BTreeMap<u64, DataSegment>,
     /// True if the peer's FIN and all data before it have been received.
     pub(crate) ended: bool,
     /// The end of the window announced to the peer.
@@ -140,19 +140,19 @@ pub(crate) struct ReceiveHalf {
     pub(crate) reader: Option<Waker>,
 }
 
-impl Endpoint {
+impl ConnectionEnd {
     pub(crate) fn new(
         host: HostId,
         local: SocketAddr,
         remote: SocketAddr,
-        phase: Phase,
+        phase: ConnectionPhase,
         owner: Owner,
-    ) -> Endpoint {
-        Endpoint {
+    ) -> ConnectionEnd {
+        ConnectionEnd {
             host,
             local,
             remote,
-            client: phase == Phase::Connecting,
+            client: phase == ConnectionPhase::Connecting,
             phase,
             owner,
             way: None,
@@ -192,7 +192,9 @@ impl Endpoint {
     /// Returns the time of the next retransmission, with exponential backoff.
     pub(crate) fn retry_at(&self) -> Time {
         let (since, timeout) = match self.phase {
-            Phase::Connecting | Phase::Answering => (self.asked_at, RTO_INITIAL),
+            ConnectionPhase::Connecting | ConnectionPhase::Answering => {
+                (self.asked_at, RTO_INITIAL)
+            }
             _ => (
                 self.send
                     .in_flight

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::link::{Latency, Streams, hits};
+use super::link::{LinkLatency, Streams, hits};
 use crate::HostId;
 
 /// Identifies a link fault that is in force.
@@ -16,11 +16,11 @@ pub type PartitionId = LinkFaultId;
 
 pub(crate) enum Effect {
     Drop,
-    Delay(Latency),
+    Delay(LinkLatency),
     Loss(u32),
 }
 
-pub(crate) struct Fault {
+pub(crate) struct LinkFault {
     from: BTreeSet<HostId>,
     to: BTreeSet<HostId>,
     effect: Effect,
@@ -31,7 +31,7 @@ pub(crate) struct Fault {
 /// All faults in force, in order of addition.
 #[derive(Default)]
 pub(crate) struct Faults {
-    faults: BTreeMap<LinkFaultId, Fault>,
+    faults: BTreeMap<LinkFaultId, LinkFault>,
     added: u64,
 }
 
@@ -46,7 +46,7 @@ impl Faults {
         self.added += 1;
         self.faults.insert(
             id,
-            Fault {
+            LinkFault {
                 from,
                 to,
                 effect,
@@ -56,7 +56,7 @@ impl Faults {
         id
     }
 
-    pub(crate) fn remove(&mut self, id: LinkFaultId) -> Option<Fault> {
+    pub(crate) fn remove(&mut self, id: LinkFaultId) -> Option<LinkFault> {
         self.faults.remove(&id)
     }
 

@@ -6,18 +6,18 @@ use std::task::{Poll, Waker};
 use bytes::{Bytes, BytesMut};
 use hyper::rt::ReadBufCursor;
 
-use super::endpoint::{Fin, InFlight, Owner, Phase};
+use super::endpoint::{ConnectionPhase, Fin, InFlight, Owner};
 use super::limits::{RECEIVE_BUFFER, SEGMENT};
-use super::packet::{Body, Packet, Payload, Segment};
-use crate::arena::Key;
-use crate::kernel::{Due, Kernel};
+use super::packet::{DataSegment, Packet, PacketBody, SegmentPayload};
+use crate::arena::ArenaKey;
+use crate::kernel::{Kernel, TimedEvent};
 
 /// Operations of the application.
 impl Kernel {
     /// Writes as much data as there is room for.
     pub(crate) fn write(
         &mut self,
-        key: Key,
+        key: ArenaKey,
         slices: &[io::IoSlice<'_>],
         waker: &Waker,
     ) -> Poll<io::Result<usize>> {
@@ -26,10 +26,10 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Poll::Pending;
         };
-        if let Phase::Dead { error, told } = endpoint.phase {
+        if let ConnectionPhase::Dead { error, told } = endpoint.phase {
             // As in Linux: the error is returned once, and afterwards `BrokenPipe`. If the peer had closed
             // gracefully, it is `BrokenPipe` from the start.
-            endpoint.phase = Phase::Dead { error, told: true };
+            endpoint.phase = ConnectionPhase::Dead { error, told: true };
             let error = if told || endpoint.receive.ended {
                 io::ErrorKind::BrokenPipe
             } else {
@@ -61,7 +61,7 @@ impl Kernel {
     /// Reads all available data that fits.
     pub(crate) fn read(
         &mut self,
-        key: Key,
+        key: ArenaKey,
         mut into: ReadBufCursor<'_>,
         waker: &Waker,
     ) -> Poll<io::Result<()>> {
@@ -76,7 +76,7 @@ impl Kernel {
             if receive.ended {
                 return Poll::Ready(Ok(()));
             }
-            if let Phase::Dead { error, .. } = endpoint.phase {
+            if let ConnectionPhase::Dead { error, .. } = endpoint.phase {
                 return Poll::Ready(Err(error.into()));
             }
             Kernel::wait(&mut self.discards, &mut receive.reader, waker);
@@ -96,20 +96,27 @@ impl Kernel {
         // The window is announced when half of it has become free, not for every byte.
         let window_end = receive.next + RECEIVE_BUFFER - receive.unread;
         let news = window_end.saturating_sub(receive.told_window_end);
-        if news >= RECEIVE_BUFFER / 2 && endpoint.phase == Phase::Open && !endpoint.receive.ended {
+        if news >= RECEIVE_BUFFER / 2
+            && endpoint.phase == ConnectionPhase::Open
+            && !endpoint.receive.ended
+        {
             self.acknowledge(key);
         }
         Poll::Ready(Ok(()))
     }
 
     /// Closes the sending direction.
-    pub(crate) fn finish(&mut self, key: Key) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, key: ArenaKey) -> io::Result<()> {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Ok(());
         };
         match endpoint.phase {
-            Phase::Dead { error, .. } if !endpoint.receive.ended => return Err(error.into()),
-            Phase::Open if endpoint.send.fin == Fin::No => endpoint.send.fin = Fin::Queued,
+            ConnectionPhase::Dead { error, .. } if !endpoint.receive.ended => {
+                return Err(error.into());
+            }
+            ConnectionPhase::Open if endpoint.send.fin == Fin::No => {
+                endpoint.send.fin = Fin::Queued
+            }
             _ => return Ok(()),
         }
         self.pump(key);
@@ -121,7 +128,7 @@ impl Kernel {
 /// Packets from the network.
 impl Kernel {
     /// Processes received data.
-    pub(super) fn on_segment(&mut self, key: Key, sender: Key, segment: Segment) {
+    pub(super) fn on_segment(&mut self, key: ArenaKey, sender: ArenaKey, segment: DataSegment) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
@@ -131,7 +138,7 @@ impl Kernel {
             self.reset_and_remove(key);
             return;
         }
-        if let Phase::Dead { .. } = endpoint.phase {
+        if let ConnectionPhase::Dead { .. } = endpoint.phase {
             let (host, way) = (endpoint.host, endpoint.way);
             if let Some((peer_host, _)) = way {
                 self.refuse(host, peer_host, sender);
@@ -156,13 +163,13 @@ impl Kernel {
 /// Sending, shared by the two.
 impl Kernel {
     /// Sends queued data within the peer's window, and the FIN after all of it.
-    pub(super) fn pump(&mut self, key: Key) {
+    pub(super) fn pump(&mut self, key: ArenaKey) {
         loop {
             let Some(endpoint) = self.endpoints.get_mut(key) else {
                 return;
             };
             let send = &mut endpoint.send;
-            if endpoint.phase != Phase::Open {
+            if endpoint.phase != ConnectionPhase::Open {
                 return;
             }
             let window = usize::try_from(send.window_end.saturating_sub(send.next))
@@ -197,9 +204,9 @@ impl Kernel {
             });
             self.send_segment(
                 key,
-                Segment {
+                DataSegment {
                     sequence,
-                    payload: Payload::Bytes(bytes),
+                    payload: SegmentPayload::Bytes(bytes),
                     fin,
                 },
             );
@@ -207,25 +214,25 @@ impl Kernel {
     }
 
     /// Sends a segment. If it is lost, its data is kept for retransmission.
-    pub(super) fn send_segment(&mut self, key: Key, segment: Segment) {
-        if let Err(Body::Data(segment)) = self.send(key, Body::Data(segment)) {
+    pub(super) fn send_segment(&mut self, key: ArenaKey, segment: DataSegment) {
+        if let Err(PacketBody::Data(segment)) = self.send(key, PacketBody::Data(segment)) {
             self.lost(key, segment);
         }
     }
 
     /// Records that a segment did not reach its receiver.
-    pub(super) fn lost(&mut self, key: Key, segment: Segment) {
+    pub(super) fn lost(&mut self, key: ArenaKey, segment: DataSegment) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        if let Payload::Bytes(bytes) = segment.payload {
+        if let SegmentPayload::Bytes(bytes) = segment.payload {
             endpoint.send.take_back(segment.sequence, bytes);
         }
         self.retry_later(key);
     }
 
     /// Sends a packet of an endpoint after the earlier ones. Returns the body if the packet is lost.
-    pub(super) fn send(&mut self, key: Key, body: Body) -> Result<(), Body> {
+    pub(super) fn send(&mut self, key: ArenaKey, body: PacketBody) -> Result<(), PacketBody> {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Err(body);
@@ -245,18 +252,18 @@ impl Kernel {
             receiver: endpoint.peer,
             body,
         };
-        self.timers.insert(at, Due::Packet(packet));
+        self.timers.insert(at, TimedEvent::Packet(packet));
         Ok(())
     }
 }
 
 impl super::endpoint::ReceiveHalf {
     /// Takes in the next segment in order.
-    fn take_in(&mut self, segment: Segment) {
+    fn take_in(&mut self, segment: DataSegment) {
         let len = segment.payload.len() as u64;
         self.next += len + u64::from(segment.fin);
         self.ended |= segment.fin;
-        if let Payload::Bytes(bytes) = segment.payload
+        if let SegmentPayload::Bytes(bytes) = segment.payload
             && len > 0
         {
             self.unread += len;

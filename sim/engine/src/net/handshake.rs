@@ -4,10 +4,10 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Poll, Waker};
 
-use super::endpoint::{Endpoint, Owner, Phase};
-use super::packet::Body;
+use super::endpoint::{ConnectionEnd, ConnectionPhase, Owner};
+use super::packet::PacketBody;
 use crate::HostId;
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 use crate::kernel::Kernel;
 
 impl Kernel {
@@ -17,7 +17,7 @@ impl Kernel {
         id: HostId,
         to: SocketAddr,
         from: Option<IpAddr>,
-    ) -> io::Result<Key> {
+    ) -> io::Result<ArenaKey> {
         let host = self.host_mut(id);
         let own = host.cell.address;
         if let Some(from) = from.filter(|from| *from != own && !from.is_unspecified()) {
@@ -27,9 +27,13 @@ impl Kernel {
         let port = host.free_port().ok_or(io::ErrorKind::AddrNotAvailable)?;
         host.leaving.insert(port);
         let local = SocketAddr::new(own, port);
-        let key =
-            self.endpoints
-                .insert(Endpoint::new(id, local, to, Phase::Connecting, Owner::App));
+        let key = self.endpoints.insert(ConnectionEnd::new(
+            id,
+            local,
+            to,
+            ConnectionPhase::Connecting,
+            Owner::App,
+        ));
         self.send_syn(key);
         Ok(key)
     }
@@ -37,7 +41,7 @@ impl Kernel {
     /// Ready when a connection is open or has failed. A failed one is removed.
     pub(crate) fn connected(
         &mut self,
-        key: Key,
+        key: ArenaKey,
         waker: &Waker,
     ) -> Poll<io::Result<(SocketAddr, SocketAddr)>> {
         // The host has crashed, so the connection never opens.
@@ -45,24 +49,24 @@ impl Kernel {
             return Poll::Pending;
         };
         match endpoint.phase {
-            Phase::Connecting | Phase::Answering => {
+            ConnectionPhase::Connecting | ConnectionPhase::Answering => {
                 Kernel::wait(&mut self.discards, &mut endpoint.send.writer, waker);
                 Poll::Pending
             }
-            Phase::Open => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
+            ConnectionPhase::Open => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
             // A reset between the end of the handshake and this poll is reported by the stream.
-            Phase::Dead {
+            ConnectionPhase::Dead {
                 error: io::ErrorKind::ConnectionReset,
                 ..
             } => Poll::Ready(Ok((endpoint.local, endpoint.remote))),
-            Phase::Dead { error, .. } => {
+            ConnectionPhase::Dead { error, .. } => {
                 self.remove(key);
                 Poll::Ready(Err(error.into()))
             }
         }
     }
 
-    pub(super) fn send_syn(&mut self, key: Key) {
+    pub(super) fn send_syn(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -76,19 +80,19 @@ impl Kernel {
                 .between(&self.hosts[src.index()], &self.hosts[dst.index()]);
             (*dst, link)
         });
-        if self.send(key, Body::Syn { from, to }).is_err() {
+        if self.send(key, PacketBody::Syn { from, to }).is_err() {
             self.retry_later(key);
         }
     }
 
-    pub(super) fn send_syn_ack(&mut self, key: Key) {
+    pub(super) fn send_syn_ack(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
         endpoint.asked_at = now;
         let client = endpoint.peer;
-        if self.send(key, Body::SynAck).is_err() {
+        if self.send(key, PacketBody::SynAck).is_err() {
             self.retry_later(key);
             // The client got no answer and also retransmits. This host may be down by then.
             if let Some(client) = client {
@@ -102,7 +106,7 @@ impl Kernel {
         &mut self,
         src: HostId,
         dst: HostId,
-        client: Key,
+        client: ArenaKey,
         from: SocketAddr,
         to: SocketAddr,
     ) {
@@ -114,7 +118,7 @@ impl Kernel {
                 .expect("an endpoint leaves this table when it is removed");
             if endpoint.peer == Some(client) {
                 // The SYN/ACK was lost, and its timer has not expired yet.
-                if endpoint.phase == Phase::Answering {
+                if endpoint.phase == ConnectionPhase::Answering {
                     self.send_syn_ack(known);
                 }
                 return;
@@ -139,8 +143,13 @@ impl Kernel {
         }
         let local = SocketAddr::new(host.cell.address, to.port());
         let link = self.links.between(host, &self.hosts[src.index()]);
-        let mut endpoint =
-            Endpoint::new(dst, local, from, Phase::Answering, Owner::Listener(socket));
+        let mut endpoint = ConnectionEnd::new(
+            dst,
+            local,
+            from,
+            ConnectionPhase::Answering,
+            Owner::Listener(socket),
+        );
         endpoint.way = Some((src, link));
         endpoint.peer = Some(client);
         let key = self.endpoints.insert(endpoint);
@@ -150,13 +159,13 @@ impl Kernel {
     }
 
     /// Processes a SYN/ACK at the client.
-    pub(super) fn on_syn_ack(&mut self, key: Key, server: Key) {
+    pub(super) fn on_syn_ack(&mut self, key: ArenaKey, server: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        if endpoint.phase == Phase::Connecting {
-            endpoint.phase = Phase::Open;
+        if endpoint.phase == ConnectionPhase::Connecting {
+            endpoint.phase = ConnectionPhase::Open;
             endpoint.peer = Some(server);
             if endpoint.retries == 0 {
                 endpoint.timing.measured(now.since(endpoint.asked_at));
@@ -165,22 +174,24 @@ impl Kernel {
             Kernel::wake(&mut self.wakes, &mut endpoint.send.writer);
             self.stop_retry(key);
         }
-        if self.send(key, Body::Established).is_err() {
+        if self.send(key, PacketBody::Established).is_err() {
             // The server retransmits in this case.
             self.retry_later(server);
         }
     }
 
     /// Completes the handshake at the server, after its last packet or the first data.
-    pub(super) fn on_established(&mut self, key: Key) {
+    pub(super) fn on_established(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        let (Phase::Answering, Owner::Listener(socket)) = (endpoint.phase, endpoint.owner) else {
+        let (ConnectionPhase::Answering, Owner::Listener(socket)) =
+            (endpoint.phase, endpoint.owner)
+        else {
             return;
         };
-        endpoint.phase = Phase::Open;
+        endpoint.phase = ConnectionPhase::Open;
         if endpoint.retries == 0 {
             endpoint.timing.measured(now.since(endpoint.asked_at));
         }

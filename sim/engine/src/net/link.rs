@@ -11,16 +11,16 @@ use shakedown_env::{Rng, Time, stream_seed};
 
 use super::fault::Faults;
 use crate::HostId;
-use crate::host::Host;
+use crate::host::SimHost;
 
 /// Bytes of the Ethernet, IP and TCP headers of a packet.
 const HEADERS: u128 = 66;
 
 /// A one-way link between two hosts.
 #[derive(Clone, Debug, Default)]
-pub struct Link {
+pub struct SimLink {
     /// Travel time of a packet.
-    pub latency: Latency,
+    pub latency: LinkLatency,
     /// Share of lost packets, in parts per million.
     pub loss_ppm: u32,
     /// Bytes per second, shared by all connections of the pair; `None` is unlimited.
@@ -29,43 +29,43 @@ pub struct Link {
 
 /// Travel time of packets.
 #[derive(Clone)]
-pub enum Latency {
+pub enum LinkLatency {
     /// The same for all packets.
     Constant(Duration),
     /// Drawn for each packet. Packets in the same direction of a connection still never overtake each other.
     Drawn(Arc<dyn Fn(&mut Rng) -> Duration + Send + Sync>),
 }
 
-impl Latency {
+impl LinkLatency {
     /// Draws the latency of one packet. Calls `rng` only if it is needed.
     pub(crate) fn draw<'a>(&self, rng: impl FnOnce() -> &'a mut Rng) -> Duration {
         match self {
-            Latency::Constant(span) => *span,
-            Latency::Drawn(draw) => draw(rng()),
+            LinkLatency::Constant(span) => *span,
+            LinkLatency::Drawn(draw) => draw(rng()),
         }
     }
 }
 
-impl Default for Latency {
-    fn default() -> Latency {
-        Latency::Constant(Duration::ZERO)
+impl Default for LinkLatency {
+    fn default() -> LinkLatency {
+        LinkLatency::Constant(Duration::ZERO)
     }
 }
 
-impl fmt::Debug for Latency {
+impl fmt::Debug for LinkLatency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Latency::Constant(span) => f.debug_tuple("Constant").field(span).finish(),
-            Latency::Drawn(_) => f.write_str("Drawn"),
+            LinkLatency::Constant(span) => f.debug_tuple("Constant").field(span).finish(),
+            LinkLatency::Drawn(_) => f.write_str("Drawn"),
         }
     }
 }
 
-type Rule = Box<dyn Fn(HostId, HostId) -> Link + Send>;
+type LatencyRule = Box<dyn Fn(HostId, HostId) -> SimLink + Send>;
 
-pub(crate) struct Links {
+pub(crate) struct LinkTable {
     seed: u64,
-    rule: Option<Rule>,
+    rule: Option<LatencyRule>,
     by_pair: BTreeMap<(HostId, HostId), LinkIndex>,
     links: Vec<LinkState>,
     pub(crate) faults: Faults,
@@ -73,7 +73,7 @@ pub(crate) struct Links {
     pub(crate) packets: u64,
 }
 
-/// Index of a link in [`Links`], valid for the whole run.
+/// Index of a link in [`LinkTable`], valid for the whole run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LinkIndex(u32);
 
@@ -81,7 +81,7 @@ struct LinkState {
     from: HostId,
     to: HostId,
     /// Cached result of the rule; cleared when the rule changes.
-    link: Option<Link>,
+    link: Option<SimLink>,
     streams: Streams,
     /// Time at which the link can send again, if bandwidth is limited.
     free_at: Time,
@@ -98,9 +98,9 @@ pub(crate) struct Streams {
     fault: Option<Box<Rng>>,
 }
 
-impl Links {
-    pub(crate) fn new(seed: u64) -> Links {
-        Links {
+impl LinkTable {
+    pub(crate) fn new(seed: u64) -> LinkTable {
+        LinkTable {
             seed,
             rule: None,
             by_pair: BTreeMap::new(),
@@ -111,7 +111,7 @@ impl Links {
     }
 
     /// Replaces the rule. Returns the old rule and its links, which must be dropped without the lock.
-    pub(crate) fn set_rule(&mut self, rule: Rule) -> (Option<Rule>, Vec<Link>) {
+    pub(crate) fn set_rule(&mut self, rule: LatencyRule) -> (Option<LatencyRule>, Vec<SimLink>) {
         let known = self
             .links
             .iter_mut()
@@ -121,7 +121,7 @@ impl Links {
     }
 
     /// Returns the link of a pair, creating it if necessary.
-    pub(crate) fn between(&mut self, from: &Host, to: &Host) -> LinkIndex {
+    pub(crate) fn between(&mut self, from: &SimHost, to: &SimHost) -> LinkIndex {
         let pair = (from.cell.id, to.cell.id);
         if let Some(index) = self.by_pair.get(&pair) {
             return *index;
@@ -158,7 +158,7 @@ impl Links {
         let rule = &self.rule;
         let link = state.link.get_or_insert_with(|| {
             rule.as_ref()
-                .map_or_else(Link::default, |r| r(state.from, state.to))
+                .map_or_else(SimLink::default, |r| r(state.from, state.to))
         });
         let added = if self.faults.is_empty() {
             Duration::ZERO

@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use shakedown_env::{BoxStream, Listener};
+use shakedown_env::{BoxStream, SocketListener};
 
 use super::stream::SimStream;
-use crate::arena::Key;
-use crate::shared::Shared;
+use crate::arena::ArenaKey;
+use crate::shared::SimShared;
 
 pub(crate) struct SimListener {
-    shared: Arc<Shared>,
-    socket: Key,
+    shared: Arc<SimShared>,
+    socket: ArenaKey,
     local: SocketAddr,
 }
 
 impl SimListener {
-    pub(crate) fn new(shared: Arc<Shared>, socket: Key, local: SocketAddr) -> SimListener {
+    pub(crate) fn new(shared: Arc<SimShared>, socket: ArenaKey, local: SocketAddr) -> SimListener {
         SimListener {
             shared,
             socket,
@@ -27,7 +27,7 @@ impl SimListener {
     }
 }
 
-impl Listener for SimListener {
+impl SocketListener for SimListener {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }

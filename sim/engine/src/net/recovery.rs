@@ -3,11 +3,11 @@
 use std::io;
 use std::time::Duration;
 
-use super::endpoint::Phase;
+use super::endpoint::ConnectionPhase;
 use super::limits::{RETRIES, SYN_RETRIES, SYNACK_RETRIES};
-use super::packet::{Body, Packet, Payload, Segment};
-use crate::arena::Key;
-use crate::kernel::{Due, Kernel};
+use super::packet::{DataSegment, Packet, PacketBody, SegmentPayload};
+use crate::arena::ArenaKey;
+use crate::kernel::{Kernel, TimedEvent};
 
 impl Kernel {
     /// Processes the arrival of a packet at its destination.
@@ -30,20 +30,22 @@ impl Kernel {
             return;
         }
         match (body, sender, receiver) {
-            (Body::Syn { from, to }, Some(client), _) => self.on_syn(src, dst, client, from, to),
-            (Body::Reset, _, Some(key)) => self.on_reset(key),
+            (PacketBody::Syn { from, to }, Some(client), _) => {
+                self.on_syn(src, dst, client, from, to)
+            }
+            (PacketBody::Reset, _, Some(key)) => self.on_reset(key),
             (body, Some(sender), Some(key)) if self.endpoints.contains(key) => match body {
-                Body::SynAck => self.on_syn_ack(key, sender),
-                Body::Established => self.on_established(key),
-                Body::Data(segment) => {
+                PacketBody::SynAck => self.on_syn_ack(key, sender),
+                PacketBody::Established => self.on_established(key),
+                PacketBody::Data(segment) => {
                     self.on_established(key);
                     self.on_segment(key, sender, segment);
                 }
-                Body::Probe => {
+                PacketBody::Probe => {
                     self.on_established(key);
                     self.acknowledge(key);
                 }
-                Body::Syn { .. } | Body::Reset => {}
+                PacketBody::Syn { .. } | PacketBody::Reset => {}
             },
             // Belongs to a connection that this host has closed, or that an earlier incarnation had.
             (_, Some(sender), _) => self.refuse(dst, src, sender),
@@ -54,28 +56,28 @@ impl Kernel {
     /// Handles a packet whose destination host is down. The sender is not notified and retransmits.
     fn undelivered(&mut self, packet: Packet) {
         match (packet.body, packet.sender, packet.receiver) {
-            (Body::Data(segment), Some(sender), _) => self.lost(sender, segment),
-            (Body::Syn { .. } | Body::SynAck | Body::Probe, Some(sender), _) => {
+            (PacketBody::Data(segment), Some(sender), _) => self.lost(sender, segment),
+            (PacketBody::Syn { .. } | PacketBody::SynAck | PacketBody::Probe, Some(sender), _) => {
                 self.retry_later(sender)
             }
             // The server retransmits, if it still exists.
-            (Body::Established, _, Some(server)) => self.retry_later(server),
+            (PacketBody::Established, _, Some(server)) => self.retry_later(server),
             _ => {}
         }
     }
 
     /// Starts the retransmission timer, unless it is running.
-    pub(super) fn retry_later(&mut self, key: Key) {
+    pub(super) fn retry_later(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        if endpoint.retry.is_none() && !matches!(endpoint.phase, Phase::Dead { .. }) {
+        if endpoint.retry.is_none() && !matches!(endpoint.phase, ConnectionPhase::Dead { .. }) {
             let at = endpoint.retry_at().max(self.now);
-            endpoint.retry = Some(self.timers.insert(at, Due::Retry(key)));
+            endpoint.retry = Some(self.timers.insert(at, TimedEvent::Retry(key)));
         }
     }
 
-    pub(super) fn stop_retry(&mut self, key: Key) {
+    pub(super) fn stop_retry(&mut self, key: ArenaKey) {
         if let Some(timer) = self
             .endpoints
             .get_mut(key)
@@ -86,13 +88,13 @@ impl Kernel {
     }
 
     /// Removes a closed endpoint after `span`, if its peer's FIN has not arrived by then.
-    pub(super) fn linger(&mut self, key: Key, span: Duration) {
+    pub(super) fn linger(&mut self, key: ArenaKey, span: Duration) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
         if !endpoint.lingering {
             endpoint.lingering = true;
-            let timer = self.timers.insert(self.now + span, Due::Retry(key));
+            let timer = self.timers.insert(self.now + span, TimedEvent::Retry(key));
             if let Some(old) = endpoint.retry.replace(timer) {
                 self.timers.cancel(old);
             }
@@ -100,7 +102,7 @@ impl Kernel {
     }
 
     /// Processes the expiry of the retransmission timer.
-    pub(crate) fn retry(&mut self, key: Key) {
+    pub(crate) fn retry(&mut self, key: ArenaKey) {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
@@ -110,22 +112,22 @@ impl Kernel {
             return;
         }
         match endpoint.phase {
-            Phase::Connecting if endpoint.retries < SYN_RETRIES => {
+            ConnectionPhase::Connecting if endpoint.retries < SYN_RETRIES => {
                 endpoint.retries += 1;
                 self.send_syn(key);
             }
-            Phase::Connecting => self.fail(key, io::ErrorKind::TimedOut),
-            Phase::Answering if endpoint.retries < SYNACK_RETRIES => {
+            ConnectionPhase::Connecting => self.fail(key, io::ErrorKind::TimedOut),
+            ConnectionPhase::Answering if endpoint.retries < SYNACK_RETRIES => {
                 endpoint.retries += 1;
                 self.send_syn_ack(key);
             }
-            Phase::Answering => self.remove(key),
-            Phase::Open => self.retransmit(key),
-            Phase::Dead { .. } => {}
+            ConnectionPhase::Answering => self.remove(key),
+            ConnectionPhase::Open => self.retransmit(key),
+            ConnectionPhase::Dead { .. } => {}
         }
     }
 
-    fn retransmit(&mut self, key: Key) {
+    fn retransmit(&mut self, key: ArenaKey) {
         // Acknowledgements that have arrived may complete the data, or remove the endpoint.
         self.read_acks(key);
         let now = self.now;
@@ -148,12 +150,12 @@ impl Kernel {
         endpoint.retries += 1;
         if window_closed {
             endpoint.asked_at = now;
-            if self.send(key, Body::Probe).is_err() {
+            if self.send(key, PacketBody::Probe).is_err() {
                 self.retry_later(key);
             }
             return;
         }
-        let again: Vec<Segment> = endpoint
+        let again: Vec<DataSegment> = endpoint
             .send
             .in_flight
             .iter_mut()
@@ -163,8 +165,8 @@ impl Kernel {
                 let payload = sent
                     .lost
                     .take()
-                    .map_or(Payload::Known(sent.len), Payload::Bytes);
-                Segment {
+                    .map_or(SegmentPayload::Known(sent.len), SegmentPayload::Bytes);
+                DataSegment {
                     sequence: sent.sequence,
                     payload,
                     fin: sent.fin,

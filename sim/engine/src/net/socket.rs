@@ -7,22 +7,26 @@ use std::task::{Poll, Waker};
 
 use super::endpoint::Owner;
 use crate::HostId;
-use crate::arena::Key;
+use crate::arena::ArenaKey;
 use crate::kernel::Kernel;
 
 pub(crate) struct ListenSocket {
     pub(crate) host: HostId,
     pub(crate) port: u16,
     /// Connections in their handshake.
-    pub(crate) half_open: BTreeSet<Key>,
+    pub(crate) half_open: BTreeSet<ArenaKey>,
     /// Established connections that wait to be accepted.
-    pub(crate) queue: VecDeque<Key>,
+    pub(crate) queue: VecDeque<ArenaKey>,
     pub(crate) acceptor: Option<Waker>,
 }
 
 impl Kernel {
     /// Binds a socket to the host's address or the unspecified one. Port 0 selects a free port.
-    pub(crate) fn listen(&mut self, id: HostId, addr: SocketAddr) -> io::Result<(Key, SocketAddr)> {
+    pub(crate) fn listen(
+        &mut self,
+        id: HostId,
+        addr: SocketAddr,
+    ) -> io::Result<(ArenaKey, SocketAddr)> {
         let host = &mut self.hosts[id.index()];
         let own = host.cell.address;
         if addr.ip() != own && !addr.ip().is_unspecified() {
@@ -50,7 +54,11 @@ impl Kernel {
 
     /// Takes the next connection from the backlog. Returns its endpoint, which the application then owns, and the
     /// peer's address.
-    pub(crate) fn accept(&mut self, socket: Key, waker: &Waker) -> Poll<(Key, SocketAddr)> {
+    pub(crate) fn accept(
+        &mut self,
+        socket: ArenaKey,
+        waker: &Waker,
+    ) -> Poll<(ArenaKey, SocketAddr)> {
         // If the socket is missing, the host has crashed, and the accept never completes.
         let Some(listener) = self.listeners.get_mut(socket) else {
             return Poll::Pending;
@@ -68,7 +76,7 @@ impl Kernel {
     }
 
     /// Closes a socket. Connections not accepted yet are reset, and those in their handshake are dropped silently.
-    pub(crate) fn close_listener(&mut self, socket: Key) {
+    pub(crate) fn close_listener(&mut self, socket: ArenaKey) {
         let Some(listener) = self.forget_listener(socket) else {
             return;
         };
@@ -81,7 +89,7 @@ impl Kernel {
     }
 
     /// Removes a socket from its host without notifying any peer.
-    pub(crate) fn forget_listener(&mut self, socket: Key) -> Option<ListenSocket> {
+    pub(crate) fn forget_listener(&mut self, socket: ArenaKey) -> Option<ListenSocket> {
         let mut listener = self.listeners.remove(socket)?;
         self.discards.extend(listener.acceptor.take());
         self.host_mut(listener.host)

@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use shakedown_env::Stream;
 
-use crate::arena::Key;
-use crate::shared::Shared;
+use crate::arena::ArenaKey;
+use crate::shared::SimShared;
 
 pub(crate) struct SimStream {
-    shared: Arc<Shared>,
-    endpoint: Key,
+    shared: Arc<SimShared>,
+    endpoint: ArenaKey,
     local: SocketAddr,
     peer: SocketAddr,
     abrupt: bool,
@@ -22,8 +22,8 @@ pub(crate) struct SimStream {
 
 impl SimStream {
     pub(crate) fn new(
-        shared: Arc<Shared>,
-        endpoint: Key,
+        shared: Arc<SimShared>,
+        endpoint: ArenaKey,
         local: SocketAddr,
         peer: SocketAddr,
     ) -> SimStream {

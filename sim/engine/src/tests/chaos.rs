@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use shakedown_env::Work;
+use shakedown_env::WorkKind;
 use shakedown_types::MeshEvent;
 
 use super::*;
@@ -108,7 +108,10 @@ fn an_old_handle_is_dead_after_a_restart() {
         seen.add(&inner, format!("{:?}", opened.map(|_| ())));
         seen.add(
             &inner,
-            format!("{:?}", inner.timeout(MS, old.spend(Work::Request)).await),
+            format!(
+                "{:?}",
+                inner.timeout(MS, old.spend(WorkKind::Request)).await
+            ),
         );
     });
     sim.run_until(at(10)).unwrap();
@@ -168,7 +171,7 @@ fn a_pause_stops_the_virtual_processor() {
     let log = Log::new();
     let (inner, seen) = (env.clone(), log.clone());
     env.spawn("worker", async move {
-        inner.spend(Work::Request).await;
+        inner.spend(WorkKind::Request).await;
         seen.add(&inner, "done");
     });
     sim.run_until(at(4)).unwrap();

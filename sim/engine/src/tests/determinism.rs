@@ -12,12 +12,12 @@ type Trace = Vec<(Time, String)>;
 fn story(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
     let sim = seeded(seed, noise);
     let envs: Vec<Env> = (0..10).map(|n| add(&sim, n)).collect();
-    let drawn = Latency::Drawn(Arc::new(|rng| {
+    let drawn = LinkLatency::Drawn(Arc::new(|rng| {
         Duration::from_nanos(rng.next_u64() % 3_000_000)
     }));
     set_link(
         &sim,
-        Link {
+        SimLink {
             latency: drawn,
             loss_ppm: 10_000,
             bandwidth: Some(10_000_000),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::SimError;
-use shakedown_env::Work;
+use shakedown_env::WorkKind;
 
 #[test]
 fn sleeps_end_to_the_nanosecond_and_in_order() {
@@ -206,8 +206,8 @@ fn declared_work_queues_for_the_workers_of_its_host() {
     for n in 0..3 {
         let (inner, log) = (env.clone(), log.clone());
         env.spawn("request", async move {
-            inner.spend(Work::Handshake).await;
-            inner.spend(Work::Request).await;
+            inner.spend(WorkKind::Handshake).await;
+            inner.spend(WorkKind::Request).await;
             log.add(&inner, n);
         });
     }

@@ -96,8 +96,8 @@ fn sail(plan: &Plan) -> Vec<String> {
     let (sim, envs) = hosts(2, MS);
     set_link(
         &sim,
-        Link {
-            latency: Latency::Constant(Duration::from_micros(plan.latency_us)),
+        SimLink {
+            latency: LinkLatency::Constant(Duration::from_micros(plan.latency_us)),
             loss_ppm: plan.loss_ppm,
             bandwidth: plan.bandwidth,
         },

@@ -322,9 +322,9 @@ fn bandwidth_is_shared_by_the_connections_of_a_pair() {
     let (sim, envs) = hosts(2, Duration::ZERO);
     set_link(
         &sim,
-        Link {
+        SimLink {
             bandwidth: Some(1_000_000),
-            ..Link::default()
+            ..SimLink::default()
         },
     );
     let log = Log::new();

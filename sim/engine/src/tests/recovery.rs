@@ -213,8 +213,8 @@ fn random_loss_delays_and_loses_nothing() {
     let (sim, envs) = hosts(2, 10 * MS);
     set_link(
         &sim,
-        Link {
-            latency: Latency::Constant(10 * MS),
+        SimLink {
+            latency: LinkLatency::Constant(10 * MS),
             loss_ppm: 200_000,
             bandwidth: None,
         },
@@ -273,8 +273,13 @@ fn a_window_update_that_was_lost_is_asked_for() {
 fn delays_add_up_and_end_when_healed() {
     let (sim, envs) = hosts(2, 10 * MS);
     let net = sim.net();
-    let faults =
-        [1, 2].map(|_| net.add_delay([id(&sim, 0)], [id(&sim, 1)], Latency::Constant(100 * MS)));
+    let faults = [1, 2].map(|_| {
+        net.add_delay(
+            [id(&sim, 0)],
+            [id(&sim, 1)],
+            LinkLatency::Constant(100 * MS),
+        )
+    });
     let log = Log::new();
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shakedown_env::{Env, Time};
 use shakedown_types::MeshEvent;
 
-use super::shared::{Command, Shared};
+use super::shared::{TurmoilCommand, TurmoilShared};
 use super::task;
 use super::world::TurmoilWorld;
 use crate::HostId;
@@ -16,11 +16,11 @@ use crate::HostId;
 /// A handle to the hosts and links of a run, used for fault injection. Cheap to clone.
 #[derive(Clone)]
 pub struct TurmoilNet {
-    shared: Arc<Shared>,
+    shared: Arc<TurmoilShared>,
 }
 
 impl TurmoilNet {
-    pub(super) fn new(shared: Arc<Shared>) -> TurmoilNet {
+    pub(super) fn new(shared: Arc<TurmoilShared>) -> TurmoilNet {
         TurmoilNet { shared }
     }
 
@@ -42,7 +42,7 @@ impl TurmoilNet {
             gone.paused = false;
             gone.ports.clear();
             gone.held.clear();
-            state.commands.push(Command::Crash(host));
+            state.commands.push(TurmoilCommand::Crash(host));
         }
         task::forget(host);
     }
@@ -53,7 +53,7 @@ impl TurmoilNet {
         {
             let mut state = self.shared.lock();
             state.host_mut(host).up = true;
-            state.commands.push(Command::Restart(host));
+            state.commands.push(TurmoilCommand::Restart(host));
         }
         self.env(host)
     }
@@ -82,7 +82,7 @@ impl TurmoilNet {
     /// Sets the latency between two hosts, in both directions, from the next tick on. Rounded up to whole
     /// [ticks](super::TICK), at least one.
     pub fn set_latency(&self, a: HostId, b: HostId, latency: Duration) {
-        let command = Command::Latency(a, b, latency);
+        let command = TurmoilCommand::Latency(a, b, latency);
         self.shared.lock().commands.push(command);
     }
 

@@ -12,25 +12,25 @@ use shakedown_env::{StoreValue, Time, UnixTime};
 use crate::sink::EventSink;
 use crate::{HostId, SimError};
 
-pub(super) struct Shared {
+pub(super) struct TurmoilShared {
     /// The time of the current tick, ns.
     now: AtomicU64,
     pub(super) seed: u64,
     pub(super) sink: EventSink,
-    state: Mutex<State>,
+    state: Mutex<TurmoilState>,
 }
 
-pub(super) struct State {
-    pub(super) hosts: Vec<Host>,
+pub(super) struct TurmoilState {
+    pub(super) hosts: Vec<TurmoilHost>,
     pub(super) names: BTreeMap<String, Vec<IpAddr>>,
     pub(super) epoch: UnixTime,
     /// The time at which the wall clocks show the epoch.
     pub(super) origin: Time,
-    pub(super) commands: Vec<Command>,
+    pub(super) commands: Vec<TurmoilCommand>,
     failure: Option<SimError>,
 }
 
-pub(super) struct Host {
+pub(super) struct TurmoilHost {
     pub(super) name: Arc<str>,
     pub(super) address: IpAddr,
     /// The host's incarnation: its number of crashes. Handles, sockets and tasks of earlier incarnations are unusable.
@@ -48,20 +48,20 @@ pub(super) struct Host {
 
 /// A change of a host or link, which turmoil can carry out only between two ticks.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Command {
+pub(super) enum TurmoilCommand {
     Crash(HostId),
     Restart(HostId),
     /// The latency of the link between two hosts from the next tick on.
     Latency(HostId, HostId, Duration),
 }
 
-impl Shared {
-    pub(super) fn new(seed: u64, epoch: UnixTime) -> Shared {
-        Shared {
+impl TurmoilShared {
+    pub(super) fn new(seed: u64, epoch: UnixTime) -> TurmoilShared {
+        TurmoilShared {
             now: AtomicU64::new(0),
             seed,
             sink: EventSink::default(),
-            state: Mutex::new(State {
+            state: Mutex::new(TurmoilState {
                 hosts: Vec::new(),
                 names: BTreeMap::new(),
                 epoch,
@@ -72,7 +72,7 @@ impl Shared {
         }
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, TurmoilState> {
         // No critical section panics with the state half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,7 +88,7 @@ impl Shared {
     pub(super) fn add_host(&self, name: &str, address: IpAddr) -> HostId {
         let hosts = &mut self.lock().hosts;
         let host = HostId(u32::try_from(hosts.len()).expect("turmoil carries some dozens"));
-        hosts.push(Host {
+        hosts.push(TurmoilHost {
             name: name.into(),
             address,
             life: 0,
@@ -124,7 +124,7 @@ impl Shared {
         host.up && host.life == life
     }
 
-    pub(super) fn commands(&self) -> Vec<Command> {
+    pub(super) fn commands(&self) -> Vec<TurmoilCommand> {
         std::mem::take(&mut self.lock().commands)
     }
 
@@ -146,12 +146,12 @@ impl Shared {
     }
 }
 
-impl State {
-    pub(super) fn host(&self, host: HostId) -> &Host {
+impl TurmoilState {
+    pub(super) fn host(&self, host: HostId) -> &TurmoilHost {
         &self.hosts[host.index()]
     }
 
-    pub(super) fn host_mut(&mut self, host: HostId) -> &mut Host {
+    pub(super) fn host_mut(&mut self, host: HostId) -> &mut TurmoilHost {
         &mut self.hosts[host.index()]
     }
 }

@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 
 use shakedown_env::{SleepFuture, Time};
 
-use super::shared::Shared;
+use super::shared::TurmoilShared;
 
 /// A sleep until a moment of the run.
 pub(super) struct TurmoilSleep {
-    shared: Arc<Shared>,
+    shared: Arc<TurmoilShared>,
     deadline: Time,
     /// Made with the first poll, which is on the host that sleeps.
     #[expect(
@@ -22,7 +22,7 @@ pub(super) struct TurmoilSleep {
 }
 
 impl TurmoilSleep {
-    pub(super) fn new(shared: Arc<Shared>, deadline: Time) -> TurmoilSleep {
+    pub(super) fn new(shared: Arc<TurmoilShared>, deadline: Time) -> TurmoilSleep {
         TurmoilSleep {
             shared,
             deadline,

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use ::turmoil::net::{TcpListener, TcpStream};
-use shakedown_env::{BoxStream, Listener, TokioStream};
+use shakedown_env::{BoxStream, SocketListener, TokioStream};
 
-use super::shared::Shared;
+use super::shared::TurmoilShared;
 use crate::HostId;
 
 /// A connection as a stream.
@@ -25,7 +25,7 @@ type Accept = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 /// A listening socket. The port is taken at once; turmoil binds it on the host itself, which is where it is first polled.
 pub(super) struct TurmoilListener {
-    shared: Arc<Shared>,
+    shared: Arc<TurmoilShared>,
     host: HostId,
     life: u32,
     local: SocketAddr,
@@ -37,7 +37,7 @@ impl TurmoilListener {
     /// # Errors
     /// The port is in use.
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<TurmoilShared>,
         host: HostId,
         life: u32,
         local: SocketAddr,
@@ -71,7 +71,7 @@ impl TurmoilListener {
     }
 }
 
-impl Listener for TurmoilListener {
+impl SocketListener for TurmoilListener {
     fn local_addr(&self) -> SocketAddr {
         self.local
     }

@@ -10,12 +10,12 @@ use std::task::{Context, Poll};
 
 use shakedown_env::{LocalFuture, TaskName, Time};
 
-use super::shared::Shared;
+use super::shared::TurmoilShared;
 use crate::{HostId, SimError, panics};
 
 thread_local! {
-    /// The tasks to be spawned, by host. Not part of [`Shared`], because tasks are not `Send`.
-    static INBOXES: RefCell<Option<BTreeMap<HostId, VecDeque<Task>>>> = const { RefCell::new(None) };
+    /// The tasks to be spawned, by host. Not part of [`TurmoilShared`], because tasks are not `Send`.
+    static INBOXES: RefCell<Option<BTreeMap<HostId, VecDeque<TurmoilTask>>>> = const { RefCell::new(None) };
 }
 
 /// Reserves this thread for a run.
@@ -44,13 +44,13 @@ pub(super) fn forget(host: HostId) {
 
 /// Queues a task for a host that is up.
 pub(super) fn spawn(
-    shared: &Arc<Shared>,
+    shared: &Arc<TurmoilShared>,
     host: HostId,
     life: u32,
     name: TaskName,
     future: LocalFuture,
 ) {
-    let task = Task {
+    let task = TurmoilTask {
         shared: Arc::clone(shared),
         host,
         life,
@@ -77,7 +77,7 @@ pub(super) fn spawn(
     clippy::disallowed_methods,
     reason = "this is the door to tokio's executor, for this world"
 )]
-pub(super) async fn root(shared: Arc<Shared>, host: HostId, life: u32) -> ::turmoil::Result {
+pub(super) async fn root(shared: Arc<TurmoilShared>, host: HostId, life: u32) -> ::turmoil::Result {
     loop {
         let tasks = poll_fn(|cx| poll_inbox(&shared, host, life, cx)).await;
         for task in tasks {
@@ -86,7 +86,12 @@ pub(super) async fn root(shared: Arc<Shared>, host: HostId, life: u32) -> ::turm
     }
 }
 
-fn poll_inbox(shared: &Shared, host: HostId, life: u32, cx: &Context<'_>) -> Poll<VecDeque<Task>> {
+fn poll_inbox(
+    shared: &TurmoilShared,
+    host: HostId,
+    life: u32,
+    cx: &Context<'_>,
+) -> Poll<VecDeque<TurmoilTask>> {
     let tasks = if shared.life(host) == life {
         INBOXES.with_borrow_mut(|inboxes| inboxes.as_mut()?.remove(&host))
     } else {
@@ -103,8 +108,8 @@ fn poll_inbox(shared: &Shared, host: HostId, life: u32, cx: &Context<'_>) -> Pol
 }
 
 /// A task that makes no progress while its host is paused or down. A panic ends the run.
-struct Task {
-    shared: Arc<Shared>,
+struct TurmoilTask {
+    shared: Arc<TurmoilShared>,
     host: HostId,
     life: u32,
     name: TaskName,
@@ -112,7 +117,7 @@ struct Task {
     future: LocalFuture,
 }
 
-impl Task {
+impl TurmoilTask {
     /// Returns true if the task may run. During a pause, its waker is stored and woken at the end of the pause.
     fn may_run(&self, cx: &Context<'_>) -> bool {
         let mut state = self.shared.lock();
@@ -128,7 +133,7 @@ impl Task {
     }
 }
 
-impl Future for Task {
+impl Future for TurmoilTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

@@ -8,18 +8,18 @@ use std::sync::Arc;
 use ::turmoil::net::TcpStream;
 use shakedown_env::{
     BoxFuture, BoxListener, BoxStream, LocalFuture, Rng, Sleep, StoreValue, TaskName, Time,
-    UnixTime, Work, World, stream_seed,
+    UnixTime, WorkKind, World, stream_seed,
 };
 use shakedown_types::MeshEvent;
 
-use super::shared::Shared;
+use super::shared::TurmoilShared;
 use super::sleep::TurmoilSleep;
 use super::socket::{TurmoilListener, stream};
 use super::task;
 use crate::HostId;
 
 pub(super) struct TurmoilWorld {
-    shared: Arc<Shared>,
+    shared: Arc<TurmoilShared>,
     host: HostId,
     life: u32,
     name: Arc<str>,
@@ -27,7 +27,7 @@ pub(super) struct TurmoilWorld {
 }
 
 impl TurmoilWorld {
-    pub(super) fn new(shared: Arc<Shared>, host: HostId) -> TurmoilWorld {
+    pub(super) fn new(shared: Arc<TurmoilShared>, host: HostId) -> TurmoilWorld {
         let (life, name, address) = {
             let state = shared.lock();
             let host = state.host(host);
@@ -132,7 +132,7 @@ impl World for TurmoilWorld {
         }
     }
 
-    fn spend(&self, _work: Work) -> Option<BoxFuture<()>> {
+    fn spend(&self, _work: WorkKind) -> Option<BoxFuture<()>> {
         None
     }
 

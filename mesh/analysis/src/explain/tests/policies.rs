@@ -59,8 +59,8 @@ fn slow_start_and_locality_are_explained() {
     let full = shakedown_istio::registry::Hostname::new("reviews.default.svc.cluster.local");
     let service = mesh.registry.services.get_mut(&full).unwrap();
     service.endpoints[1].locality.zone = "b".into();
-    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
-    let near = Sender::at(&mesh.registry, "10.0.0.1".parse().unwrap());
+    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let near = SenderWorkload::at(&mesh.registry, "10.0.0.1".parse().unwrap());
     let found = explain(&mesh, &near, &asked).unwrap();
     assert_eq!(found.policies.cluster.unwrap().locality, Some("failover"));
 }

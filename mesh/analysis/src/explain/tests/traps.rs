@@ -154,14 +154,14 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     );
     assert_eq!(told.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
     let mesh = mesh(&text);
-    let sender = Sender {
+    let sender = SenderWorkload {
         caller: Caller {
             namespace: "shop".into(),
             ..Caller::default()
         },
-        ..Sender::default()
+        ..SenderWorkload::default()
     };
-    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
     let told = explain(&mesh, &sender, &asked).unwrap();
     assert_eq!(
         notes(&told),
@@ -225,8 +225,8 @@ fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
     for service in mesh.registry.services.values_mut() {
         service.endpoints.clear();
     }
-    let asked = Asked::parse("http://reviews:9080/", [""; 0]).unwrap();
-    let told = explain(&mesh, &Sender::default(), &asked).unwrap();
+    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let told = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
     assert!(told.inbound.is_empty());
     assert!(notes(&told)[0].starts_with("ProxyPolicy/p acts before workloads"));
 }

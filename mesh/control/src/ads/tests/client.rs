@@ -3,58 +3,58 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::{Request, Response};
+use super::super::{DeltaRequest, DeltaResponse};
 use crate::snapshot::tests::resources;
-use crate::snapshot::{Entry, Kind, Resources, Snapshot, View};
+use crate::snapshot::{ConfigSnapshot, ResourceKind, ResourceVersion, Resources, SnapshotView};
 
 /// A view with shared resources only.
-pub(super) fn view(push: u64, list: &[(Kind, &str, &str)]) -> View {
-    View {
-        shared: Arc::new(Snapshot::empty().next(push, resources(list))),
+pub(super) fn view(push: u64, list: &[(ResourceKind, &str, &str)]) -> SnapshotView {
+    SnapshotView {
+        shared: Arc::new(ConfigSnapshot::empty().next(push, resources(list))),
         own: Arc::default(),
     }
 }
 
 /// The view of the next push.
-pub(super) fn next(before: &View, list: &[(Kind, &str, &str)]) -> View {
+pub(super) fn next(before: &SnapshotView, list: &[(ResourceKind, &str, &str)]) -> SnapshotView {
     next_of(before, resources(list))
 }
 
 /// The view of the next push.
-pub(super) fn next_of(before: &View, shared: Resources) -> View {
+pub(super) fn next_of(before: &SnapshotView, shared: Resources) -> SnapshotView {
     let shared = Arc::new(before.shared.next(before.push() + 1, shared));
-    View {
+    SnapshotView {
         shared,
         own: Arc::clone(&before.own),
     }
 }
 
-pub(super) fn request(kind: Kind, subscribe: &[&str]) -> Request {
-    Request {
+pub(super) fn request(kind: ResourceKind, subscribe: &[&str]) -> DeltaRequest {
+    DeltaRequest {
         type_url: kind.url().to_owned(),
         subscribe: subscribe.iter().map(|name| (*name).to_owned()).collect(),
-        ..Request::default()
+        ..DeltaRequest::default()
     }
 }
 
-pub(super) fn ack(response: &Response) -> Request {
-    Request {
+pub(super) fn ack(response: &DeltaResponse) -> DeltaRequest {
+    DeltaRequest {
         type_url: response.type_url.to_string(),
         nonce: response.nonce.clone(),
-        ..Request::default()
+        ..DeltaRequest::default()
     }
 }
 
-pub(super) fn nack(response: &Response, reason: &str) -> Request {
-    Request {
+pub(super) fn nack(response: &DeltaResponse, reason: &str) -> DeltaRequest {
+    DeltaRequest {
         error: Some(reason.to_owned()),
         ..ack(response)
     }
 }
 
 /// Formats a response as `Cluster +a=1 -c @4`: the type, the added and the removed resources, and the push.
-pub(super) fn show(response: &Response) -> String {
-    let kind = Kind::of_url(&response.type_url).map_or("?", Kind::name);
+pub(super) fn show(response: &DeltaResponse) -> String {
+    let kind = ResourceKind::of_url(&response.type_url).map_or("?", ResourceKind::name);
     let mut text = kind.to_owned();
     for entry in &response.resources {
         text += &format!(" +{}={}", entry.name, entry.version);
@@ -76,29 +76,29 @@ fn refers_to(version: &str) -> Option<&str> {
 /// A client that refuses versions that start with `bad`.
 #[derive(Debug, Default)]
 pub(super) struct Client {
-    held: BTreeMap<Kind, BTreeMap<String, Arc<Entry>>>,
-    wanted: BTreeMap<Kind, BTreeSet<String>>,
+    held: BTreeMap<ResourceKind, BTreeMap<String, Arc<ResourceVersion>>>,
+    wanted: BTreeMap<ResourceKind, BTreeSet<String>>,
     /// The version of the last response that completed a push.
     pub(super) complete: Option<u64>,
 }
 
 impl Client {
-    pub(super) fn versions(&self, kind: Kind) -> BTreeMap<String, String> {
+    pub(super) fn versions(&self, kind: ResourceKind) -> BTreeMap<String, String> {
         let held = self.held.get(&kind).into_iter().flatten();
         held.map(|(name, entry)| (name.clone(), entry.version.to_string()))
             .collect()
     }
 
-    pub(super) fn wanted(&self, kind: Kind) -> BTreeSet<String> {
+    pub(super) fn wanted(&self, kind: ResourceKind) -> BTreeSet<String> {
         self.wanted.get(&kind).cloned().unwrap_or_default()
     }
 
     /// The first requests of a stream.
-    pub(super) fn open(&self) -> Vec<Request> {
-        let kinds = Kind::ALL.into_iter();
+    pub(super) fn open(&self) -> Vec<DeltaRequest> {
+        let kinds = ResourceKind::ALL.into_iter();
         let kinds = kinds.filter(|kind| wildcard(*kind) || !self.wanted(*kind).is_empty());
         kinds
-            .map(|kind| Request {
+            .map(|kind| DeltaRequest {
                 subscribe: self.wanted(kind).into_iter().collect(),
                 initial_versions: self.versions(kind),
                 ..request(kind, &[])
@@ -108,8 +108,8 @@ impl Client {
 
     /// Applies a response and returns the answers, as a proxy does. Valid resources apply even if others are refused.
     /// Newly required names are requested before the acknowledgement.
-    pub(super) fn receive(&mut self, response: &Response) -> Vec<Request> {
-        let kind = Kind::of_url(&response.type_url).unwrap();
+    pub(super) fn receive(&mut self, response: &DeltaResponse) -> Vec<DeltaRequest> {
+        let kind = ResourceKind::of_url(&response.type_url).unwrap();
         let mut refused = Vec::new();
         for entry in &response.resources {
             if entry.version.starts_with("bad") {
@@ -124,7 +124,7 @@ impl Client {
             self.held.entry(kind).or_default().remove(&**name);
         }
         self.complete = response.version.or(self.complete);
-        let mut requests: Vec<Request> = self.follow(kind).into_iter().collect();
+        let mut requests: Vec<DeltaRequest> = self.follow(kind).into_iter().collect();
         requests.push(if refused.is_empty() {
             ack(response)
         } else {
@@ -134,15 +134,15 @@ impl Client {
     }
 
     /// Subscribes to the endpoints of the clusters, and to the routes of the listeners.
-    fn follow(&mut self, kind: Kind) -> Option<Request> {
+    fn follow(&mut self, kind: ResourceKind) -> Option<DeltaRequest> {
         let followed = match kind {
-            Kind::Cluster => Kind::Endpoints,
-            Kind::Listener => Kind::Routes,
-            Kind::Endpoints | Kind::Routes => return None,
+            ResourceKind::Cluster => ResourceKind::Endpoints,
+            ResourceKind::Listener => ResourceKind::Routes,
+            ResourceKind::Endpoints | ResourceKind::Routes => return None,
         };
         let held = self.held.get(&kind).into_iter().flatten();
         let names = held.filter_map(|(_, entry)| match kind {
-            Kind::Cluster => entry.endpoints.as_deref(),
+            ResourceKind::Cluster => entry.endpoints.as_deref(),
             _ => refers_to(&entry.version),
         });
         let wanted: BTreeSet<String> = names.map(str::to_owned).collect();
@@ -156,7 +156,7 @@ impl Client {
         for name in before.difference(&wanted) {
             self.held.entry(followed).or_default().remove(name);
         }
-        Some(Request {
+        Some(DeltaRequest {
             subscribe: wanted.difference(&before).cloned().collect(),
             unsubscribe: before.difference(&wanted).cloned().collect(),
             ..request(followed, &[])
@@ -165,9 +165,9 @@ impl Client {
 
     /// Asserts that the client has the cluster and the endpoints of every route.
     pub(super) fn check_routes(&self) {
-        for (name, version) in self.versions(Kind::Routes) {
+        for (name, version) in self.versions(ResourceKind::Routes) {
             let cluster = refers_to(&version).unwrap();
-            for kind in [Kind::Cluster, Kind::Endpoints] {
+            for kind in [ResourceKind::Cluster, ResourceKind::Endpoints] {
                 assert!(
                     self.versions(kind).contains_key(cluster),
                     "{name} ({version}): no {kind}"
@@ -177,6 +177,6 @@ impl Client {
     }
 }
 
-pub(super) fn wildcard(kind: Kind) -> bool {
-    matches!(kind, Kind::Cluster | Kind::Listener)
+pub(super) fn wildcard(kind: ResourceKind) -> bool {
+    matches!(kind, ResourceKind::Cluster | ResourceKind::Listener)
 }

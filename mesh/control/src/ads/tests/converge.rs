@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::{Request, Response, Subscriptions};
+use super::super::{DeltaRequest, DeltaResponse, Subscriptions};
 use super::client::{Client, next_of, wildcard};
 use crate::snapshot::tests::resources;
-use crate::snapshot::{Kind, Resources, Snapshot, View};
+use crate::snapshot::{ConfigSnapshot, ResourceKind, Resources, SnapshotView};
 
 /// A small mesh: clusters with versions, and listeners with a route to one of them.
 #[derive(Clone, Debug)]
@@ -48,16 +48,24 @@ impl Plan {
     /// The shared and the own resources. References never dangle: routes, and thus listeners, exist only if clusters
     /// do.
     fn resources(&self) -> (Resources, Resources) {
-        let mut list: Vec<(Kind, String, String)> = Vec::new();
+        let mut list: Vec<(ResourceKind, String, String)> = Vec::new();
         for (name, version, endpoints) in &self.clusters {
-            list.push((Kind::Cluster, format!("c{name}"), version.to_string()));
-            list.push((Kind::Endpoints, format!("c{name}"), endpoints.to_string()));
+            list.push((
+                ResourceKind::Cluster,
+                format!("c{name}"),
+                version.to_string(),
+            ));
+            list.push((
+                ResourceKind::Endpoints,
+                format!("c{name}"),
+                endpoints.to_string(),
+            ));
         }
         if !self.clusters.is_empty() {
             for (name, version, route) in &self.listeners {
                 let bad = if self.bad { "bad" } else { "" };
                 list.push((
-                    Kind::Listener,
+                    ResourceKind::Listener,
                     format!("l{name}"),
                     format!("{bad}{version}>r{route}"),
                 ));
@@ -65,29 +73,29 @@ impl Plan {
             for (name, (version, target)) in self.routes.iter().enumerate() {
                 let target = self.clusters[target % self.clusters.len()].0;
                 list.push((
-                    Kind::Routes,
+                    ResourceKind::Routes,
                     format!("r{name}"),
                     format!("{version}>c{target}"),
                 ));
             }
         }
         let (version, absent) = self.extra;
-        for kind in [Kind::Cluster, Kind::Endpoints] {
+        for kind in [ResourceKind::Cluster, ResourceKind::Endpoints] {
             list.push((kind, "extra".into(), version.to_string()));
         }
-        let list: Vec<(Kind, &str, &str)> = list
+        let list: Vec<(ResourceKind, &str, &str)> = list
             .iter()
             .map(|(kind, name, version)| (*kind, name.as_str(), version.as_str()))
             .collect();
         let own = self.own.to_string();
         let own = [
-            (Kind::Cluster, "inbound", own.as_str()),
-            (Kind::Endpoints, "inbound", "1"),
+            (ResourceKind::Cluster, "inbound", own.as_str()),
+            (ResourceKind::Endpoints, "inbound", "1"),
         ];
         let mut own = resources(&own);
         if absent {
-            own.hide(Kind::Cluster, "extra".into());
-            own.hide(Kind::Endpoints, "extra".into());
+            own.hide(ResourceKind::Cluster, "extra".into());
+            own.hide(ResourceKind::Endpoints, "extra".into());
         }
         (resources(&list), own)
     }
@@ -117,17 +125,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 struct World {
-    newest: View,
+    newest: SnapshotView,
     server: Subscriptions,
     client: Client,
-    to_client: VecDeque<Response>,
-    to_server: VecDeque<Request>,
+    to_client: VecDeque<DeltaResponse>,
+    to_server: VecDeque<DeltaRequest>,
 }
 
 impl World {
     fn new() -> World {
-        let newest = View {
-            shared: Arc::new(Snapshot::empty()),
+        let newest = SnapshotView {
+            shared: Arc::new(ConfigSnapshot::empty()),
             own: Arc::default(),
         };
         let client = Client::default();
@@ -155,7 +163,7 @@ impl World {
                 let Some(response) = self.server.next() else {
                     return false;
                 };
-                let same = |other: &&Response| other.type_url == response.type_url;
+                let same = |other: &&DeltaResponse| other.type_url == response.type_url;
                 assert_eq!(
                     self.to_client.iter().find(same),
                     None,
@@ -197,11 +205,11 @@ impl World {
     }
 
     fn check_converged(&self) {
-        for kind in Kind::ALL {
+        for kind in ResourceKind::ALL {
             let wanted = |name: &str| wildcard(kind) || self.client.wanted(kind).contains(name);
             let there: BTreeSet<(String, String)> = self
                 .newest
-                .of(kind)
+                .of_kind(kind)
                 .filter(|entry| wanted(&entry.name))
                 .map(|entry| (entry.name.to_string(), entry.version.to_string()))
                 .collect();

@@ -1,28 +1,28 @@
 //! A test of each protocol rule.
 
 use super::super::subscription::NAMES_MAX;
-use super::super::{Request, Response, Subscriptions};
+use super::super::{DeltaRequest, DeltaResponse, Subscriptions};
 use super::client::{ack, nack, next, request, show, view};
-use crate::snapshot::Kind::{self, Cluster, Endpoints, Listener, Routes};
-use crate::snapshot::{Resources, Snapshot, View};
+use crate::snapshot::ResourceKind::{self, Cluster, Endpoints, Listener, Routes};
+use crate::snapshot::{ConfigSnapshot, Resources, SnapshotView};
 
 /// All responses that are sent without a further request.
-fn drain(subscriptions: &mut Subscriptions) -> Vec<Response> {
+fn drain(subscriptions: &mut Subscriptions) -> Vec<DeltaResponse> {
     std::iter::from_fn(|| subscriptions.next()).collect()
 }
 
-fn shown(responses: &[Response]) -> Vec<String> {
+fn shown(responses: &[DeltaResponse]) -> Vec<String> {
     responses.iter().map(show).collect()
 }
 
 /// Sends a request and returns the responses, which are not acknowledged.
-fn ask(subscriptions: &mut Subscriptions, request: Request) -> Vec<Response> {
+fn ask(subscriptions: &mut Subscriptions, request: DeltaRequest) -> Vec<DeltaResponse> {
     subscriptions.request(request).unwrap();
     drain(subscriptions)
 }
 
 /// Acknowledges responses until no more are sent. Returns all of them, formatted.
-fn settle(subscriptions: &mut Subscriptions, first: Vec<Response>) -> Vec<String> {
+fn settle(subscriptions: &mut Subscriptions, first: Vec<DeltaResponse>) -> Vec<String> {
     let mut log = Vec::new();
     let mut inbox = std::collections::VecDeque::from(first);
     while let Some(response) = inbox.pop_front() {
@@ -33,7 +33,7 @@ fn settle(subscriptions: &mut Subscriptions, first: Vec<Response>) -> Vec<String
 }
 
 /// A proxy that has all resources of `view`.
-fn settled(view: &View, names: &[(Kind, &[&str])]) -> Subscriptions {
+fn settled(view: &SnapshotView, names: &[(ResourceKind, &[&str])]) -> Subscriptions {
     let mut s = Subscriptions::new(view.clone());
     for (kind, names) in names {
         let first = ask(&mut s, request(*kind, names));
@@ -42,9 +42,9 @@ fn settled(view: &View, names: &[(Kind, &[&str])]) -> Subscriptions {
     s
 }
 
-fn everything(view: &View) -> Subscriptions {
+fn everything(view: &SnapshotView) -> Subscriptions {
     let names = |kind| {
-        view.of(kind)
+        view.of_kind(kind)
             .map(|e| e.name.to_string())
             .collect::<Vec<_>>()
     };
@@ -62,7 +62,7 @@ fn everything(view: &View) -> Subscriptions {
     )
 }
 
-const FULL: [(Kind, &str, &str); 5] = [
+const FULL: [(ResourceKind, &str, &str); 5] = [
     (Cluster, "a", "1"),
     (Cluster, "b", "1"),
     (Endpoints, "a", "1"),
@@ -108,7 +108,7 @@ fn a_first_request_with_names_asks_for_these_alone() {
 fn a_star_asks_for_all_and_taking_it_back_leaves_the_names() {
     let first = view(1, &FULL);
     let mut s = settled(&first, &[(Cluster, &["*", "b"])]);
-    let back = Request {
+    let back = DeltaRequest {
         unsubscribe: vec!["*".into()],
         ..request(Cluster, &[])
     };
@@ -144,7 +144,7 @@ fn an_acknowledgement_is_not_answered() {
 fn an_acknowledgement_that_adds_names_is_answered_for_these() {
     let mut s = Subscriptions::new(view(1, &FULL));
     let sent = ask(&mut s, request(Cluster, &["a"]));
-    let more = Request {
+    let more = DeltaRequest {
         subscribe: vec!["b".into()],
         ..ack(&sent[0])
     };
@@ -164,7 +164,7 @@ fn a_name_that_is_asked_for_again_is_sent_again() {
 fn a_name_that_was_taken_back_is_not_sent_any_more() {
     let first = view(1, &FULL);
     let mut s = settled(&first, &[(Routes, &["r"])]);
-    let back = Request {
+    let back = DeltaRequest {
         unsubscribe: vec!["r".into()],
         ..request(Routes, &[])
     };
@@ -359,7 +359,7 @@ fn a_refusal_ends_when_what_is_refused_goes() {
 fn a_stale_nonce_acknowledges_nothing_but_its_names_count() {
     let mut s = Subscriptions::new(view(1, &FULL));
     let sent = ask(&mut s, request(Cluster, &["a"]));
-    let stale = Request {
+    let stale = DeltaRequest {
         nonce: "999".into(),
         subscribe: vec!["b".into()],
         ..request(Cluster, &[])
@@ -372,7 +372,7 @@ fn a_stale_nonce_acknowledges_nothing_but_its_names_count() {
 #[test]
 fn a_first_request_of_a_type_is_answered_whatever_its_nonce() {
     let mut s = Subscriptions::new(view(1, &FULL));
-    let resumed = Request {
+    let resumed = DeltaRequest {
         nonce: "17".into(),
         ..request(Cluster, &[])
     };
@@ -386,7 +386,7 @@ fn a_resumed_stream_gets_what_differs_from_what_it_holds() {
     let initial_versions = held
         .map(|(name, version)| (name.to_owned(), version.to_owned()))
         .into();
-    let resumed = Request {
+    let resumed = DeltaRequest {
         initial_versions,
         ..request(Cluster, &[])
     };
@@ -398,7 +398,7 @@ fn a_resumed_stream_gets_what_differs_from_what_it_holds() {
 fn a_resumed_stream_that_holds_everything_gets_an_empty_answer() {
     let mut s = Subscriptions::new(view(7, &FULL));
     let initial_versions = [("a".to_owned(), "1".to_owned())].into();
-    let resumed = Request {
+    let resumed = DeltaRequest {
         initial_versions,
         ..request(Endpoints, &["a"])
     };
@@ -409,7 +409,7 @@ fn a_resumed_stream_that_holds_everything_gets_an_empty_answer() {
 fn a_resumed_name_that_has_gone_meanwhile_is_removed_in_its_turn() {
     let mut s = Subscriptions::new(view(7, &FULL));
     let initial_versions = [("z".to_owned(), "1".to_owned())].into();
-    let resumed = Request {
+    let resumed = DeltaRequest {
         initial_versions,
         ..request(Routes, &["z"])
     };
@@ -424,10 +424,10 @@ fn a_resumed_name_that_has_gone_meanwhile_is_removed_in_its_turn() {
 fn a_type_that_is_not_served_is_answered_with_nothing_once() {
     let url = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
     let mut s = Subscriptions::new(view(1, &FULL));
-    let secret = Request {
+    let secret = DeltaRequest {
         type_url: url.into(),
         subscribe: vec!["default".into()],
-        ..Request::default()
+        ..DeltaRequest::default()
     };
     let sent = ask(&mut s, secret);
     assert_eq!(
@@ -441,7 +441,7 @@ fn a_type_that_is_not_served_is_answered_with_nothing_once() {
 fn a_long_answer_comes_in_parts_each_when_the_one_before_is_acknowledged() {
     let long = "x".repeat(1_000);
     let names: Vec<String> = (0..1_000).map(|n| format!("c{n:03}")).collect();
-    let list: Vec<(Kind, &str, &str)> = names
+    let list: Vec<(ResourceKind, &str, &str)> = names
         .iter()
         .map(|name| (Cluster, name.as_str(), long.as_str()))
         .collect();
@@ -514,14 +514,14 @@ fn a_proxy_that_has_not_asked_for_listeners_has_acknowledged_nothing() {
 
 #[test]
 fn endless_names_are_refused() {
-    let view = View {
-        shared: std::sync::Arc::new(Snapshot::empty()),
+    let view = SnapshotView {
+        shared: std::sync::Arc::new(ConfigSnapshot::empty()),
         own: std::sync::Arc::default(),
     };
     let mut s = Subscriptions::new(view);
     let subscribe = (0..=NAMES_MAX).map(|n| n.to_string()).collect();
     assert!(
-        s.request(Request {
+        s.request(DeltaRequest {
             subscribe,
             ..request(Routes, &[])
         })

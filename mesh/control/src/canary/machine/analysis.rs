@@ -1,17 +1,17 @@
 //! The analysis of a new version: a check at each interval, and a step of its weight for each check that passes.
 
-use super::super::judge::{Verdict, judge};
-use super::{Act, Machine, Stage, Turn, pods};
+use super::super::judge::{CheckVerdict, judge};
+use super::{Machine, RolloutAction, RolloutStage, TickInput, pods};
 
 impl Machine {
-    pub(super) fn analyse(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn analyse(&mut self, turn: &mut TickInput<'_>) {
         if self.is_withdrawn(turn) || self.is_replaced(turn) {
             return;
         }
         match self.next {
             None if turn.in_force => {
                 self.next = Some(turn.now + turn.canary.analysis.every());
-                turn.acts.push(Act::Sample);
+                turn.acts.push(RolloutAction::Sample);
             }
             Some(due) if due <= turn.now && !turn.seen.sampling => {
                 self.next = Some(turn.now + turn.canary.analysis.every());
@@ -19,7 +19,7 @@ impl Machine {
             }
             _ => {}
         }
-        if self.progress.stage == Stage::Analysing {
+        if self.progress.stage == RolloutStage::Analysing {
             let said = match (&*self.said, self.next) {
                 (_, None) => "not every proxy has taken its weight",
                 ("", Some(_)) => "no check has come to a verdict",
@@ -32,7 +32,7 @@ impl Machine {
 
     /// Runs the check at the end of an interval, unless pods are not ready. Source: Flagger,
     /// `scheduler.go::advanceCanary`.
-    fn tick(&mut self, turn: &mut Turn<'_>) {
+    fn tick(&mut self, turn: &mut TickInput<'_>) {
         if self.halts(turn) {
             return;
         }
@@ -49,11 +49,11 @@ impl Machine {
         }
     }
 
-    fn check(&mut self, turn: &mut Turn<'_>) {
+    fn check(&mut self, turn: &mut TickInput<'_>) {
         let analysis = &turn.canary.analysis;
         let version = self.progress.canary.clone().unwrap_or_default();
         match judge(&analysis.metrics, turn.seen.history, &version, turn.now) {
-            Verdict::Fail(words) => {
+            CheckVerdict::Fail(words) => {
                 self.progress.failed += 1;
                 let (failed, most) = (self.progress.failed, analysis.failures_max());
                 let words = format!("{words}: {failed} of {most} failed checks");
@@ -63,16 +63,16 @@ impl Machine {
                     self.say_once(turn, format!("{words}, the weight stays"));
                 }
             }
-            Verdict::Silent(words) => {
+            CheckVerdict::Silent(words) => {
                 let trouble = turn.seen.trouble.map(|trouble| format!(" ({trouble})"));
                 let trouble = trouble.unwrap_or_default();
                 self.say_once(turn, format!("{words}{trouble}, so no verdict"));
             }
-            Verdict::Pass(words) => self.pass(turn, &words),
+            CheckVerdict::Pass(words) => self.pass(turn, &words),
         }
     }
 
-    fn pass(&mut self, turn: &mut Turn<'_>, words: &str) {
+    fn pass(&mut self, turn: &mut TickInput<'_>, words: &str) {
         let analysis = &turn.canary.analysis;
         self.since = turn.now;
         if !analysis.r#match.is_empty() {

@@ -5,12 +5,12 @@
 //! one receives the rest of the traffic, and the new one will receive all of it. Source: Flagger,
 //! `scheduler.go::advanceCanary`.
 
-use super::{Act, Machine, Stage, Turn, pods};
+use super::{Machine, RolloutAction, RolloutStage, TickInput, pods};
 
 impl Machine {
-    pub(super) fn promote(&mut self, turn: &mut Turn<'_>, words: &str) {
-        self.enter(Stage::Scaling, turn.now);
-        turn.acts.push(Act::Forget);
+    pub(super) fn promote(&mut self, turn: &mut TickInput<'_>, words: &str) {
+        self.enter(RolloutStage::Scaling, turn.now);
+        turn.acts.push(RolloutAction::Forget);
         let wanted = self.replicas_of_stable(turn);
         self.tell(
             turn,
@@ -18,7 +18,7 @@ impl Machine {
         );
     }
 
-    pub(super) fn scale(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn scale(&mut self, turn: &mut TickInput<'_>) {
         if self.is_withdrawn(turn) || self.halts(turn) {
             return;
         }
@@ -26,7 +26,7 @@ impl Machine {
         let state = self.state(turn);
         let version = self.progress.canary.clone().unwrap_or_default();
         if state.desired.is_none_or(|desired| desired < wanted) {
-            turn.acts.push(Act::Scale(version, wanted));
+            turn.acts.push(RolloutAction::Scale(version, wanted));
         }
         let (ready, _) = pods(&state);
         if ready < wanted {
@@ -35,19 +35,19 @@ impl Machine {
             });
             return;
         }
-        self.enter(Stage::Shifting, turn.now);
+        self.enter(RolloutStage::Shifting, turn.now);
         self.shift_more(turn, &format!("{ready} of {wanted} pods are ready"));
     }
 
-    pub(super) fn shift(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn shift(&mut self, turn: &mut TickInput<'_>) {
         if self.is_withdrawn(turn) {
             return;
         }
         match self.next {
             None if turn.in_force && self.progress.weight >= 100 => {
                 let (old, new) = (self.progress.stable.clone(), self.state_name());
-                self.enter(Stage::Finalising, turn.now);
-                turn.acts.push(Act::Stable(new.clone()));
+                self.enter(RolloutStage::Finalising, turn.now);
+                turn.acts.push(RolloutAction::Stable(new.clone()));
                 let words = format!("every proxy sends all to {new}: {old} is scaled to 0");
                 self.tell(turn, words);
             }
@@ -70,7 +70,7 @@ impl Machine {
         }
     }
 
-    fn shift_more(&mut self, turn: &mut Turn<'_>, words: &str) {
+    fn shift_more(&mut self, turn: &mut TickInput<'_>, words: &str) {
         let before = self.progress.weight;
         let step = if turn.canary.skip_analysis {
             100
@@ -82,7 +82,7 @@ impl Machine {
         self.tell(turn, format!("{words}: weight {before}% -> {weight}%"));
     }
 
-    pub(super) fn finalise(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn finalise(&mut self, turn: &mut TickInput<'_>) {
         let (old, new) = (self.progress.stable.clone(), self.state_name());
         let state = turn.seen.rollout.versions.get(&old);
         if state.is_some_and(|state| state.desired != Some(0)) && self.halts_for_new(turn) {
@@ -90,14 +90,14 @@ impl Machine {
         }
         // Emitted here and not on entry to this stage, so that it is emitted again if a crash happened in between.
         if state.is_some_and(|state| state.desired != Some(0)) {
-            turn.acts.push(Act::Scale(old.clone(), 0));
+            turn.acts.push(RolloutAction::Scale(old.clone(), 0));
         }
         let left = state.map_or(0, |state| state.pods.len());
         let late = turn.now >= self.since + turn.canary.progress_deadline();
         if left > 0 && !late {
             return;
         }
-        self.progress.stage = Stage::Succeeded;
+        self.progress.stage = RolloutStage::Succeeded;
         let words = match left {
             0 => format!("{new} is the stable version, {old} is gone"),
             _ => format!("{new} is the stable version, though {left} pods of {old} stay"),
@@ -108,13 +108,13 @@ impl Machine {
     }
 
     /// Returns true if the promotion pauses because one of both versions lacks ready pods.
-    fn halts_either(&mut self, turn: &mut Turn<'_>) -> bool {
+    fn halts_either(&mut self, turn: &mut TickInput<'_>) -> bool {
         self.halts(turn) || self.halts_for_new(turn)
     }
 
     /// Returns true if the promotion pauses because the new version lacks ready pods. Deadlines are suspended
     /// meanwhile.
-    fn halts_for_new(&mut self, turn: &mut Turn<'_>) -> bool {
+    fn halts_for_new(&mut self, turn: &mut TickInput<'_>) -> bool {
         let (ready, wanted) = pods(&self.state(turn));
         if ready >= wanted || turn.canary.skip_analysis {
             return false;
@@ -129,7 +129,7 @@ impl Machine {
     }
 
     /// The number of pods that the new version needs to replace the stable one.
-    fn replicas_of_stable(&self, turn: &Turn<'_>) -> u32 {
+    fn replicas_of_stable(&self, turn: &TickInput<'_>) -> u32 {
         let state = turn.seen.rollout.versions.get(&self.progress.stable);
         let wanted = state.map_or(0, |state| pods(state).1);
         let own = self.state(turn).desired.unwrap_or(0);

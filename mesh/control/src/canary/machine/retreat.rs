@@ -1,10 +1,10 @@
 //! The end of a rollout that is not promoted: it fails, is withdrawn, or is replaced by a newer version.
 
 use super::super::judge::seconds;
-use super::{Act, Machine, RETREAT_PATIENCE, Stage, Turn, newest};
+use super::{Machine, RETREAT_PATIENCE, RolloutAction, RolloutStage, TickInput, newest};
 
 impl Machine {
-    pub(super) fn roll_back(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn roll_back(&mut self, turn: &mut TickInput<'_>) {
         let late = turn.now >= self.since + RETREAT_PATIENCE;
         if !turn.in_force && !late {
             return;
@@ -15,24 +15,24 @@ impl Machine {
             reason += &format!(" (not every proxy has acknowledged it within {patience})");
         }
         let version = self.state_name();
-        self.progress.stage = Stage::Failed;
+        self.progress.stage = RolloutStage::Failed;
         self.tell(turn, reason);
-        turn.acts.push(Act::Scale(version, 0));
+        turn.acts.push(RolloutAction::Scale(version, 0));
         self.clear();
     }
 
     /// Switches to Replacing and returns true if a newer version exists. The newer rollout starts once every proxy has
     /// stopped routing to this version. After the analysis a version is not replaced, and the newer one waits. Source:
     /// Flagger, `scheduler.go::hasCanaryRevisionChanged`.
-    pub(super) fn is_replaced(&mut self, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn is_replaced(&mut self, turn: &mut TickInput<'_>) -> bool {
         let (own, newest) = (self.state_name(), newest(turn.seen.rollout));
         let Some(newest) = newest.filter(|newest| *newest != own && !self.primary_lacks_pods(turn))
         else {
             return false;
         };
         let weight = std::mem::take(&mut self.progress.weight);
-        self.enter(Stage::Replacing, turn.now);
-        turn.acts.push(Act::Forget);
+        self.enter(RolloutStage::Replacing, turn.now);
+        turn.acts.push(RolloutAction::Forget);
         self.tell(
             turn,
             format!("{newest} has come instead of {own}: weight {weight}% -> 0%"),
@@ -40,7 +40,7 @@ impl Machine {
         true
     }
 
-    pub(super) fn replace(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn replace(&mut self, turn: &mut TickInput<'_>) {
         let late = turn.now >= self.since + RETREAT_PATIENCE;
         if !turn.in_force && !late {
             return;
@@ -53,17 +53,17 @@ impl Machine {
     }
 
     /// Rolls the canary back.
-    pub(super) fn retreat(&mut self, turn: &mut Turn<'_>, words: String) {
+    pub(super) fn retreat(&mut self, turn: &mut TickInput<'_>, words: String) {
         let weight = self.progress.weight;
         self.progress.reason = format!("{words}, rolled back");
         self.progress.weight = 0;
-        self.enter(Stage::RollingBack, turn.now);
-        turn.acts.push(Act::Forget);
+        self.enter(RolloutStage::RollingBack, turn.now);
+        turn.acts.push(RolloutAction::Forget);
         self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
     }
 
     /// Rolls the canary back and returns true if it was scaled to 0 from outside.
-    pub(super) fn is_withdrawn(&mut self, turn: &mut Turn<'_>) -> bool {
+    pub(super) fn is_withdrawn(&mut self, turn: &mut TickInput<'_>) -> bool {
         let state = self.state(turn);
         let gone = match state.desired {
             Some(replicas) => replicas == 0,
@@ -78,7 +78,7 @@ impl Machine {
     /// Rolls the canary back if it has made no step within its progress deadline.
     pub(super) fn keep_deadline(
         &mut self,
-        turn: &mut Turn<'_>,
+        turn: &mut TickInput<'_>,
         words: impl FnOnce(&str) -> String,
     ) {
         let deadline = turn.canary.progress_deadline();

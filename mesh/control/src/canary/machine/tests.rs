@@ -7,7 +7,7 @@ use shakedown_istio::registry::Hostname;
 use shakedown_istio::{Document, Resource};
 use shakedown_yaml::tree;
 
-use super::super::history::Counts;
+use super::super::history::PodCounts;
 use super::*;
 
 /// A machine with a scripted environment that executes its actions immediately.
@@ -18,7 +18,7 @@ struct Scene {
     versions: BTreeMap<String, VersionState>,
     stable: Option<String>,
     history: History,
-    counts: Counts,
+    counts: PodCounts,
     in_force: bool,
     sampling: bool,
     /// True if added pods do not become ready.
@@ -55,7 +55,7 @@ impl Scene {
             versions: BTreeMap::new(),
             stable: Some("v1".to_owned()),
             history: History::default(),
-            counts: Counts::default(),
+            counts: PodCounts::default(),
             in_force: true,
             sampling: false,
             stuck: false,
@@ -101,14 +101,14 @@ impl Scene {
     /// Advances the machine until nothing more happens. Replicas start and stop immediately.
     fn go(&mut self) {
         for _ in 0..10 {
-            let rollout = Rollout {
+            let rollout = CanaryTarget {
                 key: Document::Canary(self.canary.clone()).key(),
                 canary: self.canary.clone(),
-                service: Hostname::of("a", "default"),
+                service: Hostname::for_service("a", "default"),
                 stable: self.stable.clone(),
                 versions: self.versions.clone(),
             };
-            let seen = Seen {
+            let seen = Observations {
                 rollout: &rollout,
                 in_force: self.in_force,
                 sampling: self.sampling,
@@ -120,19 +120,19 @@ impl Scene {
             let quiet = acts.is_empty() && before == *self.machine.progress();
             for act in acts {
                 match act {
-                    Act::Tell {
+                    RolloutAction::Tell {
                         phase,
                         weight,
                         reason,
                         ..
                     } => self.told.push((phase, weight, reason)),
-                    Act::Scale(version, replicas) => {
+                    RolloutAction::Scale(version, replicas) => {
                         let ready = if self.stuck { 1 } else { replicas };
                         self.has(&version, replicas, u8::try_from(ready).unwrap());
                     }
-                    Act::Stable(version) => self.stable = Some(version),
-                    Act::Sample => self.sample(),
-                    Act::Forget => self.history = History::default(),
+                    RolloutAction::Stable(version) => self.stable = Some(version),
+                    RolloutAction::Sample => self.sample(),
+                    RolloutAction::Forget => self.history = History::default(),
                 }
             }
             if quiet {
@@ -413,7 +413,7 @@ fn a_resumed_rollout_goes_on_where_it_was() {
     scene.after(300, 0);
     scene.after(300, 30);
     let stored = serde_json::to_vec(scene.machine.progress()).unwrap();
-    let progress: Progress = serde_json::from_slice(&stored).unwrap();
+    let progress: RolloutProgress = serde_json::from_slice(&stored).unwrap();
     scene.machine = Machine::resume(progress, scene.now);
     scene.history = History::default();
     scene.go();

@@ -3,13 +3,13 @@
 use http::header::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
 use shakedown_xds::table::{Substitution, Template};
-use shakedown_yaml::{Place, Spanned, suggest};
+use shakedown_yaml::{Location, Spanned, suggest};
 
-use super::super::Check;
+use super::super::DocumentCheck;
 use crate::DIRECT_BODY_MAX;
 use crate::{
-    Abort, Body, CorsPolicy, DirectResponse, Fault, HeaderOperations, Headers, HttpRoute, Redirect,
-    Rewrite, StringMatch,
+    Abort, CorsPolicy, DirectBody, DirectResponse, Fault, HeaderOperations, Headers, HttpRoute,
+    Redirect, Rewrite, StringMatch,
 };
 
 /// The redirect statuses that Envoy supports. Istio accepts any 3xx, but leaves a route with another one without an
@@ -22,7 +22,7 @@ const CORS_METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*",
 ];
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn headers(&mut self, headers: Option<&Spanned<Headers>>) {
         let Some(headers) = headers else { return };
         if let Some(request) = &headers.request {
@@ -86,7 +86,7 @@ impl Check<'_> {
         }
     }
 
-    fn host_value(&mut self, host: &str, place: &Place) {
+    fn host_value(&mut self, host: &str, place: &Location) {
         if host.is_empty() || host.contains('%') || HeaderValue::from_str(host).is_err() {
             self.tell(place, format!("`{host}` is no host"));
         }
@@ -164,8 +164,8 @@ impl Check<'_> {
         self.status(direct.status.value, &direct.status.place);
         let Some(body) = &direct.body else { return };
         let length = match &body.value {
-            Body::String(text) => text.len(),
-            Body::Bytes(bytes) => bytes.len(),
+            DirectBody::String(text) => text.len(),
+            DirectBody::Bytes(bytes) => bytes.len(),
         };
         if length > DIRECT_BODY_MAX as usize {
             let message = format!("a body of {length} bytes: expected at most {DIRECT_BODY_MAX}");
@@ -173,7 +173,7 @@ impl Check<'_> {
         }
     }
 
-    fn status(&mut self, status: u16, place: &Place) {
+    fn status(&mut self, status: u16, place: &Location) {
         if status == 600 {
             // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, confirmed with `--mode
             // validate`.

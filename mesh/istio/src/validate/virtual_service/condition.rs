@@ -1,9 +1,9 @@
 //! Validation of a route's match conditions.
 
 use shakedown_xds::table::{HeaderKey, re2};
-use shakedown_yaml::{Place, Spanned};
+use shakedown_yaml::{Location, Spanned};
 
-use super::super::Check;
+use super::super::DocumentCheck;
 use super::super::names::is_dns_label;
 use crate::{HttpMatch, StringMatch};
 
@@ -13,7 +13,7 @@ const REGEX_MAX: usize = 1024;
 /// Names that Istio reserves for the request line, and so rejects as headers.
 const NOT_HEADERS: &[&str] = &["uri", "scheme", "method", "authority"];
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(in super::super) fn condition(&mut self, condition: &Spanned<HttpMatch>) {
         let requests = [&condition.scheme, &condition.method, &condition.authority];
         for wanted in requests.into_iter().flatten() {
@@ -74,7 +74,7 @@ impl Check<'_> {
     }
 
     /// Checks an expression in RE2's syntax. Source: Istio, `validateStringRegexp`.
-    pub(super) fn regex(&mut self, regex: &str, place: &Place) {
+    pub(super) fn regex(&mut self, regex: &str, place: &Location) {
         let reason = if regex.is_empty() {
             "it is empty".to_owned()
         } else if regex.len() > REGEX_MAX {

@@ -2,14 +2,14 @@
 
 use shakedown_yaml::{Spanned, suggest};
 
-use super::super::Check;
+use super::super::DocumentCheck;
 use crate::{Destination, HttpRetry, HttpRoute, Resource, RouteDestination, VirtualService};
 use crate::{parse_retry_on, retry_on_names};
 
 /// The maximum weight, and the maximum sum of weights. Source: Envoy, `WeightedCluster`.
 const MAX_WEIGHT: i64 = u32::MAX as i64;
 
-impl Check<'_> {
+impl DocumentCheck<'_> {
     pub(super) fn route(
         &mut self,
         route: &Spanned<HttpRoute>,

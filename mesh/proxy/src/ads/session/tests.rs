@@ -8,7 +8,7 @@ use shakedown_xds::proto::{self, cluster, core, endpoint};
 use super::*;
 
 /// Applies a response. Every address can be bound.
-fn receive(session: &mut Session, response: DeltaDiscoveryResponse) -> Reply {
+fn receive(session: &mut AdsSession, response: DeltaDiscoveryResponse) -> ResponseOutcome {
     session.receive(response, &|_| Ok(()))
 }
 
@@ -52,7 +52,7 @@ fn resource(name: &str, version: &str, body: Any) -> Resource {
     }
 }
 
-fn response(kind: Kind, nonce: &str, resources: Vec<Resource>) -> DeltaDiscoveryResponse {
+fn response(kind: ResourceKind, nonce: &str, resources: Vec<Resource>) -> DeltaDiscoveryResponse {
     DeltaDiscoveryResponse {
         type_url: kind.url().into(),
         nonce: nonce.into(),
@@ -71,12 +71,15 @@ const PROVIDED: i32 = cluster::cluster::LbPolicy::ClusterProvided as i32;
 
 #[test]
 fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
-    let requests = Session::default().open(Node {
+    let requests = AdsSession::default().open(Node {
         id: "me".into(),
         ..Default::default()
     });
     let urls: Vec<_> = requests.iter().map(|request| &*request.type_url).collect();
-    assert_eq!(urls, [Kind::Cluster.url(), Kind::Listener.url()]);
+    assert_eq!(
+        urls,
+        [ResourceKind::Cluster.url(), ResourceKind::Listener.url()]
+    );
     let nodes: Vec<_> = requests
         .iter()
         .map(|request| request.node.is_some())
@@ -91,32 +94,32 @@ fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
 
 #[test]
 fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     let reply = receive(
         &mut session,
-        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "n1", vec![eds_cluster("a", 0)]),
     );
     assert_eq!(reply.requests.len(), 2);
-    assert_eq!(reply.requests[0].type_url, Kind::Endpoints.url());
+    assert_eq!(reply.requests[0].type_url, ResourceKind::Endpoints.url());
     assert_eq!(reply.requests[0].resource_names_subscribe, ["a"]);
-    assert_eq!(reply.requests[1].type_url, Kind::Cluster.url());
+    assert_eq!(reply.requests[1].type_url, ResourceKind::Cluster.url());
     assert_eq!(reply.requests[1].response_nonce, "n1");
     assert_eq!(reply.requests[1].error_detail, None);
 }
 
 #[test]
 fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "n1", vec![eds_cluster("a", 0)]),
     );
     let mixed = vec![eds_cluster("a", PROVIDED), eds_cluster("b", 0)];
-    let reply = receive(&mut session, response(Kind::Cluster, "n2", mixed));
+    let reply = receive(&mut session, response(ResourceKind::Cluster, "n2", mixed));
     assert_eq!(reply.refused.len(), 1);
     assert_eq!(
         (reply.refused[0].kind, &*reply.refused[0].name),
-        (Kind::Cluster, "a")
+        (ResourceKind::Cluster, "a")
     );
     let nack = reply.requests.last().unwrap();
     assert_eq!(nack.response_nonce, "n2");
@@ -129,42 +132,46 @@ fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
 
 #[test]
 fn a_reconnect_tells_the_last_good_versions() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Cluster, "n1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "n1", vec![eds_cluster("a", 0)]),
     );
     receive(
         &mut session,
-        response(Kind::Cluster, "n2", vec![eds_cluster("a", PROVIDED)]),
+        response(
+            ResourceKind::Cluster,
+            "n2",
+            vec![eds_cluster("a", PROVIDED)],
+        ),
     );
     let requests = session.open(Node::default());
     assert_eq!(requests[0].initial_resource_versions["a"], "lb0");
-    assert_eq!(requests[1].type_url, Kind::Endpoints.url());
+    assert_eq!(requests[1].type_url, ResourceKind::Endpoints.url());
     assert_eq!(requests[1].resource_names_subscribe, ["a"]);
 }
 
 #[test]
 fn nothing_is_published_until_all_that_was_asked_for_is_answered() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
         response(
-            Kind::Cluster,
+            ResourceKind::Cluster,
             "1",
             vec![eds_cluster("a", 0), eds_cluster("b", 0)],
         ),
     );
     receive(
         &mut session,
-        whole(7, response(Kind::Listener, "2", vec![])),
+        whole(7, response(ResourceKind::Listener, "2", vec![])),
     );
     receive(
         &mut session,
-        response(Kind::Endpoints, "3", vec![assignment("a")]),
+        response(ResourceKind::Endpoints, "3", vec![assignment("a")]),
     );
     assert!(session.publish().is_none(), "b's endpoints are missing");
-    let mut absent = response(Kind::Endpoints, "4", vec![]);
+    let mut absent = response(ResourceKind::Endpoints, "4", vec![]);
     absent.removed_resources = vec!["b".into()];
     receive(&mut session, absent);
     let published = session.publish().unwrap();
@@ -175,10 +182,10 @@ fn nothing_is_published_until_all_that_was_asked_for_is_answered() {
 
 #[test]
 fn who_waits_too_long_goes_on_without() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "1", vec![eds_cluster("a", 0)]),
     );
     assert!(session.publish().is_none());
     session.stop_waiting();
@@ -187,35 +194,35 @@ fn who_waits_too_long_goes_on_without() {
 
 #[test]
 fn a_push_with_a_refused_resource_is_in_force_but_not_said_to_be() {
-    let mut session = Session::default();
-    receive(&mut session, response(Kind::Listener, "1", vec![]));
+    let mut session = AdsSession::default();
+    receive(&mut session, response(ResourceKind::Listener, "1", vec![]));
     receive(
         &mut session,
         whole(
             1,
-            response(Kind::Cluster, "2", vec![eds_cluster("a", PROVIDED)]),
+            response(ResourceKind::Cluster, "2", vec![eds_cluster("a", PROVIDED)]),
         ),
     );
     assert_eq!(session.publish().unwrap().push, None);
     receive(
         &mut session,
-        whole(2, response(Kind::Listener, "3", vec![])),
+        whole(2, response(ResourceKind::Listener, "3", vec![])),
     );
     assert_eq!(session.publish().unwrap().push, Some(2));
 }
 
 #[test]
 fn a_cluster_that_goes_takes_its_endpoints_along() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "1", vec![eds_cluster("a", 0)]),
     );
     receive(
         &mut session,
-        response(Kind::Endpoints, "2", vec![assignment("a")]),
+        response(ResourceKind::Endpoints, "2", vec![assignment("a")]),
     );
-    let mut gone = response(Kind::Cluster, "3", vec![]);
+    let mut gone = response(ResourceKind::Cluster, "3", vec![]);
     gone.removed_resources = vec!["a".into()];
     let reply = receive(&mut session, gone);
     assert_eq!(reply.requests[0].resource_names_unsubscribe, ["a"]);
@@ -224,22 +231,22 @@ fn a_cluster_that_goes_takes_its_endpoints_along() {
 
 #[test]
 fn what_was_saved_is_restored_and_its_versions_told() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Cluster, "1", vec![eds_cluster("a", 0)]),
+        response(ResourceKind::Cluster, "1", vec![eds_cluster("a", 0)]),
     );
     receive(
         &mut session,
-        response(Kind::Endpoints, "2", vec![assignment("a")]),
+        response(ResourceKind::Endpoints, "2", vec![assignment("a")]),
     );
     let saved = session.unsaved();
     assert_eq!(
         saved.iter().map(|(kind, _)| *kind).collect::<Vec<_>>(),
-        [Kind::Cluster, Kind::Endpoints]
+        [ResourceKind::Cluster, ResourceKind::Endpoints]
     );
     assert!(session.unsaved().is_empty(), "saved once");
-    let mut again = Session::default();
+    let mut again = AdsSession::default();
     for (_, parts) in saved {
         let saved = DeltaDiscoveryResponse::decode(&*parts.to_vec()).unwrap();
         again.restore(saved);
@@ -255,26 +262,29 @@ fn what_was_saved_is_restored_and_its_versions_told() {
 
 #[test]
 fn a_resource_named_otherwise_inside_is_refused() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     let mut cluster = eds_cluster("a", 0);
     cluster.name = "b".into();
-    let reply = receive(&mut session, response(Kind::Cluster, "1", vec![cluster]));
+    let reply = receive(
+        &mut session,
+        response(ResourceKind::Cluster, "1", vec![cluster]),
+    );
     assert_eq!(reply.refused[0].reason, "it is named a inside");
 }
 
 #[test]
 fn a_type_that_was_not_asked_for_is_ignored() {
-    let mut odd = response(Kind::Cluster, "1", vec![]);
+    let mut odd = response(ResourceKind::Cluster, "1", vec![]);
     odd.type_url = "type.googleapis.com/x.Y".into();
-    assert!(receive(&mut Session::default(), odd).requests.is_empty());
+    assert!(receive(&mut AdsSession::default(), odd).requests.is_empty());
 }
 
 #[test]
 fn a_resource_that_arrives_after_it_was_given_up_is_dropped() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     receive(
         &mut session,
-        response(Kind::Endpoints, "1", vec![assignment("a")]),
+        response(ResourceKind::Endpoints, "1", vec![assignment("a")]),
     );
     assert!(session.table().endpoints.is_empty());
 }
@@ -327,7 +337,7 @@ fn listener(name: &str, port: u32) -> Resource {
     resource(name, "1", proto::pack(&message))
 }
 
-fn said(reply: &Reply) -> String {
+fn said(reply: &ResponseOutcome) -> String {
     let nack = reply.requests.last().unwrap();
     let detail = nack.error_detail.as_ref();
     detail.map_or_else(String::new, |it| it.message.clone())
@@ -335,19 +345,19 @@ fn said(reply: &Reply) -> String {
 
 #[test]
 fn a_response_that_names_a_resource_twice_is_refused_as_a_whole() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     let twice = vec![
         eds_cluster("a", 0),
         eds_cluster("b", 0),
         eds_cluster("a", 0),
     ];
-    let reply = receive(&mut session, response(Kind::Cluster, "1", twice));
+    let reply = receive(&mut session, response(ResourceKind::Cluster, "1", twice));
     assert_eq!(
         said(&reply),
         "Cluster a: duplicate name a found among added/updated resources"
     );
     assert!(session.table().clusters.is_empty());
-    let mut both = response(Kind::Cluster, "2", vec![eds_cluster("a", 0)]);
+    let mut both = response(ResourceKind::Cluster, "2", vec![eds_cluster("a", 0)]);
     both.removed_resources.push("a".into());
     let reply = receive(&mut session, both);
     assert_eq!(
@@ -358,17 +368,17 @@ fn a_response_that_names_a_resource_twice_is_refused_as_a_whole() {
 
 #[test]
 fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     let taken: Bind<'_> = &|_: &Listener| Err(io::Error::from(io::ErrorKind::AddrInUse));
     let reply = session.receive(
-        response(Kind::Listener, "1", vec![listener("l", 80)]),
+        response(ResourceKind::Listener, "1", vec![listener("l", 80)]),
         taken,
     );
     assert_eq!(
         said(&reply),
         "Listener l: cannot bind 127.0.0.1:80: address in use"
     );
-    let clusters = whole(1, response(Kind::Cluster, "2", vec![]));
+    let clusters = whole(1, response(ResourceKind::Cluster, "2", vec![]));
     receive(&mut session, clusters);
     let missing = session.publish().unwrap().missing.unwrap();
     assert!(
@@ -378,10 +388,10 @@ fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
     // A listener with an earlier version keeps that version.
     receive(
         &mut session,
-        response(Kind::Listener, "3", vec![listener("l", 80)]),
+        response(ResourceKind::Listener, "3", vec![listener("l", 80)]),
     );
     session.receive(
-        response(Kind::Listener, "4", vec![listener("l", 81)]),
+        response(ResourceKind::Listener, "4", vec![listener("l", 81)]),
         taken,
     );
     assert_eq!(session.publish().unwrap().missing, None);
@@ -389,15 +399,15 @@ fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
 
 #[test]
 fn two_listeners_cannot_have_one_address() {
-    let mut session = Session::default();
+    let mut session = AdsSession::default();
     let both = vec![listener("a", 80), listener("b", 80)];
-    let reply = receive(&mut session, response(Kind::Listener, "1", both));
+    let reply = receive(&mut session, response(ResourceKind::Listener, "1", both));
     assert_eq!(
         said(&reply),
         "Listener b: it has the address 127.0.0.1:80 of listener a"
     );
     // A removed listener frees its address for an added one.
-    let mut next = response(Kind::Listener, "2", vec![listener("b", 80)]);
+    let mut next = response(ResourceKind::Listener, "2", vec![listener("b", 80)]);
     next.removed_resources.push("a".into());
     assert_eq!(said(&receive(&mut session, next)), "");
 }

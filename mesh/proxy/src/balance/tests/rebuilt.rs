@@ -19,9 +19,9 @@ fn health_is_counted_by_hosts_unless_their_weights_are_asked_for() {
         ..host(3, 1)
     };
     let hosts = [heavy, host(2, 1), next];
-    let members: Vec<Member<'_>> = hosts
+    let members: Vec<LbHost<'_>> = hosts
         .iter()
-        .map(|host| Member {
+        .map(|host| LbHost {
             host,
             healthy: host.healthy,
             since: None,
@@ -29,9 +29,9 @@ fn health_is_counted_by_hosts_unless_their_weights_are_asked_for() {
         .collect();
     let options = LbOptions::default();
     let shares = |weigh_health: bool| {
-        let setting = Setting {
+        let setting = LbSettings {
             weigh_health,
-            ..Setting::of(LbPolicy::ROUND_ROBIN, &options, None)
+            ..LbSettings::new(LbPolicy::ROUND_ROBIN, &options, None)
         };
         let mut balancer = Balancer::new(0, Time::default());
         balancer.rebuild(&setting, &members, Time::default());

@@ -14,7 +14,7 @@ fn a_host_far_below_the_mean_is_an_outlier_by_success_rate_at_the_tick() {
             cluster.answers(host, if bad { 500 } else { 200 }, 1, 0);
         }
     }
-    let out = [Change::Ejected(address(5), Detector::SuccessRate)];
+    let out = [EjectionChange::Ejected(address(5), Detector::SuccessRate)];
     assert_eq!(cluster.tick(10 * S), out);
     assert_eq!(
         cluster.tick(20 * S),
@@ -65,7 +65,10 @@ fn a_share_of_failures_above_the_threshold_is_an_outlier_where_enforced() {
         }
         cluster.tick(10 * S)
     };
-    let out = [Change::Ejected(address(0), Detector::FailurePercentage)];
+    let out = [EjectionChange::Ejected(
+        address(0),
+        Detector::FailurePercentage,
+    )];
     assert_eq!(play(100, 85), out);
     assert_eq!(play(100, 84), []);
     assert_eq!(play(0, 100), [], "Envoy's default is 0%");
@@ -82,16 +85,16 @@ fn where_errors_are_split_failures_to_reach_a_host_have_rates_of_their_own() {
         for host in 0..5 {
             for _ in 0..100 {
                 let outcome = if host == 0 {
-                    Outcome::Failed
+                    AttemptOutcome::Failed
                 } else {
-                    Outcome::Connected
+                    AttemptOutcome::Connected
                 };
                 cluster.observe(host, outcome, 0);
             }
         }
         cluster.tick(10 * S)
     };
-    let out = |by| [Change::Ejected(address(0), by)];
+    let out = |by| [EjectionChange::Ejected(address(0), by)];
     assert_eq!(play(|_| ()), out(Detector::SuccessRateLocalOrigin));
     let by_share = play(|settings| {
         settings.enforcing.success_rate_local_origin = 0;
@@ -130,7 +133,10 @@ fn fewer_hosts_are_enough_for_the_one_measure_where_they_are_too_few_for_the_oth
     for host in 0..3 {
         cluster.answers(host, if host == 0 { 500 } else { 200 }, 100, 0);
     }
-    let out = [Change::Ejected(address(0), Detector::FailurePercentage)];
+    let out = [EjectionChange::Ejected(
+        address(0),
+        Detector::FailurePercentage,
+    )];
     assert_eq!(cluster.tick(10 * S), out);
 }
 
@@ -168,14 +174,14 @@ fn what_a_host_answers_is_looked_at_before_how_it_is_reached() {
     for host in 0..5 {
         for _ in 0..100 {
             let (reached, status) = if host == 0 {
-                (Outcome::Failed, 500)
+                (AttemptOutcome::Failed, 500)
             } else {
-                (Outcome::Connected, 200)
+                (AttemptOutcome::Connected, 200)
             };
             cluster.observe(host, reached, 0);
             cluster.answers(host, status, 1, 0);
         }
     }
-    let out = [Change::Ejected(address(0), Detector::SuccessRate)];
+    let out = [EjectionChange::Ejected(address(0), Detector::SuccessRate)];
     assert_eq!(cluster.tick(10 * S), out, "and it is not taken out twice");
 }

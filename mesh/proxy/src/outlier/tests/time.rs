@@ -10,7 +10,7 @@ fn a_host_returns_on_the_first_tick_after_its_time() {
         assert_eq!(cluster.tick(tick * S), [], "{tick}");
     }
     assert!(cluster.is_out(0), "30 s are over at 35, between two ticks");
-    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+    assert_eq!(cluster.tick(40 * S), [EjectionChange::Returned(address(0))]);
     assert!(!cluster.is_out(0));
 }
 
@@ -19,7 +19,7 @@ fn a_tick_at_the_very_end_of_the_time_brings_a_host_back() {
     let mut cluster = Cluster::new(2, |_| {});
     cluster.answers(0, 500, 5, 10 * S);
     assert_eq!(cluster.tick(40 * S - 1), []);
-    assert_eq!(cluster.tick(40 * S), [Change::Returned(address(0))]);
+    assert_eq!(cluster.tick(40 * S), [EjectionChange::Returned(address(0))]);
 }
 
 #[test]
@@ -117,11 +117,11 @@ fn jitter_is_drawn_to_the_millisecond_from_nothing_to_its_maximum_and_beyond_the
             });
             let (seat, mut draws) = (cluster.seats[0], Draws(draw));
             for _ in 0..5 {
-                let failed = Outcome::Status(500);
+                let failed = AttemptOutcome::Status(500);
                 cluster.outliers.observe(seat, failed, at(0), &mut draws);
             }
             assert_eq!(cluster.tick(span + jitter - 1), [], "{draw}");
-            let back = [Change::Returned(address(0))];
+            let back = [EjectionChange::Returned(address(0))];
             assert_eq!(cluster.tick(span + jitter), back, "{draw}");
         }
     }

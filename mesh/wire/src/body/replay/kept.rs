@@ -13,7 +13,7 @@ const BLOCK: usize = 16 * 1024;
 
 /// The received bytes of a body that are still kept.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct KeptBytes {
     blocks: VecDeque<Block>,
     /// The offset of the first block in the body.
     first: usize,
@@ -65,7 +65,7 @@ impl Block {
     }
 }
 
-impl Kept {
+impl KeptBytes {
     /// Returns the offset of the first byte that can still be read.
     pub(super) fn start(&self) -> usize {
         self.start
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn small_pieces_are_put_together_and_read_from_any_byte() {
-        let mut kept = Kept::default();
+        let mut kept = KeptBytes::default();
         let all: Vec<u8> = (0..40_000_u32).map(|n| n.to_le_bytes()[0]).collect();
         for byte in &all[..20_000] {
             kept.push(Bytes::copy_from_slice(&[*byte]));

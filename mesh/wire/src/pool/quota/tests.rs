@@ -30,7 +30,7 @@ fn pool(env: &Env, to: std::net::SocketAddr, quota: &Quota) -> Pool {
 }
 
 /// Sends a request and reads the whole response. Returns its status, or the limit that was reached.
-async fn outcome(pool: &Pool, path: &str) -> Result<u16, Bound> {
+async fn outcome(pool: &Pool, path: &str) -> Result<u16, QuotaBound> {
     match pool.send(get(path)).await {
         Ok(response) => {
             let status = response.status().as_u16();
@@ -64,7 +64,7 @@ fn one_connection_and_one_place_in_line_leave_the_third_out() {
         };
         let (first, rest) = join(first, rest).await;
         assert_eq!(first, Ok(200));
-        assert_eq!(rest, [Ok(200), Err(Bound::Pending)]);
+        assert_eq!(rest, [Ok(200), Err(QuotaBound::Pending)]);
         assert_eq!(seen.connections.get(), 1);
     });
 }
@@ -76,7 +76,7 @@ fn a_place_in_line_is_taken_until_the_connection_is_there() {
         let quota = quota(100, 1, 100);
         let pool = pool(&near, addr, &quota);
         let all = join_all((0..2).map(|_| outcome(&pool, "/size/1"))).await;
-        assert_eq!(all, [Ok(200), Err(Bound::Pending)]);
+        assert_eq!(all, [Ok(200), Err(QuotaBound::Pending)]);
     });
 }
 
@@ -95,11 +95,11 @@ fn active_requests_beyond_their_limit_do_not_queue_whatever_the_line_allows() {
         };
         let (slow, rest) = join(slow, rest).await;
         assert_eq!(slow, Ok(200));
-        assert_eq!(rest, [Err(Bound::Requests); 3]);
+        assert_eq!(rest, [Err(QuotaBound::Requests); 3]);
         // Idle connections do not raise the limit.
         assert!(pool.idle() > 1);
         let all = join_all((0..2).map(|_| outcome(&pool, "/slow/20"))).await;
-        assert_eq!(all, [Ok(200), Err(Bound::Requests)]);
+        assert_eq!(all, [Ok(200), Err(QuotaBound::Requests)]);
     });
 }
 
@@ -146,7 +146,7 @@ fn an_answer_counts_until_its_body_has_ended() {
         let pool = pool(&env, addr, &quota);
         let held = pool.send(get("/size/10")).await.unwrap();
         assert_eq!(quota.in_use().requests, 1);
-        assert_eq!(outcome(&pool, "/size/1").await, Err(Bound::Requests));
+        assert_eq!(outcome(&pool, "/size/1").await, Err(QuotaBound::Requests));
         held.into_body().collect(10).await.unwrap();
         assert_eq!(quota.in_use().requests, 0);
         assert_eq!(outcome(&pool, "/size/1").await, Ok(200));
@@ -165,7 +165,7 @@ fn the_listener_hears_of_each_crossing_once() {
         fetch(&pool, get("/size/1")).await;
         assert_eq!(
             heard.take(),
-            [(Bound::Pending, true), (Bound::Pending, false)]
+            [(QuotaBound::Pending, true), (QuotaBound::Pending, false)]
         );
         let held = pool.send(get("/size/1")).await.unwrap();
         assert_eq!(heard.take(), []);
@@ -176,12 +176,15 @@ fn the_listener_hears_of_each_crossing_once() {
         });
         assert_eq!(
             heard.take(),
-            [(Bound::Connections, true), (Bound::Requests, true)]
+            [
+                (QuotaBound::Connections, true),
+                (QuotaBound::Requests, true)
+            ]
         );
         drop(held);
-        assert_eq!(heard.take(), [(Bound::Requests, false)]);
+        assert_eq!(heard.take(), [(QuotaBound::Requests, false)]);
         env.sleep(ms(1)).await;
-        assert_eq!(heard.take(), [(Bound::Connections, false)]);
+        assert_eq!(heard.take(), [(QuotaBound::Connections, false)]);
     });
 }
 

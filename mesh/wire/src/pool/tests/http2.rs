@@ -252,7 +252,7 @@ fn streams_count_as_requests_and_connections_by_themselves() {
             matches!(
                 result,
                 Err(SendError::Overflow {
-                    bound: crate::Bound::Requests
+                    bound: crate::QuotaBound::Requests
                 })
             )
         });

@@ -12,7 +12,7 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An empty SETTINGS frame.
 pub(super) const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
-pub(super) fn serve_auto(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<Seen>, Drain) {
+pub(super) fn serve_auto(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<ServerLog>, Drain) {
     serve_auto_at(env, ANY, options)
 }
 

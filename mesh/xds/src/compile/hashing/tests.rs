@@ -69,7 +69,7 @@ fn what_cannot_be_hashed_is_refused_by_path() {
     let error = |policy: message::HashPolicy| {
         compile(&[policy])
             .unwrap_err()
-            .of(proto::Kind::Routes, "r")
+            .in_resource(proto::ResourceKind::Routes, "r")
             .to_string()
     };
     assert!(

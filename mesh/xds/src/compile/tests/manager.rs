@@ -31,7 +31,7 @@ fn compiled(change: impl FnOnce(&mut HttpConnectionManager)) -> Result<Manager, 
     let mut message = HttpConnectionManager::default();
     change(&mut message);
     compiler::compile(&message).map_err(|problem| {
-        let error = problem.of(proto::Kind::Listener, "l");
+        let error = problem.in_resource(proto::ResourceKind::Listener, "l");
         error.to_string()
     })
 }

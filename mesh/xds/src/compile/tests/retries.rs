@@ -10,7 +10,7 @@ fn retry_policy(policy: route::RetryPolicy) -> Result<Option<crate::table::Retry
     };
     let table = compile_routes(&routes(action)).map_err(|error| error.to_string())?;
     match &table.hosts()[0].routes[0].action {
-        crate::table::Action::Forward(action) => Ok(action.retry.as_deref().cloned()),
+        crate::table::RouteActionKind::Forward(action) => Ok(action.retry.as_deref().cloned()),
         other => panic!("no way on: {other:?}"),
     }
 }
@@ -86,7 +86,7 @@ fn hedging_priority_and_idle_timeout_are_taken_over() {
         ..to_cluster()
     }));
     let table = compiled.unwrap();
-    let crate::table::Action::Forward(action) = &table.hosts()[0].routes[0].action else {
+    let crate::table::RouteActionKind::Forward(action) = &table.hosts()[0].routes[0].action else {
         panic!("no way on")
     };
     assert!(action.hedge.on_per_try_timeout);

@@ -9,7 +9,9 @@ use crate::proto::protobuf::{Any, BoolValue, UInt32Value};
 use crate::proto::route::route_action::{HostRewriteSpecifier, RequestMirrorPolicy};
 use crate::proto::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
 use crate::proto::{self, CORS, FAULT, RATE_LIMIT, manager};
-use crate::table::{Action, Filter, HostRules, PathRewrite, Route, RouteAction, Share, Template};
+use crate::table::{
+    Filter, HostRules, PathRewrite, RequestShare, Route, RouteAction, RouteActionKind, Template,
+};
 
 fn compiled(message: &route::RouteConfiguration) -> Route {
     let table = compile_routes(message).unwrap_or_else(|error| panic!("{error}"));
@@ -106,7 +108,7 @@ fn mirrors_of_the_nearest_level_count_with_the_routes_timeout() {
         };
         action.mirrors.iter().map(one).collect::<Vec<_>>()
     };
-    let share = Share {
+    let share = RequestShare {
         numerator: 30,
         denominator: 100,
     };
@@ -305,7 +307,11 @@ fn a_rate_limit_has_envoys_defaults() {
     assert_eq!(bucket.interval.as_millis(), 1500);
     assert_eq!((limit.status, limit.dynamic_max), (429, 20));
     assert_eq!(limit.enabled.numerator, 100);
-    assert_eq!(limit.enforced, Share::NONE, "what is not set is nobody");
+    assert_eq!(
+        limit.enforced,
+        RequestShare::NONE,
+        "what is not set is nobody"
+    );
     assert!(limit.always_default && !limit.tell);
     assert_eq!(limit.host_rules, HostRules::Override);
 }
@@ -352,7 +358,7 @@ fn a_direct_response_is_bytes_within_bounds() {
             Some(route::route::Action::DirectResponse(direct));
         message
     };
-    let Action::Respond(direct) = compiled(&with(4096)).action else {
+    let RouteActionKind::Respond(direct) = compiled(&with(4096)).action else {
         panic!("no answer")
     };
     assert_eq!(direct.body.len(), 4096);

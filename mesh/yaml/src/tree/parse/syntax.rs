@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl Builder {
+impl TreeBuilder {
     pub(super) fn syntax(&mut self, text: &str, error: &ScanError) {
         let mark = error.marker();
         let place = self.place(mark);
@@ -28,7 +28,7 @@ impl Builder {
 
     /// The place at which flow brackets nest past the bound, before `end` (in characters). Brackets in quotes are
     /// counted, too: the file is invalid in any case.
-    fn too_deep(&self, text: &str, end: usize) -> Option<Place> {
+    fn too_deep(&self, text: &str, end: usize) -> Option<Location> {
         let (mut depth, mut line, mut column) = (0_usize, 1, 0);
         for letter in text.chars().take(end + 1) {
             column += 1;
@@ -39,7 +39,7 @@ impl Builder {
                 _ => {}
             }
             if depth > MAX_DEPTH {
-                return Some(Place {
+                return Some(Location {
                     file: self.file.clone(),
                     line,
                     column,
@@ -61,7 +61,7 @@ pub(super) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnosti
                 .map_or(0, |at| at + 1);
             let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
             let column = String::from_utf8_lossy(&good[start..]).chars().count() + 1;
-            let place = Place::new(file, clamp(line), clamp(column));
+            let place = Location::new(file, clamp(line), clamp(column));
             let byte = bytes[error.valid_up_to()];
             Err(Diagnostics::one(
                 place,

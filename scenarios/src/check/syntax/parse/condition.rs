@@ -2,12 +2,12 @@
 
 use shakedown_types::GrpcStatus;
 
-use super::super::cursor::Problem;
+use super::super::cursor::SyntaxError;
 use super::super::{Word, WrittenCondition, WrittenTest};
 use super::Parser;
 
 impl Parser<'_> {
-    pub(super) fn condition(&mut self) -> Result<WrittenCondition, Problem> {
+    pub(super) fn condition(&mut self) -> Result<WrittenCondition, SyntaxError> {
         let at = self.cursor.next_at();
         let not = self.cursor.keyword("not");
         let word = self
@@ -40,7 +40,7 @@ impl Parser<'_> {
             }
             measure => {
                 let Some(op) = self.op() else {
-                    return Err(Problem::new(
+                    return Err(SyntaxError::new(
                         at,
                         format!("unknown condition `{measure}`: {}", condition_hint(measure)),
                     ));
@@ -53,12 +53,12 @@ impl Parser<'_> {
         Ok(WrittenCondition { at, not, test })
     }
 
-    fn status(&mut self) -> Result<WrittenTest, Problem> {
+    fn status(&mut self) -> Result<WrittenTest, SyntaxError> {
         self.cursor.expect("==")?;
         let at = self.cursor.next_at();
         let text = self.cursor.run(&[')']);
         let wrong = || {
-            Problem::new(
+            SyntaxError::new(
                 at,
                 format!(
                     "`{text}` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`"

@@ -1,11 +1,11 @@
 //! The grammar rule `window`: `during ITEM`, `after 90s`, `within 30s of ITEM.start`.
 
-use super::super::cursor::Problem;
-use super::super::{Edge, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};
+use super::super::cursor::SyntaxError;
+use super::super::{ChaosEdge, WindowKind, WrittenBase, WrittenPoint, WrittenWindow};
 use super::Parser;
 
 impl Parser<'_> {
-    pub(super) fn window(&mut self) -> Result<Option<WrittenWindow>, Problem> {
+    pub(super) fn window(&mut self) -> Result<Option<WrittenWindow>, SyntaxError> {
         let at = self.cursor.next_at();
         let kind = if self.cursor.keyword("during") {
             let from = self.point()?;
@@ -35,7 +35,7 @@ impl Parser<'_> {
         Ok(Some(WrittenWindow { at, kind }))
     }
 
-    fn point(&mut self) -> Result<WrittenPoint, Problem> {
+    fn point(&mut self) -> Result<WrittenPoint, SyntaxError> {
         let at = self.cursor.next_at();
         let base = if self.cursor.at_number() {
             WrittenBase::Time(self.cursor.duration()?)
@@ -66,7 +66,7 @@ impl Parser<'_> {
         })
     }
 
-    fn edge(&mut self) -> Result<Option<Edge>, Problem> {
+    fn edge(&mut self) -> Result<Option<ChaosEdge>, SyntaxError> {
         let rest = self.cursor.rest();
         if !rest.starts_with('.') || rest.starts_with("..") {
             return Ok(None);
@@ -74,8 +74,8 @@ impl Parser<'_> {
         self.cursor.expect(".")?;
         let before = self.cursor.at();
         match self.cursor.word() {
-            Some("start") => Ok(Some(Edge::Start)),
-            Some("end") => Ok(Some(Edge::End)),
+            Some("start") => Ok(Some(ChaosEdge::Start)),
+            Some("end") => Ok(Some(ChaosEdge::End)),
             _ => {
                 self.cursor.go(before);
                 Err(self.cursor.unexpected("`start` or `end`"))

@@ -124,8 +124,8 @@ fn every_pair_of_protocols_carries_a_stream_through_a_real_chain() {
 
 async fn chains(env: Env, any: SocketAddr) {
     let (back, _seen, _) = serve_auto_at(&env, any, &ServerOptions::default());
-    for down in [Protocol::Http1, Protocol::Http2] {
-        for up in [Protocol::Http1, Protocol::Http2] {
+    for down in [PoolProtocol::Http1, PoolProtocol::Http2] {
+        for up in [PoolProtocol::Http1, PoolProtocol::Http2] {
             let options = |protocol| PoolOptions {
                 protocol,
                 ..defaults()

@@ -1,0 +1,133 @@
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use shakedown_scenarios::scenario::Order;
+
+use super::{CallerGone, Gone, QueueAdmission, ServerGuard, Servers, Wait};
+
+fn poll(wait: &mut Wait) -> Poll<Result<ServerGuard, CallerGone>> {
+    std::pin::Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn seat(servers: &Rc<Servers>) -> ServerGuard {
+    match servers.enter(&Gone::default()) {
+        QueueAdmission::Seated(seat) => seat,
+        _ => panic!("no server is free"),
+    }
+}
+
+fn queue(servers: &Rc<Servers>, gone: &Gone) -> Wait {
+    match servers.enter(gone) {
+        QueueAdmission::Queued(wait) => wait,
+        _ => panic!("not queued"),
+    }
+}
+
+/// Polls all of them before dropping any result, and returns which are ready.
+fn ready(waits: &mut [Wait]) -> Vec<bool> {
+    let turns: Vec<_> = waits.iter_mut().map(poll).collect();
+    turns.iter().map(Poll::is_ready).collect()
+}
+
+fn three(order: Order) -> (Rc<Servers>, ServerGuard, Vec<Wait>) {
+    let servers = Servers::new(1, Some(3), order, false);
+    let seat = seat(&servers);
+    let waits = (0..3).map(|_| queue(&servers, &Gone::default())).collect();
+    (servers, seat, waits)
+}
+
+#[test]
+fn fifo_serves_the_first_that_came() {
+    let (_servers, seat, mut waits) = three(Order::Fifo);
+    drop(seat);
+    assert_eq!(ready(&mut waits), [true, false, false]);
+}
+
+#[test]
+fn lifo_serves_the_last_that_came() {
+    let (_servers, seat, mut waits) = three(Order::Lifo);
+    drop(seat);
+    assert_eq!(ready(&mut waits), [false, false, true]);
+}
+
+#[test]
+fn a_full_queue_takes_nobody() {
+    let (servers, seat, mut waits) = three(Order::Fifo);
+    assert!(matches!(
+        servers.enter(&Gone::default()),
+        QueueAdmission::Full
+    ));
+    drop(seat);
+    let first = poll(&mut waits[0]);
+    assert!(matches!(
+        servers.enter(&Gone::default()),
+        QueueAdmission::Queued(_)
+    ));
+    drop(first);
+}
+
+#[test]
+fn a_limit_of_zero_means_that_nobody_waits() {
+    let servers = Servers::new(2, Some(0), Order::Fifo, false);
+    let _seats = (seat(&servers), seat(&servers));
+    assert!(matches!(
+        servers.enter(&Gone::default()),
+        QueueAdmission::Full
+    ));
+}
+
+#[test]
+fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
+    let (servers, seat, mut waits) = three(Order::Fifo);
+    drop(seat);
+    // The server belongs to the first entry, although it has not been polled yet.
+    assert!(matches!(
+        servers.enter(&Gone::default()),
+        QueueAdmission::Queued(_)
+    ));
+    assert!(poll(&mut waits[0]).is_ready());
+}
+
+#[test]
+fn one_whose_caller_has_gone_is_thrown_away_where_that_is_the_rule() {
+    let servers = Servers::new(1, None, Order::Fifo, true);
+    let first = seat(&servers);
+    let gone = Gone::default();
+    let mut left = queue(&servers, &gone);
+    let mut stays = queue(&servers, &Gone::default());
+    gone.set();
+    drop(first);
+    assert!(matches!(poll(&mut left), Poll::Ready(Err(CallerGone))));
+    assert!(matches!(poll(&mut stays), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn one_whose_caller_has_gone_is_served_where_the_rule_is_to_finish() {
+    let servers = Servers::new(1, None, Order::Fifo, false);
+    let first = seat(&servers);
+    let gone = Gone::default();
+    let mut left = queue(&servers, &gone);
+    gone.set();
+    drop(first);
+    assert!(matches!(poll(&mut left), Poll::Ready(Ok(_))));
+}
+
+#[test]
+fn a_turn_that_nobody_takes_goes_to_the_next() {
+    let (servers, seat, mut waits) = three(Order::Fifo);
+    drop(seat);
+    drop(waits.remove(0));
+    assert_eq!(ready(&mut waits), [true, false]);
+    drop(waits);
+    assert_eq!(servers.busy(), 0);
+}
+
+#[test]
+fn one_that_leaves_the_queue_makes_room() {
+    let (servers, _seat, mut waits) = three(Order::Fifo);
+    drop(waits.remove(1));
+    assert!(matches!(
+        servers.enter(&Gone::default()),
+        QueueAdmission::Queued(_)
+    ));
+}

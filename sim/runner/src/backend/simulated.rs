@@ -1,0 +1,162 @@
+//! The simulated backend, on the engine.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_engine::{HostId, HostSpec, LinkLatency, Net, Sim, SimLink};
+use shakedown_env::{Env, Time};
+use shakedown_results::PodId;
+use shakedown_scenarios::value::Distribution;
+
+use super::latency::Latencies;
+use super::{Backend, PartitionGuard};
+use crate::journal::Journal;
+use crate::layout::Addresses;
+use crate::run_context::RunContext;
+
+/// Name of the runner's host. Its id is after the pods of 0 s and before those added later.
+const STAGE: &str = "stage";
+
+/// Hosts in the engine, in pod order except for the runner's own.
+pub(crate) struct Simulated {
+    net: Net,
+    /// By pod id.
+    hosts: RefCell<Vec<HostId>>,
+    stage: HostId,
+}
+
+impl Simulated {
+    /// Adds a host for each pod of the run, and one for the runner, to an empty simulation.
+    pub(crate) fn new(sim: &Sim, plot: &RunContext, journal: &Arc<Journal>) -> Simulated {
+        let net = sim.net();
+        let hosts: Vec<HostId> = plot.pods().map(|pod| add_pod(&net, plot, pod)).collect();
+        let stage = add_host(&net, STAGE.to_owned(), Addresses::SIMULATED.last(), 0);
+        net.set_link(link_rule(plot, stage));
+        let heard = Arc::clone(journal);
+        net.set_event_sink(Box::new(move |now, host, fact| {
+            if let Some(pod) = pod_of(host, stage) {
+                heard.hear(now, pod, fact);
+            }
+        }));
+        Simulated {
+            net,
+            hosts: RefCell::new(hosts),
+            stage,
+        }
+    }
+
+    fn host(&self, pod: PodId) -> HostId {
+        self.hosts.borrow()[pod.0 as usize]
+    }
+}
+
+impl Backend for Simulated {
+    fn stage(&self) -> Env {
+        self.net.env(self.stage)
+    }
+
+    fn env(&self, pod: PodId) -> Env {
+        self.net.env(self.host(pod))
+    }
+
+    fn address(&self, pod: PodId) -> IpAddr {
+        Addresses::SIMULATED.address(pod)
+    }
+
+    fn add(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
+        self.hosts.borrow_mut().push(add_pod(&self.net, plot, pod));
+        // The old rule only contains the pods that existed when it was created.
+        self.net.set_link(link_rule(plot, self.stage));
+        Ok(())
+    }
+
+    fn crash(&self, pod: PodId) {
+        self.net.crash(self.host(pod));
+    }
+
+    fn restart(&self, pod: PodId) -> Env {
+        self.net.restart(self.host(pod))
+    }
+
+    fn pause(&self, pod: PodId) {
+        self.net.pause(self.host(pod));
+    }
+
+    fn resume(&self, pod: PodId) {
+        self.net.resume(self.host(pod));
+    }
+
+    fn cut(&self, from: &[PodId], to: &[PodId]) -> PartitionGuard {
+        let hosts = |pods: &[PodId]| pods.iter().map(|pod| self.host(*pod)).collect::<Vec<_>>();
+        PartitionGuard::Simulated(self.net.partition(hosts(from), hosts(to)))
+    }
+
+    fn heal(&self, cut: PartitionGuard) -> u64 {
+        match cut {
+            PartitionGuard::Simulated(cut) => self.net.heal(cut),
+            PartitionGuard::Real(_) => unreachable!("a cut is healed on the ground that made it"),
+        }
+    }
+
+    fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
+        self.net.set_name(name, addresses);
+    }
+
+    fn set_epoch_origin(&self, zero: Time) {
+        self.net.set_epoch_origin(zero);
+    }
+}
+
+fn add_pod(net: &Net, plot: &RunContext, pod: PodId) -> HostId {
+    let address = Addresses::SIMULATED.address(pod);
+    add_host(net, plot.name(pod), address, plot.pod(pod).zone)
+}
+
+fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
+    let _ = net.add_host(HostSpec {
+        zone,
+        ..HostSpec::new(&name, address)
+    });
+    net.host_id(&name).expect("the host was added just now")
+}
+
+/// Returns the pod on a host; `None` for the runner's host.
+fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
+    let (host, stage) = (host.index(), stage.index());
+    let pod = if host < stage {
+        host
+    } else {
+        host.checked_sub(stage + 1)? + stage
+    };
+    u32::try_from(pod).ok().map(PodId)
+}
+
+/// Returns the scenario's latencies, by host.
+fn link_rule(plot: &RunContext, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> SimLink + Send> {
+    let latencies = Latencies::new(plot);
+    Box::new(move |from, to| {
+        let pods = pod_of(from, stage).zip(pod_of(to, stage));
+        match pods.and_then(|(from, to)| latencies.between(from, to)) {
+            None => SimLink::default(),
+            Some(latency) => SimLink {
+                latency: latency_of(latency),
+                ..SimLink::default()
+            },
+        }
+    })
+}
+
+fn latency_of(distribution: &Distribution) -> LinkLatency {
+    match distribution.as_constant() {
+        Some(nanos) => LinkLatency::Constant(Duration::from_nanos(nanos)),
+        None => {
+            let distribution = distribution.clone();
+            LinkLatency::Drawn(Arc::new(move |rng| {
+                Duration::from_nanos(distribution.sample_ns(rng))
+            }))
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The backend on turmoil's simulator.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_engine::HostId;
+use shakedown_engine::turmoil::{TurmoilNet, TurmoilSim};
+use shakedown_env::{Env, Time};
+use shakedown_results::PodId;
+
+use super::latency::Latencies;
+use super::{Backend, PartitionGuard};
+use crate::journal::Journal;
+use crate::layout::Addresses;
+use crate::run_context::RunContext;
+
+/// Name of the runner's host. Its id is after the pods of 0 s and before the spare hosts.
+const STAGE: &str = "stage";
+
+/// Hosts in turmoil. All must be created at the start, so pods added later get one of the idle spare hosts.
+pub(crate) struct Turmoil {
+    net: TurmoilNet,
+    /// Hosts of the pods of 0 s, then the spare ones, by pod id.
+    hosts: Vec<HostId>,
+    stage: HostId,
+}
+
+impl Turmoil {
+    /// Adds a host for each pod of the run, and `spare` idle ones, to an empty simulation. The scenario must
+    /// be one that turmoil can run.
+    pub(crate) fn new(
+        sim: &mut TurmoilSim,
+        plot: &RunContext,
+        spare: usize,
+        journal: &Arc<Journal>,
+    ) -> Turmoil {
+        let addresses = Addresses::SIMULATED;
+        let mut hosts: Vec<HostId> = plot
+            .pods()
+            .map(|pod| sim.add_host(&plot.name(pod), addresses.address(pod)))
+            .collect();
+        let stage = sim.add_host(STAGE, addresses.last());
+        let next = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
+        for pod in (next..).map(PodId).take(spare) {
+            hosts.push(sim.add_host(&format!("spare/{}", pod.0), addresses.address(pod)));
+        }
+        let numbers = hosts.iter().copied().zip((0..).map(PodId));
+        let numbers: BTreeMap<HostId, PodId> = numbers.collect();
+        let net = sim.net();
+        let heard = Arc::clone(journal);
+        net.set_event_sink(Box::new(move |now, host, fact| {
+            if let Some(pod) = numbers.get(&host) {
+                heard.hear(now, *pod, fact);
+            }
+        }));
+        let ground = Turmoil { net, hosts, stage };
+        for a in plot.pods() {
+            ground.link(plot, a, plot.pods().filter(|b| *b > a));
+        }
+        ground
+    }
+
+    /// Sets the latencies of the links between a pod and others.
+    fn link(&self, plot: &RunContext, a: PodId, others: impl Iterator<Item = PodId>) {
+        let latencies = Latencies::new(plot);
+        for b in others {
+            let latency = latencies.between(a, b).expect("both are pods");
+            let nanos = latency.as_constant();
+            let nanos = nanos.expect("what is drawn was refused");
+            let span = Duration::from_nanos(nanos);
+            self.net.set_latency(self.host(a), self.host(b), span);
+        }
+    }
+
+    fn host(&self, pod: PodId) -> HostId {
+        self.hosts[pod.0 as usize]
+    }
+}
+
+impl Backend for Turmoil {
+    fn stage(&self) -> Env {
+        self.net.env(self.stage)
+    }
+
+    fn env(&self, pod: PodId) -> Env {
+        self.net.env(self.host(pod))
+    }
+
+    fn address(&self, pod: PodId) -> IpAddr {
+        Addresses::SIMULATED.address(pod)
+    }
+
+    fn add(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
+        let host = self.hosts.get(pod.0 as usize);
+        let host = *host.ok_or(io::ErrorKind::QuotaExceeded)?;
+        self.net.rename(host, &plot.name(pod));
+        self.link(plot, pod, plot.pods().filter(|other| *other < pod));
+        Ok(())
+    }
+
+    fn crash(&self, pod: PodId) {
+        self.net.crash(self.host(pod));
+    }
+
+    fn restart(&self, pod: PodId) -> Env {
+        self.net.restart(self.host(pod))
+    }
+
+    fn pause(&self, pod: PodId) {
+        self.net.pause(self.host(pod));
+    }
+
+    fn resume(&self, pod: PodId) {
+        self.net.resume(self.host(pod));
+    }
+
+    fn cut(&self, _from: &[PodId], _to: &[PodId]) -> PartitionGuard {
+        unreachable!("a story with a partition was refused")
+    }
+
+    fn heal(&self, _cut: PartitionGuard) -> u64 {
+        unreachable!("nothing was cut on this ground")
+    }
+
+    fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
+        self.net.set_name(name, addresses);
+    }
+
+    fn set_epoch_origin(&self, zero: Time) {
+        self.net.set_epoch_origin(zero);
+    }
+}

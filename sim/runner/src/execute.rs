@@ -1,0 +1,230 @@
+//! The phases of a run, as one task on the runner's own host: boot, 0 s, loads and chaos, drain, end.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use shakedown_control::ManagedMesh;
+use shakedown_env::{Env, Time};
+use shakedown_istio::registry::MeshOptions;
+use shakedown_loadgen::{LoadPlan, PlanError, Schedule, Surge};
+use shakedown_results::Event;
+use shakedown_scenarios::PlannedAction;
+use shakedown_scenarios::scenario::{ChaosAction, DrawId, ResolvedScenario};
+
+use crate::backend::Backend;
+use crate::chaos::ChaosRunner;
+use crate::journal::Journal;
+use crate::pods::{Pods, StartError};
+use crate::registry::registry;
+use crate::run_context::{RunContext, dns_names, party_id};
+
+/// Maximum time until all proxies have a configuration.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Interval of the checks for failed starts during that time.
+const READY_CHECK: Duration = Duration::from_millis(500);
+/// Time after the last response in which proxies may still report events.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// Minimum time in which the backend executes a crash.
+const INSTANT: Duration = Duration::from_nanos(1);
+
+/// The reason why a run could not be completed.
+#[derive(Debug, thiserror::Error)]
+pub enum StartRunError {
+    /// Some proxies have received no valid configuration in time.
+    #[error("bring up the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
+    NotReady {
+        /// Names of the pods that are not ready.
+        pods: Vec<String>,
+        /// Time waited, s.
+        seconds: u64,
+    },
+    /// An app, sidecar or control plane did not start, or has ended.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A load cannot be sent.
+    #[error("send load `{load}`")]
+    Load { load: String, source: PlanError },
+}
+
+/// Runs the scenario on a backend and returns the time of its end. Requests still in flight then have timed
+/// out.
+pub(crate) async fn play(
+    plot: Rc<RunContext>,
+    plan: Vec<PlannedAction>,
+    ground: Rc<dyn Backend>,
+    journal: Arc<Journal>,
+) -> Result<Time, StartRunError> {
+    let env = ground.stage();
+    let pods = prepare(&plot, &ground, &journal);
+    plot.pods().for_each(|pod| pods.start(pod));
+    ready(&env, &pods).await?;
+
+    let zero = env.now();
+    plot.set_zero(zero);
+    ground.set_epoch_origin(zero);
+    journal.set_zero(zero);
+    plot.pods()
+        .for_each(|pod| journal.record(zero, Event::Ready { pod }));
+
+    let loads = send(&env, &pods, &plan, zero)?;
+    let follower = Rc::clone(&pods).follow_replicas();
+    let _follower = env.spawn_owned("stage-replicas", follower);
+    let end = zero + plot.story.duration;
+    let mut chaos = ChaosRunner::new(Rc::clone(&pods), loads.clone(), plan);
+    chaos.run(&env, zero, end).await;
+    env.sleep_until(end).await;
+    // Faults that outlast the load end during the drain, as their `for` says.
+    {
+        let drained = pin!(drain(&env, &pods, &loads));
+        let ending = pin!(chaos.run(&env, zero, plot.end()));
+        if let Either::Right(((), drained)) = select(drained, ending).await {
+            drained.await;
+        }
+    }
+    if let Some(error) = pods.failure() {
+        return Err(error.into());
+    }
+    chaos.finish(&env);
+    let end = env.now();
+    close(&env, &pods, &loads).await;
+    Ok(end)
+}
+
+/// Creates the pods, and registers them with DNS and the control plane.
+fn prepare(plot: &Rc<RunContext>, ground: &Rc<dyn Backend>, journal: &Arc<Journal>) -> Rc<Pods> {
+    let control = &plot.story.control;
+    let cluster = ManagedMesh::new(MeshOptions {
+        root_namespace: control.root_namespace.clone(),
+        trust_domain: control.trust_domain.clone(),
+        outbound_allow_any: control.outbound_allow_any,
+        ejection_delay: control.ejection_delay,
+        destination_rules_for: control.destination_rules_for,
+        virtual_services_for: control.virtual_services_for,
+    });
+    let registry = registry(plot, &**ground);
+    for service in &plot.story.services {
+        let known = registry
+            .services
+            .values()
+            .find(|known| known.name == service.name);
+        let endpoints = known.into_iter().flat_map(|known| &known.endpoints);
+        let addresses: Vec<_> = endpoints.map(|endpoint| endpoint.address.ip()).collect();
+        for name in dns_names(service) {
+            ground.set_name(name, addresses.clone());
+        }
+    }
+    cluster.set_registry(registry);
+    cluster.apply(plot.story.mesh.clone());
+    let pods = Pods::new(
+        Rc::clone(plot),
+        Rc::clone(ground),
+        Arc::clone(journal),
+        cluster,
+    );
+    pods.tell_replicas();
+    Rc::new(pods)
+}
+
+/// Waits until every proxy has an accepted configuration.
+async fn ready(env: &Env, pods: &Pods) -> Result<(), StartRunError> {
+    let meshed = pods.meshed();
+    let deadline = env.now() + READY_TIMEOUT;
+    loop {
+        let next = deadline.min(env.now() + READY_CHECK);
+        let in_force = poll_fn(|cx| pods.journal.poll_in_force(&meshed, cx));
+        let ready = env.deadline(next, in_force).await.is_ok();
+        if let Some(error) = pods.failure() {
+            return Err(error.into());
+        }
+        if ready {
+            return Ok(());
+        }
+        if env.now() >= deadline {
+            let missing = pods.journal.not_in_force(&meshed);
+            return Err(StartRunError::NotReady {
+                pods: missing.into_iter().map(|pod| pods.plot.name(pod)).collect(),
+                seconds: READY_TIMEOUT.as_secs(),
+            });
+        }
+    }
+}
+
+fn send(
+    env: &Env,
+    pods: &Rc<Pods>,
+    faults: &[PlannedAction],
+    zero: Time,
+) -> Result<Vec<Rc<LoadPlan>>, StartRunError> {
+    let plot = &pods.plot;
+    let mut plans = Vec::with_capacity(plot.story.loads.len());
+    for (index, load) in plot.story.loads.iter().enumerate() {
+        let recorder = pods.journal.recorder();
+        let target = |callee: usize| {
+            let party = party_id(plot.story.party(callee));
+            (party, plot.targets[callee].clone())
+        };
+        let path = |place: DrawId| plot.path(place).to_owned();
+        let tells = plot.passes_deadlines;
+        let party = plot.load_party(index);
+        let plan = LoadPlan::new(load, party, zero, tells, target, path, recorder);
+        let plan = plan.map_err(|source| StartRunError::Load {
+            load: load.name.clone(),
+            source,
+        })?;
+        let plan = Rc::new(plan);
+        let place = plot.path(load.place);
+        let rng = |what: &str| env.rng(&format!("{place}/{what}"));
+        let surges = surges(&plot.story, faults, index);
+        let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
+        let clients = Rc::clone(&pods.clients[index]);
+        env.spawn(
+            "stage-load",
+            shakedown_loadgen::run(env.clone(), schedule, Rc::clone(&plan), clients),
+        );
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// Returns the surges that are planned for a load. They are known from the start, so that the schedule is a
+/// function of the seed.
+fn surges(story: &ResolvedScenario, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
+    let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
+    let surges = faults
+        .iter()
+        .filter_map(|planned| match story.chaos[planned.item].action {
+            ChaosAction::Surge { load: of, factor } if of == load => Some(Surge {
+                from: span(planned.fault.start_ns),
+                until: planned.fault.end_ns.map(span),
+                factor,
+            }),
+            _ => None,
+        });
+    surges.collect()
+}
+
+/// Waits for work in flight, until the end of the drain at most: requests of loads, work of apps for
+/// disconnected callers, and final events of proxies.
+async fn drain(env: &Env, pods: &Pods, loads: &[Rc<LoadPlan>]) {
+    let end = pods.plot.end();
+    // After `end` each wait returns immediately, and the remaining work has timed out.
+    for load in loads {
+        let _ = env.deadline(end, load.drained()).await;
+    }
+    let _ = env
+        .deadline(end, poll_fn(|cx| pods.journal.poll_idle(cx)))
+        .await;
+    env.sleep_until(end.min(env.now() + LAST_WORD)).await;
+}
+
+/// Ends every pod. Work still in progress records its last event.
+async fn close(env: &Env, pods: &Pods, loads: &[Rc<LoadPlan>]) {
+    loads.iter().for_each(|load| load.close());
+    pods.journal.close();
+    pods.plot.pods().for_each(|pod| pods.ground.crash(pod));
+    env.sleep(INSTANT).await;
+}

@@ -1,0 +1,208 @@
+//! Adds and removes replicas during a run, as a Kubernetes Deployment does.
+//!
+//! A new pod gets a host and boots. It is an endpoint of its service from the start, but not ready at first,
+//! because its own proxy must know its configuration before requests arrive. A removed pod leaves the
+//! endpoints at once, completes its requests, and stops.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Duration;
+
+use shakedown_istio::registry::Endpoint;
+use shakedown_results::{Event, Pod, PodId};
+use shakedown_wire::Drain;
+
+use crate::pods::{Pods, StartError};
+use crate::registry::{endpoint, hostname};
+use crate::run_context::{PodRole, dns_names, party_id};
+
+/// Time for which a pod that has left the endpoints continues to serve, because callers learn of it late.
+/// Source: Istio, `terminationDrainDuration`.
+const NOTICE: Duration = Duration::from_secs(5);
+/// Maximum time after that to complete requests in progress. With [`NOTICE`] it adds up to Kubernetes' grace
+/// period, which is 45 s here.
+const GRACE: Duration = Duration::from_secs(40);
+/// Time for which a pod stays up after its last response has left the app, because the response passes its
+/// sidecar.
+const LAST_ANSWER: Duration = Duration::from_millis(100);
+
+impl Pods {
+    /// Sets the number of replicas of a version, and returns the number of pods added or removed.
+    pub(crate) fn scale(self: &Rc<Pods>, service: usize, version: u16, to: u32) -> u64 {
+        let known = &self.plot.story.services[service];
+        let Some(named) = known.versions.get(usize::from(version)) else {
+            return 0;
+        };
+        let party = party_id(service);
+        let before = self.desired.borrow_mut().insert((service, version), to);
+        if before != Some(to) {
+            self.journal.record(
+                self.now(),
+                Event::Scaled {
+                    service: party,
+                    version,
+                    replicas: to,
+                },
+            );
+            self.cluster.set_replicas(&hostname(known), &named.name, to);
+        }
+        let there: Vec<PodId> = self
+            .plot
+            .pods()
+            .filter(|id| {
+                let pod = self.plot.pod(*id);
+                pod.party == party && pod.version == version && self.is_there(*id)
+            })
+            .collect();
+        let wanted = usize::try_from(to).unwrap_or(usize::MAX);
+        for pod in there.iter().skip(wanted).rev() {
+            self.drain(*pod);
+        }
+        for _ in there.len()..wanted {
+            self.add(service, version);
+        }
+        there.len().abs_diff(wanted) as u64
+    }
+
+    /// Returns the index of a service's stable version, which a canary controller may change; 0 if there is none.
+    pub(crate) fn stable(&self, service: usize) -> u16 {
+        let service = &self.plot.story.services[service];
+        let stable = self.cluster.stable(&hostname(service));
+        let at = stable.and_then(|stable| {
+            let mut versions = service.versions.iter();
+            versions.position(|version| version.name == stable)
+        });
+        at.and_then(|at| u16::try_from(at).ok()).unwrap_or(0)
+    }
+
+    /// Reports the replicas of 0 s to the cluster.
+    pub(crate) fn tell_replicas(&self) {
+        for (index, service) in self.plot.story.services.iter().enumerate() {
+            let host = hostname(service);
+            for (number, version) in (0u16..).zip(&service.versions) {
+                if number == 0 {
+                    self.cluster.set_stable(&host, &version.name);
+                }
+                if version.replicas > 0 {
+                    self.cluster
+                        .set_replicas(&host, &version.name, version.replicas);
+                    let key = (index, number);
+                    self.desired.borrow_mut().insert(key, version.replicas);
+                }
+            }
+        }
+    }
+
+    /// Applies replica counts set by others, such as a canary controller. Never completes.
+    pub(crate) async fn follow_replicas(self: Rc<Pods>) {
+        let mut seen = self.cluster.version();
+        loop {
+            let wanted = self.cluster.replicas();
+            for (index, service) in self.plot.story.services.iter().enumerate() {
+                let host = hostname(service);
+                for (number, version) in (0u16..).zip(&service.versions) {
+                    let wanted = wanted.get(&(host.clone(), version.name.clone()));
+                    let had = self.desired.borrow().get(&(index, number)).copied();
+                    if let Some(wanted) = wanted
+                        && had != Some(*wanted)
+                    {
+                        self.scale(index, number, *wanted);
+                    }
+                }
+            }
+            seen = self.cluster.changed(seen).await;
+        }
+    }
+
+    /// Starts one more replica.
+    fn add(self: &Rc<Pods>, service: usize, version: u16) {
+        let party = party_id(service);
+        let of_version = |pod: &Pod| pod.party == party && pod.version == version;
+        let before = self.plot.roster().into_iter().filter(of_version).count();
+        let story = Rc::clone(&self.plot.story);
+        let declared = &story.services[service].versions[usize::from(version)];
+        // Names are not reused: a removed pod keeps its own.
+        let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
+        let zones = &declared.zones;
+        let pod = Pod {
+            party,
+            version,
+            replica,
+            zone: zones[before % zones.len()],
+            meshed: declared.sidecar,
+        };
+        let id = self.plot.add(pod.clone());
+        if let Err(source) = self.ground.add(id, &self.plot) {
+            let pod = self.plot.name(id);
+            return self.fail(StartError::Host { pod, source });
+        }
+        self.add_state(id, &pod);
+        self.journal.add(self.now(), pod, self.ground.address(id));
+        self.list(id, false);
+        let pods = Rc::clone(self);
+        self.ground
+            .stage()
+            .spawn("stage-boot", async move { pods.boot(id, 0).await });
+    }
+
+    /// Adds a replica to the endpoints of its service, or updates its readiness.
+    pub(crate) fn list(&self, pod: PodId, ready: bool) {
+        let PodRole::Replica(index, service, version) = self.plot.part(pod) else {
+            return;
+        };
+        let endpoint = endpoint(&self.plot, &*self.ground, pod, service, version, ready);
+        self.change_endpoints(index, |endpoints| {
+            let known = endpoints
+                .iter_mut()
+                .find(|known| known.address == endpoint.address);
+            match known {
+                Some(known) => *known = endpoint,
+                None => endpoints.push(endpoint),
+            }
+        });
+    }
+
+    fn unlist(&self, pod: PodId) {
+        if let PodRole::Replica(index, ..) = self.plot.part(pod) {
+            let address = self.ground.address(pod);
+            self.change_endpoints(index, |endpoints| {
+                endpoints.retain(|known| known.address.ip() != address);
+            });
+        }
+    }
+
+    /// Changes a service's endpoints, and updates its DNS names to the ready ones.
+    fn change_endpoints(&self, service: usize, change: impl FnOnce(&mut Vec<Endpoint>)) {
+        let service = &self.plot.story.services[service];
+        let mut addresses = Vec::new();
+        self.cluster.update(|registry| {
+            if let Some(known) = registry.services.get_mut(&hostname(service)) {
+                change(&mut known.endpoints);
+                let ready = known.endpoints.iter().filter(|endpoint| endpoint.ready);
+                addresses.extend(ready.map(|endpoint| endpoint.address.ip()));
+            }
+        });
+        for name in dns_names(service) {
+            self.ground.set_name(name, addresses.clone());
+        }
+    }
+
+    /// Removes a replica gracefully.
+    fn drain(self: &Rc<Pods>, pod: PodId) {
+        let state = self.state(pod);
+        state.leaving.set(true);
+        self.unlist(pod);
+        let pods = Rc::clone(self);
+        let stage = self.ground.stage();
+        stage.clone().spawn("stage-drain", async move {
+            stage.sleep(NOTICE).await;
+            state.app.borrow().iter().for_each(Drain::begin);
+            let idle = poll_fn(|cx| pods.journal.poll_idle_at(pod, cx));
+            // Stops the pod even if it still has requests in progress.
+            let _ = stage.timeout(GRACE, idle).await;
+            // The last responses still have to pass the sidecar.
+            stage.sleep(LAST_ANSWER).await;
+            pods.stop(pod);
+        });
+    }
+}

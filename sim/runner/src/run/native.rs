@@ -1,0 +1,42 @@
+//! A run in the simulator: one new thread, one simulation.
+
+use std::rc::Rc;
+
+use shakedown_engine::{Sim, SimOptions};
+use shakedown_scenarios::scenario::ResolvedScenario;
+
+use super::prepared::{PreparedRun, on_a_fresh_thread};
+use super::{FinishedRun, JournalSink, RunnerError, RunnerOptions};
+use crate::backend::simulated::Simulated;
+use crate::layout::Addresses;
+
+pub(super) fn run(
+    story: &ResolvedScenario,
+    options: RunnerOptions,
+    sink: &mut JournalSink<'_>,
+) -> Result<FinishedRun, RunnerError> {
+    on_a_fresh_thread(|| on_this_thread(story, options, sink, &mut |_| {}))
+}
+
+/// Runs a scenario on the calling thread. `watch` is called with the simulation whenever no task is ready.
+pub(crate) fn on_this_thread(
+    story: &ResolvedScenario,
+    options: RunnerOptions,
+    sink: &mut JournalSink<'_>,
+    watch: &mut dyn FnMut(&Sim),
+) -> Result<FinishedRun, RunnerError> {
+    let scene = PreparedRun::new(story, options.seed, Addresses::SIMULATED)?;
+    let sim = Sim::new(SimOptions {
+        seed: options.seed,
+        epoch: scene.epoch,
+        noise: options.noise,
+    });
+    let ground = Rc::new(Simulated::new(&sim, &scene.plot, &scene.journal));
+    scene.play(ground, options, sink, |over| {
+        sim.run(|| {
+            let is_over = over();
+            watch(&sim);
+            is_over
+        })
+    })
+}

@@ -1,0 +1,174 @@
+//! The run context: the scenario, and everything that can be computed once before the first request.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shakedown_env::Time;
+use shakedown_loadgen::CallTarget;
+use shakedown_results::{ParticipantId, Participants, Pod, PodId};
+use shakedown_scenarios::scenario::{
+    AttemptBound, DrawId, LoadSpec, Protocol, ResolvedScenario, ServiceSpec, Step, Success, Version,
+};
+
+/// A scenario, its participants and its pods.
+pub(crate) struct RunContext {
+    pub(crate) story: Rc<ResolvedScenario>,
+    /// All participants and pods at 0 s.
+    pub(crate) cast: Arc<Participants>,
+    /// All pods so far, including those that have been removed.
+    pods: RefCell<Vec<Pod>>,
+    /// Targets of calls: services first, then hosts that are not services.
+    pub(crate) targets: Vec<CallTarget>,
+    /// The success condition of calls between apps.
+    pub(crate) success: Success,
+    /// True if some call uses the rest of its caller's deadline. All requests then carry their timeout in a
+    /// header.
+    pub(crate) passes_deadlines: bool,
+    end: Cell<Time>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PodRole<'a> {
+    /// A replica: service index, service and version.
+    Replica(usize, &'a ServiceSpec, &'a Version),
+    Client(&'a LoadSpec),
+    Control,
+}
+
+impl RunContext {
+    /// Returns `None` if a service's name is not valid in a `host` header, which the scenario's reader
+    /// prevents.
+    pub(crate) fn new(story: Rc<ResolvedScenario>, cast: Arc<Participants>) -> Option<RunContext> {
+        let targets = story
+            .services
+            .iter()
+            .map(|s| CallTarget::new(&dns_name(s), s.port, s.protocol));
+        let hosts = story.hosts.iter();
+        let hosts = hosts.map(|host| CallTarget::new(&host.name, host.port, Protocol::Http));
+        let targets = targets.chain(hosts);
+        let targets = targets.collect::<Option<Vec<_>>>()?;
+        let passes_deadlines = passes_deadlines(&story);
+        Some(RunContext {
+            story,
+            pods: RefCell::new(cast.pods.clone()),
+            cast,
+            targets,
+            success: Success::default(),
+            passes_deadlines,
+            end: Cell::new(Time::FAR),
+        })
+    }
+
+    /// Deadline of calls without one of their own. It is after the end of the run, which cancels them first.
+    pub(crate) fn last_deadline(&self) -> Time {
+        self.end() + Duration::from_secs(1)
+    }
+
+    /// End of the run, including the drain; [`Time::FAR`] until 0 s is known.
+    pub(crate) fn end(&self) -> Time {
+        self.end.get()
+    }
+
+    pub(crate) fn set_zero(&self, zero: Time) {
+        self.end.set(zero + self.story.duration + self.story.drain);
+    }
+
+    /// Returns the ids of all pods so far, in order.
+    pub(crate) fn pods(&self) -> impl Iterator<Item = PodId> + use<> {
+        (0..number_of(self.pods.borrow().len()).0).map(PodId)
+    }
+
+    pub(crate) fn pod(&self, id: PodId) -> Pod {
+        self.pods.borrow()[id.0 as usize].clone()
+    }
+
+    /// Returns all pods so far, including those that have been removed.
+    pub(crate) fn roster(&self) -> Vec<Pod> {
+        self.pods.borrow().clone()
+    }
+
+    pub(crate) fn add(&self, pod: Pod) -> PodId {
+        let mut pods = self.pods.borrow_mut();
+        pods.push(pod);
+        number_of(pods.len() - 1)
+    }
+
+    /// Returns the path of a place of the scenario, which labels its random stream.
+    pub(crate) fn path(&self, place: DrawId) -> &str {
+        &self.story.places[place.0 as usize]
+    }
+
+    /// Returns a pod's name: `reviews/v1/0`.
+    pub(crate) fn name(&self, id: PodId) -> String {
+        let pod = self.pod(id);
+        let party = &self.cast.parties[usize::from(pod.party.0)];
+        match party.versions.get(usize::from(pod.version)) {
+            Some(version) => format!("{}/{}/{}", party.name, version, pod.replica),
+            None => format!("{}/{}", party.name, pod.replica),
+        }
+    }
+
+    /// Returns the role of a pod.
+    ///
+    /// # Panics
+    /// If the cast does not belong to this scenario. Participants are services, then loads, then the control
+    /// plane.
+    pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
+        let pod = self.pod(id);
+        let party = usize::from(pod.party.0);
+        let services = self.story.services.len();
+        if let Some(service) = self.story.services.get(party) {
+            PodRole::Replica(party, service, &service.versions[usize::from(pod.version)])
+        } else if let Some(load) = self.story.loads.get(party - services) {
+            PodRole::Client(load)
+        } else {
+            PodRole::Control
+        }
+    }
+
+    /// Returns the participant of a load.
+    pub(crate) fn load_party(&self, load: usize) -> ParticipantId {
+        party_id(self.story.services.len() + load)
+    }
+
+    /// Returns a pod's Kubernetes name, unique in the run: `reviews-v1-0`.
+    pub(crate) fn pod_name(&self, id: PodId) -> String {
+        self.name(id).replace('/', "-")
+    }
+}
+
+fn passes_deadlines(story: &ResolvedScenario) -> bool {
+    let versions = story.services.iter().flat_map(|service| &service.versions);
+    let mut steps = versions.flat_map(|version| version.endpoints.iter().flatten().flatten());
+    steps.any(|step| {
+        step.any(
+            &|step| matches!(step, Step::Call(call) if call.timeout == Some(AttemptBound::Rest)),
+        )
+    })
+}
+
+fn number_of(index: usize) -> PodId {
+    PodId(u32::try_from(index).expect("pods are numbered in 32 bits"))
+}
+
+/// Returns the DNS name by which other pods call a service. In the default namespace it is the short name, as
+/// between pods of the same Kubernetes namespace.
+fn dns_name(service: &ServiceSpec) -> String {
+    match service.namespace.as_str() {
+        "default" => service.name.clone(),
+        namespace => format!("{}.{namespace}", service.name),
+    }
+}
+
+/// Returns all DNS names of a service.
+pub(crate) fn dns_names(service: &ServiceSpec) -> [String; 3] {
+    let long = format!("{}.{}", service.name, service.namespace);
+    let full = format!("{long}.svc.cluster.local");
+    [service.name.clone(), long, full]
+}
+
+pub(crate) fn party_id(index: usize) -> ParticipantId {
+    ParticipantId(u16::try_from(index).expect("the cast numbers parties in 16 bits"))
+}

@@ -1,0 +1,49 @@
+//! Runs the catalogue's scenarios and judges them: each variant must have the outcome that its file declares.
+
+use shakedown_scenarios::scenario::ResolvedScenario;
+use shakedown_scenarios::{Edits, Judge, VariantOutcome, as_told, catalogue, load, load_all};
+
+use crate::{RunnerOptions, cast, run};
+use shakedown_results::Engine;
+
+/// Scenarios with so large a number of requests that a short form is run here.
+const LARGE: [&str; 1] = ["fan-out-hedged"];
+
+fn ends_as_told(story: &ResolvedScenario) {
+    let (_, cast) = cast(story, story.seed);
+    let mut judge = Judge::new(story, &cast);
+    let options = RunnerOptions {
+        seed: story.seed,
+        ..RunnerOptions::default()
+    };
+    let record = &mut |_: &_, record: &_| judge.record(record);
+    let ended = run(story, options, Engine::Native, record).unwrap();
+    let judgement = judge.conclude();
+    let who = format!("{}, {}", story.name, story.variant);
+    let told = as_told(story, &judgement.checks);
+    assert_eq!(told, VariantOutcome::As, "{who}: {:#?}", judgement.checks);
+    assert_eq!(judgement.invariants, [""; 0], "{who}");
+    assert_eq!(ended.invalid, [""; 0], "{who}");
+}
+
+#[test]
+fn every_story_of_the_catalogue_that_is_short_ends_as_told() {
+    // The theory scenarios need many seeds and long runs. The storm is long, and a short one is in `retries`.
+    let names = catalogue().map(|(name, _)| name).filter(|name| {
+        !name.starts_with("theory-") && *name != "retry-storm" && !LARGE.contains(name)
+    });
+    for name in names {
+        load_all(name).unwrap().iter().for_each(ends_as_told);
+    }
+}
+
+#[test]
+fn a_hedged_fan_out_ends_as_told_in_a_few_seconds_too() {
+    for variant in ["base", "fragile", "correlated"] {
+        let edits = Edits {
+            variant: Some(variant.to_owned()),
+            set: vec!["duration=12s".to_owned()],
+        };
+        ends_as_told(&load("fan-out-hedged", &edits).unwrap());
+    }
+}
