@@ -27,7 +27,7 @@ fn a_fixed_run_reads_the_same_on_a_terminal() {
 
 #[test]
 fn a_fixed_run_has_the_same_page() {
-    // One tag per line, for readable diffs.
+    // Each tag is on a line of its own, for readable diffs.
     let page = html::render(&journal::calm()).replace("><", ">\n<");
     insta::assert_snapshot!("calm_html", page);
 }

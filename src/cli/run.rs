@@ -235,7 +235,7 @@ pub(crate) fn scale(factor: Option<String>) -> Option<String> {
     factor.map(|factor| format!("scale={factor}"))
 }
 
-/// Loads a scenario and prints its warnings, except those already in `told`.
+/// Loads a scenario and prints its warnings, except those that `told` contains already.
 pub(crate) fn load(
     scenario: &str,
     variant: Option<String>,

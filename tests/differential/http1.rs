@@ -1,6 +1,6 @@
 //! A byte-level HTTP/1.1 peer of the proxies, which preserves the case of header names and detects truncated messages.
 //!
-//! It is independent of both proxies' libraries, because a library could hide the other proxy's behaviour.
+//! The peer uses neither proxy's libraries, because a library could hide the other proxy's behaviour.
 
 use std::io;
 

@@ -22,7 +22,7 @@ fn every_story_without_checks_over_seeds_is_as_told() {
     );
     for name in names.iter().filter(|name| !name.starts_with("theory-")) {
         let mut args = vec!["run", name, "--variant", "all"];
-        // It makes half a million calls per minute, and a shorter run proves the same.
+        // The scenario makes half a million calls per minute, and a shorter run proves the same.
         if name == "fan-out-hedged" {
             args.extend(["--set", "duration=20s"]);
         }

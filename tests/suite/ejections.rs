@@ -66,7 +66,7 @@ fn detections_beyond_the_maximum_ejection_percentage_are_reported() {
     let page = std::fs::read_to_string(&html).unwrap();
     assert!(page.contains(&sentence.replace("->", "-&gt;")));
     assert!(page.contains("No pod was ejected"));
-    // One of ten pods is within the limit, so no detection overflows.
+    // The ejection of one pod in ten is within the limit, so no detection overflows.
     let ran = shakedown(&args("base"));
     assert!(!ran.stdout.contains("could not eject"), "{}", ran.stdout);
     assert!(

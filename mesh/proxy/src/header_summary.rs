@@ -1,6 +1,6 @@
 //! A summary of a request's header names: which rare headers are present.
 //!
-//! One pass over all names is cheaper than a lookup of each rare name, because nearly no request has any of them.
+//! A single pass over all names is cheaper than a lookup of each rare name, because nearly no request has any of them.
 
 use http::HeaderMap;
 

@@ -288,7 +288,7 @@ impl ChaosRunner {
         let firings = &mut self.firings[planned.item];
         firings.over += 1;
         firings.hits += hits;
-        // One firing of several may miss by chance, so only the sum is checked.
+        // A single firing may miss by chance, so only the sum over all firings is checked.
         if firings.over == firings.planned && firings.hits == 0 && !planned.fault.may_miss {
             let (name, what) = (&planned.fault.name, &planned.fault.what);
             let reason = match firings.planned {

@@ -95,7 +95,7 @@ impl World for OsHost {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "the real world: this is the door"
+        reason = "the implementation of the environment by the operating system"
     )]
     fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>> {
         if let Some(known) = self.options.names.lookup(name) {
@@ -117,7 +117,7 @@ impl World for OsHost {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "the real world: this is the door"
+        reason = "the implementation of the environment by the operating system"
     )]
     fn spawn(&self, _name: TaskName, task: LocalFuture) {
         tokio::task::spawn_local(task);

@@ -49,7 +49,7 @@ pub(super) fn listen(addr: SocketAddr, reuse_port: bool) -> io::Result<BoxListen
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the real world: this is the door"
+    reason = "the implementation of the environment by the operating system"
 )]
 fn socket_for(addr: SocketAddr) -> io::Result<TcpSocket> {
     if addr.is_ipv4() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A workload in the form of Istio's endpoint metadata:
 /// `workload;namespace;canonical service;canonical revision;cluster`. Trailing parts may be missing.
 ///
-/// It is stored as one string because a mesh has many endpoints, and only few of them call a given proxy. Source:
+/// The text is stored as one string because a mesh has many endpoints, and only few of them call a given proxy. Source:
 /// Istio, `util.BuildLbEndpointMetadata`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity(Arc<str>);

@@ -45,7 +45,7 @@ fn a_queue_is_as_long_as_its_longest_moment_in_each_bin() {
     assert_eq!(series.bin_ns, 50 * MS);
     assert_eq!(series.queued.len(), 1);
     assert_eq!(series.queued[0].name, "api");
-    // One request waits throughout the second bin.
+    // A request waits throughout the second bin.
     assert_eq!(series.queued[0].bins, [2, 1, 2, 0]);
 }
 

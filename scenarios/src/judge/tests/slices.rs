@@ -116,7 +116,7 @@ fn who_comes_into_the_queue_after_its_arrival_is_counted_as_waiting() {
     let pod = PodId(1);
     run.served(None, 1, 20 * S, 0, 40 * S, OK);
     run.served(None, 1, 21 * S, 0, 40 * S, OK);
-    // One request waits twice, as in parallel steps.
+    // The request waits twice, as in parallel steps.
     for (from, to) in [(23, 26), (24, 27)] {
         run.at(from * S, Event::Queued { pod, endpoint: 0 });
         run.at(to * S, Event::Dequeued { pod, endpoint: 0 });

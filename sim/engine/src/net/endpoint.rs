@@ -54,7 +54,7 @@ pub(crate) enum ConnectionPhase {
     /// SYN/ACK sent.
     Answering,
     Open,
-    /// Failed. `told` is set once a write has returned the error to the application.
+    /// The connection has failed. `told` is set once a write has returned the error to the application.
     Dead {
         error: io::ErrorKind,
         told: bool,

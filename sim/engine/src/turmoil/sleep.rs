@@ -16,7 +16,7 @@ pub(super) struct TurmoilSleep {
     /// Made with the first poll, which is on the host that sleeps.
     #[expect(
         clippy::disallowed_types,
-        reason = "this is the door to tokio's clock, for this world"
+        reason = "the environment on turmoil uses tokio's clock"
     )]
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
@@ -36,7 +36,7 @@ impl Future for TurmoilSleep {
 
     #[expect(
         clippy::disallowed_methods,
-        reason = "this is the door to tokio's clock, for this world"
+        reason = "the environment on turmoil uses tokio's clock"
     )]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {

@@ -75,7 +75,7 @@ pub(super) fn spawn(
 /// The root task of one incarnation of a host: spawns the tasks from the host's inbox, and never ends.
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the door to tokio's executor, for this world"
+    reason = "the environment on turmoil uses tokio's executor"
 )]
 pub(super) async fn root(shared: Arc<TurmoilShared>, host: HostId, life: u32) -> ::turmoil::Result {
     loop {

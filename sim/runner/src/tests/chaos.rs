@@ -74,7 +74,7 @@ fn what_a_pod_had_in_hand_dies_with_it() {
     }
     let played = play(&story);
     played.check_laws();
-    // One request is in progress, all others are in the queue.
+    // A single request is in progress, and all others are queued.
     assert!(
         played.served(Fate::Crashed) > 10,
         "{}",

@@ -345,7 +345,7 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
             place,
         });
     }
-    // One request at a time, so that stays are in order of calls.
+    // Requests are sent one at a time, so that the stays are in the order of the calls.
     build.story.duration = seconds(10);
     build.story.loads[0].stop = seconds(10);
     build.story.loads[0].stages[0].from = shakedown_scenarios::value::Rate::parse("1/s").unwrap();

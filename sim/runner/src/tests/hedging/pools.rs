@@ -94,7 +94,7 @@ fn a_fan_out_sends_all_at_once_and_needs_all_answers() {
             .all(|end| end.latency_ns() == 20_000_000)
     );
     assert_eq!(statuses(&even), [200; 10]);
-    // One call in twenty fails, so none of ten pages succeeds completely.
+    // A twentieth of the calls fails, so none of ten pages succeeds completely.
     let some = |build: &mut Build| {
         let place = build.place("fail");
         let rate = Share::parse("5%").unwrap();
