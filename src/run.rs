@@ -148,14 +148,15 @@ pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, 
         seed,
         source: Box::new(source),
     })?;
+    let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
     let labels = RunLabels {
         story: story.story.clone(),
         replay: replay_command(story, seed, options.engine, &set, &called),
         set,
         seed,
         engine: options.engine,
-        elapsed_ns: i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX),
-        cut_ns: None,
+        elapsed_ns,
+        cut_ns: ended.cut.then_some(elapsed_ns),
         not_modelled: not_modelled(&story.omissions),
     };
     views.conclude(story, ended, labels)
@@ -183,7 +184,7 @@ impl RunViews {
         self,
         story: &ResolvedScenario,
         ended: runner::FinishedRun,
-        mut labels: RunLabels,
+        labels: RunLabels,
     ) -> Result<RunOutcome, RunError> {
         let mut folded = self.fold.finish();
         if let Some(journal) = self.journal {
@@ -201,7 +202,6 @@ impl RunViews {
             // Requests in flight have no final event, which would break an invariant of complete runs.
             let in_flight = folded.in_flight();
             worthless = vec![cut_short(labels.elapsed_ns, story.duration, in_flight)];
-            labels.cut_ns = Some(labels.elapsed_ns);
         }
         // The journal contains the runner's reasons too, and so the judge reports them as well.
         worthless.extend(ended.invalid);
