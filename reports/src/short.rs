@@ -2,6 +2,8 @@
 //! affected and the consequences: retries, queues, ejections, breakers, rollouts. All figures are read from
 //! the results document.
 
+mod hump;
+mod link;
 mod loads;
 mod mesh;
 
@@ -9,45 +11,13 @@ use shakedown_results::series::Counts;
 use shakedown_results::{Document, EventRow};
 
 use crate::units;
+use hump::Hump;
+use link::SECOND_NS;
 
-const SECOND_NS: i64 = 1_000_000_000;
+pub(crate) use link::{ChainLink, LinkKind};
+
 /// Maximum number of sentences per kind. The worst ones are kept.
 const KIND_MAX: usize = 4;
-
-/// The kind of an event, in causal order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum LinkKind {
-    Fault,
-    /// A refused document or resource.
-    Refused,
-    /// Requests waited in a queue.
-    Queue,
-    Failures,
-    /// Requests took much longer than usual.
-    Slow,
-    /// Retries after failed attempts.
-    Retries,
-    /// Pods ejected, and detections that could not eject.
-    Ejections,
-    /// Circuit breakers at their limit.
-    Breakers,
-    Rollout,
-}
-
-/// A sentence of the summary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ChainLink {
-    pub(crate) kind: LinkKind,
-    pub(crate) from_ns: i64,
-    /// End of the interval, ns from 0 s; `None` for an instant.
-    pub(crate) to_ns: Option<i64>,
-    /// The object of the event.
-    pub(crate) subject: String,
-    /// Description of the event.
-    pub(crate) words: String,
-    /// Severity among events of the same kind.
-    weight: u64,
-}
 
 /// Returns the events of a run in order of time, with causes before consequences.
 pub(crate) fn chain(document: &Document) -> Vec<ChainLink> {
@@ -173,51 +143,6 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<ChainLink> {
         });
     }
     links
-}
-
-/// The peak of a series, with the interval around it in which the values are far above the usual one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hump {
-    /// First bin; `to` is exclusive.
-    from: usize,
-    to: usize,
-    peak: u64,
-}
-
-impl Hump {
-    /// Minimum value of a peak.
-    const LEAST: u64 = 10;
-    /// Minimum ratio of a peak to the usual value.
-    const TIMES: u64 = 4;
-
-    /// Finds the peak; `None` if no value is far above the usual one.
-    fn find(numbers: &[u64]) -> Option<Hump> {
-        let (at, peak) = numbers
-            .iter()
-            .enumerate()
-            .max_by_key(|(at, number)| (**number, std::cmp::Reverse(*at)))?;
-        let mut sorted = numbers.to_vec();
-        sorted.sort_unstable();
-        // The usual value is the lower quartile, so that values that stay high for most of a run are found,
-        // too.
-        let usual = sorted[sorted.len() / 4];
-        let floor = usual.max(1) * Hump::TIMES;
-        if *peak < Hump::LEAST.max(floor) {
-            return None;
-        }
-        let level = (peak / 10).max(floor / 2).max(1);
-        let below = |number: &u64| *number < level;
-        let from = numbers[..at].iter().rposition(below).map_or(0, |at| at + 1);
-        let to = numbers[at..]
-            .iter()
-            .position(below)
-            .map_or(numbers.len(), |after| at + after);
-        Some(Hump {
-            from,
-            to,
-            peak: *peak,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use shakedown_results::{Document, Load, Second};
 
-use super::{ChainLink, LinkKind, SECOND_NS};
+use super::link::{ChainLink, LinkKind, SECOND_NS};
 use crate::units;
 
 /// Minimum share of failures of a bad second, in percent.

@@ -6,7 +6,8 @@ use shakedown_results::EjectionOverflow;
 use shakedown_results::series::{Canary, Counts, Stretches};
 use shakedown_types::{BreakerLimit, CanaryPhase};
 
-use super::{ChainLink, Hump, LinkKind};
+use super::hump::Hump;
+use super::link::{ChainLink, LinkKind};
 use crate::{overflow, units};
 
 /// Edges with many more retries than usual.

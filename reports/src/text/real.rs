@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use shakedown_results::{Document, Latency, Load, RealLoad};
 
-use super::{INTO_A_STRING, Screen, one_line, write_aligned};
+use super::screen::{INTO_A_STRING, Screen, one_line, write_aligned};
 use crate::units;
 
 /// Writes the figures of each load on a real server.

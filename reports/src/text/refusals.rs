@@ -2,7 +2,7 @@
 
 use shakedown_results::EventRow;
 
-use super::{Screen, one_line, wrapped};
+use super::screen::{Screen, one_line, wrapped};
 use crate::units;
 
 /// Maximum number of refusals that are listed. Further ones are counted.

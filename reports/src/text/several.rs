@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use shakedown_results::{CheckResult, Verdict};
 
-use super::{INTO_A_STRING, Screen, one_line, painted, verdict_word, write_checks};
+use super::screen::{INTO_A_STRING, Screen, one_line, painted};
+use super::{verdict_word, write_checks};
 
 /// The outcome of one variant of a scenario.
 #[derive(Clone, Debug)]
