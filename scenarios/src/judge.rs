@@ -13,6 +13,7 @@ mod leaf;
 mod margin;
 mod outage;
 mod refusals;
+mod sample;
 mod seeds;
 mod slots;
 mod span;
@@ -22,13 +23,13 @@ mod via;
 mod words;
 
 pub use margin::{Margin, margin};
+pub use sample::SeedSample;
 pub use seeds::over_seeds;
 pub use variant_outcome::{VariantOutcome, as_told, not_judged, verdict};
 
 use shakedown_results::{CheckResult, Event, Participants, Record};
 
 use crate::scenario::ResolvedScenario;
-use crate::value::Ratio;
 use board::PodBoard;
 use fact::Class;
 use laws::Laws;
@@ -56,19 +57,6 @@ pub struct RunJudgement {
     /// The reasons why the run is invalid regardless of its checks: broken invariants, and refused configuration that
     /// no check counts.
     pub invariants: Vec<String>,
-}
-
-/// The outcome of a check over seeds under one seed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeedSample {
-    /// Index into [`ResolvedScenario::checks`].
-    pub check: usize,
-    /// The left and right side in the unit's base; `None` if a side has no value.
-    pub sides: Option<(Ratio, Ratio)>,
-    /// True if the comparison is true under this seed; `None` if it could not be judged.
-    pub holds: Option<bool>,
-    /// The reason why it could not be judged; empty if it was.
-    pub reason: String,
 }
 
 impl Judge {

@@ -2,6 +2,7 @@
 //! load generator, the judge and the reports. Plain data that is valid by construction.
 
 mod chaos;
+mod draw;
 mod path;
 mod steps;
 
@@ -16,6 +17,7 @@ use crate::check::Check;
 use crate::value::{Distribution, Rate};
 
 pub use chaos::{ChaosAction, ChaosItem, FireTimes, PodCount, PodSelector, PodTarget};
+pub use draw::{Draw, DrawId};
 pub(crate) use path::{find_endpoint, replicas};
 pub use steps::{
     AppHedge, AppRetries, AttemptBound, Call, CallConcurrency, Drawn, OnError, Step, StepFailure,
@@ -70,17 +72,6 @@ pub struct ResolvedScenario {
     pub warnings: Vec<String>,
     /// Ignored fields of mesh documents that are not modelled, in the order of reading.
     pub omissions: Vec<Omission>,
-}
-
-/// Index into [`ResolvedScenario::places`]. Each source location that draws has its own random stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DrawId(pub u32);
-
-/// A distribution and the source location that draws from it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Draw {
-    pub from: Distribution,
-    pub place: DrawId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use shakedown_results::{CheckResult, Measured};
 
-use super::SeedSample;
+use super::sample::SeedSample;
 use super::words::measured;
 use crate::check::{Check, Op, Relation, Seeds};
 use crate::scenario::ResolvedScenario;

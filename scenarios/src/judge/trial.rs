@@ -5,11 +5,11 @@ mod tree;
 
 use shakedown_results::{CheckResult, Participants, PodId, Record};
 
-use super::SeedSample;
 use super::board::{CountChange, PodBoard};
 use super::fact::{Class, RequestFacts};
 use super::instant::{Instants, compare};
 use super::leaf::{Leaf, Reading};
+use super::sample::SeedSample;
 use super::span::{self, TimeSpan};
 use super::words::{expected, measured, nanos, time};
 use crate::check::{Check, Expression, Temporal, Window};

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use shakedown_istio::Document;
 
-use super::{Draw, DrawId, StepFailure};
+use super::draw::{Draw, DrawId};
+use super::steps::StepFailure;
 use crate::value::{Ratio, Share};
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use shakedown_types::GrpcStatus;
 
-use super::{Draw, DrawId};
+use super::draw::{Draw, DrawId};
 use crate::value::Share;
 
 /// The time of a `work` or `sleep` step.
