@@ -10,11 +10,13 @@
 mod alias;
 mod emit;
 mod flow;
+mod limits;
 mod parse;
 pub mod scalar;
 
 pub use alias::{MAX_COPIED_BYTES, MAX_COPIED_VALUES};
-pub use parse::{Dialect, MAX_BYTES, MAX_DEPTH, MAX_NODES, parse, parse_bytes, parse_kubernetes};
+pub use limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
+pub use parse::{Dialect, parse, parse_bytes, parse_kubernetes};
 
 use indexmap::IndexMap;
 

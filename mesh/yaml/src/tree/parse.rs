@@ -10,15 +10,10 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Tag};
 use self::syntax::utf8;
 use super::alias::{AliasCopies, NodeSize};
 use super::flow::{self, Indented};
+use super::limits::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
 use super::{Map, MapEntry, Node, Value, alias, scalar};
 use crate::diagnostic::{Diagnostics, Location};
 
-/// The maximum size of a file.
-pub const MAX_BYTES: usize = 16 << 20;
-/// The maximum nesting depth of lists and maps.
-pub const MAX_DEPTH: usize = 64;
-/// The maximum number of values in a file. Bounds memory: one byte of input can otherwise multiply a hundredfold.
-pub const MAX_NODES: usize = 1_000_000;
 /// The number of errors after which the rest of the file is not read.
 const MAX_ERRORS: usize = 100;
 
