@@ -6,6 +6,7 @@
 //! Source: Envoy, `source/common/upstream/outlier_detection_impl.cc`.
 
 mod monitor;
+mod outcome;
 mod rates;
 mod window;
 
@@ -19,21 +20,9 @@ use shakedown_xds::table::OutlierDetection;
 use smallvec::SmallVec;
 
 use monitor::HostMonitor;
+pub use outcome::AttemptOutcome;
 use rates::FailureOrigin;
 pub use window::{MergeTime, MergeWindow};
-
-/// The result of an attempt as an input of outlier detection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptOutcome {
-    /// The attempt obtained a connection. Reported before the response.
-    Connected,
-    /// A response with this status.
-    Status(u16),
-    /// The attempt timed out. Counts as a 504 unless local-origin failures are counted separately.
-    TimedOut,
-    /// The attempt was reset or could not connect. Counts as a 503 unless local-origin failures are counted separately.
-    Failed,
-}
 
 /// A change or a suppressed change of a host's ejection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,16 +7,15 @@ use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{LbPolicy, Locality, SlowStart};
 
+use super::avoid::avoiding;
 use super::edf::EdfScheduler;
+use super::input::{HostLoads, LbHost, LbSettings, Request};
 use super::locality::{LocalityHosts, LocalityScheduler};
 use super::maglev::MaglevTable;
 use super::priority::{PriorityHealth, PriorityLoad};
 use super::ring::HashRing;
 use super::weights::WeightedHosts;
-use super::{
-    HostLoads, LbHost, LbSettings, Request, avoiding, least_loaded, least_request, peak_ewma,
-    random, round_robin, slow_start,
-};
+use super::{least_loaded, least_request, peak_ewma, random, round_robin, slow_start};
 
 /// A group of hosts that a policy selects from.
 #[derive(Debug, Default)]

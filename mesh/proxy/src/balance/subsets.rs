@@ -8,8 +8,8 @@ use rand_core::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 
+use super::input::{HostLoads, LbHost, LbSettings, Request};
 use super::levels::PriorityLevels;
-use super::{HostLoads, LbHost, LbSettings, Request};
 
 /// The subsets of a cluster's hosts, and the fallback of requests that match none.
 #[derive(Debug)]

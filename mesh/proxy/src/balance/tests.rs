@@ -5,11 +5,12 @@ mod rebuilt;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use shakedown_env::{Rng as Stream, stream_seed};
 use shakedown_xds::table::{
-    Fallback, Label, LeastRequest, Locality, Maglev, PeakEwma, RingHash, RoundRobin, Selector,
-    SelectorFallback, SlowStart, Subsets,
+    Fallback, Host, Label, Labels, LbOptions, LbPolicy, LeastRequest, Locality, Maglev, PeakEwma,
+    RingHash, RoundRobin, Selector, SelectorFallback, SlowStart, Subsets,
 };
 
 use super::*;

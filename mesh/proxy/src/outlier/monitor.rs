@@ -7,7 +7,7 @@ use shakedown_env::Time;
 use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;
 
-use super::AttemptOutcome;
+use super::outcome::AttemptOutcome;
 use super::rates::SuccessRatio;
 
 /// The counters and the ejection of one host.
