@@ -8,7 +8,7 @@ use std::time::Duration;
 use shakedown_env::Env;
 use shakedown_wire::{Pool, PoolOptions, PoolProtocol, Quota, QuotaLimits, Traffic};
 
-use super::{LoadTarget, SendOptions};
+use super::options::{LoadTarget, SendOptions};
 
 /// The upper limit of the connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::failure::{Cause, FailureKind};
 use super::generator::GeneratorLatency;
-use super::{Cause, FailureKind};
 
 /// The maximum number of distinct kinds of failure. Further ones count as `other` of their phase.
 const FAILURES_MAX: usize = 24;

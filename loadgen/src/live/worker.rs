@@ -11,8 +11,9 @@ use http_body_util::BodyExt as _;
 use shakedown_env::{Env, Sleep, Time};
 use shakedown_wire::{Body, Pool, Trace};
 
-use super::workers::{RequestEnd, RequestTimes, WorkerPool};
-use super::{FailureKind, FailurePhase};
+use super::failure::{FailureKind, FailurePhase};
+use super::request::{RequestEnd, RequestTimes};
+use super::workers::WorkerPool;
 
 /// Processes requests until the load is closed. A worker's own connection is opened first, kept, and replaced when it
 /// ends.

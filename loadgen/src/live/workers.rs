@@ -9,12 +9,14 @@ use shakedown_env::{Env, Sleep, Time};
 use shakedown_results::{Answer, Event, Outcome, Record, Root};
 use shakedown_wire::Pool;
 
+use super::failure::{FailureKind, FailurePhase};
 use super::generator::{ReadLag, nanos};
+use super::options::{LoadTarget, RecordSink, SendOptions};
 use super::pools::{LoadPools, PoolHandle};
-use super::{
-    FailureKind, FailurePhase, LoadTarget, RecordSink, RequestTemplate, SendOptions, Tally,
-    nanos_from, worker,
-};
+use super::request::{DueRequest, RequestEnd, RequestTimes, nanos_from};
+use super::tally::Tally;
+use super::template::RequestTemplate;
+use super::worker;
 use crate::ScheduledArrival;
 
 /// The state shared by the dispatcher and the workers.
@@ -54,40 +56,6 @@ struct Worker {
     given: Option<DueRequest>,
     /// Set while the worker is idle.
     waker: Option<Waker>,
-}
-
-/// A request that is due.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DueRequest {
-    root: Root,
-    intended: Time,
-    /// The time at which the dispatcher took it from the schedule.
-    taken: Time,
-    /// The time at which a worker received it.
-    given: Time,
-    pub(super) deadline: Time,
-}
-
-/// The timestamps of a request that a worker processed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RequestTimes {
-    /// The time at which the worker started to send it.
-    pub(super) began: Time,
-    /// The time at which it had a connection.
-    pub(super) connected: Option<Time>,
-    /// The time at which its head was written.
-    pub(super) written: Option<Time>,
-}
-
-/// The end of a request.
-#[derive(Debug)]
-pub(super) enum RequestEnd {
-    /// A complete response with this status.
-    Answered(u16),
-    /// No complete response. The status is 0 if no head was received.
-    Failed(u16, FailureKind),
-    /// The request timed out.
-    TimedOut(FailurePhase),
 }
 
 impl WorkerPool {
