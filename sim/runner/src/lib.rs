@@ -26,7 +26,9 @@ mod run_context;
 pub use execute::StartRunError;
 pub use pods::StartError;
 #[cfg(feature = "turmoil")]
-pub use run::turmoil::{Stretched, TurmoilFit, UnsupportedPart, turmoil_fit};
+pub use run::UnsupportedPart;
+#[cfg(feature = "turmoil")]
+pub use run::turmoil::{Stretched, TurmoilFit, turmoil_fit};
 pub use run::{FinishedRun, JournalSink, RunnerError, RunnerOptions, cast, run};
 
 #[cfg(test)]

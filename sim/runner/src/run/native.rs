@@ -5,8 +5,10 @@ use std::rc::Rc;
 use shakedown_engine::{Sim, SimOptions};
 use shakedown_scenarios::scenario::ResolvedScenario;
 
+use super::forwarder::JournalSink;
+use super::options::RunnerOptions;
+use super::outcome::{FinishedRun, RunnerError};
 use super::prepared::{PreparedRun, on_a_fresh_thread};
-use super::{FinishedRun, JournalSink, RunnerError, RunnerOptions};
 use crate::backend::simulated::Simulated;
 use crate::layout::Addresses;
 

@@ -13,7 +13,10 @@ use shakedown_results::Participants;
 use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::scenario::ResolvedScenario;
 
-use super::{FinishedRun, JournalSink, RecordForwarder, RunnerError, RunnerOptions};
+use super::forwarder::{JournalSink, RecordForwarder};
+use super::options::RunnerOptions;
+use super::outcome::{FinishedRun, RunnerError};
+use super::participants::cast;
 use crate::backend::Backend;
 use crate::execute::play;
 use crate::journal::Journal;
@@ -61,7 +64,7 @@ impl PreparedRun {
         seed: u64,
         addresses: Addresses,
     ) -> Result<PreparedRun, RunnerError> {
-        let (plan, cast) = super::cast(story, seed);
+        let (plan, cast) = cast(story, seed);
         let cast = Arc::new(cast);
         let plot =
             RunContext::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunnerError::Names)?;

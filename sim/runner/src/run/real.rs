@@ -13,8 +13,10 @@ use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_results::{Event, Record};
 use shakedown_scenarios::scenario::ResolvedScenario;
 
+use super::forwarder::{JournalSink, RecordForwarder};
+use super::options::RunnerOptions;
+use super::outcome::{FinishedRun, RunnerError};
 use super::prepared::PreparedRun;
-use super::{FinishedRun, JournalSink, RecordForwarder, RunnerError, RunnerOptions};
 use crate::backend::Backend;
 use crate::backend::real::Real;
 use crate::execute::play;

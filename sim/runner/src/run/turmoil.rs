@@ -14,8 +14,11 @@ use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::scenario::{ChaosAction, ResolvedScenario, Step, StepFailure};
 use shakedown_scenarios::value::Distribution;
 
+use super::forwarder::JournalSink;
+use super::options::RunnerOptions;
+use super::outcome::{FinishedRun, RunnerError, UnsupportedPart};
+use super::participants::cast;
 use super::prepared::{PreparedRun, on_a_fresh_thread};
-use super::{FinishedRun, JournalSink, RunnerError, RunnerOptions};
 use crate::backend::latency::Latencies;
 use crate::backend::turmoil::Turmoil;
 use crate::layout::Addresses;
@@ -23,15 +26,6 @@ use crate::run_context::{RunContext, party_id};
 
 /// Maximum number of pods. With more, turmoil is too slow: each host visits each link in each tick.
 const PODS_MAX: usize = 30;
-
-/// A part of a scenario that turmoil cannot run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnsupportedPart {
-    /// Keys of the part in the file; an item of `chaos` by its name.
-    pub path: Vec<String>,
-    /// Description of the part, and the reason.
-    pub reason: String,
-}
 
 /// The result of checking a scenario for turmoil: refused and rounded parts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +53,7 @@ pub struct Stretched {
 /// Checks that turmoil can run a scenario under `seed`.
 pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
-    let (plan, cast) = super::cast(story, seed);
+    let (plan, cast) = cast(story, seed);
     let extra = additions(story, &plan);
     let pods = cast.pods.len() + extra.len();
     if pods > PODS_MAX {
