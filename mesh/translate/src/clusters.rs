@@ -8,12 +8,12 @@ use shakedown_xds::proto::{self, percent};
 use shakedown_xds::table::Direction;
 
 use super::cluster_policy::{ClusterPolicy, value};
+use super::connection_pool::{self, CONNECT_TIMEOUT};
 use super::locality::{self, LocalitySetting};
+use super::messages::ads;
+use super::names::{BLACK_HOLE, PASSTHROUGH, outbound_cluster};
 use super::rules::MergedRule;
-use super::{
-    BLACK_HOLE, CONNECT_TIMEOUT, PASSTHROUGH, ads, balancing, connection_pool, outbound_cluster,
-    outlier,
-};
+use super::{balancing, outlier};
 
 /// A cluster, and the labels of its endpoints.
 pub(super) struct SubsetCluster<'a> {

@@ -11,7 +11,10 @@ use shakedown_xds::proto::upstream_http::http_protocol_options::{
 use shakedown_xds::proto::{self, cluster, core, percent, upstream_http};
 use shakedown_xds::table::{Direction, Limits};
 
-use super::{CONNECT_TIMEOUT, wrapped};
+use super::messages::wrapped;
+
+/// The timeout for establishing a connection. Source: Istio, `MeshConfig.connectTimeout`.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The default share of a retry budget, as Istio sends it. Its comment and its reference say 20%, but it
 /// sends 0.2%. Source: Istio, `applyRetryBudget`.

@@ -8,7 +8,7 @@ use shakedown_xds::proto::{self, core, protobuf};
 
 use super::clusters::SubsetCluster;
 use super::locality::{self, LocalityClient, LocalityGroup, LocalitySetting};
-use super::{socket, wrapped};
+use super::messages::{socket, wrapped};
 
 /// Returns the endpoints of a cluster, independently of the client.
 pub(super) fn for_cluster(

@@ -18,8 +18,10 @@ use shakedown_xds::proto::route::{Route, RouteConfiguration, VirtualHost};
 use shakedown_xds::proto::{self, CORS, FAULT, ROUTER, core};
 use shakedown_xds::table::Direction;
 
+use super::messages::{ads, socket};
+use super::names::{OUTBOUND_ROUTES, inbound_cluster};
 use super::routes::{any_path, to};
-use super::{OUTBOUND_ROUTES, ads, connection_pool, inbound_cluster, retries, socket};
+use super::{connection_pool, retries};
 
 /// The name of the HTTP connection manager filter.
 pub(crate) const MANAGER: &str = "envoy.filters.network.http_connection_manager";

@@ -24,6 +24,8 @@ pub mod export;
 mod inbound;
 pub mod index;
 mod locality;
+mod messages;
+mod names;
 mod outlier;
 mod policies;
 mod retries;
@@ -35,7 +37,9 @@ mod validate;
 
 pub use caller::{Caller, depends_on_caller};
 pub use cluster_policy::ClusterPolicy;
+pub use connection_pool::CONNECT_TIMEOUT;
 pub use locality::{LocalityClient, LocalityInputs};
+pub use names::{BLACK_HOLE, OUTBOUND_ROUTES, PASSTHROUGH, inbound_cluster, outbound_cluster};
 pub use policies::InboundPolicy;
 pub use policies::{CallerPolicies, of_workload};
 pub use sidecar_scope::{ScopeInputs, SidecarScope};
@@ -44,21 +48,11 @@ pub use validate::{validate, validate_changed};
 
 use std::collections::BTreeSet;
 use std::iter;
-use std::time::Duration;
 
 use shakedown_istio::registry::{Mesh, Service, SidecarPod};
-use shakedown_xds::proto::{self, Resource, core};
+use shakedown_xds::proto::Resource;
 
 use index::Index;
-
-/// The name of the route configuration that outbound listeners use.
-pub const OUTBOUND_ROUTES: &str = "15001";
-/// The cluster for requests to hosts that belong to no service.
-pub const PASSTHROUGH: &str = "PassthroughCluster";
-/// The cluster without hosts.
-pub const BLACK_HOLE: &str = "BlackHoleCluster";
-/// The timeout for establishing a connection. Source: Istio, `MeshConfig.connectTimeout`.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The outbound configuration of sidecars.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -209,45 +203,6 @@ pub fn own(pod: &SidecarPod, policy: &InboundPolicy) -> SidecarResources {
             .push(Resource::new(listener.name.clone(), &listener));
     }
     result
-}
-
-/// Returns the name of a service's cluster. `subset` is empty for the whole service.
-pub fn outbound_cluster(port: u16, subset: &str, host: &str) -> String {
-    format!("outbound|{port}|{subset}|{host}")
-}
-
-/// Returns the name of the inbound cluster of an application port.
-pub fn inbound_cluster(port: u16) -> String {
-    format!("inbound|{port}||")
-}
-
-/// The config source for resources that are also sent by ADS.
-fn ads() -> core::ConfigSource {
-    core::ConfigSource {
-        resource_api_version: core::ApiVersion::V3.into(),
-        // Without a time limit for the first fetch, because a listener without its routes would respond with 404.
-        // Source: Istio.
-        initial_fetch_timeout: Some(proto::duration(Duration::ZERO)),
-        config_source_specifier: Some(core::config_source::ConfigSourceSpecifier::Ads(
-            Default::default(),
-        )),
-        ..Default::default()
-    }
-}
-
-fn socket(address: std::net::IpAddr, port: u16) -> core::Address {
-    let socket = core::SocketAddress {
-        address: address.to_string(),
-        port_specifier: Some(core::socket_address::PortSpecifier::PortValue(port.into())),
-        ..Default::default()
-    };
-    core::Address {
-        address: Some(core::address::Address::SocketAddress(socket)),
-    }
-}
-
-fn wrapped(value: u32) -> proto::protobuf::UInt32Value {
-    proto::protobuf::UInt32Value { value }
 }
 
 #[cfg(test)]

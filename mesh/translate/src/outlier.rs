@@ -3,7 +3,7 @@
 use shakedown_istio::OutlierDetection;
 use shakedown_xds::proto::{self, cluster};
 
-use super::wrapped;
+use super::messages::wrapped;
 
 /// Translates the settings. Unset fields have Envoy's defaults, except that success rates never eject.
 pub(super) fn detection(written: &OutlierDetection) -> cluster::OutlierDetection {

@@ -19,9 +19,10 @@ use shakedown_xds::proto::{
 use shakedown_xds::table::AdaptiveConcurrency;
 use shakedown_yaml::Spanned;
 
+use super::caller::Caller;
+use super::cluster_policy::ClusterPolicy;
+use super::messages::wrapped;
 use super::rules::Rules;
-use super::wrapped;
-use super::{Caller, ClusterPolicy};
 
 /// The name of the extension config for the project's own load balancing policies.
 const BALANCER: &str = "shakedown.dev/balancer";

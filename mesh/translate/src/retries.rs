@@ -7,7 +7,7 @@ use shakedown_xds::proto::route::RetryPolicy;
 use shakedown_xds::proto::route::retry_policy::retry_host_predicate::ConfigType;
 use shakedown_xds::proto::route::retry_policy::{RetryBackOff, RetryHostPredicate};
 
-use super::wrapped;
+use super::messages::wrapped;
 
 /// The default retry conditions. `retriable-status-codes` is included, but no codes are listed, so a 503 from the
 /// application is not retried.

@@ -2,38 +2,32 @@
 
 mod action;
 mod condition;
+mod context;
 mod filters;
 mod headers;
 mod hosts;
-
-use std::time::Duration;
 
 use shakedown_istio::registry::{Hostname, Mesh};
 use shakedown_istio::{DIRECT_BODY_MAX, HttpMatch, HttpRoute, Resource, VirtualService};
 use shakedown_xds::proto;
 use shakedown_xds::proto::route::route::Action;
 use shakedown_xds::proto::route::route_action::ClusterSpecifier;
-use shakedown_xds::proto::route::{self, Route, RouteAction, RouteConfiguration, VirtualHost};
+use shakedown_xds::proto::route::{self, Route, RouteConfiguration, VirtualHost};
 use shakedown_yaml::diagnostic;
 
 use super::caller::Caller;
 use super::delegate::{self, Merged};
 use super::index::Index;
-use super::{OUTBOUND_ROUTES, PASSTHROUGH, balancing, outbound_cluster, retries, wrapped};
+use super::messages::wrapped;
+use super::names::{OUTBOUND_ROUTES, PASSTHROUGH, outbound_cluster};
+use super::{balancing, retries};
+use context::RouteContext;
+
 pub(super) use condition::any_path;
+pub(super) use context::to;
 
 /// The port of requests that name none, and of hosts that only a VirtualService names.
 const HTTP_PORT: u16 = 80;
-
-/// The context of a route, which completes the names and ports of its destinations.
-struct RouteContext<'a> {
-    mesh: &'a Mesh,
-    index: &'a Index<'a>,
-    /// The namespace in which short names are resolved.
-    namespace: &'a str,
-    /// The port of the request.
-    port: u16,
-}
 
 /// Returns the route configuration of a caller's outbound listener.
 pub(super) fn outbound(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> RouteConfiguration {
@@ -79,15 +73,6 @@ fn catch_all(allow_any: bool) -> VirtualHost {
         domains: vec!["*".into()],
         routes: vec![route],
         include_request_attempt_count: true,
-        ..Default::default()
-    }
-}
-
-/// Returns an action without a timeout, which is set explicitly because Envoy's default would be 15 s.
-pub(super) fn to(cluster: ClusterSpecifier) -> RouteAction {
-    RouteAction {
-        cluster_specifier: Some(cluster),
-        timeout: Some(proto::duration(Duration::ZERO)),
         ..Default::default()
     }
 }

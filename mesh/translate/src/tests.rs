@@ -9,6 +9,7 @@ mod virtual_service;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use shakedown_istio::Document;
 use shakedown_istio::registry::{
@@ -17,7 +18,7 @@ use shakedown_istio::registry::{
 use shakedown_xds::compile::{
     compile_cluster, compile_endpoints, compile_listener, compile_routes,
 };
-use shakedown_xds::proto::{cluster, endpoint, listener, manager, route};
+use shakedown_xds::proto::{self, cluster, endpoint, listener, manager, route};
 use shakedown_xds::table::{RequestView, RouteActionKind, RouteTable};
 use shakedown_yaml::tree::parse;
 

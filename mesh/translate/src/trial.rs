@@ -31,7 +31,8 @@ use super::export::all_kinds_of_callers;
 use super::inbound;
 use super::index::Index;
 use super::rules::MergedRule;
-use super::{SidecarScope, balancing, policies, routes};
+use super::sidecar_scope::SidecarScope;
+use super::{balancing, policies, routes};
 
 /// The port of a service for which documents set none.
 const HTTP_PORT: u16 = 80;

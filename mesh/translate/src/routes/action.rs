@@ -21,10 +21,13 @@ use shakedown_xds::proto::route::weighted_cluster::{ClusterWeight, cluster_weigh
 use shakedown_xds::proto::route::{self, DirectResponseAction, RedirectAction, Route, RouteAction};
 use shakedown_yaml::Spanned;
 
+use super::condition;
+use super::context::{RouteContext, to};
 use super::filters::{millionths, percent};
 use super::headers::Operations;
-use super::{RouteContext, condition, to};
-use crate::{balancing, outbound_cluster, retries, wrapped};
+use crate::messages::wrapped;
+use crate::names::outbound_cluster;
+use crate::{balancing, retries};
 
 /// Sets a route's action and its header changes.
 pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &RouteContext<'_>) {

@@ -3,7 +3,7 @@
 use shakedown_istio::registry::Hostname;
 
 use super::{RuleDocument, RuleVisibility, Rules, chosen, export_of, is_shown_to};
-use crate::Caller;
+use crate::caller::Caller;
 
 /// The reason why a rule for a host has no effect for a caller of that host.
 #[derive(Clone, Copy, Debug)]
