@@ -19,10 +19,12 @@ mod notes;
 mod passed;
 mod request;
 mod routed;
+mod sender;
 mod upstream;
 mod view;
 
 pub use request::{ExplainedRequest, ExplainedRequestError};
+pub use sender::SenderWorkload;
 pub use view::{
     AdaptiveConcurrencyView, ClusterPolicies, CorsView, DecisionView, DirectResponseView,
     EndpointView, Explanation, FaultView, HedgeView, InboundView, LimitsView, LoadSheddingView,
@@ -31,44 +33,14 @@ pub use view::{
     ThrottleView,
 };
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
-
-use shakedown_istio::registry::{Hostname, Mesh, Registry};
-use shakedown_translate::Caller;
+use shakedown_istio::registry::{Hostname, Mesh};
 use shakedown_xds::compile::CompileError;
 use shakedown_xds::table::{RequestView, Route, VirtualHost};
 
-use decided::RouteSource;
+use decided::{RouteSource, route_name};
 use executed::Executed;
 use notes::Notes;
 use routed::RoutedRequest;
-
-/// The sender of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SenderWorkload {
-    /// The properties by which documents select callers.
-    pub caller: Caller,
-    /// The address of its pod, which determines its locality and the name of its listener.
-    pub address: IpAddr,
-}
-
-impl SenderWorkload {
-    /// The pod at an address, with the properties that the registry knows.
-    pub fn at(registry: &Registry, address: IpAddr) -> SenderWorkload {
-        SenderWorkload {
-            caller: Caller::at(registry, address),
-            address,
-        }
-    }
-}
-
-impl Default for SenderWorkload {
-    /// A pod without a service in the namespace `default`.
-    fn default() -> SenderWorkload {
-        SenderWorkload::at(&Registry::new(), Ipv4Addr::UNSPECIFIED.into())
-    }
-}
 
 /// Explains the routing of a request.
 ///
@@ -163,14 +135,6 @@ fn passed_over(
     before.iter().zip(sources).filter_map(told).collect()
 }
 
-/// Returns a route's name, else its field in the document, else the name given by the translation.
-fn route_name(route: &Route, source: Option<&RouteSource<'_>>) -> String {
-    match source {
-        Some(source) if route.name.is_empty() => source.field(),
-        _ => route.name.to_string(),
-    }
-}
-
 /// Returns the service that a virtual host was generated for.
 fn service_of(mesh: &Mesh, host: &VirtualHost) -> Option<Hostname> {
     let (name, _) = host.name.rsplit_once(':')?;
@@ -179,10 +143,6 @@ fn service_of(mesh: &Mesh, host: &VirtualHost) -> Option<Hostname> {
 
 fn no_route(because: &str) -> RejectionView {
     RejectionView::new("NR", 404, "route_not_found", because)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

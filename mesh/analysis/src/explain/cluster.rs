@@ -7,10 +7,9 @@ use shakedown_xds::table::{
     cookie_value, query_value,
 };
 
-use super::millis;
 use super::view::{
     ClusterPolicies, HedgeView, LimitsView, OutlierDetectionView, RetryBudgetView, SlowStartView,
-    ThrottleView,
+    ThrottleView, millis,
 };
 
 /// Returns the policies for the requests of a route in a cluster. `fails_over`: true if the cluster has endpoints of

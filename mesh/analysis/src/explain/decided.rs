@@ -8,7 +8,7 @@ use shakedown_translate::delegate;
 use shakedown_xds::table::{Route, RouteAction, RouteActionKind};
 use shakedown_yaml::Location;
 
-use super::DecisionView;
+use super::view::DecisionView;
 
 /// A route of a VirtualService document.
 #[derive(Clone, Copy, Debug)]
@@ -280,4 +280,12 @@ fn is_cluster(to: &RouteDestination, namespace: &str, cluster: &str) -> bool {
     Hostname::resolve(&to.host, namespace).as_str() == host
         && to.subset.as_ref().map_or("", |subset| subset.as_str()) == subset
         && ports.is_none_or(|number| number == port)
+}
+
+/// Returns a route's name, else its field in the document, else the name given by the translation.
+pub(super) fn route_name(route: &Route, source: Option<&RouteSource<'_>>) -> String {
+    match source {
+        Some(source) if route.name.is_empty() => source.field(),
+        _ => route.name.to_string(),
+    }
 }

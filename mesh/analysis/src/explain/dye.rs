@@ -9,9 +9,9 @@ use shakedown_istio::registry::Mesh;
 use shakedown_istio::{Document, Resource, VirtualService};
 use shakedown_xds::compile::CompileError;
 
-use super::SenderWorkload;
 use super::decided::{RoutePosition, RouteSource};
 use super::executed;
+use super::sender::SenderWorkload;
 
 /// The prefix of a tag.
 const MARK: char = '#';

@@ -11,7 +11,8 @@ use shakedown_xds::compile::{
 use shakedown_xds::proto::{Resource, cluster, endpoint, listener, route};
 use shakedown_xds::table::{Cluster, ClusterKind, Host, Listener, RouteTable, Table};
 
-use super::{EndpointView, SenderWorkload};
+use super::sender::SenderWorkload;
+use super::view::EndpointView;
 
 /// The outbound configuration of a sender's proxy.
 pub(super) struct Executed {

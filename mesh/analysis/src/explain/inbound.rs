@@ -10,7 +10,7 @@ use shakedown_xds::table::{Filter, Host, Identity, Priority};
 
 use super::cluster::limits_told;
 use super::executed::message;
-use super::{AdaptiveConcurrencyView, InboundView, LoadSheddingView, RateLimitView};
+use super::view::{AdaptiveConcurrencyView, InboundView, LoadSheddingView, RateLimitView};
 
 /// Returns each distinct inbound policy with its workloads. Workloads without a policy are omitted.
 pub(super) fn told<'h>(

@@ -7,7 +7,9 @@ use shakedown_xds::table::{Cluster, PathMatcher, Route, StringMatcher, never_eje
 use shakedown_yaml::Location;
 
 use super::decided::{name_of, parts_of};
-use super::{ExplainedRequest, NoteView, SenderWorkload};
+use super::request::ExplainedRequest;
+use super::sender::SenderWorkload;
+use super::view::NoteView;
 use crate::advise::why_idle;
 
 /// The context for notes: the documents of a mesh, the sender and its request.

@@ -12,13 +12,14 @@ use shakedown_xds::table::{
     RouteActionKind, VirtualHost, WeightedCluster,
 };
 
-use super::decided::{self, RouteSource};
+use super::decided::{self, RouteSource, route_name};
 use super::executed::Executed;
 use super::notes::{self, Notes};
-use super::{
+use super::view::{
     CorsView, DirectResponseView, Explanation, FaultView, MirrorView, Redirected, RejectionView,
-    RetriesView, TargetView, cluster, headers, inbound, millis, route_name, upstream,
+    RetriesView, TargetView, millis,
 };
+use super::{cluster, headers, inbound, upstream};
 
 /// A request with its matched route.
 pub(super) struct RoutedRequest<'a> {

@@ -7,7 +7,8 @@ mod traps;
 use std::collections::BTreeMap;
 
 use shakedown_istio::Document;
-use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Service};
+use shakedown_istio::registry::{Endpoint, Locality, MeshOptions, Port, Registry, Service};
+use shakedown_translate::Caller;
 use shakedown_yaml::tree::parse;
 
 use super::*;

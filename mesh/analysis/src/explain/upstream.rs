@@ -9,8 +9,8 @@ use shakedown_translate::rules::Rules;
 use shakedown_translate::{Caller, CallerPolicies, ClusterPolicy, of_workload};
 use shakedown_yaml::Location;
 
-use super::DecisionView;
 use super::decided::{name_of, parts_of};
+use super::view::DecisionView;
 
 /// Adds the decisions about a cluster.
 pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut Vec<DecisionView>) {

@@ -3,20 +3,20 @@
 
 mod filters;
 mod inbound;
+mod units;
 mod upstream;
 
 pub use filters::{CorsView, FaultView, MirrorView, Policies};
 pub use inbound::{AdaptiveConcurrencyView, InboundView, LoadSheddingView, RateLimitView};
+pub(super) use units::millis;
 pub use upstream::{
     ClusterPolicies, HedgeView, LimitsView, OutlierDetectionView, RetryBudgetView, SlowStartView,
     ThrottleView,
 };
 
 use serde::Serialize;
-use shakedown_xds::table::{Abort, DirectResponse, Host, RequestShare, RetryOn, RetryPolicy};
+use shakedown_xds::table::{Abort, DirectResponse, Host, RetryOn, RetryPolicy};
 use shakedown_yaml::Location;
-
-use super::millis;
 
 /// The explanation of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -330,10 +330,4 @@ impl RejectionView {
             }
         }
     }
-}
-
-/// Converts a share to parts per million, rounded down.
-fn ppm(share: RequestShare) -> u32 {
-    let parts = u64::from(share.numerator) * 1_000_000 / u64::from(share.denominator);
-    u32::try_from(parts.min(1_000_000)).expect("a million fits")
 }

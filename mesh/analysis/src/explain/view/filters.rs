@@ -5,7 +5,9 @@ use shakedown_xds::table::{
     Abort, Cors, Fault, Mirror, RequestShare, RequestView, origin, preflight_method,
 };
 
-use super::{ClusterPolicies, RejectionView, millis, ppm};
+use super::RejectionView;
+use super::units::{millis, ppm};
+use super::upstream::ClusterPolicies;
 
 /// Further policies that apply to a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use shakedown_xds::table::{AdaptiveConcurrency, RateLimit, Shed};
 
-use super::{LimitsView, millis};
+use super::units::millis;
+use super::upstream::LimitsView;
 
 /// An inbound policy with the workloads that apply it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use shakedown_xds::table::OutlierDetection;
 
-use super::millis;
+use super::units::millis;
 
 /// The policies of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
