@@ -16,89 +16,30 @@ use hyper::body::Incoming;
 use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
 use crate::drain::DrainStage;
-use crate::{Body, Drain, Flood};
+use crate::{Body, Drain};
 
+mod error;
 mod head;
 mod http1;
 mod http2;
 mod idle;
+mod options;
 mod sniff;
 
+pub use error::ServeError;
 pub use head::HeadTimeout;
 use idle::{Activity, IdleTimer};
+pub use options::ServerOptions;
 use sniff::{Sniffed, poll_is_http2, sniffed};
 
 /// The pause of an accept loop after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
-
-/// Options of a server's connections. The defaults are those of Envoy's HTTP connection manager.
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    /// The maximum time from the first byte of a request's head to its end (HTTP/1.1). A later head gets 408.
-    pub head_timeout: HeadTimeout,
-    /// True if the service responds to rejected heads. Over HTTP/2 it gets requests that exceed `max_header_bytes`.
-    /// Over HTTP/1.1 it gets a placeholder request with a [`BadHead`](crate::BadHead) among its extensions, and must
-    /// ignore everything else in it. If false, the response is the bare status. In either case the connection is closed
-    /// afterwards.
-    pub service_refuses: bool,
-    /// The time without a request after which a connection is closed. `None`: never.
-    pub idle_timeout: Option<Duration>,
-    /// The maximum number of headers of a request, beyond which the response is 431. `None`: hyper's limit of 100,
-    /// which avoids an allocation.
-    pub max_headers: Option<usize>,
-    /// The maximum size of a request's head in bytes, including its target and line ends (HTTP/1.1). A larger head gets
-    /// 431.
-    pub max_header_bytes: usize,
-    /// The number of requests after which a connection is closed. `None`: unlimited.
-    pub max_requests_per_connection: Option<u32>,
-    /// The maximum number of concurrent streams of an HTTP/2 client.
-    pub max_concurrent_streams: u32,
-    /// True if a client that has closed its sending half still gets its response (HTTP/1.1). If false, its request is
-    /// cancelled, because this is how a caller that gave up is detected.
-    pub half_close: bool,
-}
-
-impl Default for ServerOptions {
-    fn default() -> ServerOptions {
-        ServerOptions {
-            head_timeout: HeadTimeout::default(),
-            service_refuses: false,
-            idle_timeout: Some(Duration::from_secs(3600)),
-            max_headers: None,
-            max_header_bytes: 60 * 1024,
-            max_requests_per_connection: None,
-            max_concurrent_streams: 1024,
-            half_close: false,
-        }
-    }
-}
 
 /// The addresses of an accepted connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionAddresses {
     pub local: SocketAddr,
     pub peer: SocketAddr,
-}
-
-/// The reason why serving a connection failed. An HTTP/2 client that disconnects in the middle of a request is not a
-/// failure, because only its streams end.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The connection failed before the client's protocol was known.
-    #[error("read the client's first bytes")]
-    First(#[source] io::Error),
-    /// The connection failed, or the client did not speak HTTP.
-    #[error("serve HTTP/1.1")]
-    Http1(#[from] hyper::Error),
-    /// The connection failed, or the client violated HTTP/2.
-    #[error("serve HTTP/2")]
-    Http2(#[from] h2::Error),
-    /// The client exceeded the limits on cheap HTTP/2 frames.
-    #[error("serve a client that floods HTTP/2")]
-    Flood(#[from] Flood),
-    /// The client did not complete HTTP/2's handshake in time.
-    #[error("shake hands in time")]
-    HandshakeTimeout,
 }
 
 /// Serves HTTP/1.1 on one connection until it ends. No `date` header is added.

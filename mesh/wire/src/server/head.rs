@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use shakedown_env::{Env, Sleep};
 
-use super::http1::REFUSAL_TIMEOUT;
 use super::idle::Activity;
 use crate::framing::RequestWatch;
+
+/// The maximum time for sending the response to a rejected head, and for reading and dropping the bytes after such a
+/// head so that a reset does not destroy the response. Source: Envoy, `delayed_close_timeout`, default 1 s.
+pub(super) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The maximum time from the first byte of a head to its end. `None`: unlimited. Clones share the value, so that it can
 /// be changed while a server runs.

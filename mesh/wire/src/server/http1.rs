@@ -7,7 +7,6 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -21,15 +20,11 @@ use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::service_fn;
 use shakedown_env::{Env, Stream, Tapped};
 
-use super::ServerOptions;
-use super::head::{HeadTimer, Late};
+use super::head::{HeadTimer, Late, REFUSAL_TIMEOUT};
 use super::idle::{Active, Activity, IdleTimer};
+use super::options::ServerOptions;
 use crate::drain::{Drain, DrainStage};
 use crate::framing::{BadHead, Framing, RequestFraming, RequestWatch};
-
-/// The maximum time for sending the response to a rejected head, and for reading and dropping the bytes after such a
-/// head so that a reset does not destroy the response. Source: Envoy, `delayed_close_timeout`, default 1 s.
-pub(super) const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn serve<T, S, F, B>(
     env: &Env,

@@ -15,9 +15,10 @@ use http_body::Body as HttpBody;
 use hyper_util::rt::TokioIo;
 use shakedown_env::{Env, Sleep};
 
+use super::error::ServeError;
 use super::idle::{Active, Activity, IdleTimer};
+use super::options::ServerOptions;
 use super::sniff::Sniffed;
-use super::{ServeError, ServerOptions};
 use crate::drain::{Drain, DrainStage};
 use crate::framing::authority::is_valid;
 use crate::h2::{
