@@ -5,7 +5,9 @@
 
 mod check;
 mod engine;
+mod exit;
 mod explain;
+mod fault;
 mod input;
 mod interrupt;
 mod list;
@@ -16,73 +18,15 @@ mod progress;
 mod run;
 mod sweep;
 
-use std::cmp::Ordering;
-use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use shakedown::Verdict;
-use shakedown_scenarios::LoadError;
 use shakedown_yaml::suggest;
 
-/// The exit code of a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Every judged check passed.
-    Pass = 0,
-    /// A check failed.
-    Fail = 1,
-    /// The input is invalid.
-    Input = 2,
-    /// Every check is over seeds, which a single run does not judge.
-    NotJudged = 4,
-    /// The run is invalid, so it proves nothing.
-    Invalid = 3,
-    /// The user interrupted the command with Ctrl-C.
-    Interrupted = 130,
-}
-
-impl Exit {
-    /// The severity of an exit: the command exits with the worst of its runs.
-    const fn rank(self) -> u8 {
-        match self {
-            Exit::Pass => 0,
-            Exit::NotJudged => 1,
-            Exit::Fail => 2,
-            Exit::Input => 3,
-            Exit::Invalid => 4,
-            Exit::Interrupted => 5,
-        }
-    }
-}
-
-impl Ord for Exit {
-    fn cmp(&self, other: &Exit) -> Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
-impl PartialOrd for Exit {
-    fn partial_cmp(&self, other: &Exit) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl From<Verdict> for Exit {
-    fn from(verdict: Verdict) -> Exit {
-        match verdict {
-            Verdict::Pass => Exit::Pass,
-            Verdict::NotJudged => Exit::NotJudged,
-            Verdict::Fail => Exit::Fail,
-            Verdict::Invalid => Exit::Invalid,
-        }
-    }
-}
-
-/// The result of a command. An `Err` was already reported to the user.
-pub(crate) type Reported = Result<Exit, Exit>;
+use exit::{Exit, Reported};
+use fault::failed;
 
 /// Test how your service mesh behaves under load and failure, before production.
 #[derive(Parser)]
@@ -190,24 +134,4 @@ fn manual() -> Reported {
         out::print(String::from_utf8_lossy(&roff))?;
     }
     Ok(Exit::Pass)
-}
-
-/// Reports invalid input to the user.
-pub(crate) fn bad_input(problem: impl Display) -> Exit {
-    out::fault(problem);
-    Exit::Input
-}
-
-/// Describes a scenario's load error: the problems found in the file, or the error with all its causes.
-pub(crate) fn words(error: LoadError) -> String {
-    match error {
-        LoadError::Wrong(problems) => problems.to_string(),
-        error => format!("{:#}", anyhow::Error::from(error)),
-    }
-}
-
-/// Reports an error with all its causes to the user.
-pub(crate) fn failed(exit: Exit, error: impl Into<anyhow::Error>) -> Exit {
-    out::fault(format_args!("{:#}", error.into()));
-    exit
 }

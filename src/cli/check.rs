@@ -10,8 +10,10 @@ use shakedown_istio::{Omission, refused};
 use shakedown_reports::omitted;
 use shakedown_translate::validate;
 
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, words};
 use super::input::{InputKind, MeshFiles, inputs};
-use super::{Exit, Reported, bad_input, out, words};
+use super::out;
 
 #[derive(clap::Args)]
 #[command(after_help = "\

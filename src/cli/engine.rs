@@ -9,9 +9,10 @@ use shakedown::{Document, Engine, ResolvedScenario, RunOptions};
 
 #[cfg(feature = "turmoil")]
 pub(crate) use self::fit::{fits_turmoil, notes};
+use super::exit::Exit;
 #[cfg(not(feature = "turmoil"))]
-use super::bad_input;
-use super::{Exit, failed};
+use super::fault::bad_input;
+use super::fault::failed;
 
 /// Parses the simulators that `--engine` accepts.
 pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {

@@ -13,7 +13,9 @@ use shakedown_reports::omitted;
 use shakedown_results::NotModelled;
 use shakedown_scenarios::Edits;
 
-use super::{Exit, Reported, bad_input, failed, out};
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, failed};
+use super::out;
 use source::MeshSource;
 
 #[derive(clap::Args)]

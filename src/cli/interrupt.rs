@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
 
-use super::Exit;
+use super::exit::Exit;
 
 /// A flag that is set when the user asks to stop.
 #[derive(Clone, Debug)]

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use shakedown_scenarios::{Edits, catalogue};
 
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, words};
+use super::out;
 use super::run::load;
-use super::{Exit, Reported, bad_input, out, words};
 
 #[derive(clap::Args)]
 pub(crate) struct ShowArgs {

@@ -15,11 +15,13 @@ use shakedown_scenarios::scenario::Arrivals;
 use shakedown_scenarios::value::{Rate, parse_duration, parse_size};
 use shakedown_scenarios::{BASE, Edits};
 
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, failed};
 use super::interrupt::Interrupt;
+use super::out;
 use super::output::distinct;
 use super::progress::ProgressLines;
 use super::run::Reports;
-use super::{Exit, Reported, bad_input, failed, out};
 
 const EXAMPLES: &str = "\
 Examples:

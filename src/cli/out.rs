@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use clap::ColorChoice;
 use shakedown_reports::text::{Paint, Screen};
 
-use super::Exit;
+use super::exit::Exit;
 
 /// The parsed `--color` option.
 static COLOR: OnceLock<ColorChoice> = OnceLock::new();

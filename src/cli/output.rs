@@ -6,7 +6,9 @@ use std::io::{self, Seek as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{Exit, bad_input, out};
+use super::exit::Exit;
+use super::fault::bad_input;
+use super::out;
 
 /// The destination of one output.
 pub(crate) struct Output {

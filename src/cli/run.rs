@@ -14,10 +14,12 @@ use shakedown_results::NotModelled;
 use shakedown_scenarios::{Edits, VariantOutcome, as_told};
 
 use super::engine;
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, failed, words};
 use super::interrupt::Interrupt;
+use super::out;
 use super::output::{Output, distinct};
 use super::progress::ProgressLines;
-use super::{Exit, Reported, bad_input, failed, out, words};
 use replay::replay;
 pub(crate) use reports::Reports;
 use reports::{beside, destination, open_journal, write_html};

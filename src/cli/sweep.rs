@@ -12,10 +12,12 @@ use shakedown::{ResolvedScenario, RunOptions, Verdict};
 use shakedown_reports::text;
 use shakedown_scenarios::{VariantOutcome, as_told};
 
+use super::exit::{Exit, Reported};
+use super::fault::{bad_input, failed, words};
 use super::interrupt::Interrupt;
+use super::out;
 use super::progress::ProgressLines;
 use super::run::{load, remark, scale, strict, warn_of};
-use super::{Exit, Reported, bad_input, failed, out, words};
 
 /// The maximum number of failing seeds shown with their replay command.
 const SHOWN: usize = 5;

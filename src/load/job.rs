@@ -21,10 +21,12 @@ use shakedown_results::{Answer, Engine, Event, ParticipantId, Participants, PodI
 use shakedown_scenarios::scenario::{Arrivals, LoadSpec, ResolvedScenario};
 use shakedown_wire::{TlsClient, lacks_http2, refusal};
 
+use super::options::{LoadOptions, TrustOption};
+use super::outcome::{LoadOutcome, LoadProgress, LoadRunError};
 use super::real::{self, Reached};
+use super::text;
 use super::trust::{self, LoadTrust};
 use super::views::LoadFold;
-use super::{LoadOptions, LoadOutcome, LoadProgress, LoadRunError, TrustOption, text};
 use crate::fold::RunLabels;
 
 /// The time limit for resolving a name, and for each connection attempt.

@@ -9,7 +9,7 @@ use shakedown_scenarios::scenario::{Arrivals, ResolvedScenario};
 use shakedown_scenarios::value::{Ratio, Unit};
 use shakedown_scenarios::{Edits, LoadError, load_text};
 
-use super::LoadOptions;
+use super::options::LoadOptions;
 use crate::secret::masked_path;
 
 /// The name of the load in checks.

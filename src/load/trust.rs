@@ -3,7 +3,8 @@
 use shakedown_env::Env;
 use shakedown_wire::{Roots, ServerTrust as Verified, TlsClient};
 
-use super::{LoadRunError, TrustOption};
+use super::options::TrustOption;
+use super::outcome::LoadRunError;
 
 /// The protocol offered by ALPN, the only one that the load uses.
 const HTTP1: &[u8] = b"http/1.1";

@@ -5,7 +5,8 @@ use shakedown::{Engine, ResolvedScenario};
 use shakedown_runner::{UnsupportedPart, turmoil_fit};
 use shakedown_yaml::{Location, Node, tree};
 
-use super::super::{Exit, bad_input};
+use crate::cli::exit::Exit;
+use crate::cli::fault::bad_input;
 
 /// Refuses each part of a scenario that turmoil cannot simulate, by its line.
 pub(crate) fn fits_turmoil(

@@ -17,8 +17,8 @@ use shakedown_scenarios::{Edits, load};
 use shakedown_translate::{Caller, validate};
 use shakedown_yaml::suggest;
 
+use crate::cli::fault::words;
 use crate::cli::input::{InputKind, MeshFiles, inputs};
-use crate::cli::words;
 
 /// The mesh, as far as the inputs describe it.
 pub(super) struct MeshSource {

@@ -12,9 +12,11 @@ use shakedown_reports::{html, text};
 use shakedown_scenarios::Edits;
 
 use super::{Reports, RunArgs, exit_of, progress};
+use crate::cli::exit::{Exit, Reported};
+use crate::cli::fault::{bad_input, failed};
 use crate::cli::interrupt::Interrupt;
+use crate::cli::out;
 use crate::cli::output::distinct;
-use crate::cli::{Exit, Reported, bad_input, failed, out};
 
 pub(super) fn replay(args: &RunArgs, path: &Path) -> Reported {
     let refused = |error: &dyn Display| bad_input(format!("{}: {error}", path.display()));

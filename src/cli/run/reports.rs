@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use shakedown::journal::{Format, JournalOutput};
 
+use crate::cli::exit::Exit;
+use crate::cli::fault::bad_input;
+use crate::cli::out;
 use crate::cli::output::Output;
-use crate::cli::{Exit, bad_input, out};
 
 /// Returns the journal's destination, compressed if the file name ends in `.zst`.
 pub(super) fn destination(journal: Output) -> Result<JournalOutput, Exit> {
