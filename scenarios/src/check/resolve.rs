@@ -3,6 +3,7 @@
 mod condition;
 mod joins;
 mod range;
+mod resolver;
 mod subject;
 mod temporal;
 mod units;
@@ -19,6 +20,7 @@ use super::syntax::{
 };
 use super::{Arithmetic, Check, Expression, Figure, Metric, Relation, Seeds, Temporal, Window};
 use crate::value::{Ratio, Unit, state, states};
+use resolver::{Resolver, Typed};
 use temporal::gauges;
 
 /// Parses and resolves a check.
@@ -32,12 +34,7 @@ pub(crate) fn check(
     names: &CheckNames,
 ) -> Result<Check, Vec<SyntaxError>> {
     let written = syntax::parse(text).map_err(|problem| vec![problem])?;
-    let mut resolver = Resolver {
-        text,
-        names,
-        problems: Vec::new(),
-        silent: false,
-    };
+    let mut resolver = Resolver::new(text, names);
     let typed = resolver.check(&written);
     match typed {
         Some(typed) if resolver.problems.is_empty() && !resolver.silent => Ok(Check {
@@ -49,24 +46,6 @@ pub(crate) fn check(
         }),
         _ => Err(resolver.problems),
     }
-}
-
-struct Resolver<'a> {
-    text: &'a str,
-    names: &'a CheckNames,
-    problems: Vec<SyntaxError>,
-    /// True if resolving failed for a reason that other errors of the file explain.
-    silent: bool,
-}
-
-/// An expression with its unit and its range in the text.
-struct Typed {
-    expression: Expression,
-    unit: Unit,
-    /// True for a quotient of two values of one unit, which may be compared with a share.
-    is_ratio: bool,
-    at: usize,
-    end: usize,
 }
 
 impl Resolver<'_> {
@@ -244,19 +223,6 @@ impl Resolver<'_> {
                 None
             }
         }
-    }
-
-    fn refuse<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
-        self.say(at, message);
-        None
-    }
-
-    fn say(&mut self, at: usize, message: impl Into<String>) {
-        self.problems.push(SyntaxError::new(at, message));
-    }
-
-    fn slice(&self, expr: &Expr) -> &str {
-        &self.text[expr.at..expr.end]
     }
 
     fn window(&mut self, window: &WrittenWindow) -> Option<Window> {

@@ -1,6 +1,6 @@
 //! Resolves conditions on requests (`where ...`) and refuses those that do not apply to the subject.
 
-use super::Resolver;
+use super::resolver::Resolver;
 use super::subject::Is;
 use crate::check::syntax::{Word, WrittenCondition, WrittenParticipant, WrittenTest};
 use crate::check::{Condition, ParticipantSelector, RequestMeasure, Subject, Test, figures};

@@ -1,6 +1,6 @@
 //! Refuses bounds outside the range of a figure, because the result of such a check does not depend on the run.
 
-use super::{Resolver, Typed};
+use super::resolver::{Resolver, Typed};
 use crate::check::{Expression, Op, Relation, Temporal};
 use crate::value::{Ratio, Unit};
 

@@ -2,9 +2,9 @@
 
 use shakedown_yaml::suggest;
 
-use super::Resolver;
 use super::condition::measured;
 use super::joins;
+use super::resolver::Resolver;
 use crate::check::names::{ChaosSpan, ParticipantNames};
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParticipant};
 use crate::check::{Condition, Figure, Gauge, Happening, ParticipantSelector, Subject};

@@ -1,6 +1,6 @@
 //! Checks that temporal words, slices and kinds of values fit together.
 
-use super::Resolver;
+use super::resolver::Resolver;
 use crate::check::Temporal;
 use crate::check::figures::{self, MetricMeaning};
 use crate::check::syntax::{Expr, ExprKind, WindowKind, WrittenCheck, WrittenWindow};

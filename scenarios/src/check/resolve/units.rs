@@ -1,6 +1,6 @@
 //! Unit rules: combinations of units that are allowed, and the units of the results.
 
-use super::{Resolver, Typed};
+use super::resolver::{Resolver, Typed};
 use crate::check::syntax::WrittenRelation;
 use crate::check::{Arithmetic, Expression, Figure, Gauge, Op, Relation};
 use crate::value::{FAILED, Quantity, Ratio, Unit, is_breakers};
