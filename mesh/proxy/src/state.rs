@@ -4,6 +4,7 @@
 mod deferred;
 mod health;
 mod host;
+mod host_health;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -16,8 +17,8 @@ use shakedown_env::{Env, Time};
 use shakedown_xds::table::Table;
 
 use deferred::{AppliedConfig, STEPS_MAX};
-pub(crate) use host::{ActiveRequest, UpstreamHost};
-pub(crate) use upstream::{PickContext, PoolKind, Upstream};
+pub(crate) use host::{ActiveRequest, PoolKind, UpstreamHost};
+pub(crate) use upstream::{PickContext, Upstream};
 
 use crate::peers::{Peer, PeerOfConnection, Peers};
 use crate::telemetry::EdgeLabeler;

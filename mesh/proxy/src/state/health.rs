@@ -11,10 +11,10 @@ use shakedown_env::{Env, Owned, Rng, Time};
 use shakedown_types::MeshEvent;
 use shakedown_xds::table::Cluster;
 
-use super::Upstream;
+use super::host_health::HostHealth;
+use super::upstream::Upstream;
 use crate::outlier::{
     AttemptOutcome, EjectionChange, EjectionChanges, MergeTime, MergeWindow, OutlierDetector,
-    OutlierHostId,
 };
 
 /// The health of a cluster's hosts according to outlier detection.
@@ -37,30 +37,6 @@ pub(crate) struct ClusterHealth {
     interval: RefCell<Option<Owned>>,
     /// The task that waits for the end of the merge window.
     late: RefCell<Option<Owned>>,
-}
-
-/// The health of one host.
-#[derive(Debug, Default)]
-pub(crate) struct HostHealth {
-    /// True while the cluster contains the host.
-    known: Cell<bool>,
-    seat: Cell<Option<OutlierHostId>>,
-    /// True if outlier detection has ejected it.
-    ejected: Cell<bool>,
-    /// The value of `ejected` that the load balancer uses.
-    out: Cell<bool>,
-}
-
-impl HostHealth {
-    /// True unless the load balancer treats it as ejected. An ejection counts once the merge window has ended.
-    pub(crate) fn is_in(&self) -> bool {
-        !self.out.get()
-    }
-
-    /// Updates the load balancer's value. Returns true if it has changed.
-    pub(super) fn take_in(&self) -> bool {
-        self.out.replace(self.ejected.get()) != self.ejected.get()
-    }
 }
 
 impl ClusterHealth {

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use shakedown_env::Time;
 use shakedown_wire::Pool;
-use shakedown_xds::table::{self, Cluster, Identity, LbPolicy};
+use shakedown_xds::table::{self, Cluster, Identity, LbPolicy, Priority};
 use smallvec::SmallVec;
 
-use super::health::HostHealth;
-use super::upstream::PoolKind;
+use super::host_health::HostHealth;
 use crate::balance::peak_ewma::Ewma;
 use crate::balance::{HostLoads, LbHost};
 use crate::telemetry::EdgeSeries;
@@ -35,6 +34,15 @@ pub(crate) struct UpstreamHost {
     pub(super) decay: Cell<Option<Duration>>,
     pub(super) health: HostHealth,
     pub(super) edge: Rc<EdgeSeries>,
+}
+
+/// The properties by which requests are separated into pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolKind {
+    /// Each priority has limits of its own.
+    pub(crate) priority: Priority,
+    /// True for requests received over HTTP/2.
+    pub(crate) over_http2: bool,
 }
 
 impl UpstreamHost {

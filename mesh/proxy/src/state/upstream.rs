@@ -15,8 +15,9 @@ use shakedown_xds::table::{
     Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
 };
 
-use super::health::{ClusterHealth, HostHealth};
-use super::host::UpstreamHost;
+use super::health::ClusterHealth;
+use super::host::{PoolKind, UpstreamHost};
+use super::host_health::HostHealth;
 use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Balancer, LbHost, LbSettings, Request};
 use crate::breaker::CircuitBreaker;
@@ -51,15 +52,6 @@ pub(crate) struct Upstream {
     /// The edges, by workload.
     edges: RefCell<BTreeMap<Identity, Rc<EdgeSeries>>>,
     unreached: Rc<EdgeSeries>,
-}
-
-/// The properties by which requests are separated into pools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PoolKind {
-    /// Each priority has limits of its own.
-    pub(crate) priority: Priority,
-    /// True for requests received over HTTP/2.
-    pub(crate) over_http2: bool,
 }
 
 /// The inputs of a pick.
