@@ -2,7 +2,7 @@
 
 use shakedown_yaml::{Diagnostics, Location, Node, tree};
 
-use super::Document;
+use super::document::Document;
 use super::kinds::{self, KnownKind, Treatment};
 use super::meta::DocumentHeader;
 use super::omission::Omission;

@@ -10,7 +10,9 @@ use shakedown_yaml::decode::{Text, decode};
 use shakedown_yaml::{Diagnostics, Node, Spanned};
 
 use super::kinds::{self, KnownKind, Treatment};
-use crate::registry::DEFAULT_NAMESPACE;
+
+/// The namespace of documents and pods that do not specify one.
+pub const DEFAULT_NAMESPACE: &str = "default";
 
 /// The `metadata` of a document. Fields that a cluster adds (`uid`, `resourceVersion`, ...) are accepted and ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use shakedown_yaml::{Diagnostic, Diagnostics, Location};
 
-use super::DocumentKey;
+use super::meta::DocumentKey;
 
 /// A skipped document, or a skipped field of one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Document;
+use crate::document::Document;
 
 mod documents;
 
+pub use crate::meta::DEFAULT_NAMESPACE;
 pub use documents::names_in;
 pub use shakedown_xds::table::Locality;
 
@@ -18,8 +19,6 @@ pub use shakedown_xds::table::Locality;
 pub const FIRST_APP_PORT: u16 = 20_000;
 /// The port of a sidecar's outbound listener.
 pub const OUTBOUND_PORT: u16 = 15_001;
-/// The namespace of documents and pods that do not specify one.
-pub const DEFAULT_NAMESPACE: &str = "default";
 /// The suffix that Kubernetes appends to `<service>.<namespace>`.
 pub const DOMAIN: &str = "svc.cluster.local";
 
