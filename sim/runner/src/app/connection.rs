@@ -1,50 +1,22 @@
-//! The connections of an app: serves HTTP, and resets a connection with a RST if a step requires it.
+//! The connections of an app: accepts them, and serves HTTP on each.
 
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::rt::ReadBufCursor;
-use shakedown_env::{BoxListener, BoxStream, Stream, Tap, Tapped};
+use shakedown_env::{BoxListener, BoxStream, Tapped};
 use shakedown_wire::{
     Body, Drain, ResetStream, ServerOptions, serve_auto_until, serve_http1_until,
 };
 
-use super::App;
 use super::answer::AppBody;
+use super::connection_breaker::ConnectionBreaker;
+use super::state::App;
 
 /// Pause of the accept loop after a failed accept, which usually means that the process has run out of
 /// file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
-
-/// Breaks a connection: from then on it can only send a RST.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectionBreaker(Arc<AtomicBool>);
-
-impl ConnectionBreaker {
-    pub(crate) fn pull(&self) {
-        // One thread sets and reads it; it is atomic because streams are `Send`.
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_pulled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if self.is_pulled() {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
-    }
-}
 
 /// Accepts and serves connections until the pod dies.
 pub(super) async fn accept(app: Rc<App>, mut listener: BoxListener) {
@@ -94,27 +66,5 @@ fn serve_stream(
             response.extensions_mut().insert(ResetStream);
         }
         response
-    }
-}
-
-impl Tap for ConnectionBreaker {
-    fn poll_read(
-        &mut self,
-        stream: &mut impl Stream,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check()?;
-        Pin::new(stream).poll_read(cx, buf)
-    }
-
-    fn before_write(&mut self) -> io::Result<()> {
-        self.check()
-    }
-
-    fn before_drop(&mut self, stream: &mut impl Stream) {
-        if self.is_pulled() {
-            stream.reset_on_drop();
-        }
     }
 }

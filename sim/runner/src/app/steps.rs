@@ -19,7 +19,8 @@ use shakedown_wire::Body;
 use super::carried::Carried;
 use super::concurrency::LimitReached;
 use super::cores::NoCore;
-use super::{App, VisitGuard};
+use super::state::App;
+use super::visit::VisitGuard;
 use crate::run_context::party_id;
 
 /// An end of an endpoint before its last step.
