@@ -294,9 +294,9 @@ impl<R: Role> Framing<R> {
         } else {
             0
         };
-        let (now, later) = bytes.split_at(most);
-        buf.put_slice(now);
-        self.ready.extend_from_slice(later);
+        let (fitting, rest) = bytes.split_at(most);
+        buf.put_slice(fitting);
+        self.ready.extend_from_slice(rest);
     }
 
     /// Passes on kept bytes.

@@ -257,13 +257,13 @@ impl PoolShared {
         let permit = self.options.take(QuotaBound::Pending);
         let permit = permit.ok_or(overflow(QuotaBound::Pending))?;
         let waiting = PendingRequest::join(self, permit);
-        self.open_for_line();
+        self.open_for_queue();
         waiting.await
     }
 
     /// Opens a connection if those being opened do not suffice for the queue, and the quota allows one more. A pool
     /// without any connection gets one despite the quota, because its queue would otherwise wait forever.
-    fn open_for_line(self: &Rc<PoolShared>) {
+    fn open_for_queue(self: &Rc<PoolShared>) {
         let alone = {
             let state = self.state.borrow();
             if state.connecting.saturating_mul(self.options.room()) >= state.pending {
@@ -272,7 +272,7 @@ impl PoolShared {
             state.connecting + state.open == 0
         };
         let permit = match self.options.take(QuotaBound::Connections) {
-            None if alone => self.options.take_anyway(QuotaBound::Connections),
+            None if alone => self.options.take_despite_limit(QuotaBound::Connections),
             None => return,
             Some(permit) => permit,
         };
@@ -285,7 +285,7 @@ impl PoolShared {
     /// remains.
     fn offer(self: &Rc<PoolShared>, connection: &Rc<PooledConnection>) {
         while connection.has_room() && connection.phase() != ConnectionState::Draining {
-            let slot = self.state.borrow_mut().next_in_line();
+            let slot = self.state.borrow_mut().next_in_queue();
             let Some(slot) = slot else {
                 if connection.is_unused() && self.state.borrow().unused() >= UNUSED_MAX {
                     return connection.retire();
@@ -301,16 +301,16 @@ impl PoolShared {
                 None => slot.settle(Err(overflow(QuotaBound::Requests))),
             }
         }
-        self.open_for_line();
+        self.open_for_queue();
     }
 
     /// Fails all waiting requests after a failed connect.
     fn refuse(&self, error: &SendError) {
-        let line: Vec<Rc<WaitSlot>> = {
+        let queue: Vec<Rc<WaitSlot>> = {
             let mut state = self.state.borrow_mut();
-            std::iter::from_fn(|| state.next_in_line()).collect()
+            std::iter::from_fn(|| state.next_in_queue()).collect()
         };
-        for slot in line {
+        for slot in queue {
             slot.settle(Err(error.copy_of_connect()));
         }
     }
@@ -347,7 +347,7 @@ impl PoolState {
         }
     }
 
-    fn next_in_line(&mut self) -> Option<Rc<WaitSlot>> {
+    fn next_in_queue(&mut self) -> Option<Rc<WaitSlot>> {
         while let Some(slot) = self.waiting.pop_front() {
             if slot.still_waits() {
                 self.pending -= 1;

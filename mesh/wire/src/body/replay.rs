@@ -170,7 +170,7 @@ impl Replay {
             id,
             waiter: source.waiting.key(),
             next: 0,
-            told_trailers: false,
+            sent_trailers: false,
         })
     }
 
@@ -302,7 +302,7 @@ pub struct ReplayBody {
     waiter: u64,
     /// The offset of the byte that it reads next.
     next: usize,
-    told_trailers: bool,
+    sent_trailers: bool,
 }
 
 impl HttpBody for ReplayBody {
@@ -340,9 +340,9 @@ impl HttpBody for ReplayBody {
                 ReplayEnd::Broken { malformed: false } => {
                     return Poll::Ready(Some(Err(BodyError::Forgotten)));
                 }
-                ReplayEnd::Whole if this.told_trailers => return Poll::Ready(None),
+                ReplayEnd::Whole if this.sent_trailers => return Poll::Ready(None),
                 ReplayEnd::Whole => {
-                    this.told_trailers = true;
+                    this.sent_trailers = true;
                     let trailers = source.trailers.clone().map(Frame::trailers);
                     return Poll::Ready(trailers.map(Ok));
                 }
@@ -354,7 +354,7 @@ impl HttpBody for ReplayBody {
         let source = self.source.borrow();
         source.end == ReplayEnd::Whole
             && self.next == source.kept.end()
-            && (self.told_trailers || source.trailers.is_none())
+            && (self.sent_trailers || source.trailers.is_none())
     }
 
     fn size_hint(&self) -> SizeHint {

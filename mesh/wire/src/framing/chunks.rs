@@ -9,7 +9,7 @@ const LINE_BYTES_MAX: usize = 60 * 1024;
 /// A position in a chunked body.
 #[derive(Debug)]
 pub(super) struct ChunkedDecoder {
-    place: ChunkState,
+    state: ChunkState,
     size: u64,
     /// The number of bytes of the current line, or of all trailers.
     line: usize,
@@ -47,7 +47,7 @@ pub(super) struct ChunkStep<'b> {
 impl ChunkedDecoder {
     pub(super) fn new() -> ChunkedDecoder {
         ChunkedDecoder {
-            place: ChunkState::Size { begun: false },
+            state: ChunkState::Size { begun: false },
             size: 0,
             line: 0,
             trailer: Vec::new(),
@@ -56,7 +56,7 @@ impl ChunkedDecoder {
 
     /// Returns true if the body has ended.
     pub(super) fn has_ended(&self) -> bool {
-        self.place == ChunkState::End
+        self.state == ChunkState::End
     }
 
     /// Processes some of these bytes, which must not be empty.
@@ -66,7 +66,7 @@ impl ChunkedDecoder {
             pass: &bytes[..used],
             then: b"",
         };
-        match self.place {
+        match self.state {
             ChunkState::Size { .. } | ChunkState::Extension { .. } => {
                 self.size_line(bytes).map(all)
             }
@@ -75,7 +75,7 @@ impl ChunkedDecoder {
                     usize::try_from(self.size).map_or(bytes.len(), |left| left.min(bytes.len()));
                 self.size -= most as u64;
                 if self.size == 0 {
-                    self.place = ChunkState::DataEnd;
+                    self.state = ChunkState::DataEnd;
                 }
                 Ok(all(most))
             }
@@ -101,7 +101,7 @@ impl ChunkedDecoder {
     }
 
     fn begin_line(&mut self) {
-        self.place = ChunkState::Size { begun: false };
+        self.state = ChunkState::Size { begun: false };
         self.size = 0;
         self.line = 0;
     }
@@ -113,7 +113,7 @@ impl ChunkedDecoder {
             if self.line > LINE_BYTES_MAX {
                 return Err(BadHead::Syntax);
             }
-            self.place = match (self.place, byte) {
+            self.state = match (self.state, byte) {
                 (ChunkState::Size { .. }, digit) if digit.is_ascii_hexdigit() => {
                     let digit = char::from(*digit).to_digit(16).unwrap_or_default();
                     let size = self.size.checked_mul(16).ok_or(BadHead::Syntax)?;
@@ -127,12 +127,12 @@ impl ChunkedDecoder {
                     ChunkState::Extension { cr: true }
                 }
                 (ChunkState::Extension { cr: true }, b'\n') if self.size == 0 => {
-                    self.place = ChunkState::Trailers;
+                    self.state = ChunkState::Trailers;
                     self.line = 0;
                     return Ok(at + 1);
                 }
                 (ChunkState::Extension { cr: true }, b'\n') => {
-                    self.place = ChunkState::Data;
+                    self.state = ChunkState::Data;
                     return Ok(at + 1);
                 }
                 (ChunkState::Extension { cr: false }, byte) if *byte != b'\n' => {
@@ -159,7 +159,7 @@ impl ChunkedDecoder {
         let line = std::mem::take(&mut self.trailer);
         match line.strip_suffix(b"\r\n") {
             Some(b"") => {
-                self.place = ChunkState::End;
+                self.state = ChunkState::End;
                 Ok(used)
             }
             Some(line) if !matches!(line[0], b' ' | b'\t') => {

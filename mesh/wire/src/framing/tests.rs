@@ -223,7 +223,7 @@ fn a_response_of_another_version_becomes_one_of_http_1_1() {
 /// A peer that sends `bytes` in pieces of `sizes`, and then closes.
 struct Pieces {
     bytes: Vec<u8>,
-    said: usize,
+    sent: usize,
     sizes: Vec<usize>,
     turn: usize,
 }
@@ -235,10 +235,10 @@ impl Read for Pieces {
         mut buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let size = self.sizes[self.turn % self.sizes.len()];
-        let left = self.bytes.len() - self.said;
+        let left = self.bytes.len() - self.sent;
         let most = size.min(left).min(buf.remaining());
-        buf.put_slice(&self.bytes[self.said..self.said + most]);
-        self.said += most;
+        buf.put_slice(&self.bytes[self.sent..self.sent + most]);
+        self.sent += most;
         self.turn += 1;
         Poll::Ready(Ok(()))
     }
@@ -281,7 +281,7 @@ fn read(bytes: &[u8], sizes: &[usize], space: usize) -> (String, bool, Option<Ba
     let mut tap = Framing::new(RequestFraming::new(&watch, 60 * 1024));
     let mut peer = Pieces {
         bytes: bytes.to_vec(),
-        said: 0,
+        sent: 0,
         sizes: sizes.to_vec(),
         turn: 0,
     };

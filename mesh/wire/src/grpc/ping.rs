@@ -14,7 +14,7 @@ pub(super) struct KeepAlive<'a> {
     options: &'a H2Options,
     /// `None` when pings are off.
     pings: Option<(PingPong, Sleep)>,
-    asked: bool,
+    awaits_pong: bool,
 }
 
 impl<'a> KeepAlive<'a> {
@@ -30,7 +30,7 @@ impl<'a> KeepAlive<'a> {
             env,
             options,
             pings,
-            asked: false,
+            awaits_pong: false,
         }
     }
 
@@ -43,7 +43,7 @@ impl<'a> KeepAlive<'a> {
         };
         loop {
             // Checked before the timer, so that an answer that has arrived by the deadline counts.
-            if self.asked
+            if self.awaits_pong
                 && let Poll::Ready(pong) = pings.poll_pong(cx)
             {
                 if pong.is_err() {
@@ -51,14 +51,14 @@ impl<'a> KeepAlive<'a> {
                     self.pings = None;
                     return Poll::Pending;
                 }
-                self.asked = false;
+                self.awaits_pong = false;
                 sleep.as_mut().reset(self.env.now() + interval);
             }
             std::task::ready!(sleep.as_mut().poll(cx));
-            if self.asked || pings.send_ping(Ping::opaque()).is_err() {
+            if self.awaits_pong || pings.send_ping(Ping::opaque()).is_err() {
                 return Poll::Ready(());
             }
-            self.asked = true;
+            self.awaits_pong = true;
             sleep
                 .as_mut()
                 .reset(self.env.now() + self.options.keep_alive_timeout);

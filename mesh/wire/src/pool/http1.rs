@@ -57,7 +57,7 @@ impl Http1 {
             Awaited::Response
         });
         self.watch.write_line(line_of(&request));
-        say_that_it_comes_in_chunks(&mut request);
+        announce_chunked_body(&mut request);
         if request.headers().contains_key(UPGRADE) {
             lease.may_be_upgraded();
         }
@@ -88,7 +88,7 @@ fn line_of(request: &Request<Body>) -> Option<Line> {
 
 /// Adds `transfer-encoding: chunked` if hyper would omit the body otherwise. With GET, HEAD and CONNECT hyper sends no
 /// body unless a header announces it.
-fn say_that_it_comes_in_chunks(request: &mut Request<Body>) {
+fn announce_chunked_body(request: &mut Request<Body>) {
     let seldom = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::CONNECT

@@ -63,7 +63,7 @@ pub(super) fn open(
         .await;
         // The freed permit may be the one that a waiting request needs.
         if let Some(pool) = pool.upgrade() {
-            pool.open_for_line();
+            pool.open_for_queue();
         }
     }
 }

@@ -96,7 +96,9 @@ impl PoolOptions {
         }
     }
 
-    pub(super) fn take_anyway(&self, bound: QuotaBound) -> Option<Permit> {
-        self.quota.as_ref().map(|quota| quota.take_anyway(bound))
+    pub(super) fn take_despite_limit(&self, bound: QuotaBound) -> Option<Permit> {
+        self.quota
+            .as_ref()
+            .map(|quota| quota.take_despite_limit(bound))
     }
 }

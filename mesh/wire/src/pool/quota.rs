@@ -117,11 +117,11 @@ impl Quota {
 
     /// Takes a permit if the limit allows it.
     pub fn take(&self, bound: QuotaBound) -> Option<Permit> {
-        (!self.is_open(bound)).then(|| self.take_anyway(bound))
+        (!self.is_open(bound)).then(|| self.take_despite_limit(bound))
     }
 
     /// Takes a permit regardless of the limit.
-    pub(super) fn take_anyway(&self, bound: QuotaBound) -> Permit {
+    pub(super) fn take_despite_limit(&self, bound: QuotaBound) -> Permit {
         let used = self.used(bound);
         used.set(used.get() + 1);
         self.note(bound);

@@ -144,11 +144,11 @@ fn a_request_in_line_takes_the_connection_that_is_free_first() {
         let first = fetch(&pool, get("/slow/5"));
         let second = async {
             near.sleep(ms(40)).await;
-            let asked = near.now();
+            let sent_at = near.now();
             fetch(&pool, get("/size/1")).await;
             // A new connection would be ready at 60 ms, but the first request's connection was free at 45 ms.
             assert_eq!(
-                (asked.since(began), near.now().since(began)),
+                (sent_at.since(began), near.now().since(began)),
                 (ms(40), ms(65))
             );
         };

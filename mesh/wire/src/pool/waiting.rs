@@ -66,12 +66,12 @@ impl Future for PendingRequest<'_> {
     type Output = Result<Lease, SendError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut place = self.slot.0.borrow_mut();
-        if let QueueEntry::Waits { waker, .. } = &mut *place {
+        let mut entry = self.slot.0.borrow_mut();
+        if let QueueEntry::Waits { waker, .. } = &mut *entry {
             *waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        match std::mem::replace(&mut *place, QueueEntry::Gone) {
+        match std::mem::replace(&mut *entry, QueueEntry::Gone) {
             QueueEntry::Settled(result) => Poll::Ready(result),
             QueueEntry::Waits { .. } | QueueEntry::Gone => Poll::Pending,
         }

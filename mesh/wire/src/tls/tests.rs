@@ -117,8 +117,8 @@ fn a_certificate_of_another_name_is_refused_and_told() {
         let tls = TlsClient::new(&env, "other.example", ServerTrust::Roots(roots), &[]).unwrap();
         let stream = env.connect(address, None).await.unwrap();
         let error = tls.wrap(stream).await.err().expect("it is refused");
-        let told = refusal(&error).expect("the certificate is the reason");
-        assert!(told.to_string().contains(NAME), "{told}");
+        let reason = refusal(&error).expect("the certificate is the reason");
+        assert!(reason.to_string().contains(NAME), "{reason}");
     });
 }
 
@@ -162,9 +162,9 @@ fn a_self_signed_certificate_is_still_checked_for_name_and_time() {
         // Another certificate of the same name is not the one that was added.
         let mut roots = Roots::none();
         roots.add_pem(self_signed(1970).0.pem().as_bytes()).unwrap();
-        let told = why(self_signed(1970), NAME, Some(roots)).await;
-        assert_eq!(told, CertificateRefusal::Authority);
-        assert!(told.to_string().contains("self-signed"), "{told}");
+        let reason = why(self_signed(1970), NAME, Some(roots)).await;
+        assert_eq!(reason, CertificateRefusal::Authority);
+        assert!(reason.to_string().contains("self-signed"), "{reason}");
     });
 }
 
@@ -187,8 +187,8 @@ fn a_certificate_is_held_against_the_clock_of_its_world() {
         // The simulator's clock starts in 1970.
         let (address, roots) = serve_tls(&env, 1975, &[]);
         let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
-        let told = refused(&pool).await.to_string();
-        assert!(told.contains("not valid yet"), "{told}");
+        let reason = refused(&pool).await.to_string();
+        assert!(reason.contains("not valid yet"), "{reason}");
     });
 }
 

@@ -158,33 +158,33 @@ fn the_listener_hears_of_each_crossing_once() {
     run(|env| async move {
         let (addr, _seen) = serve(&env, &ServerOptions::default());
         let quota = quota(2, 1, 2);
-        let heard = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&heard);
+        let changes = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&changes);
         quota.on_change(move |bound, open| sink.borrow_mut().push((bound, open)));
         let pool = pool(&env, addr, &quota);
         fetch(&pool, get("/size/1")).await;
         assert_eq!(
-            heard.take(),
+            changes.take(),
             [(QuotaBound::Pending, true), (QuotaBound::Pending, false)]
         );
         let held = pool.send(get("/size/1")).await.unwrap();
-        assert_eq!(heard.take(), []);
+        assert_eq!(changes.take(), []);
         quota.set_limits(QuotaLimits {
             connections: 1,
             pending: 1,
             requests: 1,
         });
         assert_eq!(
-            heard.take(),
+            changes.take(),
             [
                 (QuotaBound::Connections, true),
                 (QuotaBound::Requests, true)
             ]
         );
         drop(held);
-        assert_eq!(heard.take(), [(QuotaBound::Requests, false)]);
+        assert_eq!(changes.take(), [(QuotaBound::Requests, false)]);
         env.sleep(ms(1)).await;
-        assert_eq!(heard.take(), [(QuotaBound::Connections, false)]);
+        assert_eq!(changes.take(), [(QuotaBound::Connections, false)]);
     });
 }
 
@@ -193,14 +193,14 @@ fn a_limit_of_zero_is_met_from_the_start_and_never_told() {
     run(|env| async move {
         let (addr, _seen) = serve(&env, &ServerOptions::default());
         let quota = quota(0, 5, 5);
-        let heard = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&heard);
+        let changes = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&changes);
         quota.on_change(move |bound, open| sink.borrow_mut().push((bound, open)));
         let pool = pool(&env, addr, &quota);
         // This uses the connection that every host gets.
         fetch(&pool, get("/size/1")).await;
         assert_eq!(quota.in_use().connections, 1);
-        assert_eq!(heard.take(), []);
+        assert_eq!(changes.take(), []);
     });
 }
 
@@ -241,13 +241,13 @@ proptest! {
     fn no_permit_is_lost_and_no_limit_is_passed_whatever_happens_when(
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        run_apart(|near, far| story(near, far, steps));
+        run_apart(|near, far| run_steps(near, far, steps));
     }
 }
 
 /// Runs the steps on four hosts: two that respond, one that closes in the middle of a response, one that refuses
 /// connections.
-async fn story(near: Env, far: Env, steps: Vec<Step>) {
+async fn run_steps(near: Env, far: Env, steps: Vec<Step>) {
     let (one, _) = serve_at(&far, ANY_FAR, &ServerOptions::default());
     let (two, _) = serve(&near, &ServerOptions::default());
     let cut = serve_raw(&near, |mut stream| async move {
