@@ -62,9 +62,10 @@ fn hosts(count: usize, weighted: bool) -> Vec<Host> {
             Host {
                 locality: Arc::clone(&zones[number % 2]),
                 locality_weight: 1,
-                weight: match weighted {
-                    true => u32::try_from(number % 3 + 1).unwrap_or(1),
-                    false => 1,
+                weight: if weighted {
+                    u32::try_from(number % 3 + 1).unwrap_or(1)
+                } else {
+                    1
                 },
                 ..Host::new(address)
             }
@@ -116,9 +117,10 @@ fn picks(c: &mut Criterion) {
                 let mut balancer = balancer(policy, &LbOptions::default(), &hosts);
                 let mut random = stream_seed(1, "bench", "balance");
                 let mut hash = 0_u64;
-                let name = match weighted {
-                    true => format!("{name}-weighted"),
-                    false => name.to_owned(),
+                let name = if weighted {
+                    format!("{name}-weighted")
+                } else {
+                    name.to_owned()
                 };
                 group.bench_function(BenchmarkId::new(name, count), |b| {
                     b.iter(|| {

@@ -102,7 +102,7 @@ fn config_dump(proxy: &Proxy) -> Value {
         },
         "listeners": listeners(shared),
         "routes": routes(&table),
-        "clusters": clusters.map(|it| cluster(&shared.state, &table, it)).collect::<Vec<_>>(),
+        "clusters": clusters.map(|entry| cluster(&shared.state, &table, entry)).collect::<Vec<_>>(),
     })
 }
 

@@ -180,12 +180,12 @@ async fn open(
 
 /// The gRPC status of a response that opens no stream.
 fn refusal<B>(response: &Response<B>) -> Option<Status> {
-    let said = Status::from_header_map(response.headers());
+    let grpc = Status::from_header_map(response.headers());
     let status = response.status();
-    if said.is_none() && status != StatusCode::OK {
+    if grpc.is_none() && status != StatusCode::OK {
         return Some(Status::unavailable(format!("answered {status}")));
     }
-    said.filter(|status| status.code() != Code::Ok)
+    grpc.filter(|status| status.code() != Code::Ok)
 }
 
 /// The time that the control plane has to answer the subscriptions.

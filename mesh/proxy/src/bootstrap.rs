@@ -83,15 +83,15 @@ impl MetricWorkload {
 
     /// This workload, with the fields that an endpoint's identity contains replaced.
     pub(crate) fn named(mut self, identity: &Identity) -> MetricWorkload {
-        for (own, said) in [
+        for (own, value) in [
             (&mut self.name, identity.name()),
             (&mut self.namespace, identity.namespace()),
             (&mut self.app, identity.service()),
             (&mut self.version, identity.revision()),
             (&mut self.cluster, identity.cluster()),
         ] {
-            if !said.is_empty() {
-                *own = Arc::from(said);
+            if !value.is_empty() {
+                *own = Arc::from(value);
             }
         }
         self

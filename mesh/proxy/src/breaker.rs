@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_change_is_told_once_each_way() {
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&told);
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&reports);
         let breaker = CircuitBreaker::new(limits(1));
         breaker.on_change(move |limit, open| sink.borrow_mut().push((limit, open)));
         let permit = breaker.retry();
@@ -193,7 +193,7 @@ mod tests {
             (BreakerLimit::Retries, true),
             (BreakerLimit::Retries, false),
         ];
-        assert_eq!(*told.borrow(), both);
+        assert_eq!(*reports.borrow(), both);
     }
 
     #[test]
@@ -231,8 +231,8 @@ mod tests {
 
     #[test]
     fn each_limit_is_told_by_its_own_name() {
-        let told = Rc::new(RefCell::new(Vec::new()));
-        let sink = Rc::clone(&told);
+        let reports = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&reports);
         let breaker = CircuitBreaker::new(Limits {
             connections: 1,
             pending: 1,
@@ -251,7 +251,7 @@ mod tests {
             BreakerLimit::Pending,
             BreakerLimit::Requests,
         ];
-        assert_eq!(*told.borrow(), all.map(|limit| (limit, true)));
+        assert_eq!(*reports.borrow(), all.map(|limit| (limit, true)));
         drop(taken);
     }
 

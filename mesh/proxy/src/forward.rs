@@ -43,7 +43,7 @@ pub(crate) struct ForwardPlan<'a> {
     /// The policy of sending it again while attempts are open.
     pub(crate) hedge: HedgePolicy,
     /// True if attempts carry `x-envoy-attempt-count`.
-    pub(crate) tell_attempt: bool,
+    pub(crate) include_attempt_count: bool,
     /// The longest time without data from either side; `None`: unlimited.
     pub(crate) idle: Option<Duration>,
     /// The hash that picks the host, if the route configures one.
@@ -51,7 +51,7 @@ pub(crate) struct ForwardPlan<'a> {
     /// The labels that the route requires of its hosts.
     pub(crate) labels: Option<&'a Labels>,
     /// True if the `x-envoy-*` headers are suppressed.
-    pub(crate) quiet: bool,
+    pub(crate) suppress_envoy_headers: bool,
     /// The time by which the request must be complete; `None`: unlimited.
     pub(crate) complete_by: Option<Time>,
 }
@@ -92,7 +92,7 @@ pub(crate) async fn forward(
     race.outside = outside;
     let connected = std::cell::Cell::new(false);
     let first = pin!(None);
-    let mut lanes = AttemptSlots::new(first, &connected);
+    let mut slots = AttemptSlots::new(first, &connected);
     let mut step = NextStep::Begin { hedge: false };
     let mut alarm = ReusableTimer::new(shared);
     // The response of the last attempt. It stays here, so that it is not moved through the code that judges it.
@@ -100,18 +100,18 @@ pub(crate) async fn forward(
     loop {
         match step {
             NextStep::Begin { hedge } => race.begin(hedge, |number, pool, request| {
-                lanes.start(number, |mark| carrier.carry(pool, request, mark));
+                slots.start(number, |mark| carrier.carry(pool, request, mark));
             })?,
             NextStep::Wait => landed = None,
-            NextStep::Drop(number) => lanes.stop(number),
+            NextStep::Drop(number) => slots.stop(number),
             NextStep::Win => {
-                lanes.stop_all();
+                slots.stop_all();
                 race.lost();
                 let response = landed.expect("a try wins by its answer");
                 return Ok(race.answer(response));
             }
         }
-        let happened = race.next(&mut lanes, &mut alarm, &mut landed).await;
+        let happened = race.next(&mut slots, &mut alarm, &mut landed).await;
         step = race.judge(happened, landed.as_ref())?;
     }
 }

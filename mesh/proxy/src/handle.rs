@@ -54,8 +54,8 @@ pub(crate) async fn handle(
     }
     shared.env.spend(WorkKind::Request).await;
     let (table, config) = (shared.state.table(), listener.config());
-    let asked = RequestTraits::from_head(&head.parts, seen, &config);
-    let line = StreamContext {
+    let traits = RequestTraits::from_head(&head.parts, seen, &config);
+    let stream = StreamContext {
         shared,
         table: &table,
         listener: &config,
@@ -65,29 +65,37 @@ pub(crate) async fn handle(
         upgrade: upgrade.as_ref(),
     };
     let mut reply = ResponseContext::default();
-    let answer = match RouteSelection::select(line, seen, &mut head, &mut record) {
+    let answer = match RouteSelection::select(stream, seen, &mut head, &mut record) {
         Err(reject) => Err(reject),
-        Ok(way) => {
-            let mut journey = RequestContext {
-                line,
-                way,
+        Ok(selection) => {
+            let mut context = RequestContext {
+                stream,
+                selection,
                 head: &mut head,
                 body: &mut body,
                 record: &mut record,
                 reply: &mut reply,
             };
-            match way.deadline {
-                None => journey.travel(carrier).await,
+            match selection.deadline {
+                None => context.run(carrier).await,
                 Some(deadline) => {
                     // Boxed, because few requests have a deadline, and the others' futures stay small.
-                    let travel = Box::pin(journey.travel(carrier));
-                    let answer = shared.env.deadline(deadline, travel).await;
+                    let response = Box::pin(context.run(carrier));
+                    let answer = shared.env.deadline(deadline, response).await;
                     in_time(answer, deadline, &record)
                 }
             }
         }
     };
-    conclude(shared, listener, asked, answer, &reply, record, caller_side)
+    conclude(
+        shared,
+        listener,
+        traits,
+        answer,
+        &reply,
+        record,
+        caller_side,
+    )
 }
 
 /// Begins the record of a request, and makes sure that the request has an id.
@@ -102,7 +110,7 @@ fn begin(
         headers,
         anew,
         &mut *shared.random.request_ids.borrow_mut(),
-        &shared.scribe,
+        &shared.header_writer,
     );
     RequestRecord::begin(shared, side, id)
 }
@@ -114,7 +122,7 @@ struct RequestTraits {
     grpc: bool,
     version: Version,
     /// True if the `x-envoy-*` headers are suppressed.
-    quiet: bool,
+    suppress_envoy_headers: bool,
     /// True if the caller asks for its connection to be closed by `proxy-connection`, the header of proxies before
     /// HTTP/1.1.
     closes: bool,
@@ -123,14 +131,14 @@ struct RequestTraits {
 impl RequestTraits {
     fn from_head(head: &Parts, seen: HeaderSummary, listener: &Listener) -> RequestTraits {
         let proxy_connection = || {
-            let said = head.headers.get("proxy-connection");
-            said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"close"))
+            let value = head.headers.get("proxy-connection");
+            value.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
         };
         RequestTraits {
             is_head: head.method == Method::HEAD,
             grpc: is_grpc(&head.headers),
             version: head.version,
-            quiet: listener.manager.suppress_envoy_headers,
+            suppress_envoy_headers: listener.manager.suppress_envoy_headers,
             closes: seen.hop && proxy_connection(),
         }
     }
@@ -140,20 +148,20 @@ impl RequestTraits {
 fn conclude(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
-    asked: RequestTraits,
+    traits: RequestTraits,
     answer: Result<UpstreamResponse<Body>, LocalReply>,
     reply: &ResponseContext<'_>,
     mut record: RequestRecord,
     upgrade: Option<Upgrade>,
 ) -> Response<RecordedBody> {
-    let Some((mut response, rest)) = respond(answer, asked, reply, &mut record) else {
+    let Some((mut response, rest)) = respond(answer, traits, reply, &mut record) else {
         // Dropping the record reports the disconnect. A caller that is still connected has broken off its own body, and
         // may read this response.
         drop(record);
         let response = LocalReply::CallerGone.into_response(false, false, |_| ());
         return response.map(RecordedBody::of_nobody);
     };
-    if asked.grpc {
+    if traits.grpc {
         record.answered_grpc(response.headers());
     }
     reply.pass_filters(response.headers_mut());
@@ -165,7 +173,7 @@ fn conclude(
     {
         return tunnel::begin(shared, listener.drain(), upgrade, response, rest, record);
     }
-    let unread = asked.is_head || is_bodiless(response.status());
+    let unread = traits.is_head || is_bodiless(response.status());
     response.map(|body| {
         if unread {
             return RecordedBody::unread(body, record);
@@ -177,7 +185,7 @@ fn conclude(
 /// The response to an outcome, and the time bounds of its body; `None` if the caller is gone.
 fn respond(
     answer: Result<UpstreamResponse<Body>, LocalReply>,
-    asked: RequestTraits,
+    traits: RequestTraits,
     reply: &ResponseContext<'_>,
     record: &mut RequestRecord,
 ) -> Option<(Response<Body>, BodyTimeouts)> {
@@ -198,7 +206,7 @@ fn respond(
             let is_bad = reject.status() == StatusCode::BAD_REQUEST;
             let (flags, details) = (reject.flags(), reject.details());
             let finish = |headers: &mut HeaderMap| reply.finish(headers, attempts);
-            let response = reject.into_response(asked.grpc, asked.quiet, finish);
+            let response = reject.into_response(traits.grpc, traits.suppress_envoy_headers, finish);
             let status = response.status().as_u16();
             record.answered(status, flags, Cow::Borrowed(details));
             (response, BodyTimeouts::default(), is_bad)
@@ -206,9 +214,9 @@ fn respond(
     };
     // A local 400 closes the connection, also if it is mapped to a gRPC status. So does any response to an incomplete
     // request, but for a 101. Source: Envoy, `ConnectionManagerImpl::ActiveStream::encodeHeaders`.
-    let closes = is_bad || asked.closes || !record.is_received();
+    let closes = is_bad || traits.closes || !record.is_received();
     if closes
-        && asked.version < Version::HTTP_2
+        && traits.version < Version::HTTP_2
         && response.status() != StatusCode::SWITCHING_PROTOCOLS
     {
         let close = HeaderValue::from_static("close");

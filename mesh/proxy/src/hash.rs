@@ -109,9 +109,10 @@ impl RequestHash {
                 write!(text, "; Path={}", cookie.path)?;
             }
             for (name, value) in &cookie.attributes {
-                match value.is_empty() {
-                    true => write!(text, "; {name}")?,
-                    false => write!(text, "; {name}={value}")?,
+                if value.is_empty() {
+                    write!(text, "; {name}")?;
+                } else {
+                    write!(text, "; {name}={value}")?;
                 }
             }
             text.write_str("; HttpOnly")

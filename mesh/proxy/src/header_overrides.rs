@@ -56,7 +56,7 @@ pub(crate) struct HeaderOverrides {
     /// The route's action with the overrides applied.
     pub(crate) action: RouteAction,
     /// True if a timeout is answered with 204.
-    quiet: bool,
+    alt_response: bool,
 }
 
 impl HeaderOverrides {
@@ -68,7 +68,7 @@ impl HeaderOverrides {
                 | LocalReply::PerTryTimeout { .. }
                 | LocalReply::PerTryIdleTimeout { .. }
         );
-        if !(self.quiet && is_timeout) {
+        if !(self.alt_response && is_timeout) {
             return reject;
         }
         LocalReply::Overloaded(Overloaded {
@@ -104,11 +104,14 @@ pub(crate) fn take(headers: &mut HeaderMap, route: &RouteAction) -> Option<Box<H
         Some(b"false") => action.hedge.on_per_try_timeout = false,
         _ => {}
     }
-    let quiet = headers.contains_key(&ALT_RESPONSE);
+    let alt_response = headers.contains_key(&ALT_RESPONSE);
     for name in &STEERING {
         headers.remove(name);
     }
-    Some(Box::new(HeaderOverrides { action, quiet }))
+    Some(Box::new(HeaderOverrides {
+        action,
+        alt_response,
+    }))
 }
 
 fn retry(headers: &HeaderMap, of_route: Option<Arc<RetryPolicy>>) -> Option<Arc<RetryPolicy>> {

@@ -75,17 +75,17 @@ mod tests {
 
     #[test]
     fn numbers_are_written_in_decimal() {
-        let scribe = HeaderWriter::default();
-        let written = [0, 9, 10, 15_000, u64::MAX].map(|value| scribe.number(value));
+        let writer = HeaderWriter::default();
+        let written = [0, 9, 10, 15_000, u64::MAX].map(|value| writer.number(value));
         let plain = ["0", "9", "10", "15000", "18446744073709551615"];
         assert_eq!(written, plain.map(HeaderValue::from_static));
     }
 
     #[test]
     fn a_value_stays_as_it_was_written_when_its_block_is_full() {
-        let scribe = HeaderWriter::default();
-        let first = scribe.number(1234);
-        let later: Vec<_> = (0..1000).map(|value| scribe.number(5000 + value)).collect();
+        let writer = HeaderWriter::default();
+        let first = writer.number(1234);
+        let later: Vec<_> = (0..1000).map(|value| writer.number(5000 + value)).collect();
         assert_eq!(first, "1234");
         assert_eq!(later[999], "5999");
     }

@@ -6,7 +6,7 @@
 //! 1. Lifecycle. [`run()`] starts a proxy from its [`Bootstrap`] and shuts it down on drop; [`run_with_table`] does so
 //!    without a control plane. `ads` follows the control plane, and `admin` serves port 15020. `proxy` puts configurations in force.
 //! 2. Connections. `accept` opens and drains listeners. `admission` hands their requests to `handle`, or refuses them.
-//! 3. The request path, a file per step. `handle` begins the record of a request and completes its response. `journey` is
+//! 3. The request path, a file per step. `handle` begins the record of a request and completes its response. `router` is
 //!    between: `route` -> `split` -> `filter` (fault, CORS, rate limit) -> `rewrite` -> `mirror` -> `forward` (the retry loop:
 //!    [`balance`] -> `send` -> [`retry`]). `tunnel` serves upgraded connections. `loops` keeps a request from returning to the
 //!    proxy that sends it.
@@ -22,8 +22,8 @@
 //!
 //! [`DryRun`] is the request path without connections, for measuring the proxy's own cost.
 //!
-//! A plain request allocates nothing in the proxy, because `alarm`, `scribe` and `spare` keep buffers and timers for reuse.
-//! Futures hold references, and a response stays where it was received, so that few bytes are moved.
+//! A plain request allocates nothing in the proxy, because `alarm`, `header_writer` and `spare` keep buffers and timers
+//! for reuse. Futures hold references, and a response stays where it was received, so that few bytes are moved.
 //!
 //! Invariant: every effect is requested of [`Env`](shakedown_env::Env), and nothing here imports the simulator, so that the
 //! same code runs on both backends.

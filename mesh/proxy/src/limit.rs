@@ -123,17 +123,25 @@ impl Limiter {
         let is_wild = |descriptor: &&LimitDescriptor| {
             descriptor.entries.iter().any(|(_, value)| value.is_empty())
         };
-        let described = limit.descriptors.iter().filter(|it| !is_wild(it));
+        let described = limit
+            .descriptors
+            .iter()
+            .filter(|descriptor| !is_wild(descriptor));
         let wild = limit.descriptors.iter().filter(is_wild);
         Limiter {
             default: limit.bucket.map(|bucket| TokenBucket::new(bucket, now)),
             described: described
-                .map(|it| (it.entries.clone(), TokenBucket::new(it.bucket, now)))
+                .map(|descriptor| {
+                    (
+                        descriptor.entries.clone(),
+                        TokenBucket::new(descriptor.bucket, now),
+                    )
+                })
                 .collect(),
             wild: wild
-                .map(|it| WildcardDescriptor {
-                    entries: it.entries.clone(),
-                    bucket: it.bucket,
+                .map(|descriptor| WildcardDescriptor {
+                    entries: descriptor.entries.clone(),
+                    bucket: descriptor.bucket,
                     recent: Vec::new(),
                     most: limit.dynamic_max,
                 })
@@ -145,13 +153,13 @@ impl Limiter {
     /// Decides about a request with these descriptors. A token is taken from each matching bucket, the slowest first,
     /// and from the default bucket. Tokens taken before a bucket refuses are not returned, as in Envoy.
     pub fn admit(&mut self, descriptions: &[Vec<DescriptorEntry>], now: Time) -> LimitDecision {
-        let mut places: SmallVec<[BucketRef; 4]> = SmallVec::new();
+        let mut buckets: SmallVec<[BucketRef; 4]> = SmallVec::new();
         for description in descriptions {
-            places.extend(self.place(description, now));
+            buckets.extend(self.find_bucket(description, now));
         }
-        places.sort_by(|one, other| self.slower(*one, *other));
-        for place in &places {
-            let bucket = self.bucket(*place);
+        buckets.sort_by(|one, other| self.slower(*one, *other));
+        for bucket_ref in &buckets {
+            let bucket = self.bucket(*bucket_ref);
             if !bucket.take(now) {
                 return LimitDecision {
                     allowed: false,
@@ -159,12 +167,12 @@ impl Limiter {
                 };
             }
         }
-        let slowest = places.first().copied();
+        let slowest = buckets.first().copied();
         if slowest.is_none() || self.always_default {
             let Some(default) = &mut self.default else {
                 return LimitDecision {
                     allowed: true,
-                    state: slowest.map(|place| self.bucket(place).state(now)),
+                    state: slowest.map(|bucket_ref| self.bucket(bucket_ref).state(now)),
                 };
             };
             let allowed = default.take(now);
@@ -179,13 +187,13 @@ impl Limiter {
         }
         LimitDecision {
             allowed: true,
-            state: slowest.map(|place| self.bucket(place).state(now)),
+            state: slowest.map(|bucket_ref| self.bucket(bucket_ref).state(now)),
         }
     }
 
     /// Returns the bucket of a request descriptor, if any: of the exactly equal configured descriptor, else of the
     /// first that accepts any value for the differing keys.
-    fn place(&mut self, description: &[DescriptorEntry], now: Time) -> Option<BucketRef> {
+    fn find_bucket(&mut self, description: &[DescriptorEntry], now: Time) -> Option<BucketRef> {
         let exact = self
             .described
             .iter()
@@ -197,8 +205,8 @@ impl Limiter {
         })
     }
 
-    fn bucket(&mut self, place: BucketRef) -> &mut TokenBucket {
-        match place {
+    fn bucket(&mut self, bucket_ref: BucketRef) -> &mut TokenBucket {
+        match bucket_ref {
             BucketRef::Described(index) => &mut self.described[index].1,
             BucketRef::Wild(index) => &mut self.wild[index].recent[0].1,
         }
@@ -206,8 +214,8 @@ impl Limiter {
 
     /// Orders buckets by their fill rate.
     fn slower(&self, one: BucketRef, other: BucketRef) -> std::cmp::Ordering {
-        let rate = |place| {
-            let bucket = match place {
+        let rate = |bucket_ref| {
+            let bucket = match bucket_ref {
                 BucketRef::Described(index) => self.described[index].1.bucket,
                 BucketRef::Wild(index) => self.wild[index].bucket,
             };

@@ -58,13 +58,16 @@ impl ActiveListeners {
     /// True if `predicate` is true for some listener.
     pub(crate) fn any(&self, predicate: impl FnMut(&ActiveListener) -> bool) -> bool {
         let active = self.0.borrow();
-        active.values().map(|it| &*it.listener).any(predicate)
+        active.values().map(|entry| &*entry.listener).any(predicate)
     }
 
     /// All listeners, in the order of their addresses.
     pub(crate) fn list(&self) -> Vec<Rc<ActiveListener>> {
         let active = self.0.borrow();
-        active.values().map(|it| Rc::clone(&it.listener)).collect()
+        active
+            .values()
+            .map(|entry| Rc::clone(&entry.listener))
+            .collect()
     }
 
     /// Closes every listener and its connections at once.

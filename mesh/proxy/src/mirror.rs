@@ -43,11 +43,12 @@ pub(crate) fn drawn(shared: &Shared, mirrors: &[Arc<Mirror>]) -> MirrorCopies {
     mirrors.iter().filter(takes).cloned().collect()
 }
 
-/// Sends the copies of a request. `tell_attempt`: the copies carry `x-envoy-attempt-count: 1`, as the original does.
+/// Sends the copies of a request. `include_attempt_count`: the copies carry `x-envoy-attempt-count: 1`, as the original
+/// does.
 pub(crate) fn send(
     shared: &Rc<Shared>,
     copies: &MirrorCopies,
-    tell_attempt: bool,
+    include_attempt_count: bool,
     original: &Outgoing,
     record: &RequestRecord,
 ) {
@@ -74,11 +75,11 @@ pub(crate) fn send(
                 upstream: &upstream,
                 action: &mirror.action,
                 hedge: Default::default(),
-                tell_attempt,
+                include_attempt_count,
                 idle: None,
                 hash: None,
                 labels: None,
-                quiet: false,
+                suppress_envoy_headers: false,
                 complete_by: None,
             };
             let sending = async {
@@ -97,7 +98,7 @@ pub(crate) fn send(
             let most = mirror
                 .action
                 .timeout
-                .map_or(TIME_MAX, |it| it.max(TIME_MAX));
+                .map_or(TIME_MAX, |timeout| timeout.max(TIME_MAX));
             if !matches!(own.env.timeout(most, sending).await, Ok(true)) {
                 own.metrics.mirror_failed();
             }

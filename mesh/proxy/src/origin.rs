@@ -52,23 +52,24 @@ impl DownstreamClient {
         headers: &HeaderMap,
         peer: IpAddr,
     ) -> DownstreamClient {
-        let is_internal = |address| origin.internal.iter().any(|it| it.contains(address));
+        let is_internal = |address| origin.internal.iter().any(|range| range.contains(address));
         if !origin.use_remote_address {
             if origin.internal.is_empty() {
                 return DownstreamClient::default();
             }
             // An address counts as internal only if it is the only one in the header.
-            let told = last_address(headers, origin.trusted_hops);
+            let listed = last_address(headers, origin.trusted_hops);
             return DownstreamClient {
-                is_internal: told.is_some_and(|told| told.is_alone && is_internal(told.address)),
+                is_internal: listed
+                    .is_some_and(|listed| listed.is_alone && is_internal(listed.address)),
                 near: None,
             };
         }
-        let told = match origin.trusted_hops.checked_sub(1) {
-            Some(hops) => last_address(headers, hops).map(|told| told.address),
+        let listed = match origin.trusted_hops.checked_sub(1) {
+            Some(hops) => last_address(headers, hops).map(|listed| listed.address),
             None => None,
         };
-        let caller = told.unwrap_or(peer);
+        let caller = listed.unwrap_or(peer);
         DownstreamClient {
             is_internal: !headers.contains_key(&FORWARDED_FOR) && is_internal(caller),
             near: Some(Near {
@@ -86,7 +87,7 @@ impl DownstreamClient {
     }
 
     /// Writes the headers that report the caller. `own` is the proxy's address.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap, own: IpAddr) {
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap, own: IpAddr) {
         if let Some(near) = self.near {
             if near.append {
                 // A loopback address would mean nothing to the next hop.
@@ -199,14 +200,18 @@ mod tests {
 
     #[test]
     fn a_caller_is_internal_by_the_one_address_that_it_says() {
-        let told = origin(false, 0);
-        assert!(is_internal(&told, &["10.1.1.1"], "9.9.9.9"));
-        assert!(is_internal(&told, &[" 10.1.1.1 "], "9.9.9.9"));
-        assert!(!is_internal(&told, &["8.8.8.8"], "10.1.1.1"));
-        assert!(!is_internal(&told, &["8.8.8.8, 10.1.1.1"], "10.1.1.1"));
-        assert!(!is_internal(&told, &["10.1.1.1", "10.1.1.2"], "10.1.1.1"));
-        assert!(!is_internal(&told, &["nobody"], "10.1.1.1"));
-        assert!(!is_internal(&told, &[], "10.1.1.1"));
+        let by_header = origin(false, 0);
+        assert!(is_internal(&by_header, &["10.1.1.1"], "9.9.9.9"));
+        assert!(is_internal(&by_header, &[" 10.1.1.1 "], "9.9.9.9"));
+        assert!(!is_internal(&by_header, &["8.8.8.8"], "10.1.1.1"));
+        assert!(!is_internal(&by_header, &["8.8.8.8, 10.1.1.1"], "10.1.1.1"));
+        assert!(!is_internal(
+            &by_header,
+            &["10.1.1.1", "10.1.1.2"],
+            "10.1.1.1"
+        ));
+        assert!(!is_internal(&by_header, &["nobody"], "10.1.1.1"));
+        assert!(!is_internal(&by_header, &[], "10.1.1.1"));
         assert!(!is_internal(&origin(false, 1), &["10.1.1.1"], "10.1.1.1"));
     }
 
@@ -228,46 +233,50 @@ mod tests {
     }
 
     /// The headers of a request after its caller, at `peer`, was written.
-    fn told(origin: &ClientAddressSource, forwarded: &[&'static str], peer: &str) -> HeaderMap {
+    fn written_headers(
+        origin: &ClientAddressSource,
+        forwarded: &[&'static str],
+        peer: &str,
+    ) -> HeaderMap {
         let mut map = headers(forwarded);
         map.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
         map.insert("x-envoy-decorator-operation", HeaderValue::from_static("x"));
-        DownstreamClient::from_request(origin, &map, ip(peer)).tell(&mut map, ip(OWN));
+        DownstreamClient::from_request(origin, &map, ip(peer)).write_headers(&mut map, ip(OWN));
         map
     }
 
     #[test]
     fn an_external_caller_is_written_down() {
-        let map = told(&origin(true, 0), &["1.2.3.4", "5.6.7.8"], "9.9.9.9");
+        let map = written_headers(&origin(true, 0), &["1.2.3.4", "5.6.7.8"], "9.9.9.9");
         assert_eq!(map[&FORWARDED_FOR], "1.2.3.4,5.6.7.8,9.9.9.9");
         assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9");
         assert_eq!(map[&FORWARDED_PROTO], "http");
         assert!(!map.contains_key(&INTERNAL));
         assert!(!map.contains_key("x-envoy-decorator-operation"));
-        let map = told(&origin(true, 0), &[], "127.0.0.9");
+        let map = written_headers(&origin(true, 0), &[], "127.0.0.9");
         assert_eq!(map[&FORWARDED_FOR], OWN, "in the place of the loopback");
         assert_eq!(map[&EXTERNAL_ADDRESS], "127.0.0.9");
     }
 
     #[test]
     fn proxies_before_this_one_are_believed_as_far_as_the_configuration_says() {
-        let map = told(&origin(true, 1), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        let map = written_headers(&origin(true, 1), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
         assert_eq!(map[&EXTERNAL_ADDRESS], "5.6.7.8");
         assert_eq!(map[&FORWARDED_PROTO], "https");
-        let map = told(&origin(true, 2), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        let map = written_headers(&origin(true, 2), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
         assert_eq!(map[&EXTERNAL_ADDRESS], "1.2.3.4");
-        let map = told(&origin(true, 3), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
+        let map = written_headers(&origin(true, 3), &["1.2.3.4, 5.6.7.8"], "9.9.9.9");
         assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9", "there are fewer");
     }
 
     #[test]
     fn an_internal_caller_is_told_to_be_one() {
-        let map = told(&origin(true, 0), &[], "10.1.1.1");
+        let map = written_headers(&origin(true, 0), &[], "10.1.1.1");
         assert_eq!(map[&INTERNAL], "true");
         assert_eq!(map[&FORWARDED_FOR], "10.1.1.1");
         assert!(!map.contains_key(&EXTERNAL_ADDRESS));
         assert!(map.contains_key("x-envoy-decorator-operation"));
-        let map = told(&origin(false, 0), &["10.1.1.1"], "9.9.9.9");
+        let map = written_headers(&origin(false, 0), &["10.1.1.1"], "9.9.9.9");
         assert_eq!(
             (&map[&INTERNAL], &map[&FORWARDED_FOR]),
             (&"true".parse().unwrap(), &"10.1.1.1".parse().unwrap())
@@ -279,7 +288,7 @@ mod tests {
     fn nothing_is_appended_where_the_configuration_says_so() {
         let mut origin = origin(true, 0);
         origin.skip_append = true;
-        let map = told(&origin, &["1.2.3.4"], "9.9.9.9");
+        let map = written_headers(&origin, &["1.2.3.4"], "9.9.9.9");
         assert_eq!(map[&FORWARDED_FOR], "1.2.3.4");
         assert_eq!(map[&EXTERNAL_ADDRESS], "9.9.9.9");
     }

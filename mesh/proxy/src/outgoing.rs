@@ -186,13 +186,13 @@ impl Outgoing {
         self.headers.get(http::header::HOST)?.to_str().ok()
     }
 
-    /// The request of one attempt, to which `tell` adds the attempt's own headers. Another attempt may follow only with
-    /// `keep`; without it the parts are moved out.
+    /// The request of one attempt, to which `add_headers` adds the attempt's own headers. Another attempt may follow
+    /// only with `keep`; without it the parts are moved out.
     pub(crate) fn request(
         &mut self,
         keep: bool,
         heads: &Rc<ObjectPool<HeaderBuffers>>,
-        tell: impl FnOnce(&mut HeaderMap),
+        add_headers: impl FnOnce(&mut HeaderMap),
     ) -> Request<Body> {
         let body = match &self.payload {
             OutgoingBody::Empty | OutgoingBody::Open { .. } => Body::Empty,
@@ -206,7 +206,7 @@ impl Outgoing {
             None if keep => self.kept = Some(SavedHeaders::from_headers(&headers, heads)),
             None => {}
         }
-        tell(&mut headers);
+        add_headers(&mut headers);
         let mut request = Request::new(body);
         *request.headers_mut() = headers;
         if let Some(written) = &self.written {

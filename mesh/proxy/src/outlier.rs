@@ -89,12 +89,12 @@ impl OutlierDetector {
     }
 
     /// Removes a host from the cluster.
-    pub fn remove(&mut self, seat: OutlierHostId) {
-        let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::take) else {
+    pub fn remove(&mut self, id: OutlierHostId) {
+        let Some(monitor) = self.hosts.get_mut(id.0).and_then(Option::take) else {
             return;
         };
         self.ejected -= u32::from(monitor.is_ejected());
-        self.free.push(seat.0);
+        self.free.push(id.0);
     }
 
     /// The number of hosts.
@@ -113,20 +113,20 @@ impl OutlierDetector {
     }
 
     /// Returns true if a host is ejected.
-    pub fn is_ejected(&self, seat: OutlierHostId) -> bool {
-        self.monitor(seat).is_some_and(HostMonitor::is_ejected)
+    pub fn is_ejected(&self, id: OutlierHostId) -> bool {
+        self.monitor(id).is_some_and(HostMonitor::is_ejected)
     }
 
     /// Records the result of an attempt at a host.
     pub fn observe(
         &mut self,
-        seat: OutlierHostId,
+        id: OutlierHostId,
         outcome: AttemptOutcome,
         now: Time,
         random: &mut impl Rng,
     ) -> EjectionChanges {
         let mut changes = EjectionChanges::new();
-        let Some(monitor) = self.hosts.get_mut(seat.0).and_then(Option::as_mut) else {
+        let Some(monitor) = self.hosts.get_mut(id.0).and_then(Option::as_mut) else {
             return changes;
         };
         for detector in monitor
@@ -134,7 +134,7 @@ impl OutlierDetector {
             .into_iter()
             .flatten()
         {
-            self.consecutive(seat, detector, now, random, &mut changes);
+            self.consecutive(id, detector, now, random, &mut changes);
         }
         changes
     }
@@ -151,8 +151,8 @@ impl OutlierDetector {
             monitor.end_interval();
         }
         for origin in [FailureOrigin::External, FailureOrigin::Local] {
-            for (seat, detector) in rates::outliers(&self.settings, &self.hosts, origin) {
-                self.eject(OutlierHostId(seat), detector, now, random, &mut changes);
+            for (id, detector) in rates::outliers(&self.settings, &self.hosts, origin) {
+                self.eject(OutlierHostId(id), detector, now, random, &mut changes);
             }
         }
         for monitor in self.hosts.iter_mut().flatten() {
@@ -161,25 +161,25 @@ impl OutlierDetector {
         changes
     }
 
-    fn monitor(&self, seat: OutlierHostId) -> Option<&HostMonitor> {
-        self.hosts.get(seat.0)?.as_ref()
+    fn monitor(&self, id: OutlierHostId) -> Option<&HostMonitor> {
+        self.hosts.get(id.0)?.as_ref()
     }
 
     /// Handles a counter that reached its threshold. The counter restarts even if the host is not ejected, except that
     /// the counter of an already ejected host continues.
     fn consecutive(
         &mut self,
-        seat: OutlierHostId,
+        id: OutlierHostId,
         detector: Detector,
         now: Time,
         random: &mut impl Rng,
         changes: &mut EjectionChanges,
     ) {
-        if self.is_ejected(seat) {
+        if self.is_ejected(id) {
             return;
         }
-        self.eject(seat, detector, now, random, changes);
-        if let Some(monitor) = self.hosts[seat.0].as_mut() {
+        self.eject(id, detector, now, random, changes);
+        if let Some(monitor) = self.hosts[id.0].as_mut() {
             monitor.reset(detector);
         }
     }
@@ -189,17 +189,17 @@ impl OutlierDetector {
     /// Source: Envoy, `DetectorImpl::ejectHost`.
     fn eject(
         &mut self,
-        seat: OutlierHostId,
+        id: OutlierHostId,
         detector: Detector,
         now: Time,
         random: &mut impl Rng,
         changes: &mut EjectionChanges,
     ) {
-        if self.is_ejected(seat) {
+        if self.is_ejected(id) {
             return;
         }
         if !self.has_room() {
-            let host = self.monitor(seat).map(HostMonitor::address);
+            let host = self.monitor(id).map(HostMonitor::address);
             changes.extend(host.map(|host| EjectionChange::Overflowed(host, detector)));
             return;
         }
@@ -207,7 +207,7 @@ impl OutlierDetector {
             return;
         }
         let jitter = draw(self.settings.max_ejection_time_jitter, random);
-        if let Some(monitor) = self.hosts[seat.0].as_mut() {
+        if let Some(monitor) = self.hosts[id.0].as_mut() {
             monitor.eject(now, jitter, &self.settings);
             self.ejected += 1;
             changes.push(EjectionChange::Ejected(monitor.address(), detector));

@@ -31,7 +31,7 @@ pub(crate) struct Peer {
 pub(crate) struct Peers {
     known: RefCell<BTreeMap<Identity, Rc<Peer>>>,
     /// The assignment in which an address was last found. It is searched first after a configuration change.
-    places: RefCell<BTreeMap<IpAddr, Arc<str>>>,
+    assignments: RefCell<BTreeMap<IpAddr, Arc<str>>>,
     /// Addresses without a workload in this version of the configuration. Kept because each new connection from one
     /// would otherwise search every endpoint of the mesh.
     unknown: RefCell<(u64, BTreeSet<IpAddr>)>,
@@ -51,19 +51,19 @@ impl Peers {
         if unknown.1.contains(&address) {
             return None;
         }
-        let known = self.places.borrow().get(&address).cloned();
-        let place = known.and_then(|place| table.endpoints.get(&place));
-        let found = place
+        let known = self.assignments.borrow().get(&address).cloned();
+        let cached = known.and_then(|name| table.endpoints.get(&name));
+        let found = cached
             .into_iter()
             .chain(table.endpoints.values())
             .find_map(|assignment| Some((assignment, identity(assignment, address)?)));
         let Some((assignment, identity)) = found else {
-            self.places.borrow_mut().remove(&address);
+            self.assignments.borrow_mut().remove(&address);
             unknown.1.insert(address);
             return None;
         };
-        let mut places = self.places.borrow_mut();
-        places.insert(address, Arc::clone(&assignment.name));
+        let mut assignments = self.assignments.borrow_mut();
+        assignments.insert(address, Arc::clone(&assignment.name));
         let mut known = self.known.borrow_mut();
         let number = u32::try_from(known.len() + 1).expect("fewer workloads than addresses");
         let peer = known.entry(identity.clone()).or_insert_with(|| {

@@ -64,7 +64,7 @@ pub(crate) fn receive(
         }
     }
     if caller != DownstreamClient::default() {
-        caller.tell(headers, own);
+        caller.write_headers(headers, own);
         seen.forwarded_proto = headers.contains_key(&FORWARDED_PROTO);
     }
     if !seen.forwarded_proto {
@@ -116,7 +116,7 @@ pub(crate) fn toward_caller(
     headers: &mut HeaderMap,
     took: Option<Duration>,
     upgrade: bool,
-    scribe: &HeaderWriter,
+    writer: &HeaderWriter,
 ) {
     // Headers named by a response's `connection` are kept. Source: Envoy,
     // `ConnectionManagerUtility::mutateResponseHeaders`.
@@ -126,7 +126,7 @@ pub(crate) fn toward_caller(
         remove_own(headers);
     }
     if let Some(took) = took {
-        service_time(headers, took, scribe);
+        service_time(headers, took, writer);
     }
 }
 
@@ -190,13 +190,13 @@ pub(crate) fn identify(
     headers: &mut HeaderMap,
     anew: bool,
     random: &mut impl Rng,
-    scribe: &HeaderWriter,
+    writer: &HeaderWriter,
 ) -> Option<RequestId> {
     if let Some(id) = headers.get(&REQUEST_ID).filter(|_| !anew) {
         return RequestId::parse(id.as_bytes());
     }
     let id = new_request_id(random);
-    headers.insert(REQUEST_ID, scribe.request_id(id));
+    headers.insert(REQUEST_ID, writer.request_id(id));
     Some(id)
 }
 
@@ -209,8 +209,8 @@ fn new_request_id(random: &mut impl Rng) -> RequestId {
 
 /// Sends the upstream its timeout in ms. At least 1, because 0 would mean unlimited. Source: Envoy,
 /// `FilterUtility::setTimeoutHeaders`.
-pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, scribe: &HeaderWriter) {
-    headers.insert(EXPECTED_TIMEOUT, scribe.number(millis(expected).max(1)));
+pub(crate) fn expected_timeout(headers: &mut HeaderMap, expected: Duration, writer: &HeaderWriter) {
+    headers.insert(EXPECTED_TIMEOUT, writer.number(millis(expected).max(1)));
 }
 
 /// Sets `x-envoy-attempt-count`, 1 for the first attempt.
@@ -221,8 +221,8 @@ pub(crate) fn attempt_count(headers: &mut HeaderMap, number: u32) {
 }
 
 /// Sets the upstream's time in ms, with all attempts.
-fn service_time(headers: &mut HeaderMap, took: Duration, scribe: &HeaderWriter) {
-    headers.insert(SERVICE_TIME, scribe.number(millis(took)));
+fn service_time(headers: &mut HeaderMap, took: Duration, writer: &HeaderWriter) {
+    headers.insert(SERVICE_TIME, writer.number(millis(took)));
 }
 
 fn millis(span: Duration) -> u64 {
@@ -319,31 +319,31 @@ mod tests {
     fn a_request_id_is_kept_as_it_came() {
         let mut rng = stream_seed(1, "test", "id");
         let mut map = headers(&[("x-request-id", "not-a-uuid")]);
-        let scribe = HeaderWriter::default();
-        assert_eq!(identify(&mut map, false, &mut rng, &scribe), None);
+        let writer = HeaderWriter::default();
+        assert_eq!(identify(&mut map, false, &mut rng, &writer), None);
         assert_eq!(map[&REQUEST_ID], "not-a-uuid");
     }
 
     #[test]
     fn a_request_without_an_id_gets_a_uuid_of_version_4() {
         let mut rng = stream_seed(1, "test", "id");
-        let scribe = HeaderWriter::default();
+        let writer = HeaderWriter::default();
         let mut map = HeaderMap::new();
-        let id = identify(&mut map, false, &mut rng, &scribe).unwrap();
+        let id = identify(&mut map, false, &mut rng, &writer).unwrap();
         let text = map[&REQUEST_ID].to_str().unwrap();
         assert_eq!(text, id.to_string());
         assert_eq!(&text[14..15], "4");
         assert!("89ab".contains(&text[19..20]), "{text}");
         assert_ne!(
             Some(id),
-            identify(&mut HeaderMap::new(), false, &mut rng, &scribe),
+            identify(&mut HeaderMap::new(), false, &mut rng, &writer),
             "another each time"
         );
     }
 
     #[test]
     fn an_upstream_without_time_left_is_told_of_a_millisecond() {
-        let told = |millis| {
+        let written = |millis| {
             let mut map = HeaderMap::new();
             expected_timeout(
                 &mut map,
@@ -352,8 +352,8 @@ mod tests {
             );
             map[&EXPECTED_TIMEOUT].to_str().unwrap().to_owned()
         };
-        assert_eq!(told(0), "1");
-        assert_eq!(told(900), "900");
+        assert_eq!(written(0), "1");
+        assert_eq!(written(900), "900");
     }
 
     #[test]
@@ -381,26 +381,26 @@ mod tests {
 
     #[test]
     fn an_earlier_proxys_protocol_stands() {
-        let told = |pairs: &[(&'static str, &'static str)]| {
+        let protocol = |pairs: &[(&'static str, &'static str)]| {
             let mut head = http::Request::new(()).into_parts().0;
             head.headers = headers(pairs);
             received(head).parts.headers[&FORWARDED_PROTO].clone()
         };
         let forwarded = ("x-forwarded-proto", "https");
-        assert_eq!(told(&[forwarded]), "https");
-        assert_eq!(told(&[]), "http");
+        assert_eq!(protocol(&[forwarded]), "https");
+        assert_eq!(protocol(&[]), "http");
         // A header that `connection` names is removed before it is read.
         let connection = ("connection", "x-forwarded-proto");
-        assert_eq!(told(&[forwarded, connection]), "http");
+        assert_eq!(protocol(&[forwarded, connection]), "http");
     }
 
     #[test]
     fn the_upstreams_time_is_told_in_whole_milliseconds() {
-        let scribe = HeaderWriter::default();
+        let writer = HeaderWriter::default();
         let mut map = HeaderMap::new();
-        service_time(&mut map, Duration::from_micros(9_999), &scribe);
+        service_time(&mut map, Duration::from_micros(9_999), &writer);
         assert_eq!(map[&SERVICE_TIME], "9");
-        service_time(&mut map, Duration::from_millis(1234), &scribe);
+        service_time(&mut map, Duration::from_millis(1234), &writer);
         assert_eq!(map[&SERVICE_TIME], "1234");
     }
 }

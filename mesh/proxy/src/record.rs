@@ -259,11 +259,11 @@ impl RequestRecord {
         if attempt.connected {
             self.alone.ended(self.shared.env.now());
         }
-        self.tell(attempt, flags);
+        self.emit_attempt(attempt, flags);
     }
 
     /// Emits the event of an attempt.
-    fn tell(&self, attempt: &AttemptRecord, flags: ResponseFlags) {
+    fn emit_attempt(&self, attempt: &AttemptRecord, flags: ResponseFlags) {
         if self.silent || self.side == Side::Inbound {
             return;
         }

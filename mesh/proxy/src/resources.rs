@@ -145,32 +145,29 @@ impl ResourceCache {
         &self,
         accepted: impl Fn(ResourceKind) -> &'a NameMap<Accepted>,
     ) -> Table {
-        let clusters =
-            accepted(ResourceKind::Cluster)
-                .values()
-                .filter_map(|it| match &it.compiled {
-                    Compiled::Cluster(cluster) => Some(Arc::clone(cluster)),
-                    _ => None,
-                });
-        let endpoints =
-            accepted(ResourceKind::Endpoints)
-                .values()
-                .filter_map(|it| match &it.compiled {
-                    Compiled::Endpoints(assignment) => Some(Arc::clone(assignment)),
-                    _ => None,
-                });
-        let listeners =
-            accepted(ResourceKind::Listener)
-                .values()
-                .filter_map(|it| match &it.compiled {
-                    Compiled::Listener(listener) => {
-                        Some((Arc::clone(&listener.name), Arc::clone(listener)))
-                    }
-                    _ => None,
-                });
+        let clusters = accepted(ResourceKind::Cluster)
+            .values()
+            .filter_map(|resource| match &resource.compiled {
+                Compiled::Cluster(cluster) => Some(Arc::clone(cluster)),
+                _ => None,
+            });
+        let endpoints = accepted(ResourceKind::Endpoints)
+            .values()
+            .filter_map(|resource| match &resource.compiled {
+                Compiled::Endpoints(assignment) => Some(Arc::clone(assignment)),
+                _ => None,
+            });
+        let listeners = accepted(ResourceKind::Listener)
+            .values()
+            .filter_map(|resource| match &resource.compiled {
+                Compiled::Listener(listener) => {
+                    Some((Arc::clone(&listener.name), Arc::clone(listener)))
+                }
+                _ => None,
+            });
         let routes = accepted(ResourceKind::Routes)
             .values()
-            .filter_map(|it| match &it.compiled {
+            .filter_map(|resource| match &resource.compiled {
                 Compiled::Routes(routes) => Some((Arc::clone(&routes.name), Arc::clone(routes))),
                 _ => None,
             });

@@ -365,11 +365,11 @@ impl LocalReply {
 
     /// Converts the reply to a response. `finish` applies the router's header changes. With `grpc` the status is sent
     /// in headers, because the caller uses gRPC. A body has the content type `text/plain` unless `finish` sets another
-    /// one, and an empty body has none, as in Envoy. With `quiet` no `x-envoy-*` header is set.
+    /// one, and an empty body has none, as in Envoy. With `suppress_envoy_headers` no `x-envoy-*` header is set.
     pub fn into_response(
         self,
         grpc: bool,
-        quiet: bool,
+        suppress_envoy_headers: bool,
         finish: impl FnOnce(&mut HeaderMap),
     ) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
@@ -384,7 +384,7 @@ impl LocalReply {
             LocalReply::Reset {
                 reason: ResetReason::Overflow,
                 ..
-            } if !quiet => {
+            } if !suppress_envoy_headers => {
                 headers.insert(OVERLOADED, HeaderValue::from_static("true"));
             }
             _ => {}
@@ -396,7 +396,7 @@ impl LocalReply {
         finish(headers);
         let body = self.body();
         if grpc {
-            self.tell_grpc(headers);
+            self.write_grpc(headers);
         } else {
             if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
@@ -408,7 +408,7 @@ impl LocalReply {
     }
 
     /// Converts the reply to gRPC: status 200 without a body. Source: Envoy, `Http::Utility::prepareLocalReply`.
-    fn tell_grpc(&self, headers: &mut HeaderMap) {
+    fn write_grpc(&self, headers: &mut HeaderMap) {
         headers.insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
         headers.insert(GRPC_STATUS, self.grpc_code());
         let message = self.body();

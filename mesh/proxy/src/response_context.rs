@@ -23,7 +23,7 @@ pub(crate) struct ResponseContext<'t> {
     /// The request, if a header value is built from it.
     pub(crate) request: Option<Box<SentRequest>>,
     /// True if the response carries the attempt count.
-    pub(crate) tell_attempts: bool,
+    pub(crate) include_attempt_count: bool,
     /// The rate limit that rejected the request.
     pub(crate) limited: Option<&'t RateLimit>,
     /// The origin that may read the response.
@@ -45,7 +45,7 @@ impl ResponseContext<'_> {
         if let Some(limit) = self.limited {
             change_response(&limit.response_headers, headers, request);
         }
-        if self.tell_attempts {
+        if self.include_attempt_count {
             prepare::attempt_count(headers, attempts.max(1));
         }
     }
@@ -53,7 +53,7 @@ impl ResponseContext<'_> {
     /// Applies the filters' changes.
     pub(crate) fn pass_filters(&self, headers: &mut HeaderMap) {
         if let Some(allowed) = &self.cors {
-            allowed.tell(headers);
+            allowed.write_headers(headers);
         }
         if let Some(state) = &self.limit {
             headers.append(LIMIT, HeaderValue::from(state.limit));

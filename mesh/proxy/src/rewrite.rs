@@ -14,14 +14,14 @@ const ORIGINAL_HOST: HeaderName = HeaderName::from_static("x-envoy-original-host
 const ORIGINAL_PATH: HeaderName = HeaderName::from_static("x-envoy-original-path");
 
 /// Changes a request for its destination: the destination's headers, the headers of the route and the levels above it,
-/// then host and path. With `quiet` the original host and path are not reported in headers. Source: Envoy,
-/// `RouteEntryImplBase::finalizeRequestHeaders`.
+/// then host and path. With `suppress_envoy_headers` the original host and path are not reported in headers.
+/// Source: Envoy, `RouteEntryImplBase::finalizeRequestHeaders`.
 pub(crate) fn toward(
     target: Option<&TargetHeaders>,
     route: &Route,
     rewrite: Option<&Rewrite>,
     head: &mut RequestHead,
-    quiet: bool,
+    suppress_envoy_headers: bool,
 ) -> Result<(), LocalReply> {
     if let Some(target) = target {
         change_request(&target.request, head)?;
@@ -42,7 +42,7 @@ pub(crate) fn toward(
     };
     if let Some(host) = rewrite.host.clone().or_else(by_header)
         && let Some(before) = head.headers.insert(HOST, host)
-        && !quiet
+        && !suppress_envoy_headers
     {
         head.headers.insert(ORIGINAL_HOST, before);
     }
@@ -51,7 +51,7 @@ pub(crate) fn toward(
         let original = HeaderValue::from_str(before).map_err(|_| LocalReply::BadPath)?;
         // `set_path` rejects a result that does not begin with a slash.
         let new = String::from_utf8(path.apply(before)).map_err(|_| LocalReply::BadPath)?;
-        if !quiet {
+        if !suppress_envoy_headers {
             head.headers.insert(ORIGINAL_PATH, original);
         }
         set_path(head, new).map_err(|_| LocalReply::BadPath)?;

@@ -68,28 +68,28 @@ pub(crate) struct RouteSelection<'t> {
 impl<'t> RouteSelection<'t> {
     /// Prepares a request that has just arrived, and finds its route. `seen` is the summary of its headers.
     pub(crate) fn select(
-        line: StreamContext<'t>,
+        stream: StreamContext<'t>,
         seen: HeaderSummary,
         head: &mut RequestHead,
         record: &mut RequestRecord,
     ) -> Result<RouteSelection<'t>, LocalReply> {
-        let own = line.shared.bootstrap.address;
-        prepare::receive(head, seen, line.caller, own, line.upgrade.is_some());
-        if line.listener.manager.normalize_path {
+        let own = stream.shared.bootstrap.address;
+        prepare::receive(head, seen, stream.caller, own, stream.upgrade.is_some());
+        if stream.listener.manager.normalize_path {
             rewrite::normalize(head)?;
         }
-        let found = route::find(line.table, &line.listener.routes, head)?;
-        if line
+        let found = route::find(stream.table, &stream.listener.routes, head)?;
+        if stream
             .upgrade
-            .is_some_and(|upgrade| !upgrade.is_allowed(line.listener, found))
+            .is_some_and(|upgrade| !upgrade.is_allowed(stream.listener, found))
         {
             // Nothing is sent, but the metrics count the request for its destination.
             if let Some(found) = found {
-                RouteTarget::choose(line.shared, found, head, record);
+                RouteTarget::choose(stream.shared, found, head, record);
             }
             return Err(LocalReply::UpgradeRefused);
         }
-        let most = longest(line.listener, found, &mut head.parts.headers);
+        let most = longest(stream.listener, found, &mut head.parts.headers);
         Ok(RouteSelection {
             found,
             deadline: most.map(|span| record.started() + span),
@@ -109,11 +109,11 @@ fn longest(
         .and_then(|action| action.stream_duration);
     match of_route {
         Some(of_route) => {
-            let asked = of_route
+            let requested = of_route
                 .grpc_max
                 .and_then(|_| forward::grpc_timeout(headers));
-            let span = of_route.of(asked, of_listener);
-            if let (Some(_), Some(span)) = (asked, span) {
+            let span = of_route.of(requested, of_listener);
+            if let (Some(_), Some(span)) = (requested, span) {
                 // The upstream gets the time that is left to the caller.
                 forward::set_grpc_timeout(headers, span);
             }
@@ -125,8 +125,8 @@ fn longest(
 
 /// A request on its way through filters and router.
 pub(crate) struct RequestContext<'a, 't> {
-    pub(crate) line: StreamContext<'t>,
-    pub(crate) way: RouteSelection<'t>,
+    pub(crate) stream: StreamContext<'t>,
+    pub(crate) selection: RouteSelection<'t>,
     pub(crate) head: &'a mut RequestHead,
     pub(crate) body: &'a mut Body,
     pub(crate) record: &'a mut RequestRecord,
@@ -135,7 +135,7 @@ pub(crate) struct RequestContext<'a, 't> {
 
 impl<'t> RequestContext<'_, 't> {
     /// Applies the route and the filters, and returns when response headers are available.
-    pub(crate) async fn travel(
+    pub(crate) async fn run(
         &mut self,
         carrier: &impl Carrier,
     ) -> Result<UpstreamResponse<Body>, LocalReply> {
@@ -144,8 +144,8 @@ impl<'t> RequestContext<'_, 't> {
             listener,
             connection,
             ..
-        } = self.line;
-        let found = self.way.found;
+        } = self.stream;
+        let found = self.selection.found;
         let target =
             found.and_then(|found| RouteTarget::choose(shared, found, self.head, self.record));
         if let (Some(found), Some(target)) = (found, &target) {
@@ -170,8 +170,8 @@ impl<'t> RequestContext<'_, 't> {
         let target = target
             .expect("what does not answer sends on, and a destination was chosen for it above");
         let sending = self.prepare(found, &target)?;
-        let plan = sending.plan(&self.line, found, self.record);
-        let upgrade = self.line.upgrade.is_some();
+        let plan = sending.plan(&self.stream, found, self.record);
+        let upgrade = self.stream.upgrade.is_some();
         let kept = plan.may_repeat() || !sending.copies.is_empty();
         let mut outgoing = Outgoing::take(
             &mut self.head.parts,
@@ -183,7 +183,7 @@ impl<'t> RequestContext<'_, 't> {
         mirror::send(
             shared,
             &sending.copies,
-            plan.tell_attempt,
+            plan.include_attempt_count,
             &outgoing,
             self.record,
         );
@@ -205,13 +205,13 @@ impl<'t> RequestContext<'_, 't> {
         if &**target.cluster() == BLACK_HOLE {
             return Err(LocalReply::BlackHole);
         }
-        let Some(upstream) = self.line.shared.state.upstream(target.cluster()) else {
-            self.record.routed(&self.line.shared.no_cluster());
+        let Some(upstream) = self.stream.shared.state.upstream(target.cluster()) else {
+            self.record.routed(&self.stream.shared.no_cluster());
             return Err(LocalReply::NoCluster(status(
                 target.action.cluster_not_found,
             )));
         };
-        self.reply.tell_attempts = found.host.include_attempt_count_in_response;
+        self.reply.include_attempt_count = found.host.include_attempt_count_in_response;
         let steering = self.change(found, target)?;
         self.keep_request()?;
         if !upstream.may_send() {
@@ -221,7 +221,7 @@ impl<'t> RequestContext<'_, 't> {
         let steered = steering
             .as_ref()
             .map_or(action, |steering| &steering.action);
-        let copies = copies_of(self.line, &upstream, steered);
+        let copies = copies_of(self.stream, &upstream, steered);
         let hash = self.hash(&upstream, steered)?;
         Ok(UpstreamRequest {
             upstream,
@@ -240,11 +240,17 @@ impl<'t> RequestContext<'_, 't> {
     ) -> Result<Option<Box<HeaderOverrides>>, LocalReply> {
         let of_target = target.share.headers.as_deref();
         let changes = target.action.rewrite.as_deref();
-        let quiet = self.line.listener.manager.suppress_envoy_headers;
-        rewrite::toward(of_target, found.route, changes, self.head, quiet)?;
+        let suppress_envoy_headers = self.stream.listener.manager.suppress_envoy_headers;
+        rewrite::toward(
+            of_target,
+            found.route,
+            changes,
+            self.head,
+            suppress_envoy_headers,
+        )?;
         // An external caller's `x-envoy-*` headers were removed on arrival. Those that the configuration adds apply to
         // any caller.
-        let may_steer = self.line.caller.is_internal
+        let may_steer = self.stream.caller.is_internal
             || of_target.is_some()
             || !found.route.request_headers.is_empty();
         if !may_steer {
@@ -263,7 +269,7 @@ impl<'t> RequestContext<'_, 't> {
         }
         let request = HashInputs {
             view: self.head.view()?,
-            ends: Some(self.line.ends),
+            ends: Some(self.stream.ends),
         };
         Ok(RequestHash::compute(&action.hash, &request))
     }
@@ -292,7 +298,7 @@ impl UpstreamRequest<'_> {
     /// The plan of the retry loop.
     fn plan(
         &self,
-        line: &StreamContext<'_>,
+        stream: &StreamContext<'_>,
         found: MatchedRoute<'_>,
         record: &RequestRecord,
     ) -> forward::ForwardPlan<'_> {
@@ -303,24 +309,24 @@ impl UpstreamRequest<'_> {
         } else {
             action.hedge
         };
-        let manager = &line.listener.manager;
-        let side = match line.listener.direction {
+        let manager = &stream.listener.manager;
+        let side = match stream.listener.direction {
             Direction::Inbound => Side::Inbound,
             Direction::Outbound => Side::Outbound,
         };
         forward::ForwardPlan {
             arrival: RequestIngress {
                 side,
-                ends: Some(line.ends),
+                ends: Some(stream.ends),
             },
             upstream: &self.upstream,
             action,
             hedge,
-            tell_attempt: found.host.include_attempt_count,
-            idle: action.idle_timeout.or(line.listener.stream_idle_timeout),
+            include_attempt_count: found.host.include_attempt_count,
+            idle: action.idle_timeout.or(stream.listener.stream_idle_timeout),
             hash: self.hash.hash,
             labels: action.labels.as_ref(),
-            quiet: manager.suppress_envoy_headers,
+            suppress_envoy_headers: manager.suppress_envoy_headers,
             complete_by: manager.request_timeout.map(|span| record.started() + span),
         }
     }
@@ -330,7 +336,7 @@ impl UpstreamRequest<'_> {
         for cookie in self.hash.cookies {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
-        if !tells_of_overload(response.status()) {
+        if !is_overload(response.status()) {
             self.upstream.accepted();
         }
     }
@@ -346,19 +352,19 @@ impl UpstreamRequest<'_> {
 
 /// Draws which mirrors receive a copy. A cluster without hosts makes no attempt, and no copy.
 fn copies_of(
-    line: StreamContext<'_>,
+    stream: StreamContext<'_>,
     upstream: &Upstream,
     action: &RouteAction,
 ) -> mirror::MirrorCopies {
     if upstream.is_original_dst() || !upstream.hosts().is_empty() {
-        mirror::drawn(line.shared, &action.mirrors)
+        mirror::drawn(stream.shared, &action.mirrors)
     } else {
         mirror::MirrorCopies::new()
     }
 }
 
 /// True if the throttle counts this status as a rejection by the upstream.
-fn tells_of_overload(status: StatusCode) -> bool {
+fn is_overload(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE

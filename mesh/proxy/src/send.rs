@@ -62,7 +62,7 @@ impl Carrier for PooledCarrier {
     ) -> impl Future<Output = AttemptResult> {
         // Outside of the future, because a request that is changed inside would be stored twice in it.
         if pool.protocol() == PoolProtocol::Http1 {
-            say_that_it_is_empty(&mut request);
+            announce_empty_body(&mut request);
         }
         let upgrade = request.headers().contains_key(UPGRADE);
         async move {
@@ -93,7 +93,7 @@ impl Carrier for PooledCarrier {
 
 /// Sets `content-length: 0` on a request without a body over HTTP/1.1 if its method normally has one. Source: Envoy,
 /// `HeaderUtility::requestShouldHaveNoBody`; RFC 9110, section 8.6.
-fn say_that_it_is_empty(request: &mut Request<Body>) {
+fn announce_empty_body(request: &mut Request<Body>) {
     let bodiless = matches!(
         *request.method(),
         Method::GET | Method::HEAD | Method::DELETE | Method::TRACE | Method::CONNECT

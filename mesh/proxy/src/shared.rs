@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     /// The cached `date` header.
     pub(crate) dates: DateHeader,
     /// The writer of header values, which reuses its buffers.
-    pub(crate) scribe: HeaderWriter,
+    pub(crate) header_writer: HeaderWriter,
     /// Idle timers, for reuse by the next request.
     pub(crate) sleeps: ObjectPool<Sleep>,
     /// Idle header buffers, for reuse by the next request.
@@ -59,7 +59,7 @@ impl Shared {
             rate_limits: Limiters::default(),
             overload: Overload::new(env.clone()),
             dates: DateHeader::default(),
-            scribe: HeaderWriter::default(),
+            header_writer: HeaderWriter::default(),
             sleeps: ObjectPool::default(),
             heads: Rc::default(),
             no_cluster: Arc::from(""),

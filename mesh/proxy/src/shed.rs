@@ -73,7 +73,7 @@ impl ShedQueue {
 
     /// Decides about an arriving request.
     pub fn arrive(&mut self, now: Time) -> ShedAdmission {
-        self.look(now);
+        self.note_empty(now);
         if self.running < self.settings.concurrency && self.waiting.is_empty() {
             self.running += 1;
             return ShedAdmission::Run;
@@ -103,7 +103,7 @@ impl ShedQueue {
     /// Returns the next decision about a queued request. Must be called until it returns `None`, after a request has
     /// ended and at [`ShedQueue::wake_at`].
     pub fn next(&mut self, now: Time) -> Option<ShedTurn> {
-        self.look(now);
+        self.note_empty(now);
         let (oldest, since) = *self.waiting.front()?;
         if now.since(since) > self.patience(now) {
             self.waiting.pop_front();
@@ -134,7 +134,7 @@ impl ShedQueue {
         })
     }
 
-    fn look(&mut self, now: Time) {
+    fn note_empty(&mut self, now: Time) {
         if self.waiting.is_empty() {
             self.empty_at = now;
         }

@@ -74,7 +74,7 @@ pub(crate) struct Deciders {
     balancer: Balancer,
     breaker: CircuitBreaker,
     outliers: OutlierDetector,
-    seats: Vec<OutlierHostId>,
+    ids: Vec<OutlierHostId>,
     overload: Overload,
 }
 
@@ -110,22 +110,22 @@ impl Overload {
 
 impl Deciders {
     /// Creates the policies that apply to this request.
-    pub(crate) fn new(asked: &Asked) -> Deciders {
+    pub(crate) fn new(inputs: &Asked) -> Deciders {
         let table = shop::table();
         let routes = Arc::clone(table.routes.values().next().unwrap());
-        let cluster = Arc::clone(&table.clusters[&**forward(&routes, asked).pick(0)]);
+        let cluster = Arc::clone(&table.clusters[&**forward(&routes, inputs).pick(0)]);
         let assignment = Arc::clone(&table.endpoints[&*cluster.name]);
         let hosts = &assignment.hosts;
         let mut outliers = OutlierDetector::new(*cluster.outlier.clone().unwrap_or_default());
-        let seats = hosts.iter().map(|host| outliers.add(host.address));
-        let seats = seats.collect();
+        let ids = hosts.iter().map(|host| outliers.add(host.address));
+        let ids = ids.collect();
         Deciders {
             random: stream_seed(1, "bench", "deciders"),
             now: Time::default(),
             balancer: balancer(cluster.lb, &cluster.lb_options, hosts),
             breaker: CircuitBreaker::new(cluster.limits.default),
             outliers,
-            seats,
+            ids,
             overload: Overload::new(),
             table,
             routes,
@@ -133,40 +133,40 @@ impl Deciders {
     }
 
     /// Runs the policies of every request for one that succeeds at once. Returns its host.
-    pub(crate) fn plain(&mut self, asked: &Asked) -> usize {
+    pub(crate) fn plain(&mut self, inputs: &Asked) -> usize {
         self.now += BETWEEN;
         let routes = Arc::clone(&self.routes);
-        let action = self.route(&routes, asked);
-        let mut retries = retries(action, asked);
+        let action = self.route(&routes, inputs);
+        let mut retries = retries(action, inputs);
         let mut hedges = Hedges::new(action.hedge);
         hedges.try_begun(self.now);
-        let host = self.send(&mut retries, asked, 200, None);
+        let host = self.send(&mut retries, inputs, 200, None);
         assert!(hedges.due().is_none());
         host
     }
 
     /// Also runs all optional policies, for a request whose first attempt fails. Returns the host of its second
     /// attempt.
-    pub(crate) fn every(&mut self, asked: &Asked) -> usize {
+    pub(crate) fn every(&mut self, inputs: &Asked) -> usize {
         self.now += BETWEEN;
         let (now, routes) = (self.now, Arc::clone(&self.routes));
-        let action = self.route(&routes, asked);
+        let action = self.route(&routes, inputs);
         let overload = &mut self.overload;
         assert!(overload.adaptive.admit(now));
         assert!(matches!(overload.shed.arrive(now), ShedAdmission::Run));
         assert!(overload.bucket.take(now));
         assert!(overload.throttle.admit(now, self.random.next_u64()));
         overload.budget.request(now);
-        let mut retries = retries(action, asked);
+        let mut retries = retries(action, inputs);
         let mut hedges = Hedges::new(HedgePolicy {
             after: Some(Duration::from_millis(10)),
             times: 1,
             ..action.hedge
         });
         hedges.try_begun(now);
-        let first = self.send(&mut retries, asked, 503, None);
+        let first = self.send(&mut retries, inputs, 503, None);
         hedges.try_begun(now);
-        let second = self.send(&mut retries, asked, 200, Some(first));
+        let second = self.send(&mut retries, inputs, 200, Some(first));
         assert!(hedges.due().is_some());
         let overload = &mut self.overload;
         overload.throttle.accepted(now);
@@ -177,8 +177,8 @@ impl Deciders {
     }
 
     /// Selects the route and the cluster for the authority.
-    fn route<'t>(&mut self, routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
-        let action = forward(routes, asked);
+    fn route<'t>(&mut self, routes: &'t RouteTable, inputs: &Asked) -> &'t RouteAction {
+        let action = forward(routes, inputs);
         let draw = if action.is_split() {
             self.random.next_u64()
         } else {
@@ -192,7 +192,7 @@ impl Deciders {
     fn send(
         &mut self,
         retries: &mut Option<RetryState<'_>>,
-        asked: &Asked,
+        inputs: &Asked,
         status: u16,
         tried: Option<usize>,
     ) -> usize {
@@ -206,13 +206,13 @@ impl Deciders {
         let host = host.unwrap();
         let in_hand = self.breaker.quota().take(QuotaBound::Requests).unwrap();
         for outcome in [AttemptOutcome::Connected, AttemptOutcome::Status(status)] {
-            let seat = self.seats[host];
+            let id = self.ids[host];
             self.outliers
-                .observe(seat, outcome, self.now, &mut self.random);
+                .observe(id, outcome, self.now, &mut self.random);
         }
         let failure = AttemptFailure::Response {
             status,
-            headers: &asked.answer,
+            headers: &inputs.answer,
         };
         let mut room = Room {
             breaker: &self.breaker,
@@ -231,14 +231,14 @@ impl Deciders {
     }
 }
 
-fn forward<'t>(routes: &'t RouteTable, asked: &Asked) -> &'t RouteAction {
-    let host = routes.find_host(asked.host).unwrap();
-    host.route(&asked.view()).unwrap().forward().unwrap()
+fn forward<'t>(routes: &'t RouteTable, inputs: &Asked) -> &'t RouteAction {
+    let host = routes.find_host(inputs.host).unwrap();
+    host.route(&inputs.view()).unwrap().forward().unwrap()
 }
 
-fn retries<'t>(action: &'t RouteAction, asked: &Asked) -> Option<RetryState<'t>> {
+fn retries<'t>(action: &'t RouteAction, inputs: &Asked) -> Option<RetryState<'t>> {
     let policy = action.retry.as_ref()?;
-    Some(RetryState::new(policy, || asked.view()))
+    Some(RetryState::new(policy, || inputs.view()))
 }
 
 /// The inputs of a retry decision.

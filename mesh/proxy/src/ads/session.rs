@@ -101,7 +101,7 @@ impl AdsSession {
                     initial_resource_versions: subscription
                         .accepted
                         .values()
-                        .map(|it| (it.name().to_owned(), it.version.to_string()))
+                        .map(|resource| (resource.name().to_owned(), resource.version.to_string()))
                         .collect(),
                     ..Default::default()
                 }
@@ -275,8 +275,8 @@ impl AdsSession {
     /// `ListenerManagerImpl::addOrUpdateListenerInternal`.
     fn has_address(&self, listener: &Listener) -> Result<(), AcceptError> {
         let accepted = self.subscription(ResourceKind::Listener).accepted.values();
-        let mut others = accepted.filter(|it| it.name() != &*listener.name);
-        let taken = others.find(|it| match &it.compiled {
+        let mut others = accepted.filter(|resource| resource.name() != &*listener.name);
+        let taken = others.find(|resource| match &resource.compiled {
             Compiled::Listener(other) => other.address == listener.address,
             _ => false,
         });

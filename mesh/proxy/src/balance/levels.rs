@@ -160,29 +160,35 @@ impl PriorityLevels {
             panic,
             ..PriorityLevel::default()
         };
-        let places = match setting.options.by_locality {
-            true => localities(&hosts, members),
-            false => BTreeMap::new(),
+        let localities = if setting.options.by_locality {
+            localities(&hosts, members)
+        } else {
+            BTreeMap::new()
         };
         if self.policy.is_hashing() {
             let used = if panic { &hosts } else { &healthy };
-            let shares = match setting.options.by_locality {
-                true => self.shares_by_locality(&places, panic),
-                false => WeightedHosts::flat(&self.weights(used)),
+            let shares = if setting.options.by_locality {
+                self.shares_by_locality(&localities, panic)
+            } else {
+                WeightedHosts::flat(&self.weights(used))
             };
             level.hashed = Some(self.hashed(&shares, members));
             return level;
         }
-        let of_locality: Vec<Vec<u32>> = places
+        let of_locality: Vec<Vec<u32>> = localities
             .values()
             .map(|(_, hosts)| hosts.iter().copied().filter(is_healthy).collect())
             .collect();
-        let place = |((weight, hosts), healthy): (&(u32, Vec<u32>), &Vec<u32>)| LocalityHosts {
+        let locality = |((weight, hosts), healthy): (&(u32, Vec<u32>), &Vec<u32>)| LocalityHosts {
             weight: *weight,
             hosts: hosts.len(),
             healthy: healthy.len(),
         };
-        let weighed: Vec<LocalityHosts> = places.values().zip(&of_locality).map(place).collect();
+        let weighed: Vec<LocalityHosts> = localities
+            .values()
+            .zip(&of_locality)
+            .map(locality)
+            .collect();
         level.turns = LocalityScheduler::new(&weighed, setting.overprovisioning, self.seed);
         if level.turns.is_some() {
             let mut earlier = before.localities.iter();
@@ -232,10 +238,10 @@ impl PriorityLevels {
 
     fn shares_by_locality(
         &self,
-        places: &BTreeMap<&Locality, (u32, Vec<u32>)>,
+        localities: &BTreeMap<&Locality, (u32, Vec<u32>)>,
         panic: bool,
     ) -> WeightedHosts {
-        let used: Vec<(u32, Vec<(u32, u32)>)> = places
+        let used: Vec<(u32, Vec<(u32, u32)>)> = localities
             .values()
             .map(|(weight, hosts)| {
                 let hosts: Vec<u32> = hosts
@@ -309,9 +315,10 @@ impl PriorityLevels {
         // RANDOM uses one number for priority and host, as Envoy does. With a single priority no number is drawn for
         // it, unlike in Envoy, because the choice of the host is the same either way.
         let is_random = matches!(self.policy, LbPolicy::Random);
-        let draw = match self.levels.len() > 1 || is_random {
-            true => random.next_u64(),
-            false => 0,
+        let draw = if self.levels.len() > 1 || is_random {
+            random.next_u64()
+        } else {
+            0
         };
         let (policy, latest, known) = (self.policy, self.latest, &self.hosts);
         let level = &mut self.levels[self.spread.choose(draw)];
@@ -389,9 +396,10 @@ fn health(hosts: &[u32], members: &[LbHost<'_>], by_weight: bool) -> PriorityHea
     let mut health = PriorityHealth::default();
     for host in hosts {
         let member = &members[*host as usize];
-        let counts = match by_weight {
-            true => u64::from(member.host.weight),
-            false => 1,
+        let counts = if by_weight {
+            u64::from(member.host.weight)
+        } else {
+            1
         };
         health.hosts += 1;
         health.whole += counts;
@@ -408,13 +416,13 @@ fn localities<'m>(
     hosts: &[u32],
     members: &[LbHost<'m>],
 ) -> BTreeMap<&'m Locality, (u32, Vec<u32>)> {
-    let mut places: BTreeMap<&Locality, (u32, Vec<u32>)> = BTreeMap::new();
+    let mut localities: BTreeMap<&Locality, (u32, Vec<u32>)> = BTreeMap::new();
     for host in hosts {
         let of = members[*host as usize].host;
-        let place = places.entry(&of.locality).or_default();
+        let locality = localities.entry(&of.locality).or_default();
         // The last host's value is used.
-        place.0 = of.locality_weight;
-        place.1.push(*host);
+        locality.0 = of.locality_weight;
+        locality.1.push(*host);
     }
-    places
+    localities
 }

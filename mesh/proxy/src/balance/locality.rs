@@ -23,13 +23,13 @@ pub struct LocalityScheduler {
 impl LocalityScheduler {
     /// Creates the schedule in its state after `picks` picks. `None` if no locality can receive traffic.
     pub fn new(
-        places: &[LocalityHosts],
+        localities: &[LocalityHosts],
         overprovisioning: u32,
         picks: u64,
     ) -> Option<LocalityScheduler> {
-        let weights: Vec<f64> = places
+        let weights: Vec<f64> = localities
             .iter()
-            .map(|place| effective(place, overprovisioning))
+            .map(|locality| effective(locality, overprovisioning))
             .collect();
         let able: Vec<(u32, f64)> = (0..)
             .zip(weights.iter().copied())
@@ -50,19 +50,19 @@ impl LocalityScheduler {
 }
 
 /// The effective weight of a locality, given its hosts' health.
-pub fn effective(place: &LocalityHosts, overprovisioning: u32) -> f64 {
-    if place.hosts == 0 {
+pub fn effective(locality: &LocalityHosts, overprovisioning: u32) -> f64 {
+    if locality.hosts == 0 {
         return 0.0;
     }
-    let available = place.healthy as f64 / place.hosts as f64;
-    f64::from(place.weight) * (f64::from(overprovisioning) / 100.0 * available).min(1.0)
+    let available = locality.healthy as f64 / locality.hosts as f64;
+    f64::from(locality.weight) * (f64::from(overprovisioning) / 100.0 * available).min(1.0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn place(weight: u32, hosts: usize, healthy: usize) -> LocalityHosts {
+    fn locality(weight: u32, hosts: usize, healthy: usize) -> LocalityHosts {
         LocalityHosts {
             weight,
             hosts,
@@ -72,16 +72,16 @@ mod tests {
 
     #[test]
     fn a_locality_keeps_its_weight_until_fewer_than_72_percent_are_healthy() {
-        assert_eq!(effective(&place(10, 100, 72), 140), 10.0);
-        assert_eq!(effective(&place(10, 100, 50), 140), 7.0);
-        assert_eq!(effective(&place(10, 4, 0), 140), 0.0);
-        assert_eq!(effective(&place(10, 0, 0), 140), 0.0);
+        assert_eq!(effective(&locality(10, 100, 72), 140), 10.0);
+        assert_eq!(effective(&locality(10, 100, 50), 140), 7.0);
+        assert_eq!(effective(&locality(10, 4, 0), 140), 0.0);
+        assert_eq!(effective(&locality(10, 0, 0), 140), 0.0);
     }
 
     #[test]
     fn localities_take_turns_by_weight() {
-        let places = [place(1, 3, 3), place(3, 1, 1), place(5, 2, 0)];
-        let mut turns = LocalityScheduler::new(&places, 140, 0).unwrap();
+        let localities = [locality(1, 3, 3), locality(3, 1, 1), locality(5, 2, 0)];
+        let mut turns = LocalityScheduler::new(&localities, 140, 0).unwrap();
         let seen: Vec<usize> = (0..8).map(|_| turns.pick().unwrap()).collect();
         assert_eq!(seen.iter().filter(|index| **index == 1).count(), 6);
         assert!(!seen.contains(&2));
@@ -89,6 +89,6 @@ mod tests {
 
     #[test]
     fn where_none_can_take_any_there_are_no_turns() {
-        assert!(LocalityScheduler::new(&[place(0, 1, 1), place(4, 2, 0)], 140, 3).is_none());
+        assert!(LocalityScheduler::new(&[locality(0, 1, 1), locality(4, 2, 0)], 140, 3).is_none());
     }
 }

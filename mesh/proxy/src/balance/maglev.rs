@@ -14,7 +14,7 @@ const FREE: u32 = u32::MAX;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MaglevTable {
     /// The host for each hash modulo the table's size.
-    places: Vec<u32>,
+    entries: Vec<u32>,
 }
 
 /// The state of a host while the hosts fill the table in turn.
@@ -29,10 +29,10 @@ struct TableFiller {
 
 impl TableFiller {
     /// The next entry in the host's own permutation of all entries.
-    fn place(&mut self, size: u64) -> usize {
-        let place = (self.offset + self.skip * self.next) % size;
+    fn next_entry(&mut self, size: u64) -> usize {
+        let index = (self.offset + self.skip * self.next) % size;
         self.next += 1;
-        place as usize
+        index as usize
     }
 }
 
@@ -65,8 +65,8 @@ impl MaglevTable {
                 next: 0,
             })
             .collect();
-        let mut places = vec![FREE; size as usize];
-        let mut left = places.len();
+        let mut entries = vec![FREE; size as usize];
+        let mut left = entries.len();
         let mut turn = 1.0;
         while left > 0 {
             for filler in &mut fillers {
@@ -76,29 +76,29 @@ impl MaglevTable {
                     continue;
                 }
                 filler.target += shares.greatest;
-                let mut place = filler.place(size);
-                while places[place] != FREE {
-                    place = filler.place(size);
+                let mut index = filler.next_entry(size);
+                while entries[index] != FREE {
+                    index = filler.next_entry(size);
                 }
-                places[place] = filler.host;
+                entries[index] = filler.host;
                 left -= 1;
             }
             turn += 1.0;
         }
-        MaglevTable { places }
+        MaglevTable { entries }
     }
 
     /// Returns the host for a hash. Each further attempt modifies the hash.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
-        if self.places.is_empty() {
+        if self.entries.is_empty() {
             return None;
         }
         let hash = match attempt {
             0 => hash,
             _ => hash ^ (u64::MAX - u64::from(attempt) + 1),
         };
-        let place = hash % self.places.len() as u64;
-        Some(self.places[place as usize])
+        let index = hash % self.entries.len() as u64;
+        Some(self.entries[index as usize])
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     fn the_places_are_envoys() {
         let even: Vec<(u32, u32)> = (0..6).map(|host| (host, 1)).collect();
         let table = table(&even, 7);
-        assert_eq!(table.places, [2, 4, 0, 1, 5, 0, 3]);
+        assert_eq!(table.entries, [2, 4, 0, 1, 5, 0, 3]);
         assert_eq!(table.pick(15, 0), Some(4));
     }
 
@@ -149,8 +149,8 @@ mod tests {
             let table = table(&weighted, 65_537);
             let sum: u32 = weights.iter().sum();
             for (host, weight) in weighted {
-                let places = table.places.iter().filter(|place| **place == host).count();
-                let share = places as f64 / 65_537.0;
+                let count = table.entries.iter().filter(|entry| **entry == host).count();
+                let share = count as f64 / 65_537.0;
                 let wanted = f64::from(weight) / f64::from(sum);
                 prop_assert!((share - wanted).abs() < 0.01 * wanted + 0.001, "{share} for {wanted}");
             }
@@ -163,9 +163,9 @@ mod tests {
             let rest: Vec<(u32, u32)> = all.iter().copied().filter(|host| host.0 != gone).collect();
             let (before, after) = (table(&all, 65_537), table(&rest, 65_537));
             let moved = before
-                .places
+                .entries
                 .iter()
-                .zip(&after.places)
+                .zip(&after.entries)
                 .filter(|(then, now)| **then != gone && then != now)
                 .count();
             // Source: the paper, section 5.3: at most a few percent if the table is a hundred times larger than the

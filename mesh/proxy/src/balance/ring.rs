@@ -11,7 +11,7 @@ use crate::hash::{murmur_hash, xx_hash};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HashRing {
     /// Hash and host of each entry, sorted by hash.
-    places: Vec<(u64, u32)>,
+    entries: Vec<(u64, u32)>,
 }
 
 impl HashRing {
@@ -27,8 +27,8 @@ impl HashRing {
         // The scale is chosen so that the host with the least share gets a whole number of entries.
         let scale = ((shares.least * settings.min_size as f64).ceil() / shares.least)
             .min(settings.max_size as f64);
-        let mut places = Vec::with_capacity(scale.ceil() as usize);
-        let place = |text: &str| match settings.function {
+        let mut entries = Vec::with_capacity(scale.ceil() as usize);
+        let hash = |text: &str| match settings.function {
             RingFunction::XxHash => xx_hash(text.as_bytes(), 0),
             RingFunction::MurmurHash2 => murmur_hash(text.as_bytes()),
         };
@@ -44,28 +44,30 @@ impl HashRing {
             while current < target {
                 text.truncate(prefix);
                 text.push_str(&number.to_string());
-                places.push((place(&text), *host));
+                entries.push((hash(&text), *host));
                 number += 1;
                 current += 1.0;
             }
         }
-        places.sort_unstable();
-        HashRing { places }
+        entries.sort_unstable();
+        HashRing { entries }
     }
 
     /// Returns the host for a hash. Each further attempt uses the following entry.
     pub fn pick(&self, hash: u64, attempt: u32) -> Option<u32> {
-        if self.places.is_empty() {
+        if self.entries.is_empty() {
             return None;
         }
-        let found = self.places.partition_point(|(place, _)| *place < hash);
-        let place = (found % self.places.len() + attempt as usize) % self.places.len();
-        Some(self.places[place].1)
+        let found = self
+            .entries
+            .partition_point(|(position, _)| *position < hash);
+        let index = (found % self.entries.len() + attempt as usize) % self.entries.len();
+        Some(self.entries[index].1)
     }
 
     /// The number of entries.
     pub fn size(&self) -> usize {
-        self.places.len()
+        self.entries.len()
     }
 }
 
@@ -112,7 +114,7 @@ mod tests {
             (15516499411664133160, 4),
             (16117243373044804889, 0),
         ];
-        assert_eq!(ring.places, expected);
+        assert_eq!(ring.entries, expected);
         for (hash, host) in [
             (0, 4),
             (u64::MAX, 4),
@@ -153,7 +155,7 @@ mod tests {
             (16375050414328759093, 5),
             (17613279263364193813, 0),
         ];
-        assert_eq!(ring.places, expected);
+        assert_eq!(ring.entries, expected);
     }
 
     #[test]
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn places_go_by_weight() {
         let ring = ring(&[(0, 1), (1, 2), (2, 5)], 1024, RingHash::MAX_SIZE);
-        let count = |host| ring.places.iter().filter(|place| place.1 == host).count();
+        let count = |host| ring.entries.iter().filter(|entry| entry.1 == host).count();
         assert_eq!([count(0), count(1), count(2)], [128, 256, 640]);
     }
 
@@ -211,8 +213,8 @@ mod tests {
             let all: Vec<(u32, u32)> = (0..).zip(weights).collect();
             let rest: Vec<(u32, u32)> = all.iter().copied().filter(|host| host.0 != gone).collect();
             let (before, after) = (ring(&all, 1024, 2048), ring(&rest, 1024, 2048));
-            let stays = |place: &&(u64, u32)| after.places.binary_search(place).is_ok();
-            let kept = before.places.iter().filter(stays).count();
+            let stays = |entry: &&(u64, u32)| after.entries.binary_search(entry).is_ok();
+            let kept = before.entries.iter().filter(stays).count();
             let (mut moved, hashes) = (0_usize, 2_000_usize);
             for draw in 0..hashes as u64 {
                 let hash = xx_hash(&(seed ^ draw).to_le_bytes(), 1);
@@ -222,17 +224,17 @@ mod tests {
                     continue;
                 }
                 moved += 1;
-                let place = |ring: &HashRing| {
-                    let found = ring.places.partition_point(|(place, _)| *place < hash);
-                    ring.places[found % ring.places.len()]
+                let entry = |ring: &HashRing| {
+                    let found = ring.entries.partition_point(|(position, _)| *position < hash);
+                    ring.entries[found % ring.entries.len()]
                 };
-                let (old, new) = (place(&before), place(&after));
-                let is_new = before.places.binary_search(&new).is_err();
-                let is_lost = after.places.binary_search(&old).is_err();
+                let (old, new) = (entry(&before), entry(&after));
+                let is_new = before.entries.binary_search(&new).is_err();
+                let is_lost = after.entries.binary_search(&old).is_err();
                 prop_assert!(is_new || is_lost);
             }
             let new = (after.size() - kept) as f64 / after.size() as f64;
-            let lost = before.places.iter().filter(|place| place.1 != gone).count() - kept;
+            let lost = before.entries.iter().filter(|entry| entry.1 != gone).count() - kept;
             let lost = lost as f64 / before.size() as f64;
             prop_assert!(moved as f64 <= hashes as f64 * (1.3 * (new + lost) + 0.04), "{moved}: {new} {lost}");
         }

@@ -33,20 +33,20 @@ pub(super) fn check<'t>(
             origin: origin.clone(),
         });
     }
-    let Some(asked) = preflight_method(method.as_str(), headers) else {
+    let Some(requested) = preflight_method(method.as_str(), headers) else {
         return Ok(());
     };
     if !policy.answers_preflight(allowed.is_some()) {
         return Ok(());
     }
     Err(LocalReply::Preflight(Box::new(
-        policy.preflight(asked, headers),
+        policy.preflight(requested, headers),
     )))
 }
 
 impl AllowedOrigin<'_> {
     /// Adds the headers that let a page of the origin read the response.
-    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
         self.policy.tell(&self.origin, headers);
     }
 }
@@ -84,13 +84,13 @@ mod tests {
         let headers = pairs.iter().map(pair).collect();
         let mut allowed = None;
         let checked = check(policy, || 0, &method, &headers, &mut allowed);
-        let mut told = HeaderMap::new();
+        let mut added = HeaderMap::new();
         if let Some(allowed) = allowed {
-            allowed.tell(&mut told);
+            allowed.write_headers(&mut added);
         }
         match checked {
-            Ok(()) => (None, told),
-            Err(LocalReply::Preflight(answer)) => (Some(*answer), told),
+            Ok(()) => (None, added),
+            Err(LocalReply::Preflight(answer)) => (Some(*answer), added),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -110,21 +110,21 @@ mod tests {
 
     #[test]
     fn the_response_of_an_allowed_origin_says_so_and_of_another_nothing() {
-        let (answer, told) = outcome(&policy(), Method::GET, &[A]);
+        let (answer, added) = outcome(&policy(), Method::GET, &[A]);
         assert!(answer.is_none());
         let expected = [
             "access-control-allow-credentials: true",
             "access-control-allow-origin: http://a",
             "access-control-expose-headers: x-e",
         ];
-        assert_eq!(shown(&told), expected);
+        assert_eq!(shown(&added), expected);
         assert!(outcome(&policy(), Method::GET, &[B]).1.is_empty());
         assert!(outcome(&policy(), Method::GET, &[]).1.is_empty());
     }
 
     #[test]
     fn a_preflight_is_answered_here() {
-        let (answer, told) = outcome(&policy(), Method::OPTIONS, &[A, PUT]);
+        let (answer, added) = outcome(&policy(), Method::OPTIONS, &[A, PUT]);
         let expected = [
             "access-control-allow-credentials: true",
             "access-control-allow-headers: x-a",
@@ -132,7 +132,7 @@ mod tests {
             "access-control-max-age: 7",
         ];
         assert_eq!(shown(&answer.unwrap()), expected);
-        assert_eq!(told["access-control-allow-origin"], "http://a");
+        assert_eq!(added["access-control-allow-origin"], "http://a");
     }
 
     #[test]
@@ -148,8 +148,8 @@ mod tests {
             forward_not_matching_preflights: false,
             ..policy()
         };
-        let (answer, told) = outcome(&strict, Method::OPTIONS, &[B, PUT]);
-        assert!(answer.is_some() && told.is_empty());
+        let (answer, added) = outcome(&strict, Method::OPTIONS, &[B, PUT]);
+        assert!(answer.is_some() && added.is_empty());
     }
 
     #[test]
@@ -160,8 +160,10 @@ mod tests {
             allow_headers: star,
             ..policy()
         };
-        let asked = ("access-control-request-headers", "x-q");
-        let answer = outcome(&open, Method::OPTIONS, &[A, PUT, asked]).0.unwrap();
+        let request_headers = ("access-control-request-headers", "x-q");
+        let answer = outcome(&open, Method::OPTIONS, &[A, PUT, request_headers])
+            .0
+            .unwrap();
         assert_eq!(answer["access-control-allow-methods"], "PUT");
         assert_eq!(answer["access-control-allow-headers"], "x-q");
         let answer = outcome(&open, Method::OPTIONS, &[A, PUT]).0.unwrap();

@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn all_and_none_ask_for_no_number() {
-        let asked = || panic!("nothing is left to chance");
-        assert!(RequestShare::ALL.takes(asked));
-        assert!(!RequestShare::NONE.takes(asked));
+        let draw = || panic!("nothing is left to chance");
+        assert!(RequestShare::ALL.takes(draw));
+        assert!(!RequestShare::NONE.takes(draw));
     }
 
     #[test]

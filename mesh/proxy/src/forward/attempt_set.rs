@@ -218,18 +218,18 @@ impl<'a> AttemptSet<'a> {
         let expected = self.bounds.expected(self.elapsed(now));
         let retry = self.retries.as_ref().is_some_and(RetryState::may_follow);
         let keep = retry || self.hedges.may_follow();
-        let quiet = self.plan.quiet;
-        let scribe = &self.shared.scribe;
+        let suppress_envoy_headers = self.plan.suppress_envoy_headers;
+        let writer = &self.shared.header_writer;
         self.outgoing.request(keep, &self.shared.heads, |headers| {
             if let Some(expected) = expected {
-                if !quiet {
-                    prepare::expected_timeout(headers, expected, scribe);
+                if !suppress_envoy_headers {
+                    prepare::expected_timeout(headers, expected, writer);
                 }
-                if self.bounds.tell_grpc {
+                if self.bounds.set_grpc_timeout {
                     grpc::set_timeout(headers, expected);
                 }
             }
-            if self.plan.tell_attempt {
+            if self.plan.include_attempt_count {
                 prepare::attempt_count(headers, number);
             }
         })
@@ -334,11 +334,11 @@ impl<'a> AttemptSet<'a> {
         let now = self.shared.env.now();
         // The upstream's time is not reported while the request is incomplete. Source: Envoy,
         // `Filter::onUpstreamHeaders`.
-        let took = self.complete.filter(|_| !self.plan.quiet);
+        let took = self.complete.filter(|_| !self.plan.suppress_envoy_headers);
         let took = took.map(|complete| now.since(complete));
         let upgrade = self.outgoing.is_upgrade() && is_upgrade(response.headers());
-        let scribe = &self.shared.scribe;
-        prepare::toward_caller(response.headers_mut(), took, upgrade, scribe);
+        let writer = &self.shared.header_writer;
+        prepare::toward_caller(response.headers_mut(), took, upgrade, writer);
         UpstreamResponse {
             response,
             rest: BodyTimeouts {

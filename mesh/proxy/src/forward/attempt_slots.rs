@@ -59,7 +59,7 @@ impl<'s, 'c, F: Future<Output = AttemptResult>> AttemptSlots<'s, 'c, F> {
             self.first.as_mut().set(None);
             self.number = None;
         }
-        self.more.retain(|lane| lane.number != number);
+        self.more.retain(|slot| slot.number != number);
     }
 
     /// Drops all attempts.
@@ -75,8 +75,8 @@ impl<'s, 'c, F: Future<Output = AttemptResult>> AttemptSlots<'s, 'c, F> {
             let first = self.first.as_mut().as_pin_mut();
             return first.map_or(Poll::Pending, |first| first.poll(cx));
         }
-        let lane = self.more.iter_mut().find(|lane| lane.number == number);
-        lane.map_or(Poll::Pending, |lane| lane.future.as_mut().poll(cx))
+        let slot = self.more.iter_mut().find(|slot| slot.number == number);
+        slot.map_or(Poll::Pending, |slot| slot.future.as_mut().poll(cx))
     }
 
     /// True if the attempt, not stopped yet, has a connection.
@@ -84,7 +84,7 @@ impl<'s, 'c, F: Future<Output = AttemptResult>> AttemptSlots<'s, 'c, F> {
         if self.number == Some(number) {
             return self.connected.get();
         }
-        let lane = self.more.iter().find(|lane| lane.number == number);
-        lane.is_some_and(|lane| lane.connected.get())
+        let slot = self.more.iter().find(|slot| slot.number == number);
+        slot.is_some_and(|slot| slot.connected.get())
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct AttemptTimeouts {
     /// The longest time of the request without data from either side.
     pub(super) idle: Option<Duration>,
     /// True if upstreams get the timeout in `grpc-timeout`, too.
-    pub(super) tell_grpc: bool,
+    pub(super) set_grpc_timeout: bool,
     /// True if an attempt continues after its timeout, beside a hedge. Its upstream then has the route's time.
     pub(super) per_try_is_soft: bool,
 }
@@ -45,7 +45,7 @@ impl AttemptTimeouts {
             per_try: per_try.filter(|span| route.is_none_or(|route| *span < route)),
             per_try_idle: some(retry.and_then(|policy| policy.per_try_idle_timeout)),
             idle: some(idle),
-            tell_grpc: grpc.is_some(),
+            set_grpc_timeout: grpc.is_some(),
             per_try_is_soft: action.hedge.on_per_try_timeout,
         }
     }

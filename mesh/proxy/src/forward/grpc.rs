@@ -49,13 +49,13 @@ mod tests {
 
     #[test]
     fn a_timeout_is_told_in_eight_digits() {
-        let told = |millis| {
+        let written = |millis| {
             let mut map = HeaderMap::new();
             set_timeout(&mut map, Duration::from_millis(millis));
             map[TIMEOUT].to_str().unwrap().to_owned()
         };
-        assert_eq!(told(1500), "1500m");
-        assert_eq!(told(100_000_000), "100000S");
-        assert_eq!(told(u64::MAX), "99999999H");
+        assert_eq!(written(1500), "1500m");
+        assert_eq!(written(100_000_000), "100000S");
+        assert_eq!(written(u64::MAX), "99999999H");
     }
 }

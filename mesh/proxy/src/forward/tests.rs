@@ -51,16 +51,16 @@ fn a_timeout_of_zero_is_none() {
 
 #[test]
 fn the_upstream_is_told_the_shorter_of_the_try_and_what_is_left_of_the_route() {
-    let told = |per_try, route, elapsed| {
+    let remaining = |per_try, route, elapsed| {
         let expected = bounds(&action(per_try, route)).expected(ms(elapsed));
         expected.map(|span| span.as_millis())
     };
-    assert_eq!(told(None, None, 0), None);
-    assert_eq!(told(None, Some(900), 0), Some(900));
-    assert_eq!(told(Some(300), Some(900), 100), Some(300));
-    assert_eq!(told(Some(300), Some(900), 700), Some(200));
-    assert_eq!(told(Some(300), None, 700), Some(300));
-    assert_eq!(told(None, Some(900), 1000), Some(0));
+    assert_eq!(remaining(None, None, 0), None);
+    assert_eq!(remaining(None, Some(900), 0), Some(900));
+    assert_eq!(remaining(Some(300), Some(900), 100), Some(300));
+    assert_eq!(remaining(Some(300), Some(900), 700), Some(200));
+    assert_eq!(remaining(Some(300), None, 700), Some(300));
+    assert_eq!(remaining(None, Some(900), 1000), Some(0));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn an_upstream_whose_try_goes_on_after_its_timeout_has_the_routes_time() {
     assert_eq!(bounds(&action).expected(ms(100)), Some(ms(800)));
 }
 
-fn of_grpc(max: u64, offset: u64, asked: Option<&'static str>) -> Option<Duration> {
+fn of_grpc(max: u64, offset: u64, timeout: Option<&'static str>) -> Option<Duration> {
     let mut action = action(None, Some(700));
     action.grpc_timeout = Some(GrpcTimeout {
         max: ms(max),
@@ -78,8 +78,8 @@ fn of_grpc(max: u64, offset: u64, asked: Option<&'static str>) -> Option<Duratio
     });
     let mut headers = HeaderMap::new();
     headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-    if let Some(asked) = asked {
-        headers.insert("grpc-timeout", HeaderValue::from_static(asked));
+    if let Some(timeout) = timeout {
+        headers.insert("grpc-timeout", HeaderValue::from_static(timeout));
     }
     AttemptTimeouts::for_route(&action, None, &headers).route
 }

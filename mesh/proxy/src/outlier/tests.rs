@@ -22,7 +22,7 @@ fn address(index: usize) -> SocketAddr {
 /// A cluster under test. All hosts may be ejected unless the test changes that.
 struct Cluster {
     outliers: OutlierDetector,
-    seats: Vec<OutlierHostId>,
+    ids: Vec<OutlierHostId>,
     random: ChaCha,
 }
 
@@ -34,10 +34,10 @@ impl Cluster {
         };
         change(&mut settings);
         let mut outliers = OutlierDetector::new(settings);
-        let seats = (0..hosts).map(|host| outliers.add(address(host))).collect();
+        let ids = (0..hosts).map(|host| outliers.add(address(host))).collect();
         Cluster {
             outliers,
-            seats,
+            ids,
             random: stream_seed(1, "test", "outlier"),
         }
     }
@@ -48,10 +48,10 @@ impl Cluster {
         outcome: AttemptOutcome,
         millis: u64,
     ) -> Vec<EjectionChange> {
-        let seat = self.seats[host];
+        let id = self.ids[host];
         let changes = self
             .outliers
-            .observe(seat, outcome, at(millis), &mut self.random);
+            .observe(id, outcome, at(millis), &mut self.random);
         changes.to_vec()
     }
 
@@ -72,7 +72,7 @@ impl Cluster {
     }
 
     fn is_out(&self, host: usize) -> bool {
-        self.outliers.is_ejected(self.seats[host])
+        self.outliers.is_ejected(self.ids[host])
     }
 }
 
@@ -184,10 +184,10 @@ impl rand_core::TryRng for Draws {
 fn a_share_of_enforcement_is_a_number_below_a_hundred() {
     for (draw, out) in [(0, true), (29, true), (30, false), (99, false), (129, true)] {
         let mut cluster = Cluster::new(1, |settings| settings.enforcing.consecutive_5xx = 30);
-        let (seat, mut draws) = (cluster.seats[0], Draws(draw));
+        let (id, mut draws) = (cluster.ids[0], Draws(draw));
         for _ in 0..5 {
             let failed = AttemptOutcome::Status(500);
-            cluster.outliers.observe(seat, failed, at(0), &mut draws);
+            cluster.outliers.observe(id, failed, at(0), &mut draws);
         }
         assert_eq!(cluster.is_out(0), out, "{draw}");
     }
@@ -342,10 +342,10 @@ fn a_removed_host_makes_room_and_a_new_one_starts_clean() {
     let mut cluster = Cluster::new(2, |settings| settings.max_ejection_percent = 50);
     cluster.answers(0, 500, 5, 0);
     assert_eq!(cluster.answers(1, 500, 5, 0), [], "no room");
-    cluster.outliers.remove(cluster.seats[0]);
+    cluster.outliers.remove(cluster.ids[0]);
     assert_eq!((cluster.outliers.len(), cluster.outliers.ejected()), (1, 0));
-    let seat = cluster.outliers.add(address(7));
-    assert!(!cluster.outliers.is_ejected(seat));
+    let id = cluster.outliers.add(address(7));
+    assert!(!cluster.outliers.is_ejected(id));
     assert_eq!(cluster.answers(1, 500, 5, 0), [BY_5XX]);
 }
 
@@ -396,21 +396,21 @@ proptest! {
         for step in steps {
             let before = cluster.outliers.ejected();
             let changes = match step {
-                Step::Answer(host, status) if host < cluster.seats.len() => {
+                Step::Answer(host, status) if host < cluster.ids.len() => {
                     cluster.observe(host, AttemptOutcome::Status(status), now)
                 }
-                Step::Fail(host, slow) if host < cluster.seats.len() => {
+                Step::Fail(host, slow) if host < cluster.ids.len() => {
                     let outcome = if slow { AttemptOutcome::TimedOut } else { AttemptOutcome::Failed };
                     cluster.observe(host, outcome, now)
                 }
                 Step::Tick => cluster.tick(now),
                 Step::Add => {
-                    let seat = cluster.outliers.add(address(cluster.seats.len()));
-                    cluster.seats.push(seat);
+                    let id = cluster.outliers.add(address(cluster.ids.len()));
+                    cluster.ids.push(id);
                     Vec::new()
                 }
-                Step::Remove(host) if host < cluster.seats.len() => {
-                    cluster.outliers.remove(cluster.seats.swap_remove(host));
+                Step::Remove(host) if host < cluster.ids.len() => {
+                    cluster.outliers.remove(cluster.ids.swap_remove(host));
                     Vec::new()
                 }
                 Step::Wait(millis) => {
@@ -420,7 +420,7 @@ proptest! {
                 _ => Vec::new(),
             };
             let (out, hosts) = (cluster.outliers.ejected(), cluster.outliers.len() as u64);
-            let counted = (0..cluster.seats.len()).filter(|host| cluster.is_out(*host)).count();
+            let counted = (0..cluster.ids.len()).filter(|host| cluster.is_out(*host)).count();
             prop_assert_eq!(counted, out as usize);
             if changes.iter().any(|change| matches!(change, EjectionChange::Ejected(..))) {
                 let within = 100 * u64::from(out) <= u64::from(percent) * hosts;

@@ -171,7 +171,7 @@ fn an_overflow_is_told_as_overload() {
 /// Expected as observed with a real Envoy.
 #[test]
 fn a_grpc_caller_reads_its_status_in_headers() {
-    let told = |reject: LocalReply| {
+    let converted = |reject: LocalReply| {
         let response = reject.into_response(true, false, |_| ());
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/grpc");
@@ -181,31 +181,37 @@ fn a_grpc_caller_reads_its_status_in_headers() {
             text(GRPC_MESSAGE).unwrap_or_default().to_owned(),
         )
     };
-    let said = |status: &str, message: &str| (status.to_owned(), message.to_owned());
-    assert_eq!(told(LocalReply::NoRoute), said("12", ""));
+    let expected = |status: &str, message: &str| (status.to_owned(), message.to_owned());
+    assert_eq!(converted(LocalReply::NoRoute), expected("12", ""));
     assert_eq!(
-        told(LocalReply::NoHealthyUpstream),
-        said("14", "no healthy upstream")
+        converted(LocalReply::NoHealthyUpstream),
+        expected("14", "no healthy upstream")
     );
     let direct = LocalReply::Direct {
         status: StatusCode::OK,
         body: Arc::from(&b"50% \xc3\xbc"[..]),
         location: None,
     };
-    assert_eq!(told(direct), said("2", "50%25 %C3%BC"));
+    assert_eq!(converted(direct), expected("2", "50%25 %C3%BC"));
     let aborted = LocalReply::Aborted {
         status: StatusCode::OK,
         grpc: Some(14),
     };
-    assert_eq!(told(aborted), said("14", "fault filter abort"));
+    assert_eq!(converted(aborted), expected("14", "fault filter abort"));
     let limited = |resource_exhausted| {
         LocalReply::Limited(Limited {
             status: StatusCode::TOO_MANY_REQUESTS,
             resource_exhausted,
         })
     };
-    assert_eq!(told(limited(false)), said("14", "local_rate_limited"));
-    assert_eq!(told(limited(true)), said("8", "local_rate_limited"));
+    assert_eq!(
+        converted(limited(false)),
+        expected("14", "local_rate_limited")
+    );
+    assert_eq!(
+        converted(limited(true)),
+        expected("8", "local_rate_limited")
+    );
 }
 
 #[test]

@@ -86,13 +86,13 @@ impl ClusterHealth {
     pub(super) fn join(&self, host: &HostHealth, address: SocketAddr) -> bool {
         let known = host.known.replace(true);
         match self.outliers.borrow_mut().as_mut() {
-            Some(outliers) if host.seat.get().is_none() => {
-                host.seat.set(Some(outliers.add(address)));
+            Some(outliers) if host.outlier_id.get().is_none() => {
+                host.outlier_id.set(Some(outliers.add(address)));
                 !known
             }
             Some(_) => false,
             None => {
-                host.seat.set(None);
+                host.outlier_id.set(None);
                 host.ejected.replace(false) || !known
             }
         }
@@ -101,9 +101,9 @@ impl ClusterHealth {
     /// Removes a host that was removed from the cluster.
     pub(super) fn leave(&self, host: &HostHealth) {
         host.known.set(false);
-        let seat = host.seat.take();
-        if let (Some(outliers), Some(seat)) = (self.outliers.borrow_mut().as_mut(), seat) {
-            outliers.remove(seat);
+        let id = host.outlier_id.take();
+        if let (Some(outliers), Some(id)) = (self.outliers.borrow_mut().as_mut(), id) {
+            outliers.remove(id);
         }
     }
 
@@ -119,10 +119,10 @@ impl ClusterHealth {
     /// Reports an attempt's outcome to the detector, and returns the resulting ejections.
     pub(super) fn observe(&self, host: &HostHealth, outcome: AttemptOutcome) -> EjectionChanges {
         let mut outliers = self.outliers.borrow_mut();
-        match (outliers.as_mut(), host.seat.get()) {
-            (Some(outliers), Some(seat)) => {
+        match (outliers.as_mut(), host.outlier_id.get()) {
+            (Some(outliers), Some(id)) => {
                 let random = &mut *self.random.borrow_mut();
-                outliers.observe(seat, outcome, self.env.now(), random)
+                outliers.observe(id, outcome, self.env.now(), random)
             }
             _ => EjectionChanges::new(),
         }
@@ -138,7 +138,7 @@ impl ClusterHealth {
     }
 
     /// Emits the events of changes, and schedules the load balancer's update.
-    fn tell(&self, upstream: &Upstream, changes: &EjectionChanges) {
+    fn report(&self, upstream: &Upstream, changes: &EjectionChanges) {
         for change in changes {
             let cluster = Arc::clone(&self.cluster);
             let (address, ejected, event) = match *change {
@@ -164,12 +164,12 @@ impl ClusterHealth {
             self.env.emit(event);
             // Per change, because the first of several in one interval may be applied at once and alone. Source: Envoy,
             // `DetectorImpl::onIntervalTimer`, `ClusterImplBase::reloadHealthyHosts`.
-            self.hear(upstream);
+            self.schedule_update(upstream);
         }
     }
 
     /// Updates the load balancer now, or at the end of the merge window.
-    fn hear(&self, upstream: &Upstream) {
+    fn schedule_update(&self, upstream: &Upstream) {
         let when = self
             .merge
             .borrow_mut()
@@ -229,7 +229,7 @@ async fn watch(env: Env, upstream: Weak<Upstream>, first: Time, interval: Durati
         };
         let changes = upstream.health().tick();
         if !changes.is_empty() {
-            upstream.health().tell(&upstream, &changes);
+            upstream.health().report(&upstream, &changes);
         }
         next = env.now() + interval;
     }
@@ -245,7 +245,7 @@ impl Upstream {
     pub(crate) fn observe(&self, host: &HostHealth, outcome: AttemptOutcome) {
         let changes = self.health().observe(host, outcome);
         if !changes.is_empty() {
-            self.health().tell(self, &changes);
+            self.health().report(self, &changes);
         }
     }
 }

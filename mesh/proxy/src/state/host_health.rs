@@ -9,7 +9,7 @@ use crate::outlier::OutlierHostId;
 pub(crate) struct HostHealth {
     /// True while the cluster contains the host.
     pub(super) known: Cell<bool>,
-    pub(super) seat: Cell<Option<OutlierHostId>>,
+    pub(super) outlier_id: Cell<Option<OutlierHostId>>,
     /// True if outlier detection has ejected it.
     pub(super) ejected: Cell<bool>,
     /// The value of `ejected` that the load balancer uses.

@@ -65,8 +65,8 @@ fn the_round_goes_on_where_it_was() {
         let first = pick();
         state.swap(table(cluster(REVIEWS, &hosts)));
         let second = pick();
-        let place = |address| hosts.iter().position(|host| *host == address).unwrap();
-        assert_eq!(place(second), (place(first) + 1) % 3);
+        let position = |address| hosts.iter().position(|host| *host == address).unwrap();
+        assert_eq!(position(second), (position(first) + 1) % 3);
     });
 }
 

@@ -272,7 +272,7 @@ fn a_breaker_tells_when_it_opens_and_when_it_closes() {
             cluster.limits.default.requests = 2;
         })));
         at_once(&scene, 3).await;
-        let told: Vec<_> = scene
+        let reports: Vec<_> = scene
             .events()
             .into_iter()
             .filter_map(|event| match event {
@@ -285,7 +285,7 @@ fn a_breaker_tells_when_it_opens_and_when_it_closes() {
             })
             .collect();
         let both = [true, false].map(|open| (REVIEWS.to_owned(), BreakerLimit::Requests, open));
-        assert_eq!(told, both);
+        assert_eq!(reports, both);
     });
 }
 

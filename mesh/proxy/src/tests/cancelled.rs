@@ -257,18 +257,19 @@ async fn nothing_in_hand(scene: &Scene, proxy: &Proxy) {
     assert_eq!(breaker.quota().in_use().connections, 0);
 }
 
-fn play_story(setting: Setting, deeds: Vec<Deed>, callers: Vec<Caller>, crashes: Vec<Crash>) {
+fn run_scenario(setting: Setting, deeds: Vec<Deed>, callers: Vec<Caller>, crashes: Vec<Crash>) {
     play(move |scene| async move {
         let (deeds, served) = (Rc::new(deeds), Rc::new(Cell::new(0)));
         for host in [UP1, UP2] {
             serve(&scene.env(host), host, &deeds, &served);
         }
         let proxy = scene.open_proxy(setting.table());
-        let protocol = match setting.over_http2 {
-            true => PoolProtocol::Http2,
-            false => PoolProtocol::Http1,
+        let protocol = if setting.over_http2 {
+            PoolProtocol::Http2
+        } else {
+            PoolProtocol::Http1
         };
-        let asked = callers.len();
+        let expected = callers.len();
         callers
             .into_iter()
             .for_each(|caller| ask(&scene, caller, protocol));
@@ -285,7 +286,7 @@ fn play_story(setting: Setting, deeds: Vec<Deed>, callers: Vec<Caller>, crashes:
         env.sleep(ms(60_000)).await;
         nothing_in_hand(&scene, &proxy).await;
         let seen = scene.requests().len();
-        assert!(seen <= asked, "{seen} requests of {asked} callers");
+        assert!(seen <= expected, "{seen} requests of {expected} callers");
     });
 }
 
@@ -299,7 +300,7 @@ proptest! {
         callers in prop::collection::vec(caller(), 1..16),
         crashes in prop::collection::vec(crash(), 0..3),
     ) {
-        play_story(setting, deeds, callers, crashes);
+        run_scenario(setting, deeds, callers, crashes);
     }
 }
 
@@ -330,7 +331,7 @@ fn a_caller_that_goes_at_any_moment_of_a_request_leaves_nothing_in_hand() {
                 patience_us: quarter * 250,
                 bytes: 100_000,
             };
-            play_story(setting, deeds.clone(), vec![one], Vec::new());
+            run_scenario(setting, deeds.clone(), vec![one], Vec::new());
         }
     }
 }

@@ -46,7 +46,7 @@ fn a_host_that_leaves_ends_what_it_has_and_gets_nothing_more() {
             scene
                 .requests()
                 .iter()
-                .all(|it| it.flags.to_string() == "-")
+                .all(|request| request.flags.to_string() == "-")
         );
     });
 }

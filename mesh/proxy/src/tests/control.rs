@@ -127,10 +127,10 @@ fn resources(kind: ResourceKind) -> Vec<Resource> {
         ResourceKind::Listener => own.listeners,
         ResourceKind::Routes => outbound.routes,
     };
-    let sent = |it: proto::Resource| Resource {
-        name: it.name,
-        version: it.version,
-        resource: Some(it.body),
+    let sent = |resource: proto::Resource| Resource {
+        name: resource.name,
+        version: resource.version,
+        resource: Some(resource.body),
         ..Default::default()
     };
     all.into_iter().map(sent).collect()

@@ -54,7 +54,7 @@ fn percent() -> impl Strategy<Value = u32> {
 /// An event: its kind, the host, the time since the previous event, and a number for its details.
 type Happening = (u8, usize, Duration, u64);
 
-fn story() -> impl Strategy<Value = Vec<Happening>> {
+fn scenario() -> impl Strategy<Value = Vec<Happening>> {
     prop::collection::vec((any::<u8>(), 0..8usize, span(), any::<u64>()), 0..120)
 }
 
@@ -195,30 +195,30 @@ proptest! {
     fn nothing_makes_outlier_detection_panic(
         settings in outlier(),
         others in outlier(),
-        story in story(),
+        scenario in scenario(),
     ) {
         let mut outliers = OutlierDetector::new(settings);
         let mut random = stream_seed(1, "test", "outlier");
-        let mut seats: Vec<OutlierHostId> = Vec::new();
+        let mut ids: Vec<OutlierHostId> = Vec::new();
         let mut now = Time::ZERO;
-        for (what, whom, later, number) in story {
+        for (what, whom, later, number) in scenario {
             now += later;
-            let seat = seats.get(whom).copied();
+            let id = ids.get(whom).copied();
             let mut observe = |outcome| {
-                if let Some(seat) = seat {
-                    outliers.observe(seat, outcome, now, &mut random);
+                if let Some(id) = id {
+                    outliers.observe(id, outcome, now, &mut random);
                 }
             };
             match what % 16 {
-                0..=2 => seats.push(outliers.add(([10, 0, 0, 1], whom as u16).into())),
+                0..=2 => ids.push(outliers.add(([10, 0, 0, 1], whom as u16).into())),
                 3..=6 => observe(AttemptOutcome::Status(500 + (number % 5) as u16)),
                 7 => observe(AttemptOutcome::Status((number % 1000) as u16)),
                 8 => observe(AttemptOutcome::TimedOut),
                 9 => observe(AttemptOutcome::Failed),
                 10 => observe(AttemptOutcome::Connected),
                 // Results of a removed host are ignored.
-                11 => if let Some(seat) = seat {
-                    outliers.remove(seat);
+                11 => if let Some(id) = id {
+                    outliers.remove(id);
                 },
                 12 => outliers.set_settings(others.clone()),
                 _ => {
@@ -230,10 +230,10 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_the_merge_window_panic(window in span(), story in story()) {
+    fn nothing_makes_the_merge_window_panic(window in span(), scenario in scenario()) {
         let mut merge = MergeWindow::default();
         let mut now = Time::ZERO;
-        for (what, _, later, _) in story {
+        for (what, _, later, _) in scenario {
             now += later;
             match what % 3 {
                 0 => merge.taken_in(now),
@@ -243,11 +243,11 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_a_breaker_panic(first in limits(), second in limits(), story in story()) {
+    fn nothing_makes_a_breaker_panic(first in limits(), second in limits(), scenario in scenario()) {
         let breaker = CircuitBreaker::new(first);
         breaker.on_change(|_, _| ());
         let mut permits = Vec::new();
-        for (what, whom, _, _) in story {
+        for (what, whom, _, _) in scenario {
             match what % 4 {
                 0 | 1 => permits.extend(breaker.retry()),
                 2 => if whom < permits.len() {
@@ -264,7 +264,7 @@ proptest! {
         limits in limits(),
         requests in prop_oneof![any::<u64>(), Just(u64::MAX), 0..100u64],
         share in prop::option::of(number()),
-        story in story(),
+        scenario in scenario(),
     ) {
         let allowed = retries_allowed(&limits, requests);
         if let Some(budget) = limits.retry_budget {
@@ -273,7 +273,7 @@ proptest! {
         }
         let mut budget = HedgeBudget::default();
         let mut now = Time::ZERO;
-        for (what, _, later, _) in story {
+        for (what, _, later, _) in scenario {
             now += later;
             match what % 2 {
                 0 => budget.request(now),
@@ -283,7 +283,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_makes_retries_panic(policy in retry_policy(), story in story()) {
+    fn nothing_makes_retries_panic(policy in retry_policy(), scenario in scenario()) {
         let none = HeaderMap::new();
         let request = RequestView {
             method: "GET",
@@ -293,7 +293,7 @@ proptest! {
             headers: &none,
         };
         let mut retries = RetryState::new(&policy, || request);
-        for (what, whom, _, number) in story {
+        for (what, whom, _, number) in scenario {
             let headers = answer(number);
             let status = (number % 700) as u16;
             let failure = match what % 4 {
@@ -315,12 +315,12 @@ proptest! {
     fn nothing_makes_hedges_panic(
         after in prop::option::of(span()),
         times in number(),
-        story in story(),
+        scenario in scenario(),
     ) {
         let policy = HedgePolicy { after, times, ..HedgePolicy::default() };
         let mut hedges = Hedges::new(policy);
         let mut now = Time::ZERO;
-        for (what, _, later, _) in story {
+        for (what, _, later, _) in scenario {
             now += later;
             match what % 8 {
                 0..=3 => hedges.try_begun(now),
@@ -336,11 +336,11 @@ proptest! {
         max in number(),
         per_fill in number(),
         interval in some_span(),
-        story in story(),
+        scenario in scenario(),
     ) {
         let mut now = Time::ZERO;
         let mut bucket = TokenBucket::new(Bucket { max, per_fill, interval }, now);
-        for (what, _, later, _) in story {
+        for (what, _, later, _) in scenario {
             now += later;
             let before = bucket.state(now).remaining;
             prop_assert!(before <= max);
@@ -355,7 +355,7 @@ proptest! {
         spans in (some_span(), some_span()),
         shares in (ppm(), ppm(), number()),
         bounds in (number(), number(), number()),
-        story in story(),
+        scenario in scenario(),
     ) {
         let settings = AdaptiveConcurrency {
             status: 503,
@@ -371,7 +371,7 @@ proptest! {
         let mut now = Time::ZERO;
         let mut adaptive = Adaptive::new(settings, now);
         let mut in_hand: Vec<Time> = Vec::new();
-        for (what, whom, later, number) in story {
+        for (what, whom, later, number) in scenario {
             now += later;
             match what % 8 {
                 0..=3 => if adaptive.admit(now) {
@@ -394,19 +394,19 @@ proptest! {
     fn nothing_makes_a_throttle_panic(
         k_milli in prop_oneof![Just(1000), Just(u32::MAX), 1000..5000u32],
         window in some_span(),
-        story in story(),
+        scenario in scenario(),
     ) {
         let mut throttle = Throttle::new(AdaptiveThrottle { k_milli, window });
         let mut now = Time::ZERO;
-        let mut asked = false;
-        for (what, _, later, number) in story {
+        let mut requested = false;
+        for (what, _, later, number) in scenario {
             now += later;
             match what % 3 {
                 0 => throttle.accepted(now),
                 _ => {
                     let sent = throttle.admit(now, number);
-                    prop_assert!(asked || sent, "the first is never held back");
-                    asked = true;
+                    prop_assert!(requested || sent, "the first is never held back");
+                    requested = true;
                 }
             }
         }
@@ -418,14 +418,14 @@ proptest! {
         queue_max in number(),
         target in span(),
         interval in span(),
-        story in story(),
+        scenario in scenario(),
     ) {
         let concurrency = concurrency.max(1);
         let settings = ShedSettings { concurrency, queue_max, target, interval };
         let mut now = Time::ZERO;
         let mut shed = ShedQueue::new(settings, now);
         let (mut running, mut waiting) = (0_u32, Vec::new());
-        for (what, whom, later, _) in story {
+        for (what, whom, later, _) in scenario {
             now += later;
             match what % 8 {
                 0..=3 => match shed.arrive(now) {

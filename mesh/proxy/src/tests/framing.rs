@@ -58,7 +58,7 @@ fn heads_that_envoy_refuses_have_its_answer() {
     ] {
         let head =
             format!("POST / HTTP/1.1\r\nhost: reviews\r\n{lines}\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
-        let (answer, outcome, told) = refused(head.leak());
+        let (answer, outcome, found_details) = refused(head.leak());
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{lines}: {answer}"
@@ -72,7 +72,7 @@ fn heads_that_envoy_refuses_have_its_answer() {
             "{lines}: {answer}"
         );
         assert_eq!(outcome, (status, "DPE".to_owned(), 0), "{lines}");
-        assert_eq!(told, details, "{lines}");
+        assert_eq!(found_details, details, "{lines}");
     }
 }
 
@@ -125,9 +125,9 @@ fn targets_and_hosts_that_envoy_refuses_reach_nobody() {
         ("GET /", "reviews", 426, "DPE", "low_version"),
     ] {
         let head = format!("{line}\r\nhost: {host}\r\n\r\n");
-        let (_, outcome, told) = refused(head.leak());
+        let (_, outcome, found_details) = refused(head.leak());
         assert_eq!(outcome, (status, flags.to_owned(), 0), "{line} {host}");
-        assert_eq!(told, details, "{line} {host}");
+        assert_eq!(found_details, details, "{line} {host}");
     }
 }
 

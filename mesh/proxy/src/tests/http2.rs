@@ -47,8 +47,8 @@ type Asked = Rc<RefCell<Vec<(Version, HeaderMap)>>>;
 
 /// An upstream for both protocols, which answers with the request's body and trailers.
 fn echo(scene: &Scene) -> Asked {
-    let asked = Asked::default();
-    let (env, sink) = (scene.env(UP1), Rc::clone(&asked));
+    let received = Asked::default();
+    let (env, sink) = (scene.env(UP1), Rc::clone(&received));
     let listener = env.listen(at(UP1, 9080)).unwrap();
     scene.env(UP1).spawn("upstream", async move {
         let make = |_| {
@@ -76,7 +76,7 @@ fn echo(scene: &Scene) -> Asked {
         )
         .await;
     });
-    asked
+    received
 }
 
 /// A request's body, returned with an optional trailer.
@@ -124,7 +124,7 @@ async fn read(mut body: Body) -> (String, Option<HeaderMap>) {
 #[test]
 fn a_call_over_http2_passes_with_its_trailers_and_te() {
     play(|scene| async move {
-        let asked = echo(&scene);
+        let received = echo(&scene);
         scene.proxy(speaking(HTTP2));
         let caller = caller(&scene, PoolProtocol::Http2);
         for _ in 0..3 {
@@ -136,8 +136,8 @@ fn a_call_over_http2_passes_with_its_trailers_and_te() {
                 ("message", &"0".parse().unwrap())
             );
         }
-        let asked = asked.borrow();
-        let (version, headers) = &asked[0];
+        let received = received.borrow();
+        let (version, headers) = &received[0];
         assert_eq!(
             (*version, &headers["te"]),
             (Version::HTTP_2, &"trailers".parse().unwrap())
@@ -160,15 +160,19 @@ fn each_side_speaks_its_own_protocol() {
         (DOWNSTREAM, [Version::HTTP_11, Version::HTTP_2]),
     ] {
         play(move |scene| async move {
-            let asked = echo(&scene);
+            let received = echo(&scene);
             scene.proxy(speaking(upstream));
             for protocol in [PoolProtocol::Http1, PoolProtocol::Http2] {
                 let response = caller(&scene, protocol).send(post("hello")).await.unwrap();
                 let (body, _) = read(response.into_body()).await;
                 assert_eq!(body, "hello", "{upstream:?} {protocol:?}");
             }
-            let asked: Vec<Version> = asked.borrow().iter().map(|(version, _)| *version).collect();
-            assert_eq!(asked, versions, "{upstream:?}");
+            let received: Vec<Version> = received
+                .borrow()
+                .iter()
+                .map(|(version, _)| *version)
+                .collect();
+            assert_eq!(received, versions, "{upstream:?}");
         });
     }
 }

@@ -273,7 +273,7 @@ fn a_routes_limit_takes_the_place_of_its_listeners() {
 
 #[test]
 fn a_limit_tells_its_state_only_where_that_is_asked_for() {
-    for (tell, told) in [(false, None), (true, Some("1"))] {
+    for (tell, expected) in [(false, None), (true, Some("1"))] {
         play(move |scene| async move {
             let mut route = route(direct(200));
             route.filters.rate_limit = limit(1, tell);
@@ -281,7 +281,7 @@ fn a_limit_tells_its_state_only_where_that_is_asked_for() {
             for status in [200, 429] {
                 let answer = scene.get("/").await;
                 assert_eq!(answer.status, status);
-                assert_eq!(answer.header("x-ratelimit-limit"), told);
+                assert_eq!(answer.header("x-ratelimit-limit"), expected);
             }
         });
     }
@@ -289,7 +289,7 @@ fn a_limit_tells_its_state_only_where_that_is_asked_for() {
 
 #[test]
 fn a_route_that_answers_by_itself_has_no_cors() {
-    for (action, told) in [
+    for (action, expected) in [
         (direct(200), None),
         (RouteActionKind::Forward(to(REVIEWS)), Some("http://a")),
     ] {
@@ -310,7 +310,7 @@ fn a_route_that_answers_by_itself_has_no_cors() {
             let mut request = get(&[("origin", "http://a")]);
             *request.method_mut() = Method::GET;
             let answer = scene.send(request).await;
-            assert_eq!(answer.header("access-control-allow-origin"), told);
+            assert_eq!(answer.header("access-control-allow-origin"), expected);
         });
     }
 }

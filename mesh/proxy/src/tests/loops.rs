@@ -112,7 +112,10 @@ fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
         assert!(requests[1..].iter().all(|request| flags(request) == "-"));
         scene.env(CALLER).sleep(ms(10)).await;
         let listeners = proxy.shared.listeners.list();
-        let open: usize = listeners.iter().map(|it| it.connections()).sum();
+        let open: usize = listeners
+            .iter()
+            .map(|listener| listener.connections())
+            .sum();
         assert!(open <= REQUESTS as usize + 1, "{open}");
         // The requests of the loop have been released.
         assert_eq!(scene.get("/").await.status, 503);

@@ -52,7 +52,7 @@ fn changes(scene: &Scene) -> Vec<(Time, Option<Detector>)> {
 }
 
 /// The times of requests to the failing host.
-fn asked(scene: &Scene) -> Vec<Time> {
+fn attempt_times(scene: &Scene) -> Vec<Time> {
     let attempts = scene.attempts();
     let bad = attempts
         .iter()
@@ -78,9 +78,9 @@ fn a_failing_host_is_out_at_once_and_returns_on_the_first_tick_after_its_time() 
         scene.proxy(routed(detected(|_| {})));
         ask_for(&scene, ms(3 * SEC)).await;
         let changes = changes(&scene);
-        let asked = asked(&scene);
+        let times = attempt_times(&scene);
         assert_eq!(
-            asked.len(),
+            times.len(),
             3,
             "none after the third, though the merge window is 1 s"
         );
@@ -107,7 +107,7 @@ fn a_change_within_the_merge_window_is_seen_a_window_after_it() {
             again.since(returned) < ms(200),
             "three failures take that long"
         );
-        let last = *asked(&scene).last().unwrap();
+        let last = *attempt_times(&scene).last().unwrap();
         let seen = again + ms(SEC);
         assert!(last < seen && seen.since(last) < ms(50), "{last} {seen}");
     });
@@ -131,11 +131,11 @@ fn of_hosts_that_return_on_one_tick_the_first_is_seen_at_once_and_the_others_a_w
         assert_eq!(returned[0], returned[1], "on one tick");
         let attempts = scene.attempts();
         let first = |upstream| {
-            let asked = attempts
+            let times = attempts
                 .iter()
                 .filter(|attempt| attempt.upstream == at(upstream, 9080));
-            let mut asked = asked.map(|attempt| attempt.started);
-            asked
+            let mut times = times.map(|attempt| attempt.started);
+            times
                 .find(|started| *started >= returned[0])
                 .unwrap()
                 .since(returned[0])
@@ -156,7 +156,7 @@ fn without_a_window_every_change_is_seen_at_once() {
         cluster.update_merge_window = Duration::ZERO;
         scene.proxy(routed(cluster));
         ask_for(&scene, ms(6 * SEC)).await;
-        assert_eq!(asked(&scene).len(), 6, "three each time");
+        assert_eq!(attempt_times(&scene).len(), 6, "three each time");
     });
 }
 
@@ -206,7 +206,7 @@ fn refused_connections_count_as_503_or_by_themselves_where_split() {
                 settings.consecutive_5xx = 4;
             })));
             ask_for(&scene, ms(500)).await;
-            assert_eq!(asked(&scene).len(), 4);
+            assert_eq!(attempt_times(&scene).len(), 4);
             assert_eq!(changes(&scene)[0].1, Some(by));
         });
     }
@@ -228,7 +228,7 @@ fn a_try_that_times_out_counts_as_504() {
         });
         scene.proxy(outbound(RouteActionKind::Forward(action), vec![cluster]));
         ask_for(&scene, ms(300)).await;
-        assert_eq!(asked(&scene).len(), 2);
+        assert_eq!(attempt_times(&scene).len(), 2);
         assert_eq!(
             changes(&scene)[0].1,
             Some(Detector::ConsecutiveGatewayFailure)
@@ -334,6 +334,6 @@ fn a_cluster_without_detection_has_no_task_and_ejects_nobody() {
         scene.proxy(routed(cluster));
         ask_for(&scene, ms(SEC)).await;
         assert_eq!(changes(&scene), []);
-        assert!(asked(&scene).len() > 20);
+        assert!(attempt_times(&scene).len() > 20);
     });
 }

@@ -50,12 +50,12 @@ fn slow(scene: &Scene) {
 
 async fn at_once(scene: &Scene, number: usize) -> Vec<(u16, String)> {
     let all = join_all((0..number).map(|_| scene.get("/"))).await;
-    let mut told: Vec<_> = all
+    let mut answers: Vec<_> = all
         .into_iter()
         .map(|answer| (answer.status, answer.body))
         .collect();
-    told.sort();
-    told
+    answers.sort();
+    answers
 }
 
 #[test]

@@ -199,8 +199,8 @@ fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
 #[test]
 fn the_wait_before_each_retry_is_drawn_to_the_millisecond() {
     play(|scene| async move {
-        let asked = Rc::new(std::cell::RefCell::new(Vec::new()));
-        let (env, sink) = (scene.env(UP1), Rc::clone(&asked));
+        let arrivals = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let (env, sink) = (scene.env(UP1), Rc::clone(&arrivals));
         scene.serve(UP1, 9080, move |_| {
             sink.borrow_mut().push(env.now());
             async { reply(503, "") }
@@ -214,9 +214,9 @@ fn the_wait_before_each_retry_is_drawn_to_the_millisecond() {
         let mut random = scene.env(POD).rng("proxy/backoff");
         let bounds = [25, 50, 100, 200, 250, 250, 250];
         let waits = bounds.map(|bound| ms(random.next_u64() % bound));
-        let asked = asked.borrow();
+        let arrivals = arrivals.borrow();
         // The response and the next request are in transit for 2 ms, and the connection is reused.
-        let gaps: Vec<_> = asked
+        let gaps: Vec<_> = arrivals
             .windows(2)
             .map(|pair| pair[1].since(pair[0]) - ms(2))
             .collect();

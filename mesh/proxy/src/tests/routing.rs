@@ -409,11 +409,11 @@ fn one_too_many_is_429_and_the_bucket_tells_its_state() {
     play(|scene| async move {
         let route = limited(limit(2, ms(10_000)));
         scene.proxy(routed(route, vec![Filter::RateLimit(None)], Vec::new()));
-        let mut told = Vec::new();
+        let mut rows = Vec::new();
         for _ in 0..3 {
             let answer = scene.get("/").await;
             let header = |name: &str| answer.header(name).unwrap_or("-").to_owned();
-            told.push((
+            rows.push((
                 answer.status,
                 header("x-ratelimit-remaining"),
                 header("x-ratelimit-reset"),
@@ -430,7 +430,7 @@ fn one_too_many_is_429_and_the_bucket_tells_its_state() {
             )
         };
         assert_eq!(
-            told,
+            rows,
             [
                 row(207, "1", "0", "-"),
                 row(207, "0", "10", "-"),
@@ -497,11 +497,11 @@ fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
                 Vec::new(),
                 clusters,
             );
-            tell_attempts(&mut table);
+            include_attempt_count(&mut table);
             scene.proxy(table);
             let answer = scene.get("/").await;
-            let told = answer.header("x-envoy-attempt-count").map(str::to_owned);
-            (answer.status, told)
+            let attempts = answer.header("x-envoy-attempt-count").map(str::to_owned);
+            (answer.status, attempts)
         };
         let refused = vec![cluster(REVIEWS, &[at(UP1, 9080)])];
         assert_eq!(count(scene, refused).await, (503, Some("1".into())));
@@ -512,7 +512,7 @@ fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
             Vec::new(),
             Vec::new(),
         );
-        tell_attempts(&mut table);
+        include_attempt_count(&mut table);
         scene.proxy(table);
         let answer = scene.get("/").await;
         assert_eq!(

@@ -354,12 +354,17 @@ fn route_table(name: &str, domain: &str, action: RouteActionKind) -> Arc<RouteTa
     table_of(name, domain, vec![Route::new("", matcher, action)], false)
 }
 
-fn table_of(name: &str, domain: &str, routes: Vec<Route>, tell_attempts: bool) -> Arc<RouteTable> {
+fn table_of(
+    name: &str,
+    domain: &str,
+    routes: Vec<Route>,
+    count_in_response: bool,
+) -> Arc<RouteTable> {
     let host = VirtualHost {
         name: domain.into(),
         routes,
         include_attempt_count: true,
-        include_attempt_count_in_response: tell_attempts,
+        include_attempt_count_in_response: count_in_response,
     };
     Arc::new(RouteTable::new(name, vec![(host, vec![domain.into()])], false).unwrap())
 }
@@ -381,7 +386,7 @@ pub(crate) fn routed(route: Route, filters: Vec<Filter>, clusters: Vec<Cluster>)
 }
 
 /// Adds the attempt count to responses of the outbound routes.
-pub(crate) fn tell_attempts(table: &mut Table) {
+pub(crate) fn include_attempt_count(table: &mut Table) {
     let routes = table.routes["15001"].hosts()[0].routes.clone();
     let routes = table_of("15001", "*", routes, true);
     table.routes.insert("15001".into(), routes);

@@ -43,7 +43,7 @@ fn failing(scene: &Scene, times: u32) {
             if fails {
                 return reply(503, "");
             }
-            let told = |name: &str| {
+            let value_of = |name: &str| {
                 let value = request.headers().get(name);
                 value
                     .map_or("-", |value| value.to_str().unwrap())
@@ -56,7 +56,7 @@ fn failing(scene: &Scene, times: u32) {
                 "x-envoy-retry-on",
                 "x-envoy-expected-rq-timeout-ms",
             ]
-            .map(told)
+            .map(value_of)
             .join(" ");
             http::Response::new(Body::full(text))
         }
@@ -113,8 +113,8 @@ fn an_external_caller_is_written_down_and_has_no_say() {
         let steers = [("x-envoy-retry-on", "5xx"), ("x-request-id", id)];
         let answer = ask(&scene, &steers).await;
         assert_eq!(answer.body, "127.0.0.2 - 127.0.0.1 - -");
-        let told = scene.requests()[0].id.unwrap().to_string();
-        assert_ne!(told, id, "an id from outside is not believed");
+        let reported_id = scene.requests()[0].id.unwrap().to_string();
+        assert_ne!(reported_id, id, "an id from outside is not believed");
     });
 }
 

@@ -364,12 +364,12 @@ fn a_request_that_does_not_end_in_time_is_answered_408() {
 fn what_has_come_of_a_request_goes_on_before_the_rest_has() {
     play(|scene| async move {
         let seen = std::rc::Rc::new(std::cell::RefCell::new(String::new()));
-        let heard = std::rc::Rc::clone(&seen);
+        let sink = std::rc::Rc::clone(&seen);
         scene.accept(UP1, 9080, move |mut stream| {
-            let heard = std::rc::Rc::clone(&heard);
+            let sink = std::rc::Rc::clone(&sink);
             async move {
                 let text = read(&mut stream).await;
-                heard.borrow_mut().push_str(&text);
+                sink.borrow_mut().push_str(&text);
             }
         });
         via(&scene, |action| action.idle_timeout = Some(ms(300)));

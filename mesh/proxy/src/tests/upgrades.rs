@@ -56,11 +56,11 @@ fn chat(scene: &Scene) {
         );
         write(&mut stream, AGREES).await;
         loop {
-            let heard = until(&mut stream, ".").await;
-            if heard.is_empty() || heard == "bye." {
+            let received = until(&mut stream, ".").await;
+            if received.is_empty() || received == "bye." {
                 return;
             }
-            write(&mut stream, &format!("[{heard}]")).await;
+            write(&mut stream, &format!("[{received}]")).await;
         }
     });
 }
@@ -86,9 +86,9 @@ fn a_web_socket_carries_both_ways_until_the_app_closes() {
         chat(&scene);
         scene.proxy(one());
         let mut stream = upgraded(&scene).await;
-        for said in ["one.", "two."] {
-            write(&mut stream, said).await;
-            assert_eq!(until(&mut stream, "]").await, format!("[{said}]"));
+        for text in ["one.", "two."] {
+            write(&mut stream, text).await;
+            assert_eq!(until(&mut stream, "]").await, format!("[{text}]"));
         }
         assert!(scene.requests().is_empty(), "it goes on");
         write(&mut stream, "bye.").await;
@@ -150,10 +150,10 @@ fn a_web_socket_ends_when_it_has_been_idle_for_long_enough() {
         scene.env(CALLER).sleep(ms(200)).await;
         write(&mut stream, "one.").await;
         until(&mut stream, "]").await;
-        let heard = scene.env(CALLER).now();
+        let received_at = scene.env(CALLER).now();
         assert_eq!(until(&mut stream, "never").await, "");
         // The response reached the caller a millisecond after the proxy, and so does the end.
-        assert_eq!(scene.env(CALLER).now().since(heard), ms(300));
+        assert_eq!(scene.env(CALLER).now().since(received_at), ms(300));
         assert_eq!(outcome(&scene), (101, "SI".into(), 1));
         assert_eq!(scene.requests()[0].details, "stream_idle_timeout");
     });

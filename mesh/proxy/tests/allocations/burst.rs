@@ -234,7 +234,7 @@ async fn call(
 fn meet(burst: Burst) -> Found {
     let part = Arc::new(AtomicU8::new(0));
     let (send, receive) = std::sync::mpsc::channel();
-    let told = Arc::clone(&part);
+    let callers_part = Arc::clone(&part);
     #[expect(
         clippy::disallowed_methods,
         reason = "the heap of a proxy is counted apart from that of its callers, by thread"
@@ -245,7 +245,7 @@ fn meet(burst: Burst) -> Found {
             let proxy = SocketAddr::new(shop::POD.into(), free(&env).port());
             let (upstream, seen) = serve(&env);
             send.send((proxy, upstream)).unwrap();
-            call(env, proxy, &seen, burst, &told).await
+            call(env, proxy, &seen, burst, &callers_part).await
         })
     });
     let (proxy, upstream) = receive.recv().unwrap();

@@ -78,7 +78,7 @@ fn run(middle: Middle, host: &'static str, headers: Headers) -> Vec<u64> {
         serve(add(address.ip()), address);
     }
     match middle {
-        Middle::Forwarder(told) => forward(pod, told),
+        Middle::Forwarder(added) => forward(pod, added),
         Middle::Proxy => {
             let own = pod.clone();
             pod.spawn("proxy", async move {
@@ -122,7 +122,7 @@ fn builder() -> server::Builder {
 }
 
 /// Forwards the requests of each connection on a dedicated connection.
-fn forward(env: Env, told: Headers) {
+fn forward(env: Env, added: Headers) {
     let mut listener = env.listen(OUTBOUND).unwrap();
     env.clone().spawn("forwarder", async move {
         while let Ok(stream) = listener.accept().await {
@@ -130,11 +130,13 @@ fn forward(env: Env, told: Headers) {
             env.spawn("forwarder-connection", async move {
                 let sender = RefCell::new(connect::<Incoming>(&own, shop::plain()).await);
                 let service = service_fn(|mut request: Request<Incoming>| {
-                    told.iter().for_each(|it| tell(request.headers_mut(), it));
+                    added
+                        .iter()
+                        .for_each(|header| insert(request.headers_mut(), header));
                     let answer = sender.borrow_mut().send_request(request);
                     async move {
                         let mut response = answer.await?;
-                        tell(response.headers_mut(), &TOOK);
+                        insert(response.headers_mut(), &TOOK);
                         Ok::<_, hyper::Error>(response)
                     }
                 });
@@ -144,7 +146,7 @@ fn forward(env: Env, told: Headers) {
     });
 }
 
-fn tell(headers: &mut HeaderMap, (name, value): &Header) {
+fn insert(headers: &mut HeaderMap, (name, value): &Header) {
     let name = HeaderName::from_static(name);
     headers.insert(name, HeaderValue::from_static(value));
 }
@@ -208,7 +210,7 @@ fn a_request_without_an_id_costs_no_more_either() {
 #[test]
 fn a_request_that_meets_every_policy_costs_no_more_either() {
     let proxy = counts(Middle::Proxy, shop::REVIEWS, &[ID, JASON]);
-    let told = &[PROTO, ATTEMPT, TIMEOUT];
-    let alone = counts(Middle::Forwarder(told), shop::REVIEWS, &[ID, JASON]);
+    let added = &[PROTO, ATTEMPT, TIMEOUT];
+    let alone = counts(Middle::Forwarder(added), shop::REVIEWS, &[ID, JASON]);
     assert_eq!(proxy, alone);
 }

@@ -126,7 +126,11 @@ fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
     let message = &nack.error_detail.as_ref().unwrap().message;
     assert!(message.starts_with("Cluster a: lb_policy: "), "{message}");
     let table = session.table();
-    let names: Vec<_> = table.clusters.values().map(|it| &*it.name).collect();
+    let names: Vec<_> = table
+        .clusters
+        .values()
+        .map(|cluster| &*cluster.name)
+        .collect();
     assert_eq!(names, ["a", "b"], "the last good a stays, b is in");
 }
 
@@ -337,10 +341,10 @@ fn listener(name: &str, port: u32) -> Resource {
     resource(name, "1", proto::pack(&message))
 }
 
-fn said(reply: &ResponseOutcome) -> String {
+fn nack_message(reply: &ResponseOutcome) -> String {
     let nack = reply.requests.last().unwrap();
     let detail = nack.error_detail.as_ref();
-    detail.map_or_else(String::new, |it| it.message.clone())
+    detail.map_or_else(String::new, |status| status.message.clone())
 }
 
 #[test]
@@ -353,7 +357,7 @@ fn a_response_that_names_a_resource_twice_is_refused_as_a_whole() {
     ];
     let reply = receive(&mut session, response(ResourceKind::Cluster, "1", twice));
     assert_eq!(
-        said(&reply),
+        nack_message(&reply),
         "Cluster a: duplicate name a found among added/updated resources"
     );
     assert!(session.table().clusters.is_empty());
@@ -361,7 +365,7 @@ fn a_response_that_names_a_resource_twice_is_refused_as_a_whole() {
     both.removed_resources.push("a".into());
     let reply = receive(&mut session, both);
     assert_eq!(
-        said(&reply),
+        nack_message(&reply),
         "Cluster a: duplicate name a found in the union of added+removed resources"
     );
 }
@@ -375,7 +379,7 @@ fn a_listener_whose_address_cannot_be_bound_is_refused_with_the_reason() {
         taken,
     );
     assert_eq!(
-        said(&reply),
+        nack_message(&reply),
         "Listener l: cannot bind 127.0.0.1:80: address in use"
     );
     let clusters = whole(1, response(ResourceKind::Cluster, "2", vec![]));
@@ -403,11 +407,11 @@ fn two_listeners_cannot_have_one_address() {
     let both = vec![listener("a", 80), listener("b", 80)];
     let reply = receive(&mut session, response(ResourceKind::Listener, "1", both));
     assert_eq!(
-        said(&reply),
+        nack_message(&reply),
         "Listener b: it has the address 127.0.0.1:80 of listener a"
     );
     // A removed listener frees its address for an added one.
     let mut next = response(ResourceKind::Listener, "2", vec![listener("b", 80)]);
     next.removed_resources.push("a".into());
-    assert_eq!(said(&receive(&mut session, next)), "");
+    assert_eq!(nack_message(&receive(&mut session, next)), "");
 }

@@ -19,13 +19,13 @@ impl AttemptSet<'_> {
     /// them.
     pub(in crate::forward) async fn next<F: Future<Output = AttemptResult>>(
         &mut self,
-        lanes: &mut AttemptSlots<'_, '_, F>,
+        slots: &mut AttemptSlots<'_, '_, F>,
         alarm: &mut ReusableTimer,
         landed: &mut Option<Response<Body>>,
     ) -> AttemptSetEvent {
         poll_fn(|cx| {
             self.poll_body(cx);
-            if let Poll::Ready(happened) = self.poll_tries(lanes, landed, cx) {
+            if let Poll::Ready(happened) = self.poll_tries(slots, landed, cx) {
                 return Poll::Ready(happened);
             }
             let Some((at, happened)) = self.next_timer() else {
@@ -59,16 +59,16 @@ impl AttemptSet<'_> {
 
     fn poll_tries<F: Future<Output = AttemptResult>>(
         &mut self,
-        lanes: &mut AttemptSlots<'_, '_, F>,
+        slots: &mut AttemptSlots<'_, '_, F>,
         landed: &mut Option<Response<Body>>,
         cx: &mut Context<'_>,
     ) -> Poll<AttemptSetEvent> {
         for index in 0..self.open.len() {
             let number = self.open[index].number;
-            let polled = lanes.poll(number, cx);
-            let connected = lanes.is_connected(number);
+            let polled = slots.poll(number, cx);
+            let connected = slots.is_connected(number);
             if polled.is_ready() {
-                lanes.stop(number);
+                slots.stop(number);
             }
             if connected && !self.open[index].connected {
                 self.connected(index);

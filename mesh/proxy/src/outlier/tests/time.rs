@@ -115,10 +115,10 @@ fn jitter_is_drawn_to_the_millisecond_from_nothing_to_its_maximum_and_beyond_the
                 settings.max_ejection_time_jitter = Duration::from_millis(5 * S);
                 settings.max_ejection_time = Duration::from_secs(max);
             });
-            let (seat, mut draws) = (cluster.seats[0], Draws(draw));
+            let (id, mut draws) = (cluster.ids[0], Draws(draw));
             for _ in 0..5 {
                 let failed = AttemptOutcome::Status(500);
-                cluster.outliers.observe(seat, failed, at(0), &mut draws);
+                cluster.outliers.observe(id, failed, at(0), &mut draws);
             }
             assert_eq!(cluster.tick(span + jitter - 1), [], "{draw}");
             let back = [EjectionChange::Returned(address(0))];
