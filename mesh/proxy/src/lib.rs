@@ -10,20 +10,19 @@
 //!    between: `route` -> `split` -> `filter` (fault, CORS, rate limit) -> `rewrite` -> `mirror` -> `forward` (the retry loop:
 //!    [`balance`] -> `send` -> [`retry`]). `tunnel` serves upgraded connections. `loops` keeps a request from returning to the
 //!    proxy that sends it.
-//! 4. The record of a request: `record`, which emits events and metrics, and `alarm`, its timer.
+//! 4. The record of a request: `record`, which emits events and metrics, and `reusable_timer`, its timer.
 //! 5. Shared state. `shared` owns the parts: `state` (the configuration in force and the clusters in use), `listener`,
 //!    `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS resources among the proxies of a
 //!    process. `control_plane` is the status of the ADS stream.
 //! 6. Policies. [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`], [`hedge`], [`limit`], [`adaptive`], [`shed`] and
 //!    [`throttle`] take the time and randomness as parameters, and read no clock.
-//! 7. Messages. `request_head` is the head of a request; [`respond`] defines the local replies, `reply` the changes to a
-//!    response; `headers`, `origin`, `steering`,
-//!    `prepare` and `upgrade` read and write headers.
+//! 7. Messages. `request_head` is the head of a request; [`respond`] defines the local replies, `response_context` the changes to
+//!    a response; `headers`, `origin`, `header_overrides`, `prepare` and `upgrade` read and write headers.
 //!
 //! [`DryRun`] is the request path without connections, for measuring the proxy's own cost.
 //!
-//! A plain request allocates nothing in the proxy, because `alarm`, `header_writer` and `spare` keep buffers and timers
-//! for reuse. Futures hold references, and a response stays where it was received, so that few bytes are moved.
+//! A plain request allocates nothing in the proxy, because `reusable_timer`, `header_writer` and `object_pool` keep buffers and
+//! timers for reuse. Futures hold references, and a response stays where it was received, so that few bytes are moved.
 //!
 //! Invariant: every effect is requested of [`Env`](shakedown_env::Env), and nothing here imports the simulator, so that the
 //! same code runs on both backends.
