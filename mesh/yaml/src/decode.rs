@@ -22,11 +22,15 @@ mod error;
 mod keep;
 mod key;
 mod number;
+mod options;
 mod session;
+mod struct_keys;
 
 pub use error::DecodeError;
 pub use keep::{Raw, Spanned, Text, from_text};
-pub use session::{MAX_ERRORS, PassedOver, Unsupported};
+pub use options::{Examples, Unsupported};
+pub use session::{MAX_ERRORS, PassedOver};
+pub use struct_keys::StructKeys;
 
 use serde::de::DeserializeOwned;
 
@@ -34,6 +38,7 @@ use crate::diagnostic::Diagnostics;
 use crate::tree::Node;
 use deserializer::NodeDeserializer;
 use error::DecodeOutcome;
+use options::{DecodeOptions, UnknownKeys};
 use session::{DecodeSession, address};
 
 /// The readable part of a value.
@@ -55,13 +60,9 @@ pub fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Diagnostics> {
     Decoder::new().decode(node)
 }
 
-/// Options of decoding: the words of errors, and the keys that are passed over.
+/// A reader with options: the words of errors, and the keys that are passed over.
 #[derive(Clone, Debug)]
-pub struct Decoder {
-    word: &'static str,
-    prefix: String,
-    later: Unsupported,
-}
+pub struct Decoder(DecodeOptions);
 
 impl Default for Decoder {
     fn default() -> Self {
@@ -72,24 +73,28 @@ impl Default for Decoder {
 impl Decoder {
     /// Calls a key `key` and has no prefix.
     pub fn new() -> Self {
-        Decoder {
+        Decoder(DecodeOptions {
             word: "key",
+            choice: "",
             prefix: String::new(),
-            later: &[],
-        }
+            unsupported: &[],
+            examples: &[],
+            null_is_absent: false,
+            unknown_keys: UnknownKeys::Refused(Vec::new()),
+        })
     }
 
     /// Sets the word for a key of a struct, as in `unknown field `x``.
     #[must_use]
     pub fn word(mut self, word: &'static str) -> Self {
-        self.word = word;
+        self.0.word = word;
         self
     }
 
     /// Sets the prefix of each message, such as `DestinationRule payment: `.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+        self.0.prefix = prefix.into();
         self
     }
 
@@ -97,7 +102,45 @@ impl Decoder {
     /// [`decode`](Self::decode).
     #[must_use]
     pub fn later(mut self, later: Unsupported) -> Self {
-        self.later = later;
+        self.0.unsupported = later;
+        self
+    }
+
+    /// Sets the word for a variant of an enum, as in `unknown word `x``.
+    #[must_use]
+    pub fn choice(mut self, choice: &'static str) -> Self {
+        self.0.choice = choice;
+        self
+    }
+
+    /// Examples that are added to the error of a missing key: `` `to` is missing: write `to: api GET /` ``.
+    #[must_use]
+    pub fn examples(mut self, examples: Examples) -> Self {
+        self.0.examples = examples;
+        self
+    }
+
+    /// Reads null as if the key were absent, and a struct that is null as one without keys.
+    #[must_use]
+    pub fn null_is_absent(mut self) -> Self {
+        self.0.null_is_absent = true;
+        self
+    }
+
+    /// Accepts the keys of another struct in the root, which is read from the same map.
+    #[must_use]
+    pub fn beside(mut self, other: StructKeys) -> Self {
+        match &mut self.0.unknown_keys {
+            UnknownKeys::Refused(others) => others.push(other),
+            UnknownKeys::Ignored => {}
+        }
+        self
+    }
+
+    /// Ignores unknown keys in the root, because another type reports them.
+    #[must_use]
+    pub fn ignore_unknown_keys(mut self) -> Self {
+        self.0.unknown_keys = UnknownKeys::Ignored;
         self
     }
 
@@ -108,7 +151,7 @@ impl Decoder {
     pub fn decode<T: DeserializeOwned>(&self, node: &Node) -> Result<T, Diagnostics> {
         let mut read = self.decode_partial(node);
         for passed in read.passed {
-            let message = format!("{}not supported yet: `{}`", self.prefix, passed.key);
+            let message = format!("{}not supported yet: `{}`", self.0.prefix, passed.key);
             read.errors.add(&passed.place, message);
         }
         match read.value {
@@ -120,13 +163,35 @@ impl Decoder {
     /// Reads as much of `node` as is valid, for callers that look for errors of meaning next or that pass over unsupported
     /// keys.
     pub fn decode_partial<T: DeserializeOwned>(&self, node: &Node) -> Partial<T> {
-        let session = DecodeSession::new(self.word, &self.prefix, self.later);
+        let session = DecodeSession::new(&self.0, address(node));
         let value = run(&session, node);
         Partial {
             value,
             errors: session.found.into_inner().sorted(),
             passed: session.passed.into_inner(),
         }
+    }
+}
+
+/// Reports the keys of a map that no struct has, and those that are not supported, and reads no values.
+///
+/// The structs are those that read the map together, at least one. Values that are not maps have no keys.
+pub fn check_keys(decoder: &Decoder, node: &Node, structs: &[StructKeys]) -> Partial<()> {
+    let mut options = decoder.0.clone();
+    let [first, others @ ..] = structs else {
+        unreachable!("a map is read by at least one struct");
+    };
+    options.unknown_keys = UnknownKeys::Refused(others.to_vec());
+    let session = DecodeSession::new(&options, address(node));
+    for (key, entry) in node.as_map().into_iter().flatten() {
+        if !first.keys.contains(&key.as_str()) {
+            session.unknown_key(address(node), first, key, entry);
+        }
+    }
+    Partial {
+        value: Some(()),
+        errors: session.found.into_inner().sorted(),
+        passed: session.passed.into_inner(),
     }
 }
 

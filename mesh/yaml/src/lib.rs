@@ -10,6 +10,6 @@ pub mod patch;
 pub mod suggest;
 pub mod tree;
 
-pub use decode::{Decoder, Raw, Spanned, decode};
+pub use decode::{Decoder, Raw, Spanned, StructKeys, decode};
 pub use diagnostic::{Diagnostic, Diagnostics, Location};
 pub use tree::Node;

@@ -9,6 +9,7 @@ use super::deserializer::{NodeDeserializer, read};
 use super::error::DecodeError;
 use super::key::KeyDeserializer;
 use super::session::DecodeSession;
+use super::struct_keys::StructKeys;
 use crate::tree::{Map, MapEntry, Node};
 
 pub(super) struct ListAccess<'de> {
@@ -100,8 +101,9 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
 
 /// Access to a map whose keys are a struct's fields. Unknown keys are reported to the session.
 pub(super) struct StructAccess<'de> {
-    name: &'static str,
-    fields: &'static [&'static str],
+    /// The address of the struct's value.
+    at: usize,
+    keys: StructKeys,
     entries: indexmap::map::Iter<'de, String, MapEntry>,
     value: Option<&'de Node>,
     session: &'de DecodeSession<'de>,
@@ -109,14 +111,14 @@ pub(super) struct StructAccess<'de> {
 
 impl<'de> StructAccess<'de> {
     pub(super) fn new(
-        name: &'static str,
-        fields: &'static [&'static str],
+        at: usize,
+        keys: StructKeys,
         map: &'de Map,
         session: &'de DecodeSession<'de>,
     ) -> Self {
         StructAccess {
-            name,
-            fields,
+            at,
+            keys,
             entries: map.iter(),
             value: None,
             session,
@@ -132,9 +134,10 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
         for (key, entry) in self.entries.by_ref() {
-            if !self.fields.contains(&key.as_str()) {
-                self.session.unknown_key(self.name, key, entry, self.fields);
-            } else if !self.session.is_poisoned(&entry.node) {
+            let is_absent = entry.node.is_null() && self.session.null_is_absent();
+            if !self.keys.keys.contains(&key.as_str()) {
+                self.session.unknown_key(self.at, &self.keys, key, entry);
+            } else if !is_absent && !self.session.is_poisoned(&entry.node) {
                 self.value = Some(&entry.node);
                 return seed
                     .deserialize(BorrowedStrDeserializer::new(key))

@@ -1,14 +1,20 @@
 //! A serde deserializer of one value of the tree.
 
+use std::sync::LazyLock;
+
 use serde::de::{DeserializeSeed, Deserializer, Visitor};
 
 use super::access::{EnumReader, ListAccess, MapReader, ShortAccess, StructAccess};
 use super::error::DecodeError;
 use super::keep;
 use super::number::integer;
-use super::session::DecodeSession;
+use super::session::{DecodeSession, address};
+use super::struct_keys::StructKeys;
 use crate::suggest;
-use crate::tree::{Node, Value, scalar};
+use crate::tree::{Map, Node, Value, scalar};
+
+/// The entries of a struct that is null.
+static EMPTY: LazyLock<Map> = LazyLock::new(Map::default);
 
 #[derive(Clone, Copy)]
 pub(super) struct NodeDeserializer<'de> {
@@ -200,16 +206,19 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        match (&self.node.value, fields.first()) {
-            (Value::Map(map), _) => {
-                visitor.visit_map(StructAccess::new(name, fields, map, self.session))
-            }
-            (Value::Null, _) => Err(DecodeError::mismatch("a map", self.node)),
+        let map = match (&self.node.value, fields.first()) {
+            (Value::Map(map), _) => map,
+            (Value::Null, _) if self.session.null_is_absent() => &EMPTY,
+            (Value::Null, _) => return Err(DecodeError::mismatch("a map", self.node)),
             (_, Some(first)) if name.ends_with('*') => {
-                visitor.visit_map(ShortAccess::new(first, self.node, self.session))
+                return visitor.visit_map(ShortAccess::new(first, self.node, self.session));
             }
-            _ => Err(DecodeError::mismatch("a map", self.node)),
-        }
+            _ => return Err(DecodeError::mismatch("a map", self.node)),
+        };
+        let keys = StructKeys { name, keys: fields };
+        let access = StructAccess::new(address(self.node), keys, map, self.session);
+        let missing = |error: DecodeError| error.missing_in(name, self.session);
+        visitor.visit_map(access).map_err(missing)
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -254,8 +263,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             if let Some(effect) = self.session.later(name, variant) {
                 return Err(DecodeError::passed(variant, effect).pointing(place));
             }
-            let hint = suggest::hint(variant, variants.iter().copied());
-            let message = format!("unknown `{}`: {hint}", scalar::shorten(variant));
+            let accepted = variants.iter().copied();
+            let accepted: Vec<&str> = accepted.chain(self.session.unsupported(name)).collect();
+            let hint = suggest::hint(variant, accepted);
+            let (choice, shown) = (self.session.choice(), scalar::shorten(variant));
+            let message = format!("unknown {choice}`{shown}`: {hint}");
             return Err(DecodeError::new(message).pointing(place));
         }
         visitor.visit_enum(EnumReader {

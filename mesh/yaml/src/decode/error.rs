@@ -75,6 +75,20 @@ impl DecodeError {
         self
     }
 
+    /// Adds the example of the missing key, if that is the error and the struct is the one that misses it.
+    pub(super) fn missing_in(mut self, name: &str, session: &DecodeSession<'_>) -> Self {
+        if self.0.culprit.is_none()
+            && let Some(example) = self
+                .0
+                .missing
+                .as_ref()
+                .and_then(|key| session.example(name, key))
+        {
+            self.0.message.push_str(&format!(": write `{example}`"));
+        }
+        self
+    }
+
     /// Makes `node` the value at fault, unless an inner value already is.
     pub(super) fn at(mut self, node: &Node, session: &DecodeSession<'_>) -> Self {
         if self.0.culprit.is_none() {

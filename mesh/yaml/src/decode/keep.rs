@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::diagnostic::Location;
-use crate::tree::{MapEntry, Node};
+use crate::tree::{MapEntry, Node, Value, scalar};
 
 const SPANNED: &str = "$shakedown::Spanned";
 const RAW: &str = "$shakedown::Raw";
@@ -185,6 +185,41 @@ impl<'de> Deserialize<'de> for Raw {
         }
 
         deserializer.deserialize_newtype_struct(RAW, Keep)
+    }
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.0, serializer)
+    }
+}
+
+/// Serializes a tree without its places. A plain number is a number, as it is for visitors that accept several types.
+fn serialize<S: Serializer>(node: &Node, serializer: S) -> Result<S::Ok, S::Error> {
+    struct Child<'a>(&'a Node);
+
+    impl Serialize for Child<'_> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize(self.0, serializer)
+        }
+    }
+
+    match &node.value {
+        Value::Null => serializer.serialize_unit(),
+        Value::Bool(value) => serializer.serialize_bool(*value),
+        Value::List(items) => serializer.collect_seq(items.iter().map(Child)),
+        Value::Map(map) => {
+            serializer.collect_map(map.iter().map(|(key, entry)| (key, Child(&entry.node))))
+        }
+        Value::Scalar {
+            text,
+            quoted: false,
+        } => match (scalar::integer(text), scalar::float(text)) {
+            (Some(value), _) => value.serialize(serializer),
+            (None, Some(value)) => serializer.serialize_f64(value),
+            (None, None) => serializer.serialize_str(text),
+        },
+        Value::Scalar { text, quoted: true } => serializer.serialize_str(text),
     }
 }
 

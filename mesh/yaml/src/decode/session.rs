@@ -3,15 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use super::options::{DecodeOptions, UnknownKeys};
+use super::struct_keys::StructKeys;
 use crate::diagnostic::{Diagnostic, Diagnostics, Location};
 use crate::tree::{MapEntry, Node};
 
 /// The number of errors after which decoding stops.
 pub const MAX_ERRORS: usize = 100;
-
-/// Unsupported keys (or enum variants): the serde name of the struct or enum without its `*`, and for each key, the
-/// effect that ignoring it has on the result. An empty string means no effect.
-pub type Unsupported = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 
 /// An unsupported key or enum variant that was ignored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +22,9 @@ pub struct PassedOver {
 
 /// The state of one decoding, which may read the tree several times: the values in error are skipped in the next pass.
 pub(super) struct DecodeSession<'a> {
-    word: &'a str,
-    prefix: &'a str,
-    later: Unsupported,
+    options: &'a DecodeOptions,
+    /// The address of the root.
+    root: usize,
     /// The addresses of values in error, which are treated as absent.
     pub(super) poisoned: RefCell<BTreeSet<usize>>,
     /// The addresses of map entries whose key has been reported as unknown or recorded as unsupported.
@@ -36,11 +34,10 @@ pub(super) struct DecodeSession<'a> {
 }
 
 impl<'a> DecodeSession<'a> {
-    pub(super) fn new(word: &'a str, prefix: &'a str, later: Unsupported) -> Self {
+    pub(super) fn new(options: &'a DecodeOptions, root: usize) -> Self {
         DecodeSession {
-            word,
-            prefix,
-            later,
+            options,
+            root,
             poisoned: RefCell::new(BTreeSet::new()),
             noted: RefCell::new(BTreeSet::new()),
             found: RefCell::new(Diagnostics::new()),
@@ -76,47 +73,78 @@ impl<'a> DecodeSession<'a> {
         })
     }
 
-    /// Reports an unknown key of a struct, once.
-    pub(super) fn unknown_key(
-        &self,
-        name: &str,
-        key: &str,
-        entry: &MapEntry,
-        known: &'static [&'static str],
-    ) {
-        if self
-            .noted
-            .borrow_mut()
-            .insert(std::ptr::from_ref(entry).addr())
-        {
-            if let Some(effect) = self.later(name, key) {
-                // A key without a value is not reported, because ignoring it changes nothing.
-                let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
-                if !entry.node.is_null() && !is_empty {
-                    self.passed.borrow_mut().push(PassedOver {
-                        place: entry.key.clone(),
-                        key: key.to_owned(),
-                        effect,
-                    });
-                }
-                return;
-            }
-            let shown = crate::tree::scalar::shorten(key);
-            let hint = crate::suggest::hint(key, known.iter().copied());
-            let message = format!("unknown {} `{shown}`: {hint}", self.word);
-            self.report(&entry.key, &message);
+    /// Returns true if null is read as if the key were absent.
+    pub(super) fn null_is_absent(&self) -> bool {
+        self.options.null_is_absent
+    }
+
+    /// The word for a variant, with a space after it. Empty without such a word.
+    pub(super) fn choice(&self) -> String {
+        match self.options.choice {
+            "" => String::new(),
+            choice => format!("{choice} "),
         }
+    }
+
+    /// Reports a key that the struct at an address does not have, once.
+    pub(super) fn unknown_key(&self, at: usize, of: &StructKeys, key: &str, entry: &MapEntry) {
+        let others = match &self.options.unknown_keys {
+            UnknownKeys::Ignored if at == self.root => return,
+            UnknownKeys::Refused(others) if at == self.root => others.as_slice(),
+            _ => &[],
+        };
+        if others.iter().any(|other| other.keys.contains(&key)) {
+            return;
+        }
+        let address = std::ptr::from_ref(entry).addr();
+        if !self.noted.borrow_mut().insert(address) {
+            return;
+        }
+        let names = std::iter::once(of).chain(others);
+        if let Some(effect) = names.clone().find_map(|of| self.later(of.name, key)) {
+            // A key without a value is not reported, because ignoring it changes nothing.
+            let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
+            if !entry.node.is_null() && !is_empty {
+                self.passed.borrow_mut().push(PassedOver {
+                    place: entry.key.clone(),
+                    key: key.to_owned(),
+                    effect,
+                });
+            }
+            return;
+        }
+        let shown = crate::tree::scalar::shorten(key);
+        let known = names.clone().flat_map(|of| of.keys).copied();
+        let accepted: Vec<&str> = known
+            .chain(names.flat_map(|of| self.unsupported(of.name)))
+            .collect();
+        let hint = crate::suggest::hint(key, accepted);
+        let message = format!("unknown {} `{shown}`: {hint}", self.options.word);
+        self.report(&entry.key, &message);
     }
 
     /// Returns the effect of ignoring a key or variant; `None` if it must not be ignored.
     pub(super) fn later(&self, name: &str, key: &str) -> Option<&'static str> {
-        let name = name.trim_end_matches('*');
-        let mut of_name = self.later.iter().filter(|(of, _)| *of == name);
-        of_name.find_map(|(_, keys)| {
-            keys.iter()
-                .find(|(known, _)| *known == key)
-                .map(|(_, effect)| *effect)
-        })
+        let keys = of_name(self.options.unsupported, name);
+        keys.iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, effect)| *effect)
+    }
+
+    /// The unsupported keys or variants of a type.
+    pub(super) fn unsupported(&self, name: &str) -> impl Iterator<Item = &'static str> + Clone {
+        of_name(self.options.unsupported, name)
+            .iter()
+            .map(|(key, _)| *key)
+    }
+
+    /// The example of a required key.
+    pub(super) fn example(&self, name: &str, key: &str) -> Option<&'static str> {
+        let examples = of_name(self.options.examples, name);
+        examples
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, example)| *example)
     }
 
     pub(super) fn report(&self, place: &Location, message: &str) {
@@ -124,7 +152,7 @@ impl<'a> DecodeSession<'a> {
         if found.len() < MAX_ERRORS {
             found.push(Diagnostic::new(
                 place.clone(),
-                format!("{}{message}", self.prefix),
+                format!("{}{message}", self.options.prefix),
             ));
         }
     }
@@ -133,4 +161,14 @@ impl<'a> DecodeSession<'a> {
 /// The identity of a node. It is stable because the tree is borrowed, and so does not move, during the decoding.
 pub(super) fn address(node: &Node) -> usize {
     std::ptr::from_ref(node).addr()
+}
+
+/// The entries of a type in a table by serde names, which are without the `*` of a short form.
+fn of_name(
+    table: &'static [(&'static str, &'static [(&'static str, &'static str)])],
+    name: &str,
+) -> &'static [(&'static str, &'static str)] {
+    let name = name.trim_end_matches('*');
+    let found = table.iter().find(|(of, _)| *of == name);
+    found.map_or(&[], |(_, entries)| entries)
 }

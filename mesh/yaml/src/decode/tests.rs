@@ -2,6 +2,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 
 use super::*;
+use crate::diagnostic::Location;
 use crate::tree::parse;
 
 fn errors<T: DeserializeOwned + std::fmt::Debug>(text: &str) -> String {
@@ -38,6 +39,18 @@ enum Step {
 struct Call {
     to: String,
     times: Option<u32>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(default)]
+struct Defaulted {
+    count: u8,
+}
+
+impl Default for Defaulted {
+    fn default() -> Self {
+        Defaulted { count: 7 }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -240,6 +253,56 @@ fn what_is_not_modelled_is_passed_over_with_its_place_and_effect() {
         passed,
         ["f:2:1 queue: nothing waits", "f:3:9 hang: nothing hangs"]
     );
+}
+
+#[test]
+fn a_missing_key_is_reported_with_its_example() {
+    let decoder = Decoder::new().examples(&[("Service", &[("name", "name: api")])]);
+    let node = &parse("f", "workers: 1").unwrap()[0];
+    assert_eq!(
+        decoder.decode::<Service>(node).unwrap_err().to_string(),
+        "f:1:1: `name` is missing: write `name: api`"
+    );
+}
+
+#[test]
+fn an_unknown_variant_is_reported_with_its_word() {
+    let decoder = Decoder::new()
+        .choice("step")
+        .later(&[("Step", &[("hang", "")])]);
+    let node = &parse("f", "name: a\nsteps: [rset, hnag]").unwrap()[0];
+    assert_eq!(
+        decoder.decode::<Service>(node).unwrap_err().to_string(),
+        "f:2:9: unknown step `rset`: did you mean `reset`?\nf:2:15: unknown step `hnag`: did you mean `hang`?"
+    );
+}
+
+#[test]
+fn null_is_read_as_absence_on_request() {
+    let decoder = Decoder::new().null_is_absent();
+    let of = |text: &str| decoder.decode::<Defaulted>(&parse("f", text).unwrap()[0]);
+    assert_eq!(of("count: ~").unwrap(), Defaulted { count: 7 });
+    let null = Node::null(Location::new("f", 1, 1));
+    assert_eq!(decoder.decode::<Defaulted>(&null).unwrap().count, 7);
+    let strict = decode::<Defaulted>(&parse("f", "count: ~").unwrap()[0]);
+    assert_eq!(
+        strict.unwrap_err().to_string(),
+        "f:1:8: expected a whole number, found nothing"
+    );
+}
+
+#[test]
+fn the_keys_of_several_structs_are_those_of_one_map() {
+    let (first, second) = (StructKeys::new::<Defaulted>(), StructKeys::new::<Service>());
+    assert_eq!((first.name, first.keys), ("Defaulted", &["count"][..]));
+    let node = &parse("f", "count: 1\nname: a\ncuont: 2").unwrap()[0];
+    let message = "f:3:1: unknown key `cuont`: did you mean `count`?";
+    let keys = check_keys(&Decoder::new(), node, &[first, second]);
+    assert_eq!(keys.errors.to_string(), message);
+    let beside = Decoder::new().beside(second).decode::<Defaulted>(node);
+    assert_eq!(beside.unwrap_err().to_string(), message);
+    let ignoring = Decoder::new().ignore_unknown_keys();
+    assert_eq!(ignoring.decode::<Defaulted>(node).unwrap().count, 1);
 }
 
 #[test]
