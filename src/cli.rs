@@ -16,6 +16,7 @@ mod out;
 mod output;
 mod progress;
 mod run;
+mod schema;
 mod sweep;
 
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Explain how the mesh handles a request, and which line of configuration decides each step
     Explain(explain::ExplainArgs),
+    /// Print the JSON Schema of scenario files or results
+    Schema(schema::SchemaArgs),
     /// Print a shell completion script
     Completions {
         /// Shell to generate completions for
@@ -89,6 +92,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Show(args) => list::show(&args),
         Command::Check(args) => check::main(&args),
         Command::Explain(args) => explain::main(&args),
+        Command::Schema(args) => schema::main(&args),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     };

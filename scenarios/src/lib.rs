@@ -10,6 +10,7 @@ mod catalogue;
 pub mod check;
 mod edit;
 mod epoch;
+mod file;
 pub mod judge;
 mod load;
 mod plan;
@@ -20,6 +21,7 @@ mod source;
 pub mod value;
 
 pub use catalogue::catalogue;
+pub use file::{KeyRow, key_rows, schema};
 pub use judge::{
     Judge, Margin, RunJudgement, SeedSample, VariantOutcome, as_told, margin, not_judged,
     over_seeds, verdict,

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shakedown_istio::registry::DefaultExport;
 use shakedown_istio::{Document, Omission};
 
@@ -134,7 +136,8 @@ impl ResolvedScenario {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protocol {
     Http,
     /// HTTP/2 without TLS, with prior knowledge.
@@ -191,7 +194,8 @@ pub struct Version {
 }
 
 /// The scheduling of work on the cores of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CpuScheduling {
     /// Processor sharing: cores are divided evenly.
     Ps,
@@ -208,7 +212,8 @@ pub struct QueueSpec {
     pub full: StepFailure,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// First in, first out.
     Fifo,
@@ -217,7 +222,8 @@ pub enum Order {
 }
 
 /// The treatment of a queued request whose caller has gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Abandoned {
     Finish,
     /// Dropped when a worker takes it.
@@ -300,7 +306,8 @@ pub struct MixEntry {
     pub size: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Arrivals {
     /// Evenly spaced.
     Constant,

@@ -2,10 +2,12 @@
 //! of the scenario language contains every key.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use shakedown::Scenario;
 use shakedown_istio::{DocumentKind, KINDS, Treatment};
+
+use crate::command::folder;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -66,57 +68,92 @@ fn the_table_of_kinds_is_that_of_the_code() {
     assert_eq!(written, kinds);
 }
 
-/// The quoted texts in each list that begins with `list`.
-fn quoted(source: &str, list: &str) -> Vec<String> {
-    let after = source.split(list).skip(1);
-    let lists = after.map(|rest| rest.split("];").next().unwrap_or_default());
-    let lists = lists.map(|rest| rest.split("],\n").next().unwrap_or_default());
-    lists
-        .flat_map(|list| list.split('"').skip(1).step_by(2))
-        .map(str::to_owned)
-        .collect()
-}
-
-fn sources(folder: PathBuf) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join(&folder)).expect("it is a folder of the project");
-    let entries = entries.map(|entry| entry.expect("what is listed can be looked at"));
-    let paths = entries.map(|entry| folder.join(entry.file_name()));
-    let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| root().join(path).is_dir());
-    let below = folders.into_iter().flat_map(sources);
-    files.into_iter().chain(below).collect()
-}
-
-/// Every word that the scenario reader accepts as a key, a step, an action or a metric.
-fn language() -> Vec<String> {
-    let reader: String = sources("scenarios/src/read".into())
-        .into_iter()
-        .filter(|path| {
-            !path.ends_with("tests.rs")
-                && !path.components().any(|part| part.as_os_str() == "tests")
-        })
-        .map(read)
-        .collect();
-    let figures = read("scenarios/src/check/figures.rs");
-    let lists = ["known: &[", "const COMMON:", "const STEPS:", "const DONE:"];
-    let mut words: Vec<String> = lists
-        .iter()
-        .flat_map(|list| quoted(&reader, list))
-        .collect();
-    for list in ["const FIGURES:", "const MEASURES:"] {
-        words.extend(quoted(&figures, list));
+/// The header of a generated table.
+fn header(table: &str) -> &'static str {
+    match table {
+        "Step" => "| step | meaning |\n|---|---|",
+        "Action" => "| `do` | own keys | meaning |\n|---|---|---|",
+        _ => "| key | default | meaning |\n|---|---|---|",
     }
-    words.sort_unstable();
-    words.dedup();
-    words
+}
+
+/// A table of keys, as the types of the scenario file describe them.
+fn table(name: &str) -> String {
+    let rows = shakedown_scenarios::key_rows(name);
+    assert!(
+        !rows.is_empty(),
+        "docs/language.md asks for a table `{name}`"
+    );
+    let mut text = header(name).to_owned();
+    for row in rows {
+        let middle = match name {
+            "Step" => String::new(),
+            _ => format!(" {} |", row.default),
+        };
+        text.push_str(&format!("\n| `{}` |{middle} {} |", row.key, row.meaning));
+    }
+    text
+}
+
+/// A page with each table after a line `<!-- keys of NAME -->` replaced by the generated one.
+fn with_tables(page: &str) -> String {
+    let mut lines = page.lines().peekable();
+    let mut text = String::new();
+    while let Some(line) = lines.next() {
+        text.push_str(line);
+        text.push('\n');
+        let name = line
+            .strip_prefix("<!-- keys of ")
+            .and_then(|rest| rest.strip_suffix(" -->"));
+        if let Some(name) = name {
+            while lines.next_if(|line| line.starts_with('|')).is_some() {}
+            text.push_str(&table(name));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 #[test]
-fn the_reference_of_the_language_has_every_key() {
+fn the_tables_of_the_language_are_generated_from_the_types() {
+    let page = read("docs/language.md");
+    assert!(
+        page.matches("<!-- keys of ").count() >= 10,
+        "the page has its tables"
+    );
+    let generated = with_tables(&page);
+    if page != generated {
+        let now = folder("pages").join("language.md");
+        fs::write(&now, generated).expect("it can be written");
+        panic!(
+            "the tables of docs/language.md are not those of the types: the page is now in {}: copy it",
+            now.display()
+        );
+    }
+}
+
+/// The quoted texts in a list of a source file.
+fn quoted(source: &str, list: &str) -> Vec<String> {
+    let after = source.split(list).nth(1).expect("the list is there");
+    let list = after.split("];").next().unwrap_or_default();
+    let texts = list.split('"').skip(1).step_by(2);
+    texts.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_reference_of_the_language_has_every_metric() {
     let page = read("docs/language.md");
     let is_of_a_word = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let said: Vec<&str> = page.split(|c| !is_of_a_word(c)).collect();
-    let words = language();
-    assert!(words.len() > 120, "the lists of keys were found: {words:?}");
+    let figures = read("scenarios/src/check/figures.rs");
+    let words: Vec<String> = ["const FIGURES:", "const MEASURES:"]
+        .iter()
+        .flat_map(|list| quoted(&figures, list))
+        .collect();
+    assert!(
+        words.len() > 20,
+        "the lists of metrics were found: {words:?}"
+    );
     let missing: Vec<&String> = words
         .iter()
         .filter(|word| !said.contains(&word.as_str()))

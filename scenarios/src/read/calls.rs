@@ -2,29 +2,17 @@
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, suggest};
+use shakedown_yaml::{Node, StructKeys, suggest};
 
-use super::fields::{Keys, get, long};
+use super::fields::{get, long};
 use super::reader::ScenarioReader;
 use super::settings::with_settings;
 use super::skeleton::Skeleton;
-use crate::scenario::{AppHedge, CallConcurrency};
+use crate::file::{
+    AttemptTimeout, CallPoolKeys, CallSettingKeys, Count, HedgeKeys, PoolKeys, Span,
+};
+use crate::scenario::{AppHedge, AttemptBound, CallConcurrency};
 
-/// The keys of the client settings of a callee.
-const SETTINGS: Keys = Keys {
-    known: &[
-        "timeout", "deadline", "retries", "hedge", "headers", "on-error", "pool",
-    ],
-    later: &[],
-};
-const HEDGE: Keys = Keys {
-    known: &["after", "times"],
-    later: &[],
-};
-const POOL: Keys = Keys {
-    known: &["size", "wait"],
-    later: &[],
-};
 /// The maximum number of hedges per call, because all attempts of a call may be open at once.
 const HEDGES_MAX: u32 = 100;
 
@@ -38,7 +26,11 @@ impl ScenarioReader<'_> {
                 let hint = suggest::hint(target, known.collect::<Vec<_>>());
                 self.error(&entry.key, format!("no service `{target}`: {hint}"));
             }
-            self.keys(&entry.node, &SETTINGS);
+            let structs = [
+                StructKeys::new::<CallSettingKeys>(),
+                StructKeys::new::<CallPoolKeys>(),
+            ];
+            self.keys(&entry.node, &structs);
             // `any` is not checked alone, because its callees may supply the keys that it lacks.
             if target != "any" && entry.node.as_map().is_some() {
                 let empty = Node::map(Vec::<(String, Node)>::new(), entry.node.place.clone());
@@ -50,27 +42,41 @@ impl ScenarioReader<'_> {
     /// Reports errors in settings, even if no call uses them.
     fn settings(&mut self, node: &Node) {
         let places = self.places.len();
-        self.try_timeout(node);
-        self.bound(node, "deadline");
+        self.call_settings(node);
         self.retries(node, "");
         self.hedge(node);
-        self.headers(node, "headers");
-        self.on_error(node);
         self.pool(node);
         // The settings are only validated here, so their random draws must not be recorded.
         self.places.truncate(places);
     }
 
+    /// Reads the settings of a call, except for those that are maps of their own.
+    pub(super) fn call_settings(&mut self, node: &Node) -> CallSettingKeys {
+        let keys: CallSettingKeys = self.decode_part(node).unwrap_or_default();
+        if keys.timeout == Some(AttemptTimeout(AttemptBound::Span(Duration::ZERO))) {
+            self.zero(node, "timeout");
+        }
+        if keys.deadline == Some(Span(Duration::ZERO)) {
+            self.zero(node, "deadline");
+        }
+        keys
+    }
+
+    /// Reports that the value of a key is zero.
+    fn zero(&mut self, map: &Node, key: &str) {
+        if let Some(written) = get(map, key) {
+            self.error(&written.place, format!("`{key}` is longer than `0s`"));
+        }
+    }
+
     /// Reads `hedge`. `None` without hedging.
     pub(super) fn hedge(&mut self, node: &Node) -> Option<AppHedge> {
         let hedge = long(get(node, "hedge")?, "after");
-        self.keys(&hedge, &HEDGE);
-        if get(&hedge, "after").is_none() {
-            self.missing(&hedge, "after", "hedge: 10ms");
-            return None;
+        let keys: HedgeKeys = self.decode(&hedge)?;
+        let (Span(after), Count(times)) = (keys.after, keys.times);
+        if after.is_zero() {
+            self.zero(&hedge, "after");
         }
-        let after = self.bound(&hedge, "after")?;
-        let times = self.count(&hedge, "times").unwrap_or(1);
         if times > HEDGES_MAX
             && let Some(written) = get(&hedge, "times")
         {
@@ -88,23 +94,10 @@ impl ScenarioReader<'_> {
     /// Reads `pool`, the limit of concurrent calls to one callee. `None` without a limit.
     pub(super) fn pool(&mut self, node: &Node) -> Option<CallConcurrency> {
         let pool = long(get(node, "pool")?, "size");
-        self.keys(&pool, &POOL);
-        if get(&pool, "size").is_none() {
-            self.missing(&pool, "size", "pool: {size: 10}");
-            return None;
-        }
-        let size = self.positive_limit(&pool, "size")??;
+        let keys: PoolKeys = self.decode(&pool)?;
         Some(CallConcurrency {
-            size,
-            wait: self.wait(&pool),
+            size: self.positive(&pool, "size", &keys.size)?,
+            wait: keys.wait.0,
         })
-    }
-
-    /// Reads the maximum wait of a call for a slot. `None`: no bound.
-    fn wait(&mut self, pool: &Node) -> Option<Duration> {
-        match get(pool, "wait")?.as_str() {
-            Some("unlimited") => None,
-            _ => self.duration(pool, "wait"),
-        }
     }
 }

@@ -6,52 +6,17 @@ pub(super) use action::known_start;
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, suggest};
+use shakedown_yaml::{Node, StructKeys, suggest};
 
 use super::fields::get;
 use super::reader::ScenarioReader;
 use super::target::TargetNames;
 use crate::check::names::ChaosSpan;
+use crate::file::{self, ACTIONS, ActionKind, ItemKeys, TargetKeys};
 use crate::scenario::{ChaosItem, Draw, FireTimes};
 
-const DONE: [&str; 10] = [
-    "crash",
-    "pause",
-    "partition",
-    "slow",
-    "fail",
-    "surge",
-    "scale",
-    "deploy",
-    "apply",
-    "nothing",
-];
-const LATER: [&str; 13] = [
-    "delay",
-    "loss",
-    "bandwidth",
-    "reset",
-    "restart",
-    "leak",
-    "exhaust",
-    "skew",
-    "flush",
-    "dns",
-    "poison",
-    "expire",
-    "rotate-root",
-];
-/// Actions that are over at once.
-const INSTANT: [&str; 8] = [
-    "reset",
-    "flush",
-    "scale",
-    "deploy",
-    "apply",
-    "restart",
-    "expire",
-    "rotate-root",
-];
+/// Actions that are not supported yet and are over at once.
+const INSTANT_UNSUPPORTED: [&str; 5] = ["reset", "flush", "restart", "expire", "rotate-root"];
 /// Keys of items whose action is not supported yet, and of its parameters: they are not unknown.
 const PARAMETERS: [&str; 26] = [
     "name",
@@ -116,78 +81,73 @@ impl ScenarioReader<'_> {
         duration: Duration,
     ) -> Option<ChaosItem> {
         self.map(node)?;
-        let Some(action) = get(node, "do") else {
-            self.keys(node, action::keys("crash"));
+        let Some(written) = get(node, "do") else {
+            let structs = [
+                StructKeys::new::<ItemKeys>(),
+                StructKeys::new::<TargetKeys>(),
+            ];
+            self.keys(node, &structs);
             self.missing(node, "do", "do: crash");
             return None;
         };
-        let action_name = self.text(action, "an action")?;
-        if !self.does(action_name, action, node) {
-            return None;
-        }
-        let instant = self.instant(node, action_name);
-        if action_name == "apply" && instant {
-            // The error about `for` has been reported.
-            let known: Vec<_> = node.as_map()?.iter().filter(|(k, _)| *k != "for").collect();
-            let rest = known.into_iter().map(|(k, e)| (k.clone(), e.node.clone()));
-            self.keys(&Node::map(rest, node.place.clone()), action::keys("apply"));
-        } else {
-            self.keys(node, action::keys(action_name));
-        }
+        let action = self.action_of(written, node)?;
+        let instant = self.instant(node, action.name());
+        let structs: Vec<StructKeys> = std::iter::once(StructKeys::new::<ItemKeys>())
+            .chain(action.keys())
+            .collect();
+        self.keys(node, &structs);
+        let keys: ItemKeys = self.decode_part(node).unwrap_or_default();
         let name = match get(node, "name") {
             Some(name) => self.name(name, "name")?,
             None => format!("chaos.{index}"),
         };
-        let when = self.when(node, &name, warm_up, duration);
+        let when = self.when(&keys, node, &name, warm_up, duration);
         let length = match get(node, "for").filter(|_| !instant) {
-            Some(length) => self.durations(length).map(|from| Draw {
-                from,
-                place: self.place(format!("chaos.{name}.for")),
+            Some(written) => keys.r#for.and_then(|length| {
+                let from = self.with_file(length.0, written)?;
+                Some(Draw {
+                    from,
+                    place: self.place(format!("chaos.{name}.for")),
+                })
             }),
             None => None,
         };
-        let action = self.action(action_name, (index, &name), node, scene);
-        let may_miss = self.flag(node, "may-miss").unwrap_or(false);
+        let action = self.action(action, (index, &name), node, scene);
         let place = self.place(format!("chaos.{name}.target"));
         Some(ChaosItem {
             name,
             when: when?,
             length,
             action: action?,
-            may_miss,
+            may_miss: keys.may_miss,
             place,
         })
     }
 
-    /// Reports an action that is not possible. Returns true if it is possible.
-    fn does(&mut self, name: &str, action: &Node, node: &Node) -> bool {
-        if LATER.contains(&name) {
-            self.later(&action.place, name);
+    /// Reads the action of an item. `None` if it is not possible, which is reported, or if it is `nothing`.
+    fn action_of(&mut self, written: &Node, node: &Node) -> Option<ActionKind> {
+        let name = self.text(written, "an action")?;
+        let action = self.decode_by(&file::decoder().choice("action"), written);
+        if action.is_none() && file::is_unsupported_action(name) {
             self.instant(node, name);
             self.parameters(node);
-            return false;
         }
-        if !DONE.contains(&name) {
-            let known: Vec<&str> = DONE.into_iter().chain(LATER).collect();
-            let hint = suggest::hint(name, known);
-            self.error(&action.place, format!("unknown action `{name}`: {hint}"));
-            return false;
-        }
-        if name == "nothing" {
+        if action == Some(ActionKind::Nothing) {
             let entries = node.as_map().into_iter().flatten();
             let mut others = entries.filter(|(key, _)| !matches!(key.as_str(), "name" | "do"));
             if let Some((_, entry)) = others.next() {
                 self.error(&entry.key, "`nothing` takes only a `name`");
             }
-            return false;
+            return None;
         }
-        true
+        action
     }
 
     /// Returns true if the action is instantaneous; it takes no `for`.
     fn instant(&mut self, node: &Node, action: &str) -> bool {
+        let instant = is_instant(action);
         if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
-            && INSTANT.contains(&action)
+            && instant
         {
             let advice = if action == "restart" {
                 "; use `crash` for time away"
@@ -197,7 +157,7 @@ impl ScenarioReader<'_> {
             let message = format!("`{action}` happens at an instant and takes no `for`{advice}");
             self.error(&entry.key, message);
         }
-        INSTANT.contains(&action)
+        instant
     }
 
     /// Unknown keys of an item whose action is not supported yet.
@@ -212,6 +172,7 @@ impl ScenarioReader<'_> {
 
     fn when(
         &mut self,
+        keys: &ItemKeys,
         node: &Node,
         name: &str,
         warm_up: Duration,
@@ -226,7 +187,7 @@ impl ScenarioReader<'_> {
         }
         match (get(node, "at"), get(node, "every")) {
             (Some(at), None) => {
-                let from = self.durations(at)?;
+                let from = self.with_file(keys.at.clone()?.0, at)?;
                 if let Some(nanos) = from.as_constant()
                     && Duration::from_nanos(nanos) >= duration
                 {
@@ -240,7 +201,7 @@ impl ScenarioReader<'_> {
                     place: self.place(format!("chaos.{name}.at")),
                 }))
             }
-            (None, Some(every)) => self.every(node, every, name, (warm_up, duration)),
+            (None, Some(every)) => self.every(keys, node, every, name, (warm_up, duration)),
             (Some(_), Some(every)) => {
                 self.error(&every.place, "an item has one of `at`, `every` and `when`");
                 None
@@ -256,14 +217,15 @@ impl ScenarioReader<'_> {
 
     fn every(
         &mut self,
+        keys: &ItemKeys,
         node: &Node,
         every: &Node,
         name: &str,
         (warm_up, duration): (Duration, Duration),
     ) -> Option<FireTimes> {
-        let interval = self.durations(every)?;
-        let from = self.duration(node, "from").unwrap_or(warm_up);
-        let until = self.duration(node, "until").unwrap_or(duration);
+        let interval = self.with_file(keys.every.clone()?.0, every)?;
+        let from = keys.from.as_ref().map_or(warm_up, |from| from.0);
+        let until = keys.until.as_ref().map_or(duration, |until| until.0);
         // It fires first after one interval, and not at the end any more.
         let room = until.saturating_sub(from).as_nanos().saturating_sub(1);
         let few = interval
@@ -311,7 +273,7 @@ impl ScenarioReader<'_> {
             let (start_ns, end_ns) = item.map_or((None, None), |item| known_span(item, duration));
             let action = get(node, "do").and_then(Node::as_str).unwrap_or_default();
             spans.push(ChaosSpan {
-                is_instant: INSTANT.contains(&action) && get(node, "every").is_none(),
+                is_instant: is_instant(action) && get(node, "every").is_none(),
                 applies: action == "apply",
                 name,
                 start_ns,
@@ -320,6 +282,12 @@ impl ScenarioReader<'_> {
         }
         spans
     }
+}
+
+/// Returns true if an action is over at once, also if it is not supported yet.
+fn is_instant(action: &str) -> bool {
+    let supported = ACTIONS.iter().find(|known| known.name() == action);
+    supported.is_some_and(|action| action.is_instant()) || INSTANT_UNSUPPORTED.contains(&action)
 }
 
 /// First start and last end, as far as they are not drawn.

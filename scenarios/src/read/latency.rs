@@ -4,15 +4,12 @@ use std::collections::BTreeMap;
 
 use shakedown_yaml::{Node, suggest};
 
-use super::fields::{Keys, get, long};
+use super::fields::{get, long};
 use super::reader::ScenarioReader;
+use crate::file::ZoneKeys;
 use crate::scenario::{LatencyRules, Zone};
 use crate::value::Distribution;
 
-const ZONE: Keys = Keys {
-    known: &["region", "subzone"],
-    later: &[],
-};
 const CLASSES: [&str; 5] = ["all", "same-zone", "cross-zone", "cross-region", "outside"];
 /// The maximum number of zones. Zone indices have 16 bits, and a matrix of more zones is not readable.
 const ZONES_MAX: usize = 1_000;
@@ -29,26 +26,11 @@ impl ScenarioReader<'_> {
             }
             for (name, entry) in map {
                 self.is_name(name, &entry.key, "zone");
-                self.keys(&entry.node, &ZONE);
-                let mut text = |key: &str| {
-                    get(&entry.node, key)
-                        .and_then(|n| self.text(n, "a name"))
-                        .map(str::to_owned)
-                };
-                let (region, subzone) = (text("region"), text("subzone"));
-                zones.push(Zone {
-                    name: name.clone(),
-                    region: region.unwrap_or_else(|| "local".to_owned()),
-                    subzone: subzone.unwrap_or_default(),
-                });
+                zones.push(zone(name, self.decode_or_default(&entry.node)));
             }
         }
         if zones.is_empty() {
-            zones.push(Zone {
-                name: "a".to_owned(),
-                region: "local".to_owned(),
-                subzone: String::new(),
-            });
+            zones.push(zone("a", ZoneKeys::default()));
         }
         zones
     }
@@ -151,6 +133,14 @@ impl ScenarioReader<'_> {
         if !self.incomplete {
             self.error(place, "a pair is of two zones, or of two services or loads");
         }
+    }
+}
+
+fn zone(name: &str, keys: ZoneKeys) -> Zone {
+    Zone {
+        name: name.to_owned(),
+        region: keys.region.0,
+        subzone: keys.subzone.map(|subzone| subzone.0).unwrap_or_default(),
     }
 }
 

@@ -7,47 +7,14 @@ use http::{HeaderName, HeaderValue};
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Location as FilePlace, Node};
 
-use super::endpoint::CallSender;
-use super::fields::{Keys, get};
+use super::endpoint::{CallSender, RequestSpec};
+use super::fields::get;
 use super::reader::ScenarioReader;
 use super::skeleton::Skeleton;
-use crate::scenario::{Arrivals, LoadSpec, MixEntry, RateStage, Success, Zone};
+use crate::file::{ConnectionUse, Count, LoadKeys, MixEntryKeys, Span, StageKeys};
+use crate::scenario::{LoadSpec, MixEntry, RateStage, Success, Zone};
 use crate::value::Rate;
 
-const LOAD: Keys = Keys {
-    known: &[
-        "to",
-        "mix",
-        "rate",
-        "stages",
-        "arrivals",
-        "headers",
-        "cookies",
-        "size",
-        "timeout",
-        "retries",
-        "ok",
-        "start",
-        "stop",
-        "zones",
-        "clients",
-        "sidecar",
-        "namespace",
-        "account",
-        "connections",
-        "in-flight",
-        "target",
-    ],
-    later: &["users", "think", "host"],
-};
-const ENTRY: Keys = Keys {
-    known: &["weight", "to", "headers", "cookies", "size"],
-    later: &[],
-};
-const STAGE: Keys = Keys {
-    known: &["for", "rate", "to"],
-    later: &[],
-};
 /// The maximum number of client hosts of a load.
 const CLIENTS_MAX: u32 = 10_000;
 /// The maximum number of entries of a mix. The journal counts them in 16 bits.
@@ -64,11 +31,11 @@ impl ScenarioReader<'_> {
         zones: &[Zone],
         duration: Duration,
     ) -> (LoadSpec, Vec<usize>) {
-        self.keys(node, &LOAD);
-        let entries = self.entries(name, node, place, skeletons);
+        let keys: LoadKeys = self.decode_load(node);
+        let entries = self.entries(name, &keys, node, place, skeletons);
         let called: Vec<usize> = entries.iter().map(|entry| entry.service).collect();
-        let (start, stop) = self.on_air(node, duration);
-        let clients = self.count(node, "clients").unwrap_or(1);
+        let (start, stop) = self.active_time(&keys, node, duration);
+        let Count(clients) = keys.clients;
         if !(1..=CLIENTS_MAX).contains(&clients)
             && let Some(written) = get(node, "clients")
         {
@@ -77,14 +44,12 @@ impl ScenarioReader<'_> {
                 format!("a load has 1 to {CLIENTS_MAX} clients"),
             );
         }
-        let in_flight = get(node, "in-flight")
-            .and_then(|n| self.parsed(n, "a count", crate::value::parse_count));
         let load = LoadSpec {
             name: name.to_owned(),
             entries,
-            arrivals: self.arrivals(node),
-            stages: self.stages(name, node, place),
-            timeout: self.timeout(node),
+            arrivals: keys.arrivals,
+            stages: self.stages(name, &keys, node, place),
+            timeout: self.timeout(&keys, node),
             retries: self.retries(node, &format!("load.{name}")),
             ok: self.ok(node),
             start,
@@ -92,26 +57,42 @@ impl ScenarioReader<'_> {
             zones: self.zone_list(node, zones),
             clients: clients.clamp(1, CLIENTS_MAX),
             sidecar: self.sidecar(node),
-            new_connections: get(node, "connections")
-                .and_then(|n| self.word(n, &[("reuse", false), ("new", true)], &[]))
-                .unwrap_or(false),
-            in_flight: in_flight.unwrap_or(10_000),
-            namespace: self
-                .plain(node, "namespace")
-                .unwrap_or_else(|| "default".to_owned()),
-            account: self
-                .plain(node, "account")
-                .unwrap_or_else(|| name.to_owned()),
+            new_connections: keys.connections == ConnectionUse::New,
+            in_flight: keys.in_flight.0,
+            account: keys
+                .account
+                .map_or_else(|| name.to_owned(), |account| account.0),
+            namespace: keys.namespace.0,
             target: self.target_url(node),
             place: self.place(format!("load.{name}")),
         };
         (load, called)
     }
 
+    /// Decodes the keys of a load. Arrivals from a file are not supported yet.
+    fn decode_load(&mut self, node: &Node) -> LoadKeys {
+        let arrivals = get(node, "arrivals");
+        if let Some(written) = arrivals
+            && let Some(text) = written.as_str()
+            && text.starts_with("file(")
+        {
+            self.later(&written.place, "arrivals: file(...)");
+            let mut rest = node.clone();
+            rest.as_map_mut().map(|map| map.shift_remove("arrivals"));
+            return self.decode_or_default(&rest);
+        }
+        self.decode_or_default(node)
+    }
+
     /// Reads the start and stop of a load.
-    fn on_air(&mut self, node: &Node, duration: Duration) -> (Duration, Duration) {
-        let start = self.duration(node, "start").unwrap_or(Duration::ZERO);
-        let stop = self.duration(node, "stop").unwrap_or(duration);
+    fn active_time(
+        &mut self,
+        keys: &LoadKeys,
+        node: &Node,
+        duration: Duration,
+    ) -> (Duration, Duration) {
+        let start = keys.start.0;
+        let stop = keys.stop.as_ref().map_or(duration, |stop| stop.0);
         if let Some(at) = get(node, "stop").or_else(|| get(node, "start"))
             && (start >= stop || stop > duration)
         {
@@ -121,11 +102,6 @@ impl ScenarioReader<'_> {
             );
         }
         (start, stop)
-    }
-
-    pub(super) fn plain(&mut self, node: &Node, key: &str) -> Option<String> {
-        let value = get(node, key)?;
-        self.text(value, "a name").map(str::to_owned)
     }
 
     /// Reads the URL for `shakedown load`.
@@ -145,10 +121,8 @@ impl ScenarioReader<'_> {
         Some(url.to_owned())
     }
 
-    fn timeout(&mut self, node: &Node) -> Duration {
-        let timeout = self
-            .duration(node, "timeout")
-            .unwrap_or(Duration::from_secs(30));
+    fn timeout(&mut self, keys: &LoadKeys, node: &Node) -> Duration {
+        let Span(timeout) = keys.timeout;
         if timeout.is_zero()
             && let Some(written) = get(node, "timeout")
         {
@@ -160,6 +134,7 @@ impl ScenarioReader<'_> {
     fn entries(
         &mut self,
         load: &str,
+        keys: &LoadKeys,
         node: &Node,
         place: &FilePlace,
         skeletons: &[Skeleton],
@@ -169,17 +144,18 @@ impl ScenarioReader<'_> {
             meshed: get(node, "sidecar").and_then(Node::as_str) != Some("none"),
         };
         match (get(node, "to"), get(node, "mix")) {
-            (Some(_), None) => self
-                .entry("", node, node, &by, skeletons)
-                .into_iter()
-                .collect(),
+            (Some(to), None) => {
+                let target = self.target(to, skeletons, &by);
+                let headers = self.with_cookies(keys.headers.0.clone(), &keys.cookies.0, node);
+                let entry = |target| mix_entry("", 1, target, headers, keys.size.0);
+                target.map(entry).into_iter().collect()
+            }
             (None, Some(mix)) => {
                 let mut entries = Vec::new();
                 let map = self.map(mix);
                 for (name, written) in map.into_iter().flatten() {
                     self.is_name(name, &written.key, "entry of a mix");
-                    self.keys(&written.node, &ENTRY);
-                    entries.extend(self.entry(name, &written.node, node, &by, skeletons));
+                    entries.extend(self.entry(name, &written.node, keys, &by, skeletons));
                 }
                 if entries.len() > ENTRIES_MAX {
                     self.error(
@@ -215,71 +191,36 @@ impl ScenarioReader<'_> {
         &mut self,
         name: &str,
         node: &Node,
-        load: &Node,
+        load: &LoadKeys,
         by: &CallSender<'_>,
         skeletons: &[Skeleton],
     ) -> Option<MixEntry> {
-        let Some(to) = get(node, "to") else {
-            self.missing(node, "to", "to: checkout POST /order");
-            return None;
-        };
-        let target = self.target(to, skeletons, by);
-        let weight = match get(node, "weight") {
-            Some(weight) => self.count_of(weight).unwrap_or(1),
-            None => 1,
-        };
-        let mut headers = self.headers(load, "headers");
-        let mut cookies = self.cookies(load);
-        if !std::ptr::eq(node, load) {
-            for (header, value) in self.headers(node, "headers") {
-                headers.retain(|(known, _)| *known != header);
-                headers.push((header, value));
-            }
-            for (cookie, value) in self.cookies(node) {
-                cookies.retain(|(known, _)| *known != cookie);
-                cookies.push((cookie, value));
-            }
+        let keys: MixEntryKeys = self.decode(node)?;
+        let target = self.target(&keys.to.0, skeletons, by);
+        let mut headers = load.headers.0.clone();
+        for (header, value) in keys.headers.0 {
+            headers.retain(|(known, _)| *known != header);
+            headers.push((header, value));
         }
-        self.fold_cookies(&mut headers, &cookies, &node.place);
-        let size = self
-            .size(node, "size")
-            .or_else(|| self.size(load, "size"))
-            .unwrap_or(0);
-        let target = target?;
-        Some(MixEntry {
-            name: name.to_owned(),
-            weight: u64::from(weight),
-            service: target.service,
-            endpoint: target.endpoint,
-            method: target.method,
-            path: target.path,
-            headers,
-            size,
-        })
+        let mut cookies = load.cookies.0.clone();
+        for (cookie, value) in keys.cookies.0 {
+            cookies.retain(|(known, _)| *known != cookie);
+            cookies.push((cookie, value));
+        }
+        let headers = self.with_cookies(headers, &cookies, node);
+        let size = keys.size.as_ref().unwrap_or(&load.size).0;
+        Some(mix_entry(name, keys.weight.0, target?, headers, size))
     }
 
-    fn cookies(&mut self, node: &Node) -> Vec<(String, String)> {
-        let Some(map) = get(node, "cookies").and_then(|n| self.map(n)) else {
-            return Vec::new();
-        };
-        let mut cookies = Vec::new();
-        for (name, entry) in map {
-            if let Some(value) = self.text(&entry.node, "a cookie's value") {
-                cookies.push((name.clone(), value.to_owned()));
-            }
-        }
-        cookies
-    }
-
-    /// Merges all cookies into one header. Source: RFC 6265.
-    fn fold_cookies(
+    /// Adds all cookies as one header. Source: RFC 6265.
+    fn with_cookies(
         &mut self,
-        headers: &mut Vec<(HeaderName, HeaderValue)>,
+        mut headers: Vec<(HeaderName, HeaderValue)>,
         cookies: &[(String, String)],
-        place: &FilePlace,
-    ) {
+        node: &Node,
+    ) -> Vec<(HeaderName, HeaderValue)> {
         if cookies.is_empty() {
-            return;
+            return headers;
         }
         let pairs: Vec<String> = cookies
             .iter()
@@ -287,33 +228,18 @@ impl ScenarioReader<'_> {
             .collect();
         match HeaderValue::try_from(pairs.join("; ")) {
             Ok(value) => headers.push((COOKIE, value)),
-            Err(_) => self.error(place, "these cookies cannot be sent as a header"),
+            Err(_) => self.error(&node.place, "these cookies cannot be sent as a header"),
         }
+        headers
     }
 
-    fn arrivals(&mut self, node: &Node) -> Arrivals {
-        let Some(written) = get(node, "arrivals") else {
-            return Arrivals::Constant;
-        };
-        if written
-            .as_str()
-            .is_some_and(|text| text.starts_with("file("))
-        {
-            self.later(&written.place, "arrivals: file(...)");
-            return Arrivals::Constant;
-        }
-        self.word(
-            written,
-            &[
-                ("constant", Arrivals::Constant),
-                ("poisson", Arrivals::Poisson),
-            ],
-            &[],
-        )
-        .unwrap_or(Arrivals::Constant)
-    }
-
-    fn stages(&mut self, load: &str, node: &Node, place: &FilePlace) -> Vec<RateStage> {
+    fn stages(
+        &mut self,
+        load: &str,
+        keys: &LoadKeys,
+        node: &Node,
+        place: &FilePlace,
+    ) -> Vec<RateStage> {
         let hold = |rate| {
             vec![RateStage {
                 length: None,
@@ -322,7 +248,7 @@ impl ScenarioReader<'_> {
             }]
         };
         match (get(node, "rate"), get(node, "stages")) {
-            (Some(_), None) => hold(self.rate(node, "rate").unwrap_or(Rate::NONE)),
+            (Some(_), None) => hold(keys.rate.as_ref().map_or(Rate::NONE, |rate| rate.0)),
             (None, Some(list)) => {
                 let mut level = Rate::NONE;
                 let mut stages = Vec::new();
@@ -358,9 +284,9 @@ impl ScenarioReader<'_> {
     }
 
     fn stage(&mut self, node: &Node, level: &mut Rate, is_last: bool) -> Option<RateStage> {
-        self.keys(node, &STAGE);
-        let length = self.duration(node, "for");
-        let (hold, ramp) = (self.rate(node, "rate"), self.rate(node, "to"));
+        let keys: StageKeys = self.decode_or_default(node);
+        let length = keys.r#for.map(|length| length.0);
+        let (hold, ramp) = (keys.rate.map(|rate| rate.0), keys.to.map(|rate| rate.0));
         let (from, to) = match (get(node, "rate"), get(node, "to")) {
             (Some(_), None) => (hold?, hold?),
             (None, Some(_)) => (*level, ramp?),
@@ -411,6 +337,25 @@ impl ScenarioReader<'_> {
             grpc = usual.grpc;
         }
         Success { http, grpc }
+    }
+}
+
+fn mix_entry(
+    name: &str,
+    weight: u32,
+    target: RequestSpec,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    size: u64,
+) -> MixEntry {
+    MixEntry {
+        name: name.to_owned(),
+        weight: u64::from(weight),
+        service: target.service,
+        endpoint: target.endpoint,
+        method: target.method,
+        path: target.path,
+        headers,
+        size,
     }
 }
 

@@ -5,27 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use shakedown_istio::registry::{self, Mesh, MeshOptions, Port, Registry};
 use shakedown_istio::{Content, Document, DocumentKey, Manifest, Omission};
-use shakedown_yaml::{Diagnostics, Location as FilePlace, Node, patch, suggest};
+use shakedown_yaml::{Diagnostics, Location as FilePlace, Node, Raw, patch, suggest};
 
 use super::chaos::known_start;
-use super::fields::{Keys, get};
+use super::fields::get;
 use super::reader::ScenarioReader;
 use super::routes::ScenarioRoutes;
 use super::target::TargetNames;
+use crate::file::{ApplyKeys, EditFileKeys, EditPatchKeys, EditRemoveKeys};
 use crate::scenario::ControlPlane;
-
-const PATCH: Keys = Keys {
-    known: &["patch", "with"],
-    later: &[],
-};
-const FILE: Keys = Keys {
-    known: &["file"],
-    later: &[],
-};
-const REMOVE: Keys = Keys {
-    known: &["remove"],
-    later: &[],
-};
 
 /// A document as a tree, with the place that included its file.
 #[derive(Clone)]
@@ -63,15 +51,18 @@ impl ScenarioReader<'_> {
                 }
                 continue;
             }
-            if let Some(file) = get(item, "file") {
-                self.keys(item, &FILE);
-                offered.extend(self.file(file, documents));
-            } else if let Some(name) = get(item, "patch") {
-                self.keys(item, &PATCH);
-                offered.extend(self.patch(item, name, documents));
-            } else if let Some(name) = get(item, "remove") {
-                self.keys(item, &REMOVE);
-                if let Some(at) = self.present(name, documents) {
+            if get(item, "file").is_some() {
+                if let Some(EditFileKeys { file: Raw(file) }) = self.decode(item) {
+                    offered.extend(self.file(&file, documents));
+                }
+            } else if get(item, "patch").is_some() {
+                if let Some(edit) = self.decode(item) {
+                    offered.extend(self.patch(&edit, documents));
+                }
+            } else if get(item, "remove").is_some() {
+                if let Some(EditRemoveKeys { remove: Raw(name) }) = self.decode(item)
+                    && let Some(at) = self.present(&name, documents)
+                {
                     documents.remove(at);
                 }
             } else {
@@ -93,10 +84,10 @@ impl ScenarioReader<'_> {
         applies.sort_by_key(|(_, item)| known_start(item));
         let mut documents = mesh.to_vec();
         for (index, item) in applies {
-            let Some(list) = get(item, "mesh") else {
-                self.missing(item, "mesh", "mesh: [{file: mesh/new.yaml}]");
+            let Some(ApplyKeys { mesh: Raw(list) }) = self.decode_part(item) else {
                 continue;
             };
+            let list = &list;
             self.include_files(list);
             let before = documents.clone();
             let offered = self.edits(list, &mut documents);
@@ -197,13 +188,9 @@ impl ScenarioReader<'_> {
         offered
     }
 
-    fn patch(&mut self, item: &Node, name: &Node, documents: &mut [Edited]) -> Option<DocumentKey> {
-        let Some(with) = get(item, "with") else {
-            self.missing(item, "with", "with: {spec: {...}}");
-            return None;
-        };
-        let at = self.present(name, documents)?;
-        patch::merge(&mut documents[at].node, with);
+    fn patch(&mut self, edit: &EditPatchKeys, documents: &mut [Edited]) -> Option<DocumentKey> {
+        let at = self.present(&edit.patch.0, documents)?;
+        patch::merge(&mut documents[at].node, &edit.with.0);
         Some(documents[at].key.clone())
     }
 

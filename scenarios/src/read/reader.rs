@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use shakedown_istio::{Document, DocumentKey, Omission};
-use shakedown_yaml::{Diagnostics, Location as FilePlace};
+use shakedown_yaml::decode::{Partial, check_keys};
+use shakedown_yaml::{Decoder, Diagnostics, Location as FilePlace, Node, StructKeys};
 
 use super::routes::ScenarioRoutes;
+use crate::file;
 use crate::scenario::{DrawId, ExternalHost};
 use crate::source::ScenarioSource;
 
@@ -44,6 +47,48 @@ impl<'s> ScenarioReader<'s> {
             routes: ScenarioRoutes::default(),
             hosts: Vec::new(),
         }
+    }
+
+    /// Decodes a value. Parts in error are reported and taken as absent. `None` if nothing is left: the whole is in error,
+    /// or a required key is missing.
+    pub(super) fn decode<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        self.decode_by(&file::decoder(), node)
+    }
+
+    /// Decodes a map without required keys.
+    pub(super) fn decode_or_default<T: DeserializeOwned + Default>(&mut self, node: &Node) -> T {
+        self.decode(node).unwrap_or_default()
+    }
+
+    /// Decodes the keys of one struct from a map that other structs read, too, and whose unknown keys are reported by
+    /// [`keys`](Self::keys).
+    pub(super) fn decode_part<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
+        self.decode_by(&file::decoder().ignore_unknown_keys(), node)
+    }
+
+    pub(super) fn decode_by<T: DeserializeOwned>(
+        &mut self,
+        decoder: &Decoder,
+        node: &Node,
+    ) -> Option<T> {
+        let read = decoder.decode_partial(node);
+        self.reported(read)
+    }
+
+    /// Reports the keys of a map that none of the structs has, and those that are not supported yet.
+    pub(super) fn keys(&mut self, node: &Node, structs: &[StructKeys]) {
+        if self.map(node).is_some() {
+            let read = check_keys(&file::decoder(), node, structs);
+            self.reported(read);
+        }
+    }
+
+    fn reported<T>(&mut self, read: Partial<T>) -> Option<T> {
+        self.errors.append(read.errors);
+        for passed in read.passed {
+            self.later(&passed.place, &passed.key);
+        }
+        read.value
     }
 
     pub(super) fn error(&mut self, place: &FilePlace, message: impl Into<String>) {

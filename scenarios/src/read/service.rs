@@ -1,37 +1,19 @@
 //! Services: defaults, service and version merged, the nearest wins.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use http::HeaderName;
 use shakedown_types::GrpcStatus;
-use shakedown_yaml::{Location as FilePlace, Node, suggest};
+use shakedown_yaml::{Node, Raw, suggest};
 
-use super::fields::{Keys, get, long};
+use super::fields::{get, long};
 use super::reader::ScenarioReader;
-use super::skeleton::{PROTOCOLS, Skeleton};
+use super::skeleton::Skeleton;
 use super::steps::{StatusWords, StepScope};
+use crate::file::{Count, QueueKeys, ReplicaKeys, ServiceKeys, SidecarKeys, Span};
 use crate::scenario::{
-    Abandoned, CpuScheduling, Order, Protocol, QueueSpec, ServiceSpec, Step, StepFailure,
-    StepStatus, Version, Zone,
+    Protocol, QueueSpec, ServiceSpec, Step, StepFailure, StepStatus, Version, Zone,
 };
 
-const QUEUE: Keys = Keys {
-    known: &["limit", "order", "full"],
-    later: &["shed"],
-};
-const KEEP_ALIVE: Keys = Keys {
-    known: &["idle", "requests"],
-    later: &[],
-};
-const BOOT: Keys = Keys {
-    known: &["time"],
-    later: &["cold", "for"],
-};
-const SIDECAR: Keys = Keys {
-    known: &["cost"],
-    later: &["handshake", "workers"],
-};
 /// Pods of one story, at most: each has an address of its own.
 pub(super) const PODS_MAX: u32 = 50_000;
 
@@ -46,8 +28,12 @@ impl ScenarioReader<'_> {
         let skeleton = &skeletons[index];
         let mut called = Vec::new();
         let mut versions = Vec::new();
+        let mut keys: Vec<ServiceKeys> = Vec::new();
         for (name, node) in &skeleton.versions {
-            versions.push(self.version(skeleton, name, node, skeletons, zones, &mut called));
+            let written = self.decode_part(node).unwrap_or_default();
+            let scope = (skeletons, zones);
+            versions.push(self.version(skeleton, (name, node), &written, scope, &mut called));
+            keys.push(written);
         }
         let limited = versions
             .iter()
@@ -58,26 +44,16 @@ impl ScenarioReader<'_> {
                 skeleton.place, skeleton.name
             ));
         }
-        let port = self.common(skeleton, "port", "8080");
-        let port = match port.parse::<u16>() {
-            Ok(port) if !matches!(port, 0 | 15001 | 15020 | 20000..=20999) => port,
-            _ => {
-                let place = self.place_of(skeleton, "port");
-                self.error(&place, format!("`{port}` is no port for a service: 1 to 65535, but 15001, 15020 and 20000 to 20999, which pods use themselves"));
-                8080
-            }
-        };
-        self.common(skeleton, "protocol", "http");
-        for (_, version) in &skeleton.versions {
-            if let Some(protocol) = get(version, "protocol") {
-                self.word(protocol, &PROTOCOLS, &["tcp"]);
-            }
-        }
+        let port = self.common(skeleton, "port");
+        self.common(skeleton, "protocol");
+        let namespace = self.common(skeleton, "namespace");
+        let account = self.common(skeleton, "account");
+        let account = keys[account].account.as_ref();
         let service = ServiceSpec {
             name: skeleton.name.clone(),
-            namespace: self.common(skeleton, "namespace", "default"),
-            account: self.common(skeleton, "account", &skeleton.name),
-            port,
+            namespace: keys[namespace].namespace.0.clone(),
+            account: account.map_or_else(|| skeleton.name.clone(), |account| account.0.clone()),
+            port: keys[port].port.0,
             protocol: skeleton.protocol,
             endpoints: skeleton.endpoints.clone(),
             versions,
@@ -85,62 +61,33 @@ impl ScenarioReader<'_> {
         (service, called)
     }
 
-    /// A value that all versions of a service share.
-    fn common(&mut self, skeleton: &Skeleton, key: &str, default: &str) -> String {
-        let mut values = Vec::new();
-        for (_, version) in &skeleton.versions {
-            if let Some(node) = get(version, key)
-                && let Some(text) = self.text(node, "a plain value")
-            {
-                values.push((text.to_owned(), node.place.clone()));
-            }
-        }
-        let Some((first, _)) = values.first().cloned() else {
-            return default.to_owned();
+    /// The index of the first version that has a key, whose value all versions of a service share.
+    fn common(&mut self, skeleton: &Skeleton, key: &str) -> usize {
+        let versions = skeleton.versions.iter().enumerate();
+        let mut written = versions.filter_map(|(at, (_, version))| Some((at, get(version, key)?)));
+        let Some((at, first)) = written.next() else {
+            return 0;
         };
-        if let Some((_, place)) = values.iter().find(|(text, _)| *text != first) {
+        if let Some((_, other)) = written.find(|(_, node)| node.as_str() != first.as_str()) {
             self.error(
-                place,
+                &other.place,
                 format!("not supported yet: versions of one service with another `{key}`"),
             );
         }
-        first
-    }
-
-    fn place_of(&self, skeleton: &Skeleton, key: &str) -> FilePlace {
-        let found = skeleton
-            .versions
-            .iter()
-            .find_map(|(_, version)| get(version, key));
-        found.map_or_else(|| skeleton.place.clone(), |node| node.place.clone())
+        at
     }
 
     fn version(
         &mut self,
         skeleton: &Skeleton,
-        name: &str,
-        node: &Node,
-        skeletons: &[Skeleton],
-        zones: &[Zone],
+        (name, node): (&str, &Node),
+        keys: &ServiceKeys,
+        (skeletons, zones): (&[Skeleton], &[Zone]),
         called: &mut Vec<usize>,
     ) -> Version {
-        let keep_alive = self.part(node, "keep-alive", &KEEP_ALIVE);
-        let boot = self.part(node, "boot", &BOOT);
-        let cpu = get(node, "cpu").and_then(|n| {
-            self.word(
-                n,
-                &[("ps", CpuScheduling::Ps), ("fifo", CpuScheduling::Fifo)],
-                &[],
-            )
-        });
-        let abandoned = get(node, "abandoned").and_then(|n| {
-            self.word(
-                n,
-                &[("finish", Abandoned::Finish), ("drop", Abandoned::Drop)],
-                &[],
-            )
-        });
-        let replicas = self.count(node, "replicas").unwrap_or(1);
+        let ReplicaKeys {
+            replicas: Count(replicas),
+        } = self.decode_part(node).unwrap_or_default();
         if replicas > PODS_MAX {
             let place = get(node, "replicas")
                 .map_or(&skeleton.place, |n| &n.place)
@@ -150,45 +97,27 @@ impl ScenarioReader<'_> {
                 format!("`{replicas}` replicas are too many: at most {PODS_MAX}"),
             );
         }
+        let keep_alive = get(node, "keep-alive").unwrap_or(node);
         Version {
             name: name.to_owned(),
             replicas: replicas.min(PODS_MAX),
             zones: self.zone_list(node, zones),
-            labels: self.labels(node, &skeleton.name, name),
-            workers: self.positive_limit(node, "workers").flatten(),
-            cores: self.positive_limit(node, "cores").flatten(),
-            cpu: cpu.unwrap_or(CpuScheduling::Ps),
-            queue: self.queue(node, skeleton.protocol),
-            abandoned: abandoned.unwrap_or(Abandoned::Finish),
-            keep_alive_idle: self
-                .duration(&keep_alive, "idle")
-                .unwrap_or(Duration::from_secs(60)),
-            keep_alive_requests: self.positive_limit(&keep_alive, "requests").flatten(),
-            boot: self
-                .duration(&boot, "time")
-                .unwrap_or(Duration::from_secs(1)),
+            labels: labels(keys, &skeleton.name, name),
+            workers: self.positive(node, "workers", &keys.workers),
+            cores: self.positive(node, "cores", &keys.cores),
+            cpu: keys.cpu,
+            queue: self.queue(&keys.queue, skeleton.protocol),
+            abandoned: keys.abandoned,
+            keep_alive_idle: keys.keep_alive.idle.0,
+            keep_alive_requests: self.positive(keep_alive, "requests", &keys.keep_alive.requests),
+            boot: keys.boot.time.0,
             sidecar: self.sidecar(node),
-            forward: self.forward(node),
+            forward: keys.forward.0.clone(),
             endpoints: self.endpoints(skeleton, name, node, skeletons, called),
         }
     }
 
-    /// A map under a key, with its keys checked; empty where there is none.
-    fn part(&mut self, node: &Node, key: &str, keys: &Keys) -> Node {
-        match get(node, key) {
-            Some(part) => {
-                self.keys(part, keys);
-                part.clone()
-            }
-            None => Node::null(node.place.clone()),
-        }
-    }
-
-    fn queue(&mut self, node: &Node, protocol: Protocol) -> QueueSpec {
-        let queue = self.part(node, "queue", &QUEUE);
-        let orders = [("fifo", Order::Fifo), ("lifo", Order::Lifo)];
-        let order = get(&queue, "order")
-            .and_then(|n| self.word(n, &orders, &["adaptive-lifo", "priority"]));
+    fn queue(&mut self, keys: &QueueKeys, protocol: Protocol) -> QueueSpec {
         let (usual, named) = match protocol {
             Protocol::Grpc => (
                 StepStatus::Grpc(GrpcStatus::Unavailable),
@@ -199,9 +128,9 @@ impl ScenarioReader<'_> {
                 "a full queue answers `503` or `reset`",
             ),
         };
-        let full = match get(&queue, "full") {
+        let full = match &keys.full {
             None => StepFailure::Status(usual),
-            Some(full) => match (full.as_str(), protocol) {
+            Some(Raw(full)) => match (full.as_str(), protocol) {
                 (Some("reset"), _) => StepFailure::Reset,
                 (Some("503"), Protocol::Http | Protocol::Http2)
                 | (Some("UNAVAILABLE"), Protocol::Grpc) => StepFailure::Status(usual),
@@ -216,8 +145,8 @@ impl ScenarioReader<'_> {
             },
         };
         QueueSpec {
-            limit: self.limit(&queue, "limit").unwrap_or(Some(1000)),
-            order: order.unwrap_or(Order::Fifo),
+            limit: keys.limit.0,
+            order: keys.order,
             full,
         }
     }
@@ -230,45 +159,13 @@ impl ScenarioReader<'_> {
         if sidecar.as_str() == Some("none") {
             return false;
         }
-        let sidecar = long(sidecar, "cost");
-        self.keys(&sidecar, &SIDECAR);
-        if self
-            .duration(&sidecar, "cost")
-            .is_some_and(|cost| !cost.is_zero())
-            && let Some(cost) = get(&sidecar, "cost")
-        {
-            self.later(&cost.place.clone(), "sidecar: cost");
+        let SidecarKeys { cost: Span(cost) } = self.decode_or_default(sidecar);
+        if !cost.is_zero() {
+            let sidecar = long(sidecar, "cost");
+            let place = get(&sidecar, "cost").unwrap_or(&sidecar).place.clone();
+            self.later(&place, "sidecar: cost");
         }
         true
-    }
-
-    fn forward(&mut self, node: &Node) -> Vec<HeaderName> {
-        let Some(list) = get(node, "forward") else {
-            return ["end-user", "cookie", "authorization"]
-                .map(HeaderName::from_static)
-                .to_vec();
-        };
-        let mut names = Vec::new();
-        for item in self.list(list, "header names") {
-            names.extend(self.parsed(item, "a header name", |text| {
-                HeaderName::try_from(text).map_err(|_| format!("`{text}` is no header name"))
-            }));
-        }
-        names
-    }
-
-    fn labels(&mut self, node: &Node, service: &str, version: &str) -> BTreeMap<String, String> {
-        let mut labels = BTreeMap::new();
-        labels.insert("app".to_owned(), service.to_owned());
-        labels.insert("version".to_owned(), version.to_owned());
-        if let Some(map) = get(node, "labels").and_then(|n| self.map(n)) {
-            for (key, entry) in map {
-                if let Some(text) = self.text(&entry.node, "a label's value") {
-                    labels.insert(key.clone(), text.to_owned());
-                }
-            }
-        }
-        labels
     }
 
     /// The zones that replicas (or clients) go round; all where none are named.
@@ -347,6 +244,13 @@ impl ScenarioReader<'_> {
         }
         endpoints
     }
+}
+
+/// The labels of a version's pods.
+fn labels(keys: &ServiceKeys, service: &str, version: &str) -> BTreeMap<String, String> {
+    let own = [("app", service), ("version", version)];
+    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    own.into_iter().chain(keys.labels.0.clone()).collect()
 }
 
 /// The steps of a declared endpoint; blanks between method and path do not count.

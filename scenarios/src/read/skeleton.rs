@@ -5,68 +5,14 @@ use std::collections::BTreeMap;
 use http::Method;
 use shakedown_istio::registry::Hostname;
 use shakedown_yaml::tree::{MapEntry, Value};
-use shakedown_yaml::{Location as FilePlace, Node, patch};
+use shakedown_yaml::{Location as FilePlace, Node, StructKeys, decode, patch};
 
 use super::deploys::Deploy;
-use super::fields::{Keys, get, long};
+use super::fields::{get, long};
 use super::reader::ScenarioReader;
 use super::settings::normal_calls;
+use crate::file::{ReplicaKeys, ServiceKeys, VersionKeys};
 use crate::scenario::{Path, Protocol};
-
-const LATER: &[&str] = &[
-    "slow",
-    "cache",
-    "memory",
-    "probe",
-    "autoscale",
-    "gateway",
-    "host",
-];
-/// Keys of a service and of each of its versions.
-const COMMON: [&str; 18] = [
-    "zones",
-    "labels",
-    "namespace",
-    "account",
-    "port",
-    "protocol",
-    "workers",
-    "cores",
-    "cpu",
-    "queue",
-    "abandoned",
-    "fail",
-    "calls",
-    "keep-alive",
-    "boot",
-    "sidecar",
-    "forward",
-    "endpoints",
-];
-const SERVICE: Keys = Keys {
-    known: &beside_common("versions"),
-    later: LATER,
-};
-const VERSION: Keys = Keys {
-    known: &beside_common("replicas"),
-    later: LATER,
-};
-/// Of a version that chaos deploys: its replicas are in the chaos item itself.
-const WITH: Keys = Keys {
-    known: &COMMON,
-    later: LATER,
-};
-
-/// A key, and behind it those of both.
-const fn beside_common(first: &'static str) -> [&'static str; COMMON.len() + 1] {
-    let mut all = [first; COMMON.len() + 1];
-    let mut at = 0;
-    while at < COMMON.len() {
-        all[at + 1] = COMMON[at];
-        at += 1;
-    }
-    all
-}
 
 /// Keys of a service that may be written short, and the first key of their long form.
 const SHORT: [(&str, &str); 4] = [
@@ -74,12 +20,6 @@ const SHORT: [(&str, &str); 4] = [
     ("fail", "rate"),
     ("keep-alive", "idle"),
     ("boot", "time"),
-];
-/// The protocols of services.
-pub(super) const PROTOCOLS: [(&str, Protocol); 3] = [
-    ("http", Protocol::Http),
-    ("http2", Protocol::Http2),
-    ("grpc", Protocol::Grpc),
 ];
 /// Endpoints or versions of a service, at most: the journal counts them in 16 bits.
 const PARTS_MAX: usize = 10_000;
@@ -117,7 +57,7 @@ impl ScenarioReader<'_> {
         let empty = Node::map(Vec::<(String, Node)>::new(), topology.place.clone());
         let defaults = match get(topology, "defaults") {
             Some(defaults) => {
-                self.keys(defaults, &SERVICE);
+                self.keys(defaults, &service_keys());
                 normal(defaults)
             }
             None => empty.clone(),
@@ -148,7 +88,7 @@ impl ScenarioReader<'_> {
                 "`replicas` belongs to a version: write `versions: {v1: 3}`",
             );
         } else {
-            self.keys(&entry.node, &SERVICE);
+            self.keys(&entry.node, &service_keys());
         }
         let mut merged = defaults.clone();
         if !entry.node.is_null() {
@@ -224,7 +164,7 @@ impl ScenarioReader<'_> {
             }
             let mut merged = version_of(service, deploy.with.as_ref(), &deploy.place);
             if let Some(with) = &deploy.with {
-                self.keys(with, &WITH);
+                self.keys(with, &[StructKeys::new::<ServiceKeys>()]);
             }
             let none = Node::string("0", deploy.place.clone());
             let replicas = Node::map([("replicas", none)], deploy.place.clone());
@@ -265,7 +205,11 @@ impl ScenarioReader<'_> {
                     continue;
                 }
                 if !entry.node.is_null() {
-                    self.keys(&entry.node, &VERSION);
+                    let structs = [
+                        StructKeys::new::<ReplicaKeys>(),
+                        StructKeys::new::<ServiceKeys>(),
+                    ];
+                    self.keys(&entry.node, &structs);
                 }
                 let merged = version_of(service, Some(&entry.node), place);
                 versions.push((name.clone(), merged));
@@ -286,13 +230,20 @@ impl ScenarioReader<'_> {
     }
 }
 
-/// The protocols of versions, as far as they are valid.
+fn service_keys() -> [StructKeys; 2] {
+    [
+        StructKeys::new::<VersionKeys>(),
+        StructKeys::new::<ServiceKeys>(),
+    ]
+}
+
+/// The protocol of the first version that has one. An invalid one is reported when the service is read in full.
 fn spoken(versions: &[(String, Node)]) -> Protocol {
-    let word = versions
+    let written = versions
         .iter()
-        .find_map(|(_, version)| get(version, "protocol")?.as_str());
-    let known = PROTOCOLS.iter().find(|(name, _)| Some(*name) == word);
-    known.map_or(Protocol::Http, |(_, protocol)| *protocol)
+        .find_map(|(_, version)| get(version, "protocol"));
+    let protocol = written.and_then(|node| decode(node).ok());
+    protocol.unwrap_or(ServiceKeys::default().protocol)
 }
 
 /// Returns true if an endpoint is a method of gRPC. Source: gRPC over HTTP/2, `Path`.

@@ -1,53 +1,19 @@
 //! Steps of endpoints.
 
-use std::time::Duration;
-
 use http::StatusCode;
 use shakedown_types::GrpcStatus;
-use shakedown_yaml::{Node, suggest};
+use shakedown_yaml::{Node, Raw, StructKeys, suggest};
 
 use super::endpoint::CallSender;
-use super::fields::{Keys, get, long};
+use super::fields::{get, long};
 use super::reader::ScenarioReader;
 use super::settings::with_settings;
 use super::skeleton::Skeleton;
-use crate::scenario::{
-    AttemptBound, Call, Draw, Drawn, OnError, Protocol, Step, StepFailure, StepStatus, Timed,
+use crate::file::{
+    self, CallKeys, CallSettingKeys, Counts, FailKeys, RespondKeys, StepKeys, TimedKeys,
 };
+use crate::scenario::{Call, Draw, Protocol, Step, StepFailure, StepStatus, Timed};
 use crate::value::{Distribution, Share};
-
-const STEPS: [&str; 7] = [
-    "work", "sleep", "call", "parallel", "sequence", "fail", "respond",
-];
-const LATER: [&str; 2] = ["lookup", "choice"];
-const TIMED: Keys = Keys {
-    known: &["time", "draw"],
-    later: &[],
-};
-const CALL: Keys = Keys {
-    known: &[
-        "to",
-        "probability",
-        "times",
-        "fan-out",
-        "headers",
-        "size",
-        "timeout",
-        "deadline",
-        "retries",
-        "hedge",
-        "on-error",
-    ],
-    later: &[],
-};
-const FAIL: Keys = Keys {
-    known: &["rate", "with"],
-    later: &[],
-};
-const RESPOND: Keys = Keys {
-    known: &["status", "size", "headers"],
-    later: &[],
-};
 
 /// In whose words a status may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,34 +105,22 @@ impl ScenarioReader<'_> {
                 return None;
             }
         };
-        let (key, entry) = map.first()?;
-        let value = &entry.node;
-        match key.as_str() {
-            "work" => self.timed(value, path).map(Step::Work),
-            "sleep" => self.timed(value, path).map(Step::Sleep),
-            "call" => self
-                .call(value, path, number, scope)
+        if let Some(value) = map.get("lookup") {
+            self.lookup(&value.node, scope);
+        }
+        let decoder = file::decoder().choice("step");
+        match self.decode_by(&decoder, node)? {
+            StepKeys::Work(Raw(value)) => self.timed(&value, path).map(Step::Work),
+            StepKeys::Sleep(Raw(value)) => self.timed(&value, path).map(Step::Sleep),
+            StepKeys::Call(Raw(value)) => self
+                .call(&value, path, number, scope)
                 .map(|call| Step::Call(Box::new(call))),
-            "parallel" => Some(Step::Parallel(self.branches(value, path, scope))),
-            "sequence" => Some(Step::Sequence(self.steps(value, path, scope))),
-            "fail" => self.fail(value, path, scope.words),
-            "respond" => self.respond(value, scope.words),
-            later if LATER.contains(&later) => {
-                self.later(&entry.key, later);
-                self.lookup(value, scope);
-                None
+            StepKeys::Parallel(Raw(value)) => {
+                Some(Step::Parallel(self.branches(&value, path, scope)))
             }
-            unknown => {
-                let accepted: Vec<&str> = STEPS.into_iter().chain(LATER).collect();
-                self.error(
-                    &entry.key,
-                    format!(
-                        "unknown step `{unknown}`: {}",
-                        suggest::hint(unknown, accepted)
-                    ),
-                );
-                None
-            }
+            StepKeys::Sequence(Raw(value)) => Some(Step::Sequence(self.steps(&value, path, scope))),
+            StepKeys::Fail(Raw(value)) => self.fail(&value, path, scope.words),
+            StepKeys::Respond(Raw(value)) => self.respond(&value, scope.words),
         }
     }
 
@@ -185,23 +139,16 @@ impl ScenarioReader<'_> {
     }
 
     fn timed(&mut self, node: &Node, path: &str) -> Option<Timed> {
-        const WORDS: [(&str, Drawn); 2] =
-            [("attempt", Drawn::Attempt), ("request", Drawn::Request)];
         let node = long(node, "time");
-        self.keys(&node, &TIMED);
-        let drawn = get(&node, "draw").and_then(|draw| self.word(draw, &WORDS, &[]));
-        let Some(time) = get(&node, "time") else {
-            self.missing(&node, "time", "work: 4ms");
-            return None;
-        };
-        let from = self.durations(time)?;
+        let keys: TimedKeys = self.decode(&node)?;
+        let from = self.with_file(keys.time.0, get(&node, "time")?)?;
         let time = Draw {
             from,
             place: self.place(path.to_owned()),
         };
         Some(Timed {
             time,
-            drawn: drawn.unwrap_or(Drawn::Attempt),
+            drawn: keys.draw,
         })
     }
 
@@ -213,71 +160,43 @@ impl ScenarioReader<'_> {
         scope: &mut StepScope<'_>,
     ) -> Option<Call> {
         let node = long(node, "to");
-        self.keys(&node, &CALL);
-        let Some(to) = get(&node, "to") else {
-            self.missing(&node, "to", "call: payment POST /charge");
-            return None;
-        };
+        let decoder = file::decoder().beside(StructKeys::new::<CallSettingKeys>());
+        let keys: CallKeys = self.decode_by(&decoder, &node)?;
         let sender = CallSender {
             name: &format!("{}, step {number}", scope.by),
             meshed: scope.meshed,
         };
-        let target = self.target(to, scope.services, &sender)?;
+        let target = self.target(&keys.to.0, scope.services, &sender)?;
         if !scope.called.contains(&target.service) {
             scope.called.push(target.service);
         }
-        let node = with_settings(&node, scope.calls, &target.name);
-        let probability = self.share(&node, "probability").unwrap_or(Share::ALL);
-        let times = self.drawn_count(&node, "times", path);
-        let fan_out = self.drawn_count(&node, "fan-out", path);
+        let merged = with_settings(&node, scope.calls, &target.name);
+        let times = self.drawn_count(keys.times, &node, "times", path);
+        let fan_out = self.drawn_count(keys.fan_out, &node, "fan-out", path);
+        let settings = self.call_settings(&merged);
         Some(Call {
             service: target.service,
             endpoint: target.endpoint,
             method: target.method,
             path: target.path,
-            probability,
+            probability: keys.probability.0,
             times,
             fan_out,
-            headers: self.headers(&node, "headers"),
-            size: self.size(&node, "size").unwrap_or(0),
-            timeout: self.try_timeout(&node),
-            deadline: self.bound(&node, "deadline"),
-            retries: self.retries(&node, path),
-            hedge: self.hedge(&node),
-            pool: self.pool(&node),
-            on_error: self.on_error(&node).unwrap_or(OnError::Fail),
+            headers: settings.headers.0,
+            size: keys.size.0,
+            timeout: settings.timeout.map(|timeout| timeout.0),
+            deadline: settings.deadline.map(|deadline| deadline.0),
+            retries: self.retries(&merged, path),
+            hedge: self.hedge(&merged),
+            pool: self.pool(&merged),
+            on_error: settings.on_error,
             place: self.place(format!("{path}/probability")),
         })
     }
 
-    /// Bound of a try.
-    pub(super) fn try_timeout(&mut self, node: &Node) -> Option<AttemptBound> {
-        match get(node, "timeout")?.as_str() {
-            Some("rest") => Some(AttemptBound::Rest),
-            _ => self.bound(node, "timeout").map(AttemptBound::Span),
-        }
-    }
-
-    /// The effect of a failed call.
-    pub(super) fn on_error(&mut self, node: &Node) -> Option<OnError> {
-        const WORDS: [(&str, OnError); 2] = [("fail", OnError::Fail), ("ignore", OnError::Ignore)];
-        let written = get(node, "on-error")?;
-        self.word(written, &WORDS, &[])
-    }
-
-    /// A bound of a try, or of all of them.
-    pub(super) fn bound(&mut self, node: &Node, key: &str) -> Option<Duration> {
-        let bound = self.duration(node, key)?;
-        if bound.is_zero()
-            && let Some(written) = get(node, key)
-        {
-            self.error(&written.place, format!("`{key}` is longer than `0s`"));
-        }
-        Some(bound)
-    }
-
-    fn drawn_count(&mut self, node: &Node, key: &str, path: &str) -> Draw {
-        let from = get(node, key).and_then(|n| self.counts(n));
+    fn drawn_count(&mut self, count: Counts, call: &Node, key: &str, path: &str) -> Draw {
+        let written = get(call, key).unwrap_or(call);
+        let from = self.with_file(count.0, written);
         Draw {
             from: from.unwrap_or_else(|| Distribution::constant_count(1)),
             place: self.place(format!("{path}/{key}")),
@@ -299,18 +218,12 @@ impl ScenarioReader<'_> {
         node: &Node,
         words: StatusWords,
     ) -> Option<(Share, StepFailure)> {
-        let node = long(node, "rate");
-        self.keys(&node, &FAIL);
-        if get(&node, "rate").is_none() {
-            self.missing(&node, "rate", "fail: 5%");
-            return None;
-        }
-        let rate = self.share(&node, "rate")?;
-        let with = match get(&node, "with") {
-            Some(with) => self.failure(with, words)?,
+        let keys: FailKeys = self.decode(node)?;
+        let with = match keys.with {
+            Some(Raw(with)) => self.failure(&with, words)?,
             None => StepFailure::Status(words.broken()),
         };
-        Some((rate, with))
+        Some((keys.rate.0, with))
     }
 
     /// A status, `reset` or `hang`.
@@ -363,17 +276,11 @@ impl ScenarioReader<'_> {
     }
 
     fn respond(&mut self, node: &Node, words: StatusWords) -> Option<Step> {
-        let node = long(node, "status");
-        self.keys(&node, &RESPOND);
-        let Some(status) = get(&node, "status") else {
-            self.missing(&node, "status", "respond: 302");
-            return None;
-        };
-        let status = self.status(status, words)?;
+        let keys: RespondKeys = self.decode(node)?;
         Some(Step::Respond {
-            status,
-            size: self.size(&node, "size").unwrap_or(0),
-            headers: self.headers(&node, "headers"),
+            status: self.status(&keys.status.0, words)?,
+            size: keys.size.0,
+            headers: keys.headers.0,
         })
     }
 

@@ -5,50 +5,22 @@ mod names;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown_istio::registry::DefaultExport;
 use shakedown_yaml::{Diagnostics, Node, suggest};
 
 use super::deploys::deploys;
-use super::fields::{Keys, get};
+use super::fields::get;
 use super::reader::ScenarioReader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
 use super::target::TargetNames;
 use crate::check::names::CheckNames;
+use crate::file::{ControlKeys, OutboundMode, ScenarioKeys, Span, TopologyKeys};
 use crate::scenario::{
     ChaosAction, ChaosItem, ControlPlane, LoadSpec, ResolvedScenario, ServiceSpec, Zone,
 };
 use crate::source::ScenarioSource;
 use names::callers;
 
-const TOP: Keys = Keys {
-    known: &[
-        "scenario", "story", "source", "tags", "seed", "seeds", "duration", "warm-up", "drain",
-        "epoch", "topology", "load", "expect", "mesh", "control", "chaos", "variants",
-    ],
-    later: &["swarm"],
-};
-const TOPOLOGY: Keys = Keys {
-    known: &["zones", "latency", "defaults", "services"],
-    later: &["from", "loss", "bandwidth", "generate"],
-};
-const CONTROL: Keys = Keys {
-    known: &[
-        "zone",
-        "outbound",
-        "debounce",
-        "trust-domain",
-        "root-namespace",
-        "mtls",
-        "replicas",
-        "telemetry",
-        "canaries",
-        "ejection-delay",
-        "default-destination-rule-export-to",
-        "default-virtual-service-export-to",
-    ],
-    later: &["push", "staged", "certificates"],
-};
 /// The maximum simulated time of a run. Sums of nanoseconds must fit 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// The maximum number of services and loads in a scenario. The journal counts them in 16 bits.
@@ -98,13 +70,13 @@ impl ScenarioReader<'_> {
         variant: &str,
         breaks: Option<Vec<String>>,
     ) -> ResolvedScenario {
-        self.keys(node, &TOP);
+        let written: ScenarioKeys = self.decode_or_default(node);
         self.required(node);
         let empty = Node::null(node.place.clone());
         let section = |key: &str| get(node, key).unwrap_or(&empty);
-        let (duration, warm_up, drain) = self.times(node);
+        let (duration, warm_up, drain) = self.times(&written, node);
         let topology = section("topology");
-        self.keys(topology, &TOPOLOGY);
+        let _: TopologyKeys = self.decode_or_default(topology);
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));
@@ -140,17 +112,16 @@ impl ScenarioReader<'_> {
         self.one_name_space(node);
         let checks = self.expect(section("expect"), &names);
         let documents = edited.into_iter().map(|edited| edited.node).collect();
-        let seed = self.seed(node);
         ResolvedScenario {
             name: self.scenario_name(node),
-            story: self.sentence(node),
+            story: sentence(&written),
             variant: variant.to_owned(),
-            seed,
-            seeds: self.seeds(node),
+            seed: written.seed.0,
+            seeds: written.seeds.0,
             duration,
             warm_up,
             drain,
-            epoch_unix_ns: self.epoch(node),
+            epoch_unix_ns: written.epoch.0,
             zones,
             latency,
             services,
@@ -166,11 +137,6 @@ impl ScenarioReader<'_> {
             warnings: std::mem::take(&mut self.warnings),
             omissions: std::mem::take(&mut self.omissions),
         }
-    }
-
-    fn sentence(&mut self, node: &Node) -> String {
-        let text = get(node, "story").and_then(|n| self.text(n, "a sentence"));
-        text.unwrap_or_default().trim().to_owned()
     }
 
     fn required(&mut self, node: &Node) {
@@ -210,10 +176,10 @@ impl ScenarioReader<'_> {
             .unwrap_or_default()
     }
 
-    fn times(&mut self, node: &Node) -> (Duration, Duration, Duration) {
-        let duration = self
-            .duration(node, "duration")
-            .unwrap_or(Duration::from_secs(1));
+    fn times(&mut self, written: &ScenarioKeys, node: &Node) -> (Duration, Duration, Duration) {
+        // A missing duration has been reported, so that any value will do.
+        let duration = written.duration.as_ref();
+        let duration = duration.map_or(Duration::from_secs(1), |duration| duration.0);
         if let Some(written) = get(node, "duration")
             && (duration.is_zero() || duration > DURATION_MAX)
         {
@@ -222,15 +188,13 @@ impl ScenarioReader<'_> {
                 "`duration` is longer than `0s` and at most `366d`",
             );
         }
-        let warm_up = self.duration(node, "warm-up").unwrap_or(Duration::ZERO);
+        let Span(warm_up) = written.warm_up;
         if let Some(written) = get(node, "warm-up")
             && warm_up >= duration
         {
             self.error(&written.place, "`warm-up` is shorter than `duration`");
         }
-        let drain = self
-            .duration(node, "drain")
-            .unwrap_or(Duration::from_secs(30));
+        let Span(drain) = written.drain;
         if let Some(written) = get(node, "drain")
             && drain > DURATION_MAX
         {
@@ -239,48 +203,8 @@ impl ScenarioReader<'_> {
         (duration.min(DURATION_MAX), warm_up, drain.min(DURATION_MAX))
     }
 
-    fn seed(&mut self, node: &Node) -> u64 {
-        let Some(seed) = get(node, "seed") else {
-            return 1;
-        };
-        self.parsed(seed, "a seed", |text| {
-            text.parse::<u64>()
-                .map_err(|_| format!("`{text}` is no seed: one is a whole number"))
-        })
-        .unwrap_or(1)
-    }
-
-    fn seeds(&mut self, node: &Node) -> (u64, u64) {
-        let Some(seeds) = get(node, "seeds") else {
-            return (1, 30);
-        };
-        self.parsed(seeds, "a range of seeds", |text| {
-            let range = text
-                .split_once("..")
-                .and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
-            range
-                .filter(|(low, high): &(u64, u64)| low <= high)
-                .ok_or_else(|| format!("`{text}` is no range of seeds: one is written `1..30`"))
-        })
-        .unwrap_or((1, 30))
-    }
-
-    fn epoch(&mut self, node: &Node) -> u64 {
-        /// 2025-01-01T00:00:00Z.
-        const DEFAULT: u64 = 1_735_689_600_000_000_000;
-        let Some(epoch) = get(node, "epoch") else {
-            return DEFAULT;
-        };
-        self.parsed(epoch, "a time", |text| {
-            crate::epoch::parse(text).ok_or_else(|| {
-                format!("`{text}` is no time: one is written `2025-01-01T00:00:00Z`")
-            })
-        })
-        .unwrap_or(DEFAULT)
-    }
-
     fn control(&mut self, node: &Node, zones: &[Zone]) -> ControlPlane {
-        self.keys(node, &CONTROL);
+        let keys: ControlKeys = self.decode_or_default(node);
         let zone =
             match get(node, "zone").and_then(|n| self.text(n, "a zone").map(|name| (n, name))) {
                 Some((n, name)) => zones.iter().position(|zone| zone.name == name).or_else(|| {
@@ -293,60 +217,28 @@ impl ScenarioReader<'_> {
                 }),
                 None => None,
             };
-        if let Some(mtls) = get(node, "mtls") {
-            self.word(mtls, &[("permissive", ())], &["strict", "none"]);
-        }
         if let Some(replicas) = get(node, "replicas")
-            && self
-                .count_of(replicas)
-                .is_some_and(|replicas| replicas != 1)
+            && keys.replicas.0 != 1
         {
             self.later(&replicas.place, "control: replicas");
         }
-        let outbound = get(node, "outbound")
-            .and_then(|n| self.word(n, &[("allow-any", true), ("registry-only", false)], &[]));
-        ControlPlane {
-            zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
-            outbound_allow_any: outbound.unwrap_or(true),
-            debounce: self
-                .duration(node, "debounce")
-                .unwrap_or(Duration::from_millis(100)),
-            // Envoy's `update_merge_window`.
-            ejection_delay: self
-                .duration(node, "ejection-delay")
-                .unwrap_or(Duration::from_secs(1)),
-            canaries: self.flag(node, "canaries").unwrap_or(true),
-            telemetry: self.telemetry(node),
-            trust_domain: self
-                .plain(node, "trust-domain")
-                .unwrap_or_else(|| "cluster.local".to_owned()),
-            root_namespace: self
-                .plain(node, "root-namespace")
-                .unwrap_or_else(|| "istio-system".to_owned()),
-            destination_rules_for: self.export(node, "default-destination-rule-export-to"),
-            virtual_services_for: self.export(node, "default-virtual-service-export-to"),
-        }
-    }
-
-    /// Reads a default of `exportTo`.
-    fn export(&mut self, node: &Node, key: &str) -> DefaultExport {
-        let words = [
-            ("*", DefaultExport::All),
-            (".", DefaultExport::OwnNamespace),
-        ];
-        let written = get(node, key).and_then(|node| self.word(node, &words, &[]));
-        written.unwrap_or_default()
-    }
-
-    /// Reads the interval at which a canary's metrics are read.
-    fn telemetry(&mut self, node: &Node) -> Duration {
-        let every = self.duration(node, "telemetry");
         if let Some(written) = get(node, "telemetry")
-            && every.is_some_and(|every| every.is_zero())
+            && keys.telemetry.0.is_zero()
         {
             self.error(&written.place, "`telemetry` is longer than `0s`");
         }
-        every.unwrap_or(Duration::from_secs(15))
+        ControlPlane {
+            zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),
+            outbound_allow_any: keys.outbound == OutboundMode::AllowAny,
+            debounce: keys.debounce.0,
+            ejection_delay: keys.ejection_delay.0,
+            canaries: keys.canaries,
+            telemetry: keys.telemetry.0,
+            trust_domain: keys.trust_domain.0,
+            root_namespace: keys.root_namespace.0,
+            destination_rules_for: keys.default_destination_rule_export_to.into(),
+            virtual_services_for: keys.default_virtual_service_export_to.into(),
+        }
     }
 
     fn bounds(
@@ -386,6 +278,11 @@ impl ScenarioReader<'_> {
             );
         }
     }
+}
+
+fn sentence(written: &ScenarioKeys) -> String {
+    let text = written.story.as_ref().map(|text| text.0.trim());
+    text.unwrap_or_default().to_owned()
 }
 
 /// The number of pods that an item may add.

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shakedown_types::GrpcStatus;
 
 use super::draw::{Draw, DrawId};
@@ -16,7 +18,8 @@ pub struct Timed {
 }
 
 /// The frequency at which a step's time is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Drawn {
     /// Once per attempt: the slowness belongs to the replica.
     Attempt,
@@ -202,7 +205,8 @@ pub struct CallConcurrency {
     pub wait: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OnError {
     /// Fails the endpoint with 504 if the call timed out, else with 502.
     Fail,

@@ -2,79 +2,52 @@
 
 use std::time::Duration;
 
-use shakedown_yaml::{Node, suggest};
+use shakedown_yaml::{Node, Raw, suggest};
 
-use super::super::fields::{Keys, get};
+use super::super::fields::get;
 use super::super::reader::ScenarioReader;
 use super::super::service::PODS_MAX;
 use super::super::steps::StatusWords;
 use super::super::target::TargetNames;
-use crate::scenario::{ChaosAction, Draw, PodSelector, PodTarget, StepFailure, Version};
-use crate::value::{Ratio, Share};
-
-/// The keys of every item, plus those of its action.
-macro_rules! item_keys {
-    ($($own:literal),*) => {
-        Keys {
-            known: &["name", "do", "target", "at", "every", "from", "until", "for", "may-miss", $($own),*],
-            later: &["when"],
-        }
-    };
-}
-
-const PLAIN: Keys = item_keys!();
-const SLOW: Keys = item_keys!("factor", "add");
-const FAIL: Keys = item_keys!("rate", "with", "only");
-const SURGE: Keys = item_keys!("factor");
-const SCALE: Keys = item_keys!("to");
-const DEPLOY: Keys = item_keys!("replicas", "with");
-const APPLY: Keys = Keys {
-    known: &[
-        "name", "do", "mesh", "at", "every", "from", "until", "may-miss",
-    ],
-    later: &["when"],
+use crate::file::{
+    ActionKind, Count, DeployKeys, Factor, FailItemKeys, ScaleKeys, SlowKeys, SurgeKeys,
 };
-
-/// The keys of an item with this action.
-pub(super) fn keys(action: &str) -> &'static Keys {
-    match action {
-        "slow" => &SLOW,
-        "fail" => &FAIL,
-        "surge" => &SURGE,
-        "scale" => &SCALE,
-        "deploy" => &DEPLOY,
-        "apply" => &APPLY,
-        _ => &PLAIN,
-    }
-}
+use crate::scenario::{ChaosAction, Draw, PodSelector, PodTarget, StepFailure, Version};
+use crate::value::Ratio;
 
 impl ScenarioReader<'_> {
     /// Reads the action of the item with this index and name.
     pub(super) fn action(
         &mut self,
-        name: &str,
+        action: ActionKind,
         (index, item): (usize, &str),
         node: &Node,
         scene: &TargetNames<'_>,
     ) -> Option<ChaosAction> {
-        match name {
-            "apply" => Some(self.apply(index)),
-            "surge" => self.surge(node, scene),
-            "scale" => self.scale(node, scene),
-            "deploy" => self.deploy(index, node, scene),
-            "partition" => self.partition(node, scene),
-            "slow" => self.slow(item, node, scene),
-            "fail" => self.failing(node, scene),
-            _ => {
-                let target = self.target_pods(name, node, scene)?;
-                self.there_at_0_s(name, &target, node, scene);
-                Some(if name == "crash" {
-                    ChaosAction::Crash(target)
-                } else {
-                    ChaosAction::Pause(target)
-                })
-            }
+        match action {
+            ActionKind::Apply => Some(self.apply(index)),
+            ActionKind::Surge => self.surge(node, scene),
+            ActionKind::Scale => self.scale(node, scene),
+            ActionKind::Deploy => self.deploy(index, node, scene),
+            ActionKind::Partition => self.partition(node, scene),
+            ActionKind::Slow => self.slow(item, node, scene),
+            ActionKind::Fail => self.failing(node, scene),
+            ActionKind::Crash => self.stopping(action, node, scene).map(ChaosAction::Crash),
+            ActionKind::Pause => self.stopping(action, node, scene).map(ChaosAction::Pause),
+            ActionKind::Nothing => None,
         }
+    }
+
+    /// Reads the target of an action that stops pods.
+    fn stopping(
+        &mut self,
+        action: ActionKind,
+        node: &Node,
+        scene: &TargetNames<'_>,
+    ) -> Option<PodTarget> {
+        let target = self.target_pods(action.name(), node, scene)?;
+        self.there_at_0_s(action.name(), &target, node, scene);
+        Some(target)
     }
 
     /// The text of an item's target.
@@ -178,16 +151,17 @@ impl ScenarioReader<'_> {
 
     fn slow(&mut self, item: &str, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let target = self.apps("slow", node, scene);
+        let keys: SlowKeys = self.decode_part(node).unwrap_or_default();
         let (factor, add) = match (get(node, "factor"), get(node, "add")) {
             (Some(written), None) => {
-                let factor = self.factor(node, "factor");
-                if factor == Some(Ratio::ZERO) {
+                let Factor(factor) = keys.factor?;
+                if factor == Ratio::ZERO {
                     self.error(&written.place, "a `factor` of `slow` is more than 0");
                 }
-                (factor?, None)
+                (factor, None)
             }
             (None, Some(written)) => {
-                let from = self.durations(written)?;
+                let from = self.with_file(keys.add?.0, written)?;
                 let place = self.place(format!("chaos.{item}.add"));
                 (Ratio::ONE, Some(Draw { from, place }))
             }
@@ -209,10 +183,7 @@ impl ScenarioReader<'_> {
 
     fn failing(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let target = self.apps("fail", node, scene);
-        if get(node, "rate").is_none() {
-            self.missing(node, "rate", "rate: 5%");
-        }
-        let rate: Option<Share> = self.share(node, "rate");
+        let keys: Option<FailItemKeys> = self.decode_part(node);
         let words = match target.as_ref().map(|target| &target.of) {
             Some(PodSelector::Party { name, .. }) => scene
                 .services
@@ -223,12 +194,13 @@ impl ScenarioReader<'_> {
                 }),
             _ => StatusWords::Both,
         };
-        let with = match get(node, "with") {
-            Some(with) => self.failure(with, words),
+        let keys = keys?;
+        let with = match &keys.with {
+            Some(Raw(with)) => self.failure(with, words),
             None => Some(StepFailure::Status(words.broken())),
         };
-        let only = match get(node, "only") {
-            Some(written) => {
+        let only = match &keys.only {
+            Some(Raw(written)) => {
                 let (of, endpoint) =
                     self.declared_target(written, scene.skeletons, "a chaos item")?;
                 let own = target.as_ref().and_then(|target| match &target.of {
@@ -250,7 +222,7 @@ impl ScenarioReader<'_> {
         };
         Some(ChaosAction::Fail {
             target: target?,
-            rate: rate?,
+            rate: keys.rate.0,
             with: with?,
             only,
         })
@@ -264,13 +236,10 @@ impl ScenarioReader<'_> {
             let hint = suggest::hint(text, known.collect::<Vec<_>>());
             self.error(&target.place, format!("no load `{text}`: {hint}"));
         }
-        if get(node, "factor").is_none() {
-            self.missing(node, "factor", "factor: 3");
-        }
-        let factor = self.factor(node, "factor")?;
+        let SurgeKeys { factor } = self.decode_part(node)?;
         Some(ChaosAction::Surge {
             load: load?,
-            factor,
+            factor: factor.0,
         })
     }
 
@@ -302,11 +271,8 @@ impl ScenarioReader<'_> {
 
     fn scale(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
         let found = self.service_version(node, scene);
-        let Some(written) = get(node, "to") else {
-            self.missing(node, "to", "to: 8");
-            return None;
-        };
-        let to = self.replicas_of(written);
+        let ScaleKeys { to: Count(to) } = self.decode_part(node)?;
+        let to = self.bounded_replicas(to, node, "to");
         let (service, version) = found?;
         Some(ChaosAction::Scale {
             service,
@@ -315,12 +281,13 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// Reads a number of replicas within the limit for pods.
-    fn replicas_of(&mut self, node: &Node) -> Option<u32> {
-        let count = self.count_of(node)?;
-        if count > PODS_MAX {
+    /// Returns the number of replicas that is the value of a key, if it is within the limit for pods.
+    fn bounded_replicas(&mut self, count: u32, map: &Node, key: &str) -> Option<u32> {
+        if count > PODS_MAX
+            && let Some(written) = get(map, key)
+        {
             self.error(
-                &node.place,
+                &written.place,
                 format!("`{count}` replicas are too many: at most {PODS_MAX}"),
             );
             return None;
@@ -340,10 +307,11 @@ impl ScenarioReader<'_> {
                 "not supported yet: `deploy` again and again; write `at`",
             );
         }
-        let replicas = match get(node, "replicas") {
-            Some(written) => self.replicas_of(written),
-            None => Some(1),
-        };
+        let DeployKeys {
+            replicas: Count(replicas),
+            ..
+        } = self.decode_part(node).unwrap_or_default();
+        let replicas = self.bounded_replicas(replicas, node, "replicas");
         let (service, version) = self.service_version(node, scene)?;
         let written = get(node, "target").unwrap_or(node);
         let Some(version) = version else {

@@ -131,8 +131,8 @@ fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:6:98: unknown key `hedgehog`: expected `to`, `probability`, `times`, `fan-out`, `headers`, `size`, \
-         `timeout`, `deadline`, `retries`, `hedge` or `on-error`\n\
+        "f.yaml:6:98: unknown key `hedgehog`: expected `to`, `probability`, `times`, `fan-out`, `size`, `timeout`, \
+         `deadline`, `retries`, `hedge`, `headers` or `on-error`\n\
          f.yaml:12:1: not supported yet: `swarm`"
     );
 }
