@@ -52,7 +52,10 @@ pub fn routes<'a>(document: &'a Resource<VirtualService>, index: &Index<'a>) -> 
 
 /// Returns the namespace and name of a delegate.
 pub fn key<'a>(delegate: &'a Delegate, own: &'a str) -> (&'a str, &'a str) {
-    let namespace = delegate.namespace.as_deref().filter(|it| !it.is_empty());
+    let namespace = delegate
+        .namespace
+        .as_deref()
+        .filter(|name| !name.is_empty());
     (namespace.unwrap_or(own), &delegate.name)
 }
 
@@ -195,13 +198,17 @@ fn conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
 /// Returns true if the delegate's condition covers callers or gateways that the root's does not. If the root names a
 /// namespace, the delegate must name the same one.
 fn callers_conflict(root: &HttpMatch, taken: &HttpMatch) -> bool {
-    let namespace = |of: &HttpMatch| of.source_namespace.clone().filter(|it| !it.is_empty());
+    let namespace = |of: &HttpMatch| of.source_namespace.clone().filter(|name| !name.is_empty());
     let of_namespace = namespace(root).is_some() && namespace(root) != namespace(taken);
     let of_labels = taken.source_labels.iter().any(|(name, value)| {
         let known = root.source_labels.get(name);
         known.is_some_and(|known| known != value)
     });
-    let has = |gateway: &Spanned<String>| root.gateways.iter().any(|it| it.value == gateway.value);
+    let has = |gateway: &Spanned<String>| {
+        root.gateways
+            .iter()
+            .any(|known| known.value == gateway.value)
+    };
     let of_gateways = !root.gateways.is_empty() && !taken.gateways.iter().all(has);
     of_namespace || of_labels || of_gateways
 }

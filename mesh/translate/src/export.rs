@@ -42,9 +42,10 @@ pub fn reach(
 
 /// Returns true if a VirtualService is visible in all namespaces.
 pub fn is_for_all(spec: &VirtualService, default: DefaultExport) -> bool {
-    match spec.export_to.is_empty() {
-        true => default == DefaultExport::All,
-        false => spec.export_to.iter().any(|to| to.value == EVERYBODY),
+    if spec.export_to.is_empty() {
+        default == DefaultExport::All
+    } else {
+        spec.export_to.iter().any(|to| to.value == EVERYBODY)
     }
 }
 
@@ -61,16 +62,18 @@ pub fn all_kinds_of_callers(mesh: &Mesh) -> Vec<Caller> {
     let mut selected = Vec::new();
     for document in in_force(&mesh.documents) {
         let (own, export_to) = match document {
-            Document::VirtualService(it) => (&it.meta.namespace, &it.spec.export_to),
-            Document::DestinationRule(it) => {
-                if let Some(selector) = &it.spec.workload_selector {
+            Document::VirtualService(resource) => {
+                (&resource.meta.namespace, &resource.spec.export_to)
+            }
+            Document::DestinationRule(resource) => {
+                if let Some(selector) = &resource.spec.workload_selector {
                     let labels = selector.match_labels.iter();
                     selected.push(Caller {
-                        namespace: it.meta.namespace.clone(),
+                        namespace: resource.meta.namespace.clone(),
                         labels: labels.map(|(k, v)| (k.clone(), v.clone())).collect(),
                     });
                 }
-                (&it.meta.namespace, &it.spec.export_to)
+                (&resource.meta.namespace, &resource.spec.export_to)
             }
             Document::Canary(_) | Document::ProxyPolicy(_) => continue,
         };

@@ -79,7 +79,7 @@ pub struct SidecarResources {
 pub struct ScopedResources {
     /// Resources that replace the shared ones of the same name.
     pub outbound: Outbound,
-    /// The shared clusters that are absent for this audience. Their endpoints have the same names.
+    /// The shared clusters that are absent for this scope. Their endpoints have the same names.
     pub absent: Vec<String>,
 }
 
@@ -98,11 +98,11 @@ pub fn outbound(mesh: &Mesh) -> Outbound {
     result
 }
 
-/// Returns the differences from [`outbound`] for an audience. `caller`: any caller in it.
-pub fn outbound_of(mesh: &Mesh, audience: &SidecarScope, caller: &Caller) -> ScopedResources {
+/// Returns the differences from [`outbound`] for a scope. `caller`: any caller in it.
+pub fn outbound_of(mesh: &Mesh, scope: &SidecarScope, caller: &Caller) -> ScopedResources {
     let index = Index::seen_by(mesh, caller);
     let services = || {
-        let services = audience.services();
+        let services = scope.services();
         services.filter_map(|host| mesh.registry.services.get(host))
     };
     let mut outbound = clusters_of(mesh, &index, services());
@@ -123,8 +123,9 @@ fn names_of<'m>(index: &Index<'_>, services: impl Iterator<Item = &'m Service>) 
         let subsets = || rule.subsets.iter().map(|subset| subset.name.as_str());
         for port in &service.ports {
             let all = iter::once("").chain(subsets());
-            names
-                .extend(all.map(|it| outbound_cluster(port.number, it, service.hostname.as_str())));
+            names.extend(
+                all.map(|subset| outbound_cluster(port.number, subset, service.hostname.as_str())),
+            );
         }
     }
     names
@@ -167,7 +168,7 @@ fn routes(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Resource {
 }
 
 /// Returns the endpoints of all clusters for which they depend on the client's locality. They replace the endpoints
-/// of the same name that are shared by the client's audience.
+/// of the same name that are shared by the client's scope.
 pub fn nearby(mesh: &Mesh, caller: &Caller, client: &LocalityClient) -> Vec<Resource> {
     let index = Index::seen_by(mesh, caller);
     let mut result = Vec::new();

@@ -45,10 +45,10 @@ impl LocalityInputs {
         for service in mesh.registry.services.values() {
             let rule = rules.rule(caller, &service.hostname, &service.namespace);
             for setting in settings(service, &rule) {
-                let nearness: &mut LocalityInputs = found.get_or_insert_default();
+                let inputs: &mut LocalityInputs = found.get_or_insert_default();
                 if let LocalitySetting::Failover { labels, .. } = setting {
                     let names = labels.iter().map(|label| split(label).0.to_owned());
-                    nearness.labels.extend(names);
+                    inputs.labels.extend(names);
                 }
             }
         }
@@ -152,9 +152,10 @@ pub(super) fn arrange<'a>(
         LocalitySetting::Distribute(shares) => distribute(groups, shares, client),
         LocalitySetting::Failover { labels, regions } => {
             let by_labels = !labels.is_empty();
-            let mut groups = match by_labels {
-                true => by_label(groups, labels, client),
-                false => groups,
+            let mut groups = if by_labels {
+                by_label(groups, labels, client)
+            } else {
+                groups
             };
             if !by_labels || !regions.is_empty() {
                 by_distance(&mut groups, regions, client);
@@ -274,9 +275,9 @@ fn by_distance(groups: &mut [LocalityGroup<'_>], regions: &[Failover], client: &
 /// Renumbers priorities from 0 on without gaps, as Envoy requires.
 fn compact(groups: &mut [LocalityGroup<'_>]) {
     let used: BTreeSet<u32> = groups.iter().map(|group| group.priority).collect();
-    let places: BTreeMap<u32, u32> = used.into_iter().zip(0..).collect();
+    let renumbered: BTreeMap<u32, u32> = used.into_iter().zip(0..).collect();
     for group in groups {
-        group.priority = places[&group.priority];
+        group.priority = renumbered[&group.priority];
     }
 }
 

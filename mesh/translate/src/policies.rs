@@ -173,7 +173,12 @@ impl InboundPolicy {
 pub fn of_workload(mesh: &Mesh, address: IpAddr) -> Vec<&Resource<ProxyPolicy>> {
     let services = mesh.registry.services.values();
     let pod = services
-        .flat_map(|service| service.endpoints.iter().map(move |it| (service, it)))
+        .flat_map(|service| {
+            service
+                .endpoints
+                .iter()
+                .map(move |endpoint| (service, endpoint))
+        })
         .find(|(_, endpoint)| endpoint.address.ip() == address);
     let Some((service, pod)) = pod else {
         return Vec::new();
@@ -200,7 +205,7 @@ fn pools(mesh: &Mesh, address: IpAddr) -> BTreeMap<u16, ConnectionPool> {
     let mut seen = BTreeSet::new();
     for service in mesh.registry.services.values() {
         let mut endpoints = service.endpoints.iter();
-        let Some(endpoint) = endpoints.find(|it| it.address.ip() == address) else {
+        let Some(endpoint) = endpoints.find(|endpoint| endpoint.address.ip() == address) else {
             continue;
         };
         let rule = rules.rule_before_app(&pod, &service.hostname, &service.namespace);
@@ -289,7 +294,9 @@ fn adaptive_concurrency(
 
     let default = AdaptiveConcurrency::default();
     let or = |written: Option<&Spanned<GoDuration>>, default: Duration| {
-        Some(proto::duration(written.map_or(default, |it| it.value.0)))
+        Some(proto::duration(
+            written.map_or(default, |duration| duration.value.0),
+        ))
     };
     let gradient = adaptive::GradientControllerConfig {
         concurrency_limit_params: Some(ConcurrencyLimitCalculationParams {

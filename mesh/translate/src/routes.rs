@@ -106,14 +106,14 @@ fn virtual_routes(
         ..
     } in delegate::routes(document, index)
     {
-        let place = RouteContext {
+        let context = RouteContext {
             mesh,
             index,
             namespace,
             port,
         };
         if written.r#match.is_empty() {
-            routes.push(route(None, &written, &place));
+            routes.push(route(None, &written, &context));
             return routes;
         }
         for condition in &written.r#match {
@@ -121,7 +121,7 @@ fn virtual_routes(
             if wrong_port || !condition::is_for(condition, caller) {
                 continue;
             }
-            routes.push(route(Some(condition), &written, &place));
+            routes.push(route(Some(condition), &written, &context));
             if condition::takes_everything(condition) {
                 return routes;
             }
@@ -138,7 +138,7 @@ pub(super) fn all(
 ) -> Vec<(diagnostic::Location, Route)> {
     let mut routes = Vec::new();
     for merged in delegate::routes(document, index) {
-        let place = |port: Option<u16>| RouteContext {
+        let context = |port: Option<u16>| RouteContext {
             mesh,
             index,
             namespace: merged.namespace,
@@ -146,11 +146,11 @@ pub(super) fn all(
         };
         let written = &merged.route;
         if written.r#match.is_empty() {
-            let route = route(None, written, &place(None));
+            let route = route(None, written, &context(None));
             routes.push((merged.place.clone(), route));
         }
         for condition in &written.r#match {
-            let route = route(Some(condition), written, &place(condition.port));
+            let route = route(Some(condition), written, &context(condition.port));
             routes.push((condition.place.clone(), route));
         }
     }
@@ -158,7 +158,7 @@ pub(super) fn all(
 }
 
 /// Translates a route for one of its conditions, or without a condition.
-fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &RouteContext<'_>) -> Route {
+fn route(condition: Option<&HttpMatch>, written: &HttpRoute, context: &RouteContext<'_>) -> Route {
     let matched = condition.and_then(|condition| condition.name.as_ref());
     let name = match (&written.name, matched) {
         (Some(route), Some(matched)) => format!("{route}.{matched}"),
@@ -172,6 +172,6 @@ fn route(condition: Option<&HttpMatch>, written: &HttpRoute, place: &RouteContex
         typed_per_filter_config: proto::in_order(&filters::of_route(written)),
         ..Default::default()
     };
-    action::fill(&mut route, written, place);
+    action::fill(&mut route, written, context);
     route
 }

@@ -121,11 +121,16 @@ impl<'a> Rules<'a> {
     }
 
     /// Returns the namespaces in which a caller's rules for a service are searched, in order.
-    fn places<'n>(&'n self, caller: &'n str, namespace: &'n str) -> [(&'n str, RuleVisibility); 3] {
+    fn search_order<'n>(
+        &'n self,
+        caller: &'n str,
+        namespace: &'n str,
+    ) -> [(&'n str, RuleVisibility); 3] {
         let root = self.options.root_namespace.as_str();
-        let own = match caller == root {
-            true => RuleVisibility::Private,
-            false => RuleVisibility::Own,
+        let own = if caller == root {
+            RuleVisibility::Private
+        } else {
+            RuleVisibility::Own
         };
         [
             (caller, own),
@@ -136,8 +141,8 @@ impl<'a> Rules<'a> {
 
     /// Returns the groups from which a caller's rule is chosen.
     fn groups(&self, caller: &str, host: &Hostname, namespace: &str) -> Vec<RuleGroup<'a>> {
-        let places = self.places(caller, namespace).into_iter();
-        let found = places.map(|(of, shelf)| self.groups_at(of, shelf, caller, host));
+        let searched = self.search_order(caller, namespace).into_iter();
+        let found = searched.map(|(of, visibility)| self.groups_at(of, visibility, caller, host));
         let mut found = found.filter(|groups| !groups.is_empty());
         found.next().unwrap_or_default()
     }
@@ -146,12 +151,12 @@ impl<'a> Rules<'a> {
     fn groups_at(
         &self,
         of: &str,
-        shelf: RuleVisibility,
+        visibility: RuleVisibility,
         caller: &str,
         host: &Hostname,
     ) -> Vec<RuleGroup<'a>> {
-        let mut groups = self.all_groups_at(of, shelf, host);
-        if shelf == RuleVisibility::Exported {
+        let mut groups = self.all_groups_at(of, visibility, host);
+        if visibility == RuleVisibility::Exported {
             groups.retain(|group| is_shown_to(&group.export, caller));
         }
         groups
@@ -161,24 +166,26 @@ impl<'a> Rules<'a> {
     fn all_groups_at(
         &self,
         of: &str,
-        shelf: RuleVisibility,
+        visibility: RuleVisibility,
         host: &Hostname,
     ) -> Vec<RuleGroup<'a>> {
         let Some(rules) = self.by_namespace.get(of) else {
             return Vec::new();
         };
         let fit = rules.over(host).map(|rules| {
-            let fit = rules.iter().filter(|rule| self.is_on(rule, shelf));
+            let fit = rules
+                .iter()
+                .filter(|rule| self.has_visibility(rule, visibility));
             fit.copied().collect::<Vec<_>>()
         });
         let mut fit = fit.filter(|rules| !rules.is_empty());
         grouped(fit.next().unwrap_or_default())
     }
 
-    fn is_on(&self, rule: RuleDocument<'_>, shelf: RuleVisibility) -> bool {
+    fn has_visibility(&self, rule: RuleDocument<'_>, visibility: RuleVisibility) -> bool {
         let own = rule.meta.namespace.as_str();
         let export = export_of(rule);
-        match shelf {
+        match visibility {
             RuleVisibility::Own => {
                 export.is_empty()
                     || [EVERYBODY, OWN_NAMESPACE, own]
@@ -203,19 +210,19 @@ impl<'a> Rules<'a> {
     pub(super) fn is_alike(&self, rule: RuleDocument<'_>, registry: &Registry) -> bool {
         let own = &rule.meta.namespace;
         let export = export_of(rule);
-        let for_all = match export.is_empty() {
-            true => self.options.destination_rules_for == DefaultExport::All,
-            false => export.contains(EVERYBODY),
+        let for_all = if export.is_empty() {
+            self.options.destination_rules_for == DefaultExport::All
+        } else {
+            export.contains(EVERYBODY)
         };
         let host = Hostname::resolve(&rule.spec.host, own);
-        let at_home = || match host.is_wildcard() {
-            false => {
-                let service = registry.services.get(&host);
-                service.is_none_or(|it| it.namespace == *own)
-            }
-            true => {
+        let at_home = || {
+            if host.is_wildcard() {
                 let mut services = registry.services.values();
-                services.all(|it| it.namespace == *own || !host.covers(&it.hostname))
+                services.all(|service| service.namespace == *own || !host.covers(&service.hostname))
+            } else {
+                let service = registry.services.get(&host);
+                service.is_none_or(|service| service.namespace == *own)
             }
         };
         for_all && (*own == self.options.root_namespace || at_home())
@@ -328,7 +335,7 @@ impl RuleGroup<'_> {
         at_home
             && self
                 .selector
-                .is_none_or(|it| it.match_labels.iter().all(has))
+                .is_none_or(|selector| selector.match_labels.iter().all(has))
     }
 }
 

@@ -61,15 +61,15 @@ impl ScopeInputs {
 }
 
 impl SidecarScope {
-    /// Returns the audience of a caller.
+    /// Returns the scope of a caller.
     pub fn for_caller(mesh: &Mesh, caller: &Caller) -> SidecarScope {
         let rules = Rules::new(mesh);
-        let stranger = Caller::default();
+        let default_caller = Caller::default();
         let mut found = BTreeMap::new();
         for service in mesh.registry.services.values() {
             let rule = |caller| names(&rules.rule(caller, &service.hostname, &service.namespace));
             let own = rule(caller);
-            if own != rule(&stranger) {
+            if own != rule(&default_caller) {
                 found.insert(service.hostname.clone(), own);
             }
         }

@@ -56,7 +56,8 @@ pub(crate) fn refused<'a>(
 ) -> Vec<ProxyRefusal<'a>> {
     let index = Index::new(mesh);
     let mut all = Vec::new();
-    let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
+    let is_changed =
+        |document: &&Document| changed.is_none_or(|keys| keys.contains(&document.key()));
     for document in in_force(&mesh.documents).filter(is_changed) {
         let mut trial = DocumentTrial {
             mesh,
@@ -105,7 +106,10 @@ impl DocumentTrial<'_, '_> {
             subsets: spec.subsets.iter().collect(),
             from: Vec::new(),
         };
-        let of_subsets = spec.subsets.iter().map(|it| it.traffic_policy.as_ref());
+        let of_subsets = spec
+            .subsets
+            .iter()
+            .map(|subset| subset.traffic_policy.as_ref());
         let all = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
         let ports: BTreeSet<u16> = all.flat_map(ports_of).chain([HTTP_PORT]).collect();
         for port in ports.iter().flat_map(|number| both_protocols(*number)) {
@@ -240,7 +244,7 @@ fn together<'a>(
     let error = snapshot(&whole).err()?;
     let without = |document: &Document| {
         let mut rest = whole.clone();
-        rest.documents.retain(|it| it.key() != document.key());
+        rest.documents.retain(|other| other.key() != document.key());
         snapshot(&rest).err() != Some(error.clone())
     };
     let document = in_force(&mesh.documents).find(|document| without(document))?;
@@ -256,8 +260,8 @@ fn together<'a>(
 fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
     let shared = super::outbound(mesh);
     for caller in all_kinds_of_callers(mesh) {
-        let audience = SidecarScope::for_caller(mesh, &caller);
-        let own = super::outbound_of(mesh, &audience, &caller).outbound;
+        let scope = SidecarScope::for_caller(mesh, &caller);
+        let own = super::outbound_of(mesh, &scope, &caller).outbound;
         for sent in shared.clusters.iter().chain(&own.clusters) {
             compile_cluster(&message::<cluster::Cluster>(sent))?;
         }

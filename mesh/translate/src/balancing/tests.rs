@@ -160,9 +160,9 @@ fn routes_say_what_is_hashed_and_retries_stay_with_the_hash() {
 
 /// The priority and locality weight of each endpoint, in the order of their addresses.
 fn seen_from(mesh: &Mesh, client: &str) -> Vec<(u32, u32)> {
-    let nearness = LocalityInputs::for_caller(mesh, &Caller::default()).unwrap();
+    let inputs = LocalityInputs::for_caller(mesh, &Caller::default()).unwrap();
     let address: IpAddr = client.parse().unwrap();
-    let endpoints = nearby(mesh, &Caller::default(), &nearness.client(mesh, address));
+    let endpoints = nearby(mesh, &Caller::default(), &inputs.client(mesh, address));
     let found = find(&endpoints, &outbound_cluster(80, "", HOST));
     let assignment: Assignment = compile_endpoints(&found.message().unwrap()).unwrap();
     let mut hosts = assignment.hosts;

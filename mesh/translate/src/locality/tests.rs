@@ -27,9 +27,12 @@ fn endpoint(number: u8, locality: Locality, labels: &[(&str, &str)]) -> Endpoint
 }
 
 fn groups(endpoints: &[Endpoint]) -> Vec<LocalityGroup<'_>> {
-    let mut places: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
+    let mut by_locality: BTreeMap<&Locality, Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
-        places.entry(&endpoint.locality).or_default().push(endpoint);
+        by_locality
+            .entry(&endpoint.locality)
+            .or_default()
+            .push(endpoint);
     }
     let group = |(locality, endpoints): (_, Vec<_>)| LocalityGroup {
         locality,
@@ -37,7 +40,7 @@ fn groups(endpoints: &[Endpoint]) -> Vec<LocalityGroup<'_>> {
         weight: u32::try_from(endpoints.len()).unwrap(),
         endpoints,
     };
-    places.into_iter().map(group).collect()
+    by_locality.into_iter().map(group).collect()
 }
 
 fn spanned(text: &str) -> Spanned<String> {
@@ -182,18 +185,18 @@ fn a_pod_that_serves_nothing_is_known_where_the_registry_has_it() {
         locality: at("eu", "a", ""),
     };
     mesh.registry.clients.insert(address, workload);
-    let nearness = LocalityInputs {
+    let inputs = LocalityInputs {
         labels: ["app", "tier", "topology.kubernetes.io/zone"]
             .map(str::to_owned)
             .into(),
     };
     let labels = [("app", "users"), ("topology.kubernetes.io/zone", "a")];
     assert_eq!(
-        nearness.client(&mesh, address),
+        inputs.client(&mesh, address),
         client(at("eu", "a", ""), &labels)
     );
-    let stranger = IpAddr::from([10, 0, 0, 8]);
-    assert_eq!(nearness.client(&mesh, stranger), LocalityClient::default());
+    let unknown = IpAddr::from([10, 0, 0, 8]);
+    assert_eq!(inputs.client(&mesh, unknown), LocalityClient::default());
 }
 
 #[test]

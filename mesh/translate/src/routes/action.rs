@@ -30,14 +30,14 @@ use crate::names::outbound_cluster;
 use crate::{balancing, retries};
 
 /// Sets a route's action and its header changes.
-pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &RouteContext<'_>) {
+pub(super) fn fill(route: &mut Route, written: &HttpRoute, context: &RouteContext<'_>) {
     let mut operations = Operations::from_headers(written.headers.as_ref());
     let action = if let Some(redirect) = &written.redirect {
-        Action::Redirect(redirect_action(redirect, place.port))
+        Action::Redirect(redirect_action(redirect, context.port))
     } else if let Some(direct) = &written.direct_response {
         Action::DirectResponse(direct_response(direct))
     } else {
-        Action::Route(forward(written, &mut operations, place))
+        Action::Route(forward(written, &mut operations, context))
     };
     route.action = Some(action);
     route.request_headers_to_add = operations.request_add;
@@ -49,7 +49,7 @@ pub(super) fn fill(route: &mut Route, written: &HttpRoute, place: &RouteContext<
 fn forward(
     written: &HttpRoute,
     operations: &mut Operations,
-    place: &RouteContext<'_>,
+    context: &RouteContext<'_>,
 ) -> RouteAction {
     let mut host = operations.host.take();
     let rewrite = written.rewrite.as_ref();
@@ -65,11 +65,11 @@ fn forward(
             operations.request_remove.extend(own.request_remove);
             operations.response_add.extend(own.response_add);
             operations.response_remove.extend(own.response_remove);
-            let cluster = cluster(&only.destination, place);
-            hashed = balancing::is_hashed(&cluster, place.mesh, place.index);
+            let cluster = cluster(&only.destination, context);
+            hashed = balancing::is_hashed(&cluster, context.mesh, context.index);
             ClusterSpecifier::Cluster(cluster)
         }
-        several => ClusterSpecifier::WeightedClusters(weighted(several, place)),
+        several => ClusterSpecifier::WeightedClusters(weighted(several, context)),
     };
     let mut action = to(cluster);
     if let Some(timeout) = &written.timeout {
@@ -90,10 +90,10 @@ fn forward(
     let one = written
         .mirror
         .iter()
-        .filter_map(|to| mirror(to, mirrored(written), place));
+        .filter_map(|to| mirror(to, mirrored(written), context));
     let several = written.mirrors.iter().filter_map(|policy| {
         let share = policy.percentage.as_ref().map(|share| millionths(share));
-        mirror(&policy.destination, share, place)
+        mirror(&policy.destination, share, context)
     });
     action.request_mirror_policies = one.chain(several).collect();
     action
@@ -102,13 +102,13 @@ fn forward(
 /// Translates several destinations. Those without a weight are omitted.
 fn weighted(
     several: &[Spanned<RouteDestination>],
-    place: &RouteContext<'_>,
+    context: &RouteContext<'_>,
 ) -> route::WeightedCluster {
     let weight = |to: &RouteDestination| to.weight.as_ref().map_or(0, |weight| weight.value);
     let clusters = several.iter().filter(|to| weight(to) > 0).map(|to| {
         let own = Operations::from_headers(to.headers.as_ref());
         ClusterWeight {
-            name: cluster(&to.destination, place),
+            name: cluster(&to.destination, context),
             weight: Some(wrapped(u32::try_from(weight(to)).unwrap_or(u32::MAX))),
             request_headers_to_add: own.request_add,
             request_headers_to_remove: own.request_remove,
@@ -128,9 +128,9 @@ fn weighted(
 
 /// Returns the destination's cluster. The port is the one that the destination names, else the only port of its
 /// service, else the port of the request.
-fn cluster(to: &Destination, place: &RouteContext<'_>) -> String {
-    let host = Hostname::resolve(&to.host, place.namespace);
-    let ports = place
+fn cluster(to: &Destination, context: &RouteContext<'_>) -> String {
+    let host = Hostname::resolve(&to.host, context.namespace);
+    let ports = context
         .mesh
         .registry
         .service(host.as_str())
@@ -138,7 +138,7 @@ fn cluster(to: &Destination, place: &RouteContext<'_>) -> String {
     let number = match (&to.port, ports) {
         (Some(selector), _) => selector.number.value,
         (None, [only]) => only.number,
-        (None, _) => place.port,
+        (None, _) => context.port,
     };
     let subset = to.subset.as_ref().map_or("", |subset| subset.as_str());
     outbound_cluster(number, subset, host.as_str())
@@ -161,11 +161,11 @@ fn mirrored(written: &HttpRoute) -> Option<FractionalPercent> {
 fn mirror(
     to: &Destination,
     share: Option<FractionalPercent>,
-    place: &RouteContext<'_>,
+    context: &RouteContext<'_>,
 ) -> Option<RequestMirrorPolicy> {
     let share = share.unwrap_or_else(|| percent(100));
     (share.numerator > 0).then(|| RequestMirrorPolicy {
-        cluster: cluster(to, place),
+        cluster: cluster(to, context),
         runtime_fraction: Some(RuntimeFractionalPercent {
             default_value: Some(share),
             ..Default::default()
@@ -176,8 +176,12 @@ fn mirror(
 }
 
 /// Translates a redirect. Source: Istio, `ApplyRedirect`.
-fn redirect_action(redirect: &Redirect, asked: u16) -> RedirectAction {
-    let code = match redirect.redirect_code.as_ref().map_or(301, |it| it.value) {
+fn redirect_action(redirect: &Redirect, request_port: u16) -> RedirectAction {
+    let code = match redirect
+        .redirect_code
+        .as_ref()
+        .map_or(301, |code| code.value)
+    {
         302 => RedirectResponseCode::Found,
         303 => RedirectResponseCode::SeeOther,
         307 => RedirectResponseCode::TemporaryRedirect,
@@ -185,7 +189,7 @@ fn redirect_action(redirect: &Redirect, asked: u16) -> RedirectAction {
         _ => RedirectResponseCode::MovedPermanently,
     };
     let derived = match redirect.derive_port.as_ref().map(|derive| derive.value) {
-        Some(DerivePort::FromRequestPort) => Some(asked),
+        Some(DerivePort::FromRequestPort) => Some(request_port),
         Some(DerivePort::FromProtocolDefault) | None => None,
     };
     let port = redirect.port.as_ref().map(|port| port.value).or(derived);

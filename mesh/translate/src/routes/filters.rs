@@ -20,14 +20,14 @@ use super::condition::string_matcher;
 
 /// Returns a route's settings by filter, sorted by filter name.
 pub(super) fn of_route(route: &HttpRoute) -> Vec<(String, Any)> {
-    let mut said = Vec::new();
+    let mut settings = Vec::new();
     if let Some(policy) = &route.cors_policy {
-        said.push((CORS.into(), proto::pack(&cors_policy(policy))));
+        settings.push((CORS.into(), proto::pack(&cors_policy(policy))));
     }
     if let Some(fault) = &route.fault {
-        said.push((FAULT.into(), proto::pack(&http_fault(fault))));
+        settings.push((FAULT.into(), proto::pack(&http_fault(fault))));
     }
-    said
+    settings
 }
 
 /// A percentage in parts per million, as Istio sends percentages with decimals.
@@ -89,9 +89,17 @@ fn cors_policy(policy: &CorsPolicy) -> cors::CorsPolicy {
     };
     let exact = |origin: &String| matcher(&StringMatch::Exact(origin.clone()));
     let origins = if policy.allow_origins.is_empty() {
-        policy.allow_origin.iter().map(|it| exact(it)).collect()
+        policy
+            .allow_origin
+            .iter()
+            .map(|origin| exact(origin))
+            .collect()
     } else {
-        policy.allow_origins.iter().map(|it| matcher(it)).collect()
+        policy
+            .allow_origins
+            .iter()
+            .map(|origin| matcher(origin))
+            .collect()
     };
     let list = |names: &[shakedown_yaml::Spanned<String>]| {
         let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();

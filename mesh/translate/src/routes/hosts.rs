@@ -24,10 +24,10 @@ pub(super) fn of_caller(mesh: &Mesh, index: &Index<'_>, caller: &Caller) -> Vec<
             if routes.is_empty() {
                 continue;
             }
-            for host in &routed.strangers {
+            for host in &routed.unregistered {
                 // A wildcard that covers services of this port does not get a virtual host of its own.
                 if !host.is_wildcard() || !is_of_services(mesh, host, port) {
-                    hosts.add_stranger(host, port, routes.clone());
+                    hosts.add_unregistered(host, port, routes.clone());
                 }
             }
             for (service, port) in routed.services_at(port) {
@@ -51,7 +51,7 @@ struct Routed<'a> {
     document: &'a Resource<VirtualService>,
     services: Vec<&'a Service>,
     /// Hosts that are not in the registry.
-    strangers: Vec<Hostname>,
+    unregistered: Vec<Hostname>,
 }
 
 impl<'a> Routed<'a> {
@@ -59,7 +59,7 @@ impl<'a> Routed<'a> {
     fn ports(&self) -> BTreeSet<u16> {
         let services = self.services.iter();
         let ports = services.flat_map(|service| service.ports.iter().map(|port| port.number));
-        let http = (!self.strangers.is_empty()).then_some(HTTP_PORT);
+        let http = (!self.unregistered.is_empty()).then_some(HTTP_PORT);
         ports.chain(http).collect()
     }
 
@@ -91,7 +91,7 @@ fn routed<'a>(mesh: &'a Mesh, index: &Index<'a>) -> Vec<Routed<'a>> {
         let mut routed = Routed {
             document,
             services: Vec::new(),
-            strangers: Vec::new(),
+            unregistered: Vec::new(),
         };
         let mut seen = BTreeSet::new();
         let meant = by_wildcard.get(&(meta.namespace.as_str(), meta.name.as_str()));
@@ -102,7 +102,7 @@ fn routed<'a>(mesh: &'a Mesh, index: &Index<'a>) -> Vec<Routed<'a>> {
             }
             match mesh.registry.service(host.as_str()) {
                 Some(service) => routed.services.push(service),
-                None => routed.strangers.push(host),
+                None => routed.unregistered.push(host),
             }
         }
         for service in meant.into_iter().flatten() {
@@ -161,7 +161,7 @@ impl<'a> VirtualHosts<'a> {
     }
 
     /// Adds a host that is not in the registry.
-    fn add_stranger(&mut self, host: &Hostname, port: u16, routes: Vec<Route>) {
+    fn add_unregistered(&mut self, host: &Hostname, port: u16, routes: Vec<Route>) {
         let domains = at_port(host.as_str(), port, port == HTTP_PORT);
         self.add((true, host.clone(), port), domains, routes);
     }

@@ -40,26 +40,26 @@ impl<'a> Rules<'a> {
         namespace: &str,
     ) -> Option<Idle<'a>> {
         let is_it = |other: &RuleDocument<'a>| std::ptr::eq(*other, rule);
-        let places = self.places(&caller.namespace, namespace);
+        let searched = self.search_order(&caller.namespace, namespace);
         let own = rule.meta.namespace.as_str();
-        let seen = |(of, shelf): &(&str, RuleVisibility)| {
+        let seen = |(of, visibility): &(&str, RuleVisibility)| {
             *of == own
-                && self.is_on(rule, *shelf)
-                && (*shelf != RuleVisibility::Exported
+                && self.has_visibility(rule, *visibility)
+                && (*visibility != RuleVisibility::Exported
                     || is_shown_to(&export_of(rule), &caller.namespace))
         };
-        let Some(at) = places.iter().position(seen) else {
-            let looked_at = places.iter().any(|(of, _)| *of == own);
-            return Some(if looked_at {
+        let Some(at) = searched.iter().position(seen) else {
+            let is_searched = searched.iter().any(|(of, _)| *of == own);
+            return Some(if is_searched {
                 Idle::Hidden
             } else {
                 Idle::Elsewhere
             });
         };
-        let groups = |(of, shelf): (&str, RuleVisibility)| {
-            self.groups_at(of, shelf, &caller.namespace, host)
+        let groups = |(of, visibility): (&str, RuleVisibility)| {
+            self.groups_at(of, visibility, &caller.namespace, host)
         };
-        for nearer in &places[..at] {
+        for nearer in &searched[..at] {
             let found = groups(*nearer);
             if let Some(group) = found.first() {
                 let used = chosen(&found, Some(caller));
@@ -67,13 +67,13 @@ impl<'a> Rules<'a> {
                 return first.or(Some(Idle::Shadowed(group.from[0])));
             }
         }
-        let visible = groups(places[at]);
+        let visible = groups(searched[at]);
         let used = chosen(&visible, Some(caller));
         if used.iter().any(is_it) {
             return None;
         }
-        let (of, shelf) = places[at];
-        let all = self.all_groups_at(of, shelf, host);
+        let (of, visibility) = searched[at];
+        let all = self.all_groups_at(of, visibility, host);
         let Some(home) = all.iter().find(|group| group.from.iter().any(is_it)) else {
             let hidden = || Some(all.first()?.from[0]);
             return used.first().copied().or_else(hidden).map(Idle::Narrower);

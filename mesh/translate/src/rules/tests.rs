@@ -59,7 +59,11 @@ fn caller(namespace: &str, labels: &[(&str, &str)]) -> Caller {
 fn held(mesh: &Mesh, caller: &Caller) -> String {
     let rules = Rules::new(mesh);
     let rule = rules.rule(caller, &Hostname::new(SERVICE), "shop");
-    let names: Vec<&str> = rule.from.iter().map(|it| it.meta.name.as_str()).collect();
+    let names: Vec<&str> = rule
+        .from
+        .iter()
+        .map(|document| document.meta.name.as_str())
+        .collect();
     names.join("+")
 }
 
@@ -171,7 +175,11 @@ fn rules_of_one_namespace_and_export_merge_oldest_first() {
     assert_eq!(held_in(&mesh, ["web"]), ["a+b"]);
     let rules = Rules::new(&mesh);
     let rule = rules.rule(&Caller::default(), &Hostname::new(SERVICE), "shop");
-    let names: Vec<&str> = rule.subsets.iter().map(|it| it.name.as_str()).collect();
+    let names: Vec<&str> = rule
+        .subsets
+        .iter()
+        .map(|subset| subset.name.as_str())
+        .collect();
     assert_eq!(names, ["v2", "v1"]);
     let pool = rule.policy.unwrap().connection_pool.as_ref().unwrap();
     let tcp = pool.tcp.as_ref().unwrap();
@@ -286,12 +294,12 @@ fn why_a_rule_has_no_say_is_known() {
         };
         rules.over(&host).filter_map(idle).collect()
     };
-    let told = |caller: &Caller| why(caller).into_iter().collect::<Vec<_>>();
+    let reasons = |caller: &Caller| why(caller).into_iter().collect::<Vec<_>>();
     let pairs = |list: &[(&'static str, &str)]| -> Vec<(&str, String)> {
         list.iter().map(|(k, v)| (*k, (*v).to_owned())).collect()
     };
     assert_eq!(
-        told(&caller("web", &[])),
+        reasons(&caller("web", &[])),
         pairs(&[
             ("far", "elsewhere "),
             ("hidden", "hidden "),
@@ -301,7 +309,7 @@ fn why_a_rule_has_no_say_is_known() {
         ])
     );
     assert_eq!(
-        told(&caller("web", &[("app", "cart")])),
+        reasons(&caller("web", &[("app", "cart")])),
         pairs(&[
             ("far", "elsewhere "),
             ("hidden", "hidden "),
@@ -342,9 +350,9 @@ fn callers_for_whom_the_same_rules_hold_are_one_audience() {
         ("one", "shop", "exportTo: [web, bank]"),
         ("some", "shop", "workloadSelector: {matchLabels: {app: r}}"),
     ]);
-    let audiences = ScopeInputs::from_mesh(&mesh).unwrap();
+    let inputs = ScopeInputs::from_mesh(&mesh).unwrap();
     let of = |namespace: &str, labels: &[(&str, &str)]| {
-        let caller = audiences.look_at(&caller(namespace, labels));
+        let caller = inputs.look_at(&caller(namespace, labels));
         SidecarScope::for_caller(&mesh, &caller)
     };
     assert_eq!(of("web", &[("app", "x")]), of("bank", &[]));

@@ -116,8 +116,8 @@ fn a_wildcard_that_no_service_has_is_served_at_port_80() {
             "{host}"
         );
     }
-    let stranger = cluster_of(&table, "shop.example", "/", &[]);
-    assert_eq!(stranger.as_deref(), Some(PASSTHROUGH));
+    let unknown = cluster_of(&table, "shop.example", "/", &[]);
+    assert_eq!(unknown.as_deref(), Some(PASSTHROUGH));
 }
 
 #[test]

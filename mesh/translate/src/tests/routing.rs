@@ -407,11 +407,14 @@ fn a_delegate_takes_what_its_root_leaves_open() {
     assert!(goes("/shop/b").contains("my-service"));
     assert!(goes("/elsewhere").contains("other"));
     let routes = &table.find_host("other").unwrap().routes;
-    let told = |at: usize| {
+    let route_at = |at: usize| {
         let route: &Route = &routes[at];
         (route.name.to_string(), route.forward().unwrap().timeout)
     };
-    assert_eq!(told(0), ("root-sub".into(), Some(Duration::from_secs(3))));
-    assert_eq!(told(1), ("root".into(), Some(Duration::from_secs(1))));
+    assert_eq!(
+        route_at(0),
+        ("root-sub".into(), Some(Duration::from_secs(3)))
+    );
+    assert_eq!(route_at(1), ("root".into(), Some(Duration::from_secs(1))));
     assert_eq!(routes.len(), 3);
 }

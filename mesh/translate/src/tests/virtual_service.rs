@@ -151,15 +151,15 @@ fn retries_take_their_backoff_and_whether_hosts_are_avoided() {
     let plain = policy("attempts: 3", false).unwrap();
     assert_eq!(plain.retry_host_predicate.len(), 1);
     assert_eq!(plain.retry_back_off, None);
-    let told = policy("{attempts: 3, backoff: 100ms}", false).unwrap();
-    let base = told.retry_back_off.unwrap().base_interval.unwrap();
+    let with_backoff = policy("{attempts: 3, backoff: 100ms}", false).unwrap();
+    let base = with_backoff.retry_back_off.unwrap().base_interval.unwrap();
     assert_eq!((base.seconds, base.nanos), (0, 100_000_000));
     let not = policy("{attempts: 3, retryIgnorePreviousHosts: false}", false).unwrap();
     assert!(not.retry_host_predicate.is_empty());
     // With consistent hashing, a retry uses the same host unless the route asks for another.
     let hashed = policy("attempts: 3", true).unwrap();
     assert!(hashed.retry_host_predicate.is_empty());
-    let looks = policy("{attempts: 3, retryIgnorePreviousHosts: true}", true).unwrap();
-    assert_eq!(looks.retry_host_predicate.len(), 1);
+    let ignoring = policy("{attempts: 3, retryIgnorePreviousHosts: true}", true).unwrap();
+    assert_eq!(ignoring.retry_host_predicate.len(), 1);
     assert!(policy("attempts: 0", false).is_none());
 }

@@ -19,7 +19,11 @@ pub(super) fn touched(mesh: &Mesh, changed: &BTreeSet<DocumentKey>) -> Mesh {
         .copied()
         .filter(|document| is_changed(document));
     let hosts: Vec<Hostname> = changed.flat_map(hosts_of).collect();
-    let is_touched = |host: &Hostname| hosts.iter().any(|it| it.covers(host) || host.covers(it));
+    let is_touched = |host: &Hostname| {
+        hosts
+            .iter()
+            .any(|changed_host| changed_host.covers(host) || host.covers(changed_host))
+    };
     let services = mesh
         .registry
         .services

@@ -15,8 +15,14 @@ fn found(text: &str) -> Vec<String> {
         ..Mesh::default()
     };
     let refused = refused(&mesh, None);
-    let words =
-        |it: &ProxyRefusal<'_>| format!("{} {}: {}", it.place, it.document.key(), it.problem);
+    let words = |refusal: &ProxyRefusal<'_>| {
+        format!(
+            "{} {}: {}",
+            refusal.place,
+            refusal.document.key(),
+            refusal.problem
+        )
+    };
     refused.iter().map(words).collect()
 }
 
@@ -90,12 +96,12 @@ fn of_a_change_what_its_services_share_with_others_is_tried_too() {
             .registry
             .services
             .values()
-            .map(|it| it.name.clone())
+            .map(|service| service.name.clone())
             .collect();
         let documents: Vec<String> = part
             .documents
             .iter()
-            .map(|it| it.meta().name.clone())
+            .map(|document| document.meta().name.clone())
             .collect();
         (services, documents)
     };
