@@ -70,7 +70,7 @@ struct Advice<'a> {
 }
 
 impl<'a> Advice<'a> {
-    fn tell(&mut self, place: &Location, message: impl AsRef<str>) {
+    fn warn(&mut self, place: &Location, message: impl AsRef<str>) {
         let message = format!("{}{}", self.prefix, message.as_ref());
         self.found.add(place, message);
     }
@@ -78,11 +78,11 @@ impl<'a> Advice<'a> {
 
 /// Describes callers by their namespaces.
 fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
-    let named = namespaces.map(|it| {
-        if it.is_empty() {
+    let named = namespaces.map(|namespace| {
+        if namespace.is_empty() {
             "other namespaces"
         } else {
-            it
+            namespace
         }
     });
     named.collect::<Vec<_>>().join(", ")
@@ -90,9 +90,10 @@ fn whose<'n>(namespaces: impl Iterator<Item = &'n str>) -> String {
 
 /// Formats a position mentioned in a message about another one. The file is omitted if both are in the same file.
 fn beside(place: &Location, other: &Location) -> String {
-    match place.file == other.file {
-        true => place.in_file(),
-        false => place.to_string(),
+    if place.file == other.file {
+        place.in_file()
+    } else {
+        place.to_string()
     }
 }
 

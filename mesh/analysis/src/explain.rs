@@ -49,59 +49,63 @@ use routed::RoutedRequest;
 pub fn explain(
     mesh: &Mesh,
     sender: &SenderWorkload,
-    asked: &ExplainedRequest,
+    request: &ExplainedRequest,
 ) -> Result<Explanation, CompileError> {
     let executed = Executed::new(mesh, sender)?;
-    let mut told = Explanation::nothing(executed.listener());
-    let normal = match executed.normalizes_path() {
-        true => asked.normalized(),
-        false => Some(asked.clone()),
+    let mut explanation = Explanation::nothing(executed.listener());
+    let normal = if executed.normalizes_path() {
+        request.normalized()
+    } else {
+        Some(request.clone())
     };
-    let Some(asked) = &normal else {
-        told.rejected_by = Some(RejectionView::bad_path("the path has an escaped NUL"));
-        return Ok(told);
+    let Some(request) = &normal else {
+        explanation.rejected_by = Some(RejectionView::bad_path("the path has an escaped NUL"));
+        return Ok(explanation);
     };
-    let view = asked.view();
+    let view = request.view();
     let notes = Notes {
         mesh,
         sender,
-        asked,
+        request,
     };
     // A caller that names no port connects to 80 or 443, and gets the routes of that port.
-    let authority = asked.authority_with_port();
+    let authority = request.authority_with_port();
     let Some(host) = executed.routes().find_host(&authority) else {
-        told.rejected_by = Some(no_route("no virtual host has this authority"));
-        notes.of_stranger(&mut told.notes);
-        return Ok(told);
+        explanation.rejected_by = Some(no_route("no virtual host has this authority"));
+        notes.of_unknown_host(&mut explanation.notes);
+        return Ok(explanation);
     };
-    told.virtual_host = Some(host.name.to_string());
+    explanation.virtual_host = Some(host.name.to_string());
     let sources = dye::sources(mesh, sender, &authority)?;
-    let place = host.routes.iter().position(|it| it.matcher.matches(&view));
-    let before = &host.routes[..place.unwrap_or(host.routes.len())];
-    told.passed_over = passed_over(before, &sources, &view);
+    let index = host
+        .routes
+        .iter()
+        .position(|route| route.matcher.matches(&view));
+    let before = &host.routes[..index.unwrap_or(host.routes.len())];
+    explanation.passed_over = passed_over(before, &sources, &view);
     let service = service_of(mesh, host);
     let mut written = sources.iter().flatten();
     let document = written.next().map(|source| source.document());
     match &service {
         Some(service) => {
-            notes.of_service(service, document, &mut told.notes);
+            notes.of_service(service, document, &mut explanation.notes);
             if document.is_none() {
-                notes.of_default_route(service, &mut told.notes);
+                notes.of_default_route(service, &mut explanation.notes);
             }
         }
-        None if document.is_none() => notes.of_stranger(&mut told.notes),
+        None if document.is_none() => notes.of_unknown_host(&mut explanation.notes),
         None => {}
     }
-    let Some(place) = place else {
-        told.rejected_by = Some(no_route("none of the virtual host's routes takes it"));
-        return Ok(told);
+    let Some(index) = index else {
+        explanation.rejected_by = Some(no_route("none of the virtual host's routes takes it"));
+        return Ok(explanation);
     };
-    let source = sources.get(place).and_then(Option::as_ref);
-    let route = &host.routes[place];
+    let source = sources.get(index).and_then(Option::as_ref);
+    let route = &host.routes[index];
     notes.of_prefix(
         route,
         source.and_then(|source| source.place()),
-        &mut told.notes,
+        &mut explanation.notes,
     );
     RoutedRequest {
         mesh,
@@ -112,8 +116,8 @@ pub fn explain(
         route,
         view,
     }
-    .tell(&mut told)?;
-    Ok(told)
+    .explain(&mut explanation)?;
+    Ok(explanation)
 }
 
 /// Returns the user's routes that did not match the request, each with the reason.
@@ -122,7 +126,7 @@ fn passed_over(
     sources: &[Option<RouteSource<'_>>],
     view: &RequestView<'_>,
 ) -> Vec<PassedOverRoute> {
-    let told = |(route, source): (&Route, &Option<RouteSource<'_>>)| {
+    let describe = |(route, source): (&Route, &Option<RouteSource<'_>>)| {
         let source = source.as_ref()?;
         let place = source.place()?;
         Some(PassedOverRoute {
@@ -132,7 +136,7 @@ fn passed_over(
             because: passed::reason(&route.matcher, view)?,
         })
     };
-    before.iter().zip(sources).filter_map(told).collect()
+    before.iter().zip(sources).filter_map(describe).collect()
 }
 
 /// Returns the service that a virtual host was generated for.

@@ -35,15 +35,19 @@ fn covers_callers(earlier: &HttpMatch, later: &HttpMatch) -> bool {
     if !earlier.gateways.is_empty() {
         return true;
     }
-    let asks = later.gateways.is_empty();
+    let checks_callers = later.gateways.is_empty();
     let labelled = |(name, value): (&String, &String)| {
-        asks && later.source_labels.get(name).is_some_and(|it| it == value)
+        checks_callers
+            && later
+                .source_labels
+                .get(name)
+                .is_some_and(|label| label == value)
     };
     let namespace = earlier.source_namespace.as_ref();
     earlier.source_labels.iter().all(labelled)
         && namespace
-            .filter(|it| !it.is_empty())
-            .is_none_or(|it| asks && later.source_namespace.as_ref() == Some(it))
+            .filter(|name| !name.is_empty())
+            .is_none_or(|name| checks_callers && later.source_namespace.as_ref() == Some(name))
 }
 
 fn covers_uri(earlier: &HttpMatch, later: &HttpMatch) -> bool {

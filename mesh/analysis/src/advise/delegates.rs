@@ -28,7 +28,7 @@ impl Advice<'_> {
         let users: Vec<_> = users.collect();
         if users.is_empty() {
             let message = "no request meets it: `hosts` is empty, and no other VirtualService delegates to it";
-            self.tell(&resource.spec.place, message);
+            self.warn(&resource.spec.place, message);
             return;
         }
         for taken in &resource.spec.http {

@@ -66,6 +66,6 @@ impl Advice<'_> {
             "callers in {} are answered 503: {because} {NOT_FOUND}",
             whose(lacks.into_iter())
         );
-        self.tell(&subset.place, message);
+        self.warn(&subset.place, message);
     }
 }

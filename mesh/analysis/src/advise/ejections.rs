@@ -24,7 +24,9 @@ impl Advice<'_> {
             let own: Vec<_> = outliers(subset.traffic_policy.as_ref()).collect();
             let inherited = own.is_empty();
             let endpoints = service.endpoints.iter();
-            let count = endpoints.filter(|it| subset.selects(&it.labels)).count();
+            let count = endpoints
+                .filter(|endpoint| subset.selects(&endpoint.labels))
+                .count();
             for outlier in own {
                 self.ejection(outlier, count, &name);
             }
@@ -55,7 +57,7 @@ impl Advice<'_> {
              least {}",
             100_usize.div_ceil(endpoints)
         );
-        self.tell(place, message);
+        self.warn(place, message);
     }
 }
 
@@ -63,8 +65,8 @@ impl Advice<'_> {
 fn max_ejection_percent(outlier: &OutlierDetection) -> u32 {
     let written = outlier.max_ejection_percent.as_ref();
     written
-        .map(|it| it.value)
-        .filter(|it| *it > 0)
+        .map(|percent| percent.value)
+        .filter(|percent| *percent > 0)
         .unwrap_or(10)
 }
 

@@ -18,7 +18,7 @@ impl Advice<'_> {
         }
         for subset in &resource.spec.subsets {
             let mut endpoints = service.endpoints.iter();
-            if !endpoints.any(|it| subset.selects(&it.labels)) {
+            if !endpoints.any(|endpoint| subset.selects(&endpoint.labels)) {
                 let labels = subset.labels.iter();
                 let labels: Vec<String> = labels
                     .map(|(name, value)| format!("{name}: {value}"))
@@ -30,7 +30,7 @@ impl Advice<'_> {
                     subset.name,
                     labels.join(", ")
                 );
-                self.tell(&subset.place, message);
+                self.warn(&subset.place, message);
             }
         }
     }

@@ -51,7 +51,7 @@ impl<'a> Advice<'a> {
         if !is_for_sidecars(spec) {
             let message = "it holds for gateways alone, and this mesh has none: no request meets it; \
                            add `mesh` for callers inside";
-            self.tell(&spec.gateways[0].place, message);
+            self.warn(&spec.gateways[0].place, message);
             return;
         }
         let seen_in = self.seen_in(resource);
@@ -68,7 +68,7 @@ impl<'a> Advice<'a> {
         seen_in: &[String],
     ) {
         let name = Hostname::resolve(host, &resource.meta.namespace);
-        let ports = self.ports_asked(&name);
+        let ports = self.host_ports(&name);
         // For a wildcard that covers services, only the first document is used.
         let mut known = self.mesh.registry.services.keys();
         let of_services = name.is_wildcard() && known.any(|known| name.covers(known));
@@ -85,17 +85,19 @@ impl<'a> Advice<'a> {
             }
         }
         if let Some((by, namespace)) = nearer {
-            let of_whom = match idle_in.len() == seen_in.len() {
-                true => String::new(),
-                false => format!(" of callers in {}", whose(idle_in.into_iter())),
+            let of_whom = if idle_in.len() == seen_in.len() {
+                String::new()
+            } else {
+                format!(" of callers in {}", whose(idle_in.into_iter()))
             };
             let default = self.mesh.options.virtual_services_for;
             let reach = |of: &Resource<VirtualService>| {
                 export::reach(&of.spec, &of.meta.namespace, namespace, default)
             };
-            let because = match reach(by) == reach(resource) {
-                true => "sidecars take the oldest alone; merge them into one",
-                false => "is for fewer callers: sidecars take that alone",
+            let because = if reach(by) == reach(resource) {
+                "sidecars take the oldest alone; merge them into one"
+            } else {
+                "is for fewer callers: sidecars take that alone"
             };
             let message = format!(
                 "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because} \
@@ -103,7 +105,7 @@ impl<'a> Advice<'a> {
                 by.meta.name,
                 beside(&by.place, &host.place)
             );
-            self.tell(&host.place, message);
+            self.warn(&host.place, message);
         } else if let Some(by) = partly {
             let message = format!(
                 "some requests for `{host}` do not meet it: sidecars use VirtualService {} at {} alone for the callers and \
@@ -111,12 +113,12 @@ impl<'a> Advice<'a> {
                 by.meta.name,
                 beside(&by.place, &host.place)
             );
-            self.tell(&host.place, message);
+            self.warn(&host.place, message);
         }
     }
 
     /// Returns the ports of a host. Empty if unknown.
-    fn ports_asked(&self, host: &Hostname) -> Vec<u16> {
+    fn host_ports(&self, host: &Hostname) -> Vec<u16> {
         let service = self.mesh.registry.service(host.as_str());
         let ports = service.map_or(&[][..], |service| &service.ports);
         ports.iter().map(|port| port.number).collect()

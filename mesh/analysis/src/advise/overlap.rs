@@ -57,8 +57,8 @@ pub(super) fn find<'a>(
                 let found = earlier.iter().find(|(scopes, _)| scopes.iter().any(takes));
                 found.map(|(_, by)| *by)
             };
-            let all = finds(&|it| it.is_at(*port) && it.covers(scope, namespace));
-            let some = || finds(&|it| it.is_at(*port) && it.meets(scope, namespace));
+            let all = finds(&|other| other.is_at(*port) && other.covers(scope, namespace));
+            let some = || finds(&|other| other.is_at(*port) && other.meets(scope, namespace));
             is_full &= all.is_some();
             first = first.or(all).or_else(some);
         }
@@ -80,7 +80,7 @@ impl RouteScope {
                 namespace: condition
                     .source_namespace
                     .clone()
-                    .filter(|it| !it.is_empty()),
+                    .filter(|name| !name.is_empty()),
             });
         }
         // Callers are not checked by a condition that names gateways.
@@ -114,29 +114,36 @@ impl RouteScope {
     fn covers(&self, other: &RouteScope, namespace: &str) -> bool {
         let labelled = |(name, value): (&String, &String)| other.labels.get(name) == Some(value);
         let of = other.namespace.as_deref().unwrap_or(namespace);
-        self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|it| it == of)
+        self.labels.iter().all(labelled) && self.namespace.as_ref().is_none_or(|own| own == of)
     }
 
     /// Returns true if some caller in `other` may match this scope, regardless of port.
     fn meets(&self, other: &RouteScope, namespace: &str) -> bool {
-        let agrees =
-            |(name, value): (&String, &String)| other.labels.get(name).is_none_or(|it| it == value);
+        let agrees = |(name, value): (&String, &String)| {
+            other.labels.get(name).is_none_or(|label| label == value)
+        };
         let of = other.namespace.as_deref().unwrap_or(namespace);
         self.labels.iter().all(agrees) && self.is_of(of)
     }
 }
 
 fn scopes(index: &Index<'_>, document: &Resource<VirtualService>) -> Vec<RouteScope> {
-    let of_route = |route: &HttpRoute| match route.r#match.is_empty() {
-        true => vec![RouteScope::any()],
-        false => route
-            .r#match
-            .iter()
-            .filter_map(|it| RouteScope::from_condition(it))
-            .collect(),
+    let of_route = |route: &HttpRoute| {
+        if route.r#match.is_empty() {
+            vec![RouteScope::any()]
+        } else {
+            route
+                .r#match
+                .iter()
+                .filter_map(|condition| RouteScope::from_condition(condition))
+                .collect()
+        }
     };
     let routes = delegate::routes(document, index);
-    routes.iter().flat_map(|it| of_route(&it.route)).collect()
+    routes
+        .iter()
+        .flat_map(|merged| of_route(&merged.route))
+        .collect()
 }
 
 /// Returns the ports to compare: those of the host, or if they are unknown, those that any document names and one

@@ -61,7 +61,10 @@ impl Advice<'_> {
         let Some(service) = self.mesh.registry.service(host.as_str()) else {
             return;
         };
-        let of_subsets = spec.subsets.iter().map(|it| it.traffic_policy.as_ref());
+        let of_subsets = spec
+            .subsets
+            .iter()
+            .map(|subset| subset.traffic_policy.as_ref());
         let policies = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
         let ports = policies.flat_map(|policy: &TrafficPolicy| &policy.port_level_settings);
         for port in ports {
@@ -132,14 +135,17 @@ impl Advice<'_> {
         let services = self.mesh.registry.services.values();
         // The suggested names are short in the document's own namespace, and full elsewhere.
         let names: Vec<&str> = services
-            .map(|service| match service.namespace == own {
-                true => service.name.as_str(),
-                false => service.hostname.as_str(),
+            .map(|service| {
+                if service.namespace == own {
+                    service.name.as_str()
+                } else {
+                    service.hostname.as_str()
+                }
             })
             .collect();
         let hint = suggest::hint(host, names);
         let message = format!("no service `{host}`, {lost}: {hint} {NOT_FOUND}");
-        self.tell(&host.place, message);
+        self.warn(&host.place, message);
     }
 
     fn port(&mut self, service: &Service, port: &PortSelector, lost: &str) {
@@ -153,15 +159,12 @@ impl Advice<'_> {
         }
         let name = &service.name;
         let expected = ports_of(service);
-        let message = match service.other_ports.contains(&number) {
-            true => {
-                format!("port {number} of service `{name}` does not speak HTTP, {lost}: {expected}")
-            }
-            false => {
-                format!("service `{name}` has no port {number}, {lost}: {expected} {NOT_FOUND}")
-            }
+        let message = if service.other_ports.contains(&number) {
+            format!("port {number} of service `{name}` does not speak HTTP, {lost}: {expected}")
+        } else {
+            format!("service `{name}` has no port {number}, {lost}: {expected} {NOT_FOUND}")
         };
-        self.tell(&port.place, message);
+        self.warn(&port.place, message);
     }
 
     /// Warns of a destination without a port, if its service has several ports and lacks one of the request ports.
@@ -185,7 +188,7 @@ impl Advice<'_> {
             lacks.join(" and "),
             ports_of(service)
         );
-        self.tell(&host.place, message);
+        self.warn(&host.place, message);
     }
 
     /// Returns the ports of a VirtualService's hosts for requests from sidecars, as far as they are known.
@@ -235,7 +238,7 @@ impl Advice<'_> {
         };
         let (name, lost) = (&to.host, sent.lost());
         let message = format!("no subset `{subset}` of `{name}`, {lost}: {hint} {NOT_FOUND}");
-        self.tell(&subset.place, message);
+        self.warn(&subset.place, message);
     }
 
     fn delegate(&mut self, to: &Spanned<Delegate>, own: &str) {
@@ -251,13 +254,17 @@ impl Advice<'_> {
             "no VirtualService `{}` without hosts in `{namespace}`, so that this route is left out: {hint} {NOT_FOUND}",
             to.name
         );
-        self.tell(&to.name.place, message);
+        self.warn(&to.name.place, message);
     }
 }
 
 /// Returns the ports to which a route applies.
 fn ports_of_route(route: &HttpRoute, all: &BTreeSet<u16>) -> BTreeSet<u16> {
-    let wanted: Option<BTreeSet<u16>> = route.r#match.iter().map(|it| it.port).collect();
+    let wanted: Option<BTreeSet<u16>> = route
+        .r#match
+        .iter()
+        .map(|condition| condition.port)
+        .collect();
     match wanted {
         Some(wanted) if !wanted.is_empty() => &wanted & all,
         _ => all.clone(),

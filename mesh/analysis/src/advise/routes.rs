@@ -58,7 +58,10 @@ impl Advice<'_> {
             }
             return;
         }
-        let used = route.r#match.iter().filter(|it| is_for_sidecars(it));
+        let used = route
+            .r#match
+            .iter()
+            .filter(|condition| is_for_sidecars(condition));
         let covered: Vec<(&Spanned<HttpMatch>, Option<&Earlier<'_>>)> =
             used.map(|later| (later, find(later))).collect();
         let all = !covered.is_empty() && covered.iter().all(|(_, earlier)| earlier.is_some());
@@ -69,7 +72,7 @@ impl Advice<'_> {
                 self.unreachable(&route.place, &message);
                 return;
             }
-            self.tell(
+            self.warn(
                 &later.place,
                 format!("no request meets this condition: {message} {INEFFECTIVE_MATCH}"),
             );
@@ -79,7 +82,7 @@ impl Advice<'_> {
     /// Warns of a route that no request reaches.
     pub(super) fn unreachable(&mut self, place: &Location, because: &str) {
         let message = format!("no request reaches this route: {because} {UNREACHABLE_RULE}");
-        self.tell(place, message);
+        self.warn(place, message);
     }
 
     /// Warns of a mirror percentage without a mirror, which Istio accepts.
@@ -102,7 +105,7 @@ impl Advice<'_> {
             let message = format!(
                 "`{field}` has no effect without `mirror`; in `mirrors`, each destination has its own `percentage`"
             );
-            self.tell(place, message);
+            self.warn(place, message);
         }
     }
 
@@ -116,14 +119,14 @@ impl Advice<'_> {
             };
             if !head.is_empty() && !head.starts_with('/') {
                 let message = format!("`{text}` meets no request: a path begins with `/`");
-                self.tell(&uri.place, message);
+                self.warn(&uri.place, message);
             } else if matches!(uri.value, StringMatch::Exact(_) | StringMatch::Prefix(_))
                 && text.contains('?')
             {
                 let message = format!(
                     "`{text}` meets no request: a path is compared without its query; write `queryParams`"
                 );
-                self.tell(&uri.place, message);
+                self.warn(&uri.place, message);
             }
         }
         self.method(condition);
@@ -136,16 +139,24 @@ impl Advice<'_> {
         {
             let upper = text.to_ascii_uppercase();
             let message = format!("`{text}` meets no request: methods are in capitals: `{upper}`");
-            self.tell(&method.place, message);
+            self.warn(&method.place, message);
         }
     }
 
     /// Warns of retries for which the route's timeout leaves no time.
     fn retries(&mut self, route: &HttpRoute) {
-        let Some(timeout) = route.timeout.as_ref().filter(|it| !it.0.is_zero()) else {
+        let Some(timeout) = route
+            .timeout
+            .as_ref()
+            .filter(|timeout| !timeout.0.is_zero())
+        else {
             return;
         };
-        let Some(retries) = route.retries.as_ref().filter(|it| it.attempts > 0) else {
+        let Some(retries) = route
+            .retries
+            .as_ref()
+            .filter(|retries| retries.attempts > 0)
+        else {
             return;
         };
         if let Some(each) = &retries.per_try_timeout
@@ -155,7 +166,7 @@ impl Advice<'_> {
                 "`perTryTimeout` is {}, and the route's `timeout` {}: no try that takes too long is tried again",
                 each.value, timeout.value
             );
-            self.tell(&each.place, message);
+            self.warn(&each.place, message);
         }
     }
 }

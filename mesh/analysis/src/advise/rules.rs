@@ -18,8 +18,11 @@ impl<'a> Advice<'a> {
         for (host, of) in &services {
             for caller in &self.callers {
                 let rule = self.index.rules().rule(caller, host, of);
-                let place = rule.from.iter().position(|it| is_same(it, resource));
-                used.extend(place.map(|place| (rule, place)));
+                let index = rule
+                    .from
+                    .iter()
+                    .position(|document| is_same(document, resource));
+                used.extend(index.map(|index| (rule, index)));
             }
         }
         if used.is_empty() {
@@ -73,7 +76,7 @@ impl<'a> Advice<'a> {
             ),
             idle => self.because(resource, idle, &caller),
         };
-        self.tell(&spec.host.place, format!("nothing of it counts: {because}"));
+        self.warn(&spec.host.place, format!("nothing of it counts: {because}"));
     }
 
     /// Warns of a rule outside its service's namespace, which therefore only applies to callers in its own namespace.
@@ -84,13 +87,14 @@ impl<'a> Advice<'a> {
             return;
         }
         let names_others = |to: &str| to != OWN_NAMESPACE && to != own;
-        let says_so = spec.export_to.iter().any(|to| names_others(to));
+        let exported_to_others = spec.export_to.iter().any(|to| names_others(to));
         let registry = &self.mesh.registry;
-        let mut services = registry.services.values().map(|it| &it.namespace);
-        let mut clients = registry.clients.values().map(|it| &it.namespace);
-        let has_callers = services.any(|it| it == own) || clients.any(|it| it == own);
-        if says_so || !has_callers {
-            let whatever = if says_so {
+        let mut services = registry.services.values().map(|service| &service.namespace);
+        let mut clients = registry.clients.values().map(|client| &client.namespace);
+        let has_callers =
+            services.any(|namespace| namespace == own) || clients.any(|namespace| namespace == own);
+        if exported_to_others || !has_callers {
+            let whatever = if exported_to_others {
                 ", whatever its `exportTo` says"
             } else {
                 ""
@@ -100,7 +104,7 @@ impl<'a> Advice<'a> {
                  it in `{of}`",
                 spec.host
             );
-            self.tell(&spec.host.place, message);
+            self.warn(&spec.host.place, message);
         }
     }
 
@@ -131,13 +135,14 @@ impl<'a> Advice<'a> {
             return false;
         };
         let because = self.because(resource, *idle, caller);
-        let mut namespaces: Vec<&str> = found.iter().map(|(it, _)| &*it.namespace).collect();
+        let mut namespaces: Vec<&str> =
+            found.iter().map(|(caller, _)| &*caller.namespace).collect();
         namespaces.dedup();
         let message = format!(
             "callers in {} do not meet it: {because}",
             whose(namespaces.into_iter())
         );
-        self.tell(&resource.spec.host.place, message);
+        self.warn(&resource.spec.host.place, message);
         true
     }
 
@@ -148,22 +153,24 @@ impl<'a> Advice<'a> {
         used: &[(MergedRule<'_>, usize)],
     ) {
         let spec = &resource.spec;
-        let (rule, place) = &used[0];
-        let older = &rule.from[..*place];
-        let counts = |(rule, place): &(MergedRule<'_>, usize)| {
-            let mut before = rule.from[..*place].iter();
-            before.all(|it| it.spec.traffic_policy.is_none())
+        let (rule, index) = &used[0];
+        let older = &rule.from[..*index];
+        let counts = |(rule, index): &(MergedRule<'_>, usize)| {
+            let mut before = rule.from[..*index].iter();
+            before.all(|document| document.spec.traffic_policy.is_none())
         };
         if let Some(policy) = &spec.traffic_policy
             && !used.iter().any(counts)
-            && let Some(first) = older.iter().find(|it| it.spec.traffic_policy.is_some())
+            && let Some(first) = older
+                .iter()
+                .find(|document| document.spec.traffic_policy.is_some())
         {
             let message = format!(
                 "its `trafficPolicy` does not count: that of DestinationRule {} at {} does; merge them into one",
                 first.meta.name,
                 beside(&first.place, &spec.place)
             );
-            self.tell(policy.place().unwrap_or(&spec.place), message);
+            self.warn(policy.place().unwrap_or(&spec.place), message);
         }
         self.twins(spec, older, used);
     }
@@ -183,9 +190,9 @@ impl<'a> Advice<'a> {
             if used.iter().any(counts) {
                 continue;
             }
-            let twin = older.iter().find_map(|it| {
-                let mut subsets = it.spec.subsets.iter();
-                Some((it, subsets.find(|known| known.name == subset.name)?))
+            let twin = older.iter().find_map(|document| {
+                let mut subsets = document.spec.subsets.iter();
+                Some((document, subsets.find(|known| known.name == subset.name)?))
             });
             if let Some((first, twin)) = twin {
                 let message = format!(
@@ -194,7 +201,7 @@ impl<'a> Advice<'a> {
                     first.meta.name,
                     beside(&twin.place, &subset.place)
                 );
-                self.tell(&subset.place, message);
+                self.warn(&subset.place, message);
             }
         }
     }

@@ -26,7 +26,7 @@ fn mesh(text: &str) -> Mesh {
     mesh
 }
 
-fn told(text: &str) -> Vec<String> {
+fn messages(text: &str) -> Vec<String> {
     let advice = advise(&mesh(text));
     advice.iter().map(ToString::to_string).collect()
 }
@@ -47,7 +47,7 @@ fn routes(routes: &[&str]) -> Vec<String> {
         line.replace("a.yaml:", "")
             .replace(" VirtualService v:", "")
     };
-    told(&text).into_iter().map(strip).collect()
+    messages(&text).into_iter().map(strip).collect()
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn rule(name: &str, namespace: &str, more: &str) -> String {
 #[test]
 fn a_rule_that_others_leave_nothing_of_is_told() {
     let own = rule("own", "a", RANDOM);
-    let found = told(&(rule("far", "b", RANDOM) + &own));
+    let found = messages(&(rule("far", "b", RANDOM) + &own));
     assert_eq!(
         found,
         [
@@ -166,13 +166,13 @@ fn a_rule_that_others_leave_nothing_of_is_told() {
         ]
     );
     let subsets = "subsets: [{name: v1}]";
-    let found = told(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
+    let found = messages(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
     assert_eq!(found.len(), 1);
     assert!(
         found[0].contains("its `trafficPolicy` does not count"),
         "{found:?}"
     );
-    let found = told(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
+    let found = messages(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
     assert!(
         found[0].contains("its subset `v1` does not count"),
         "{found:?}"
@@ -194,7 +194,7 @@ fn a_rule_that_nobody_meets_is_told_with_the_reason() {
              namespace merge only where their `exportTo` is the same",
         ),
     ] {
-        let found = told(&more);
+        let found = messages(&more);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(wanted), "{found:?}");
     }
@@ -222,7 +222,7 @@ fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
     let some = "workloadSelector: {matchLabels: {app: x}}";
     let text = rule("all", "a", &format!("{RANDOM}, exportTo: ['.']"))
         + &rule("some", "a", &format!("{RANDOM}, {some}"));
-    let found = told(&text);
+    let found = messages(&text);
     assert_eq!(
         found,
         [
@@ -236,7 +236,7 @@ fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
 fn a_rule_that_selects_nobody_else_and_hides_the_services_rule_is_told() {
     let some = "workloadSelector: {matchLabels: {app: x}}";
     let found =
-        told(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
+        messages(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
     assert!(
         found[0].contains(
             "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is of the caller's \

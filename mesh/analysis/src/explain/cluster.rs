@@ -54,7 +54,7 @@ pub(super) fn policies(
         idle_timeout_ms: cluster.idle_timeout.map(millis),
         max_connection_duration_ms: cluster.max_connection_duration.map(millis),
         max_requests_per_connection: cluster.max_requests_per_connection,
-        limits: limits_told(&limits),
+        limits: limits_view(&limits),
         retry_budget: limits.retry_budget.map(|budget| RetryBudgetView {
             share_ppm: budget.share_ppm,
             min_concurrency: budget.min_concurrency,
@@ -78,7 +78,8 @@ fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
         }
         HashBy::Cookie(cookie) => {
             let words = format!("cookie {}", cookie.name);
-            let has = cookie_value(request.headers, &cookie.name).is_some_and(|it| !it.is_empty());
+            let has =
+                cookie_value(request.headers, &cookie.name).is_some_and(|value| !value.is_empty());
             match &cookie.ttl {
                 Some(_) if !has => return format!("{words} (absent: the caller is given one)"),
                 _ => (words, has),
@@ -90,23 +91,24 @@ fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
             query_value(request.path, name).is_some(),
         ),
     };
-    match is_there {
-        true => words,
-        false => format!("{words} (absent)"),
+    if is_there {
+        words
+    } else {
+        format!("{words} (absent)")
     }
 }
 
 /// Returns the limits, or `None` if all are unlimited.
-pub(super) fn limits_told(limits: &Limits) -> Option<LimitsView> {
+pub(super) fn limits_view(limits: &Limits) -> Option<LimitsView> {
     let bound = |limit: u32| (limit != u32::MAX).then_some(limit);
-    let told = LimitsView {
+    let view = LimitsView {
         connections: bound(limits.connections),
         pending: bound(limits.pending),
         requests: bound(limits.requests),
         // A retry budget replaces the fixed limit.
         retries: bound(limits.retries).filter(|_| limits.retry_budget.is_none()),
     };
-    (told != LimitsView::default()).then_some(told)
+    (view != LimitsView::default()).then_some(view)
 }
 
 fn hedge(policy: HedgePolicy) -> Option<HedgeView> {

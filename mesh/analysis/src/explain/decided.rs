@@ -161,14 +161,14 @@ impl<'m> RouteSource<'m> {
         self.host(host, out);
         self.condition(out);
         for field in ALWAYS {
-            self.tell(field, out);
+            self.add_field(field, out);
         }
         match &route.action {
-            RouteActionKind::Redirect(_) => self.tell(&REDIRECT, out),
-            RouteActionKind::Respond(_) => self.tell(&DIRECT, out),
+            RouteActionKind::Redirect(_) => self.add_field(&REDIRECT, out),
+            RouteActionKind::Respond(_) => self.add_field(&DIRECT, out),
             RouteActionKind::Forward(action) => {
                 for field in FORWARDED {
-                    self.tell(field, out);
+                    self.add_field(field, out);
                 }
                 self.destinations(action, out);
             }
@@ -178,13 +178,13 @@ impl<'m> RouteSource<'m> {
     /// Adds the host that the virtual host was generated for: its own name, else the longest wildcard that covers it.
     fn host(&self, name: &str, out: &mut Vec<DecisionView>) {
         let name = name.rsplit_once(':').map_or(name, |(host, _)| host);
-        let asked = Hostname::new(name);
+        let hostname = Hostname::new(name);
         let document = self.root.document;
         let hosts = document.spec.hosts.iter().enumerate();
         let over = hosts.filter_map(|(index, host)| {
             let full = Hostname::resolve(host, &document.meta.namespace);
-            let rank = (full == asked, full.as_str().len());
-            full.covers(&asked).then_some((rank, index, &host.place))
+            let rank = (full == hostname, full.as_str().len());
+            full.covers(&hostname).then_some((rank, index, &host.place))
         });
         if let Some((_, index, place)) = over.max_by_key(|(rank, ..)| *rank) {
             let field = format!("spec.hosts[{index}]");
@@ -211,7 +211,7 @@ impl<'m> RouteSource<'m> {
     }
 
     /// Adds a field, attributed to the document that it was taken from.
-    fn tell(&self, (what, name, read): &Field, out: &mut Vec<DecisionView>) {
+    fn add_field(&self, (what, name, read): &Field, out: &mut Vec<DecisionView>) {
         let Some(place) = read(&self.merged) else {
             return;
         };
@@ -231,7 +231,7 @@ impl<'m> RouteSource<'m> {
             .merged
             .route
             .iter()
-            .map(|it| &it.value)
+            .map(|destination| &destination.value)
             .enumerate()
             .collect();
         for target in action.targets() {

@@ -27,14 +27,14 @@ pub(super) fn sources<'m>(
     sender: &SenderWorkload,
     authority: &str,
 ) -> Result<Vec<Option<RouteSource<'m>>>, CompileError> {
-    let routes = executed::routes(&dyed(mesh), sender)?;
+    let routes = executed::routes(&tagged(mesh), sender)?;
     let host = routes.find_host(authority);
     let all = host.map_or(&[][..], |host| &host.routes);
     Ok(all.iter().map(|route| read(mesh, &route.name)).collect())
 }
 
 /// Returns the mesh with every route and condition tagged by its position.
-fn dyed(mesh: &Mesh) -> Mesh {
+fn tagged(mesh: &Mesh) -> Mesh {
     let mut mesh = mesh.clone();
     for (number, document) in mesh.documents.iter_mut().enumerate() {
         let Document::VirtualService(resource) = document else {
@@ -62,7 +62,9 @@ fn read<'m>(mesh: &'m Mesh, name: &str) -> Option<RouteSource<'m>> {
         Some(taken) => Some(taken?),
         None => None,
     };
-    let conditions = conditions.into_iter().flat_map(|it| it.split(DELEGATED));
+    let conditions = conditions
+        .into_iter()
+        .flat_map(|names| names.split(DELEGATED));
     let conditions = conditions.map(|name| condition(mesh, name));
     RouteSource::new(root, taken, conditions.collect::<Option<_>>()?)
 }

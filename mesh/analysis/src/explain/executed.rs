@@ -35,19 +35,20 @@ impl Executed {
         let mut table = Table::default();
         let caller = &sender.caller;
         let mut sent = shakedown_translate::outbound(mesh);
-        let audience = SidecarScope::for_caller(mesh, caller);
-        let own = shakedown_translate::outbound_of(mesh, &audience, caller);
+        let scope = SidecarScope::for_caller(mesh, caller);
+        let own = shakedown_translate::outbound_of(mesh, &scope, caller);
         // Later resources replace earlier ones of the same name.
-        sent.clusters.retain(|it| !own.absent.contains(&it.name));
+        sent.clusters
+            .retain(|cluster| !own.absent.contains(&cluster.name));
         sent.clusters.extend(own.outbound.clusters);
         sent.endpoints.extend(own.outbound.endpoints);
         for sent in &sent.clusters {
             let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
             table.clusters.put(Arc::new(cluster));
         }
-        let nearness = LocalityInputs::for_caller(mesh, caller);
-        let nearby = nearness.map(|nearness| {
-            let client = nearness.client(mesh, sender.address);
+        let inputs = LocalityInputs::for_caller(mesh, caller);
+        let nearby = inputs.map(|inputs| {
+            let client = inputs.client(mesh, sender.address);
             shakedown_translate::nearby(mesh, caller, &client)
         });
         for sent in sent.endpoints.iter().chain(nearby.iter().flatten()) {

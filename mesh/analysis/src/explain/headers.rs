@@ -8,7 +8,7 @@ use shakedown_xds::table::{
 };
 
 /// Describes all changes, in order of application.
-pub(super) fn told(all: &[Arc<HeaderOps>]) -> Vec<String> {
+pub(super) fn describe(all: &[Arc<HeaderOps>]) -> Vec<String> {
     all.iter().flat_map(|ops| lines(ops)).collect()
 }
 

@@ -8,12 +8,12 @@ use shakedown_xds::compile::{CompileError, compile_cluster, compile_listener};
 use shakedown_xds::proto::{cluster, listener};
 use shakedown_xds::table::{Filter, Host, Identity, Priority};
 
-use super::cluster::limits_told;
+use super::cluster::limits_view;
 use super::executed::message;
 use super::view::{AdaptiveConcurrencyView, InboundView, LoadSheddingView, RateLimitView};
 
 /// Returns each distinct inbound policy with its workloads. Workloads without a policy are omitted.
-pub(super) fn told<'h>(
+pub(super) fn policies<'h>(
     mesh: &Mesh,
     hosts: impl Iterator<Item = &'h Host>,
 ) -> Result<Vec<InboundView>, CompileError> {
@@ -22,14 +22,14 @@ pub(super) fn told<'h>(
         return Ok(all);
     }
     for host in hosts {
-        let told = of_host(mesh, host.address, &host.workload)?;
-        if told.is_nothing() {
+        let view = of_host(mesh, host.address, &host.workload)?;
+        if view.is_nothing() {
             continue;
         }
-        match all.iter_mut().find(|known| known.does_as(&told)) {
-            Some(known) if known.workloads.contains(&told.workloads[0]) => {}
-            Some(known) => known.workloads.extend(told.workloads),
-            None => all.push(told),
+        match all.iter_mut().find(|known| known.does_as(&view)) {
+            Some(known) if known.workloads.contains(&view.workloads[0]) => {}
+            Some(known) => known.workloads.extend(view.workloads),
+            None => all.push(view),
         }
     }
     Ok(all)
@@ -42,7 +42,7 @@ fn of_host(
 ) -> Result<InboundView, CompileError> {
     let pod = mesh.registry.pod(address.ip());
     let own = shakedown_translate::own(&pod, &InboundPolicy::of(mesh, address.ip()));
-    let mut told = InboundView {
+    let mut view = InboundView {
         workloads: vec![workload.to_string()],
         rate_limit: None,
         adaptive_concurrency: None,
@@ -57,12 +57,12 @@ fn of_host(
         for filter in &listener.filters {
             match filter {
                 Filter::RateLimit(limit) => {
-                    told.rate_limit = limit.as_deref().map(RateLimitView::new);
+                    view.rate_limit = limit.as_deref().map(RateLimitView::new);
                 }
                 Filter::AdaptiveConcurrency(adaptive) => {
-                    told.adaptive_concurrency = Some(AdaptiveConcurrencyView::new(adaptive));
+                    view.adaptive_concurrency = Some(AdaptiveConcurrencyView::new(adaptive));
                 }
-                Filter::Shed(shed) => told.shed = Some(LoadSheddingView::new(shed)),
+                Filter::Shed(shed) => view.shed = Some(LoadSheddingView::new(shed)),
                 Filter::Fault(_) | Filter::Cors => {}
             }
         }
@@ -70,7 +70,7 @@ fn of_host(
     let name = inbound_cluster(address.port());
     if let Some(sent) = own.clusters.iter().find(|sent| sent.name == name) {
         let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
-        told.limits = limits_told(&cluster.limits.of(Priority::Default));
+        view.limits = limits_view(&cluster.limits.of(Priority::Default));
     }
-    Ok(told)
+    Ok(view)
 }

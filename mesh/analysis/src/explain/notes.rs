@@ -16,16 +16,18 @@ use crate::advise::why_idle;
 pub(super) struct Notes<'a> {
     pub(super) mesh: &'a Mesh,
     pub(super) sender: &'a SenderWorkload,
-    pub(super) asked: &'a ExplainedRequest,
+    pub(super) request: &'a ExplainedRequest,
 }
 
 impl Notes<'_> {
     /// Adds notes about a request whose authority matches no service's virtual host.
-    pub(super) fn of_stranger(&self, out: &mut Vec<NoteView>) {
+    pub(super) fn of_unknown_host(&self, out: &mut Vec<NoteView>) {
         let services = self.mesh.registry.services.values();
-        let asked = self.asked.host().to_ascii_lowercase();
-        let meant: Vec<&Service> = services.filter(|it| has_name(it, &asked)).collect();
-        let port = self.asked.port();
+        let host = self.request.host().to_ascii_lowercase();
+        let meant: Vec<&Service> = services
+            .filter(|service| has_name(service, &host))
+            .collect();
+        let port = self.request.port();
         for service in &meant {
             let ports = service.ports.iter().map(|port| port.number.to_string());
             let ports: Vec<String> = ports.collect();
@@ -34,12 +36,12 @@ impl Notes<'_> {
                 let ports = ports.join(", ");
                 let text = format!(
                     "the service `{name}` has port {ports}, and no port {port}: nothing serves it there; write the port, as in \
-                     `http://{asked}:{}`",
+                     `http://{host}:{}`",
                     service.ports.first().map_or(port, |port| port.number)
                 );
                 out.push(NoteView::new(text));
-            } else if meant.len() > 1 && asked == service.name {
-                let text = format!("`{asked}` alone may mean `{name}`: write its namespace");
+            } else if meant.len() > 1 && host == service.name {
+                let text = format!("`{host}` alone may mean `{name}`: write its namespace");
                 out.push(NoteView::new(text));
             } else {
                 let text = format!(
@@ -50,7 +52,7 @@ impl Notes<'_> {
             self.of_service(&service.hostname, None, out);
         }
         if meant.is_empty() {
-            self.namesakes(&Hostname::new(&asked), out);
+            self.namesakes(&Hostname::new(&host), out);
         }
     }
 
@@ -138,14 +140,14 @@ impl Notes<'_> {
         virtual_services(self.mesh).filter_map(move |document| {
             let mut hosts = document.spec.hosts.iter();
             let namespace = &document.meta.namespace;
-            let over = hosts.find(|it| Hostname::resolve(it, namespace).covers(host))?;
+            let over = hosts.find(|written| Hostname::resolve(written, namespace).covers(host))?;
             Some((document, &over.place))
         })
     }
 
     fn is_in_force(&self, wanted: &Resource<VirtualService>) -> bool {
         in_force(&self.mesh.documents).any(|document| match document {
-            Document::VirtualService(it) => std::ptr::eq(it, wanted),
+            Document::VirtualService(resource) => std::ptr::eq(resource, wanted),
             _ => false,
         })
     }
@@ -160,7 +162,7 @@ impl Notes<'_> {
         let PathMatcher::String(StringMatcher::Prefix(prefix)) = &route.matcher.path else {
             return;
         };
-        let view = self.asked.view();
+        let view = self.request.view();
         let path = view.path.split(['?', '#']).next().unwrap_or_default();
         let rest = path.strip_prefix(&**prefix).unwrap_or_default();
         if prefix.ends_with('/') || rest.is_empty() || rest.starts_with('/') {

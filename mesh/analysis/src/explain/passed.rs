@@ -10,11 +10,17 @@ pub(super) fn reason(matcher: &RouteMatcher, request: &RequestView<'_>) -> Optio
     if !matcher.path.matches(request.path) {
         return Some(path(&matcher.path, request.path));
     }
-    let header = matcher.headers.iter().find(|it| !it.matches(request));
+    let header = matcher
+        .headers
+        .iter()
+        .find(|header| !header.matches(request));
     if let Some(header) = header {
         return Some(self::header(header, request));
     }
-    let parameter = matcher.query.iter().find(|it| !it.matches(request.path));
+    let parameter = matcher
+        .query
+        .iter()
+        .find(|parameter| !parameter.matches(request.path));
     parameter.map(|parameter| query(parameter, request.path))
 }
 
@@ -158,7 +164,7 @@ fn text(wanted: &StringMatcher) -> String {
 fn as_written(regex: &str) -> &str {
     let inner = regex
         .strip_prefix("^(?:")
-        .and_then(|it| it.strip_suffix(")$"));
+        .and_then(|rest| rest.strip_suffix(")$"));
     inner.unwrap_or(regex)
 }
 

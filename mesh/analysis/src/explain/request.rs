@@ -181,22 +181,22 @@ mod tests {
 
     #[test]
     fn a_url_alone_is_a_get() {
-        let asked =
+        let request =
             ExplainedRequest::parse("http://reviews:9080/x?q=1", ["end-user: jason"]).unwrap();
-        let view = asked.view();
+        let view = request.view();
         assert_eq!((view.method, view.path), ("GET", "/x?q=1"));
         assert_eq!((view.authority, view.scheme), ("reviews:9080", "http"));
         assert_eq!(view.headers["end-user"], "jason");
-        assert_eq!((asked.host(), asked.port()), ("reviews", 9080));
+        assert_eq!((request.host(), request.port()), ("reviews", 9080));
     }
 
     #[test]
     fn a_host_header_goes_before_the_urls_host() {
-        let asked = ExplainedRequest::parse("POST https://gateway", ["Host: reviews"]).unwrap();
-        let view = asked.view();
+        let request = ExplainedRequest::parse("POST https://gateway", ["Host: reviews"]).unwrap();
+        let view = request.view();
         assert_eq!((view.method, view.path), ("POST", "/"));
         assert_eq!((view.authority, view.scheme), ("reviews", "https"));
-        assert_eq!(asked.port(), 443);
+        assert_eq!(request.port(), 443);
     }
 
     #[test]

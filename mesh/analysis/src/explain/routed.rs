@@ -34,38 +34,38 @@ pub(super) struct RoutedRequest<'a> {
 }
 
 impl RoutedRequest<'_> {
-    pub(super) fn tell(&self, told: &mut Explanation) -> Result<(), CompileError> {
+    pub(super) fn explain(&self, explanation: &mut Explanation) -> Result<(), CompileError> {
         let route = self.route;
-        told.route = Some(route_name(route, self.source));
+        explanation.route = Some(route_name(route, self.source));
         if let Some(source) = self.source {
-            source.decided(&self.host.name, route, &mut told.decided_by);
+            source.decided(&self.host.name, route, &mut explanation.decided_by);
         }
         let filters = &route.filters;
-        told.policies.fault = filters.fault.as_deref().map(FaultView::new);
-        told.policies.cors = {
+        explanation.policies.fault = filters.fault.as_deref().map(FaultView::new);
+        explanation.policies.cors = {
             let cors = filters.cors.as_deref();
             cors.map(|cors| CorsView::new(cors, &self.view))
         };
-        told.policies.request_headers = headers::told(&route.request_headers);
-        told.policies.response_headers = headers::told(&route.response_headers);
-        let cors = told.policies.cors.as_ref();
+        explanation.policies.request_headers = headers::describe(&route.request_headers);
+        explanation.policies.response_headers = headers::describe(&route.response_headers);
+        let cors = explanation.policies.cors.as_ref();
         match &route.action {
             // The CORS filter responds before the router applies the route's action. Source: Istio's order of
             // filters.
             _ if cors.and_then(|cors| cors.answered) == Some(true) => {
-                told.direct_response = Some(DirectResponseView {
+                explanation.direct_response = Some(DirectResponseView {
                     status: 200,
                     body: String::new(),
                 });
             }
-            RouteActionKind::Respond(direct) => self.respond(direct, told),
-            RouteActionKind::Redirect(redirect) => self.redirect(redirect, told),
-            RouteActionKind::Forward(action) => self.forward(action, told)?,
+            RouteActionKind::Respond(direct) => self.respond(direct, explanation),
+            RouteActionKind::Redirect(redirect) => self.redirect(redirect, explanation),
+            RouteActionKind::Forward(action) => self.forward(action, explanation)?,
         }
         // The fault filter runs before the others. Source: Istio's order of filters.
         let fault = filters.fault.as_deref();
         if let Some(aborted) = fault.and_then(|fault| self.aborted(fault)) {
-            told.rejected_by = Some(aborted);
+            explanation.rejected_by = Some(aborted);
         }
         Ok(())
     }
@@ -81,11 +81,11 @@ impl RoutedRequest<'_> {
         (meant && all).then(|| RejectionView::fault(*abort))
     }
 
-    fn respond(&self, direct: &DirectResponse, told: &mut Explanation) {
-        told.direct_response = Some(DirectResponseView::new(direct));
+    fn respond(&self, direct: &DirectResponse, explanation: &mut Explanation) {
+        explanation.direct_response = Some(DirectResponseView::new(direct));
         // A direct response without a source is the mesh's own rejection of unknown hosts.
         if self.source.is_none() {
-            told.rejected_by = Some(RejectionView {
+            explanation.rejected_by = Some(RejectionView {
                 flags: None,
                 status: direct.status,
                 details: "direct_response".into(),
@@ -94,27 +94,31 @@ impl RoutedRequest<'_> {
         }
     }
 
-    fn redirect(&self, redirect: &Redirect, told: &mut Explanation) {
+    fn redirect(&self, redirect: &Redirect, explanation: &mut Explanation) {
         let view = &self.view;
         let location = redirect.location(view.scheme, view.authority, view.path);
-        told.redirect = Some(Redirected {
+        explanation.redirect = Some(Redirected {
             status: redirect.status,
             location: String::from_utf8_lossy(&location).into_owned(),
         });
     }
 
-    fn forward(&self, action: &RouteAction, told: &mut Explanation) -> Result<(), CompileError> {
-        told.timeout_ms = action.timeout.map(millis);
-        told.retries = action.retry.as_deref().and_then(RetriesView::new);
+    fn forward(
+        &self,
+        action: &RouteAction,
+        explanation: &mut Explanation,
+    ) -> Result<(), CompileError> {
+        explanation.timeout_ms = action.timeout.map(millis);
+        explanation.retries = action.retry.as_deref().and_then(RetriesView::new);
         let mirrors = action.mirrors.iter();
-        told.policies.mirrors = mirrors.map(|mirror| self.mirror(mirror)).collect();
+        explanation.policies.mirrors = mirrors.map(|mirror| self.mirror(mirror)).collect();
         let path = self.path(action);
-        told.path = Some(path.as_deref().unwrap_or(self.view.path).to_owned());
+        explanation.path = Some(path.as_deref().unwrap_or(self.view.path).to_owned());
         let chosen = match action.targets() {
             [only] => Some(only),
             _ => {
                 let random = action.random_header.as_deref();
-                told.split_by = random.map(ToString::to_string);
+                explanation.split_by = random.map(ToString::to_string);
                 let number = action.number_of(self.view.headers);
                 number.map(|number| action.target(number))
             }
@@ -122,44 +126,55 @@ impl RoutedRequest<'_> {
         let targets: Vec<TargetView> = action
             .targets()
             .iter()
-            .map(|target| self.target(action, target, told))
+            .map(|target| self.target(action, target, explanation))
             .collect::<Result<_, _>>()?;
         if !self.executed.knows_endpoints() {
-            self.notes.of_selectors(&mut told.notes);
+            self.notes.of_selectors(&mut explanation.notes);
         }
-        told.rejected_by = match (&path, chosen) {
+        explanation.rejected_by = match (&path, chosen) {
             (None, _) => Some(RejectionView::bad_path(
                 "what the rewrite makes of the path is none",
             )),
             (Some(_), Some(chosen)) => {
-                let chosen = targets.iter().find(|it| it.cluster == *chosen.cluster);
-                chosen.and_then(|it| it.rejected_by.clone())
+                let chosen = targets
+                    .iter()
+                    .find(|target| target.cluster == *chosen.cluster);
+                chosen.and_then(|target| target.rejected_by.clone())
             }
             (Some(_), None) => all_rejected(&targets),
         };
         match chosen {
             Some(chosen) => {
-                told.cluster = Some(chosen.cluster.to_string());
-                told.host = Some(self.sent_host(action, chosen));
-                if let Some(it) = targets.iter().find(|it| it.cluster == *chosen.cluster) {
-                    told.endpoints.clone_from(&it.endpoints);
-                    told.inbound.clone_from(&it.inbound);
-                    told.policies.cluster.clone_from(&it.policies);
-                    told.policies.request_headers =
-                        [&*it.request_headers, &*told.policies.request_headers].concat();
-                    told.policies.response_headers =
-                        [&*it.response_headers, &*told.policies.response_headers].concat();
+                explanation.cluster = Some(chosen.cluster.to_string());
+                explanation.host = Some(self.sent_host(action, chosen));
+                if let Some(target) = targets
+                    .iter()
+                    .find(|target| target.cluster == *chosen.cluster)
+                {
+                    explanation.endpoints.clone_from(&target.endpoints);
+                    explanation.inbound.clone_from(&target.inbound);
+                    explanation.policies.cluster.clone_from(&target.policies);
+                    explanation.policies.request_headers = [
+                        &*target.request_headers,
+                        &*explanation.policies.request_headers,
+                    ]
+                    .concat();
+                    explanation.policies.response_headers = [
+                        &*target.response_headers,
+                        &*explanation.policies.response_headers,
+                    ]
+                    .concat();
                 }
             }
             None => {
-                let mut hosts = targets.iter().map(|it| &it.host);
+                let mut hosts = targets.iter().map(|target| &target.host);
                 let first = hosts.next().cloned();
                 // Only reported if it is the same for all clusters.
-                told.host = first.filter(|first| hosts.all(|host| host == first));
+                explanation.host = first.filter(|first| hosts.all(|host| host == first));
             }
         }
         if action.is_split() {
-            told.weighted_clusters = Some(targets);
+            explanation.weighted_clusters = Some(targets);
         }
         Ok(())
     }
@@ -207,8 +222,14 @@ impl RoutedRequest<'_> {
 
     /// Returns the host sent upstream. A route's host rewrite takes precedence over a destination's.
     fn sent_host(&self, action: &RouteAction, target: &WeightedCluster) -> String {
-        let of_route = action.rewrite.as_deref().and_then(|it| it.host.as_ref());
-        let own = target.headers.as_deref().and_then(|it| it.host.as_ref());
+        let of_route = action
+            .rewrite
+            .as_deref()
+            .and_then(|rewrite| rewrite.host.as_ref());
+        let own = target
+            .headers
+            .as_deref()
+            .and_then(|headers| headers.host.as_ref());
         match of_route.or(own) {
             Some(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
             None => self.view.authority.to_owned(),
@@ -219,22 +240,22 @@ impl RoutedRequest<'_> {
         &self,
         action: &RouteAction,
         target: &WeightedCluster,
-        told: &mut Explanation,
+        explanation: &mut Explanation,
     ) -> Result<TargetView, CompileError> {
         let name = Arc::clone(&target.cluster);
         let caller = &self.notes.sender.caller;
-        upstream::of_cluster(self.mesh, caller, &name, &mut told.decided_by);
-        self.notes.of_cluster(&name, &mut told.notes);
+        upstream::of_cluster(self.mesh, caller, &name, &mut explanation.decided_by);
+        self.notes.of_cluster(&name, &mut explanation.notes);
         let found = self.found(&name);
         let endpoints = found.and_then(|found| self.executed.endpoints(found));
         let hosts = found.and_then(|found| self.executed.hosts(found));
         let hosts = || hosts.unwrap_or_default().iter();
         let addresses = hosts().map(|host| host.address.ip());
-        upstream::of_inbound(self.mesh, &name, addresses, &mut told.decided_by);
+        upstream::of_inbound(self.mesh, &name, addresses, &mut explanation.decided_by);
         let headers = target.headers.as_deref();
         let fails_over = hosts().any(|host| host.priority > 0);
         if let Some(found) = found {
-            notes::of_ejections(found, hosts().count(), &mut told.notes);
+            notes::of_ejections(found, hosts().count(), &mut explanation.notes);
         }
         Ok(TargetView {
             cluster: name.to_string(),
@@ -242,9 +263,11 @@ impl RoutedRequest<'_> {
             host: self.sent_host(action, target),
             endpoints,
             policies: found.map(|found| cluster::policies(found, action, &self.view, fails_over)),
-            inbound: inbound::told(self.mesh, hosts())?,
-            request_headers: headers.map_or_else(Vec::new, |it| headers::lines(&it.request)),
-            response_headers: headers.map_or_else(Vec::new, |it| headers::lines(&it.response)),
+            inbound: inbound::policies(self.mesh, hosts())?,
+            request_headers: headers
+                .map_or_else(Vec::new, |changes| headers::lines(&changes.request)),
+            response_headers: headers
+                .map_or_else(Vec::new, |changes| headers::lines(&changes.response)),
             rejected_by: self.rejection(action, target),
         })
     }
@@ -263,7 +286,7 @@ fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
         let all: Vec<String> = service
             .ports
             .iter()
-            .map(|it| it.number.to_string())
+            .map(|port| port.number.to_string())
             .collect();
         return format!(
             "the cluster does not exist: `{host}` has no port {port}, but {}",
@@ -271,7 +294,11 @@ fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
         );
     }
     let rule = Rules::new(mesh).rule(caller, &service.hostname, &service.namespace);
-    let known: Vec<&str> = rule.subsets.iter().map(|it| it.name.as_str()).collect();
+    let known: Vec<&str> = rule
+        .subsets
+        .iter()
+        .map(|subset| subset.name.as_str())
+        .collect();
     let known = match known.as_slice() {
         [] => "none has any".to_owned(),
         known => format!("there are {}", known.join(", ")),

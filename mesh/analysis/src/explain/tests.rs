@@ -75,19 +75,19 @@ fn rule(spec: &str) -> String {
 const SUBSETS: &str =
     "subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]";
 
-fn told(text: &str, request: &str, headers: &[&str]) -> Explanation {
-    let asked = ExplainedRequest::parse(request, headers).unwrap();
-    explain(&mesh(text), &SenderWorkload::default(), &asked).unwrap()
+fn explain_request(text: &str, request: &str, headers: &[&str]) -> Explanation {
+    let request = ExplainedRequest::parse(request, headers).unwrap();
+    explain(&mesh(text), &SenderWorkload::default(), &request).unwrap()
 }
 
 fn ask(text: &str, path: &str) -> Explanation {
-    told(text, &format!("http://reviews:9080{path}"), &[])
+    explain_request(text, &format!("http://reviews:9080{path}"), &[])
 }
 
 /// The position of a decision: the line, the document and the field.
-fn decided(told: &Explanation, what: &str) -> (u32, String, String) {
-    let found = told.decision(what, None);
-    let found = found.unwrap_or_else(|| panic!("nothing decided {what}: {:#?}", told.decided_by));
+fn decided(result: &Explanation, what: &str) -> (u32, String, String) {
+    let found = result.decision(what, None);
+    let found = found.unwrap_or_else(|| panic!("nothing decided {what}: {:#?}", result.decided_by));
     (found.line, found.document.clone(), found.field.clone())
 }
 
@@ -95,8 +95,11 @@ fn at(line: u32, field: &str) -> (u32, String, String) {
     (line, "VirtualService/reviews".into(), field.into())
 }
 
-fn flags(told: &Explanation) -> Option<&'static str> {
-    told.rejected_by.as_ref().and_then(|it| it.flags)
+fn flags(result: &Explanation) -> Option<&'static str> {
+    result
+        .rejected_by
+        .as_ref()
+        .and_then(|rejection| rejection.flags)
 }
 
 #[test]
@@ -105,7 +108,7 @@ fn a_header_decides_the_subset_and_the_lines_are_told() {
         "match: [{headers: {end-user: {exact: jason}}}], route: [{destination: {host: reviews, subset: v2}}]",
         "route: [{destination: {host: reviews, subset: v1}}]",
     ]) + &rule(SUBSETS);
-    let jason = told(&text, "GET http://reviews:9080/x", &["end-user: jason"]);
+    let jason = explain_request(&text, "GET http://reviews:9080/x", &["end-user: jason"]);
     let full = "reviews.default.svc.cluster.local";
     assert_eq!(jason.listener, "0.0.0.0_15001");
     assert_eq!(jason.virtual_host, Some(format!("{full}:9080")));
@@ -148,18 +151,20 @@ fn of_weights_all_clusters_are_told_with_their_shares_and_lines() {
     let text = routes(&[
         "route: [{destination: {host: reviews, subset: v1}, weight: 90}, {destination: {host: ratings}, weight: 0}, {destination: {host: reviews, subset: v2}, weight: 10}]",
     ]) + &rule(SUBSETS);
-    let told = ask(&text, "/");
-    assert_eq!((&told.cluster, &told.endpoints), (&None, &None));
-    let targets = told.weighted_clusters.as_ref().unwrap();
+    let result = ask(&text, "/");
+    assert_eq!((&result.cluster, &result.endpoints), (&None, &None));
+    let targets = result.weighted_clusters.as_ref().unwrap();
     let weights: Vec<u32> = targets.iter().map(|target| target.weight).collect();
     assert_eq!(weights, [90, 10]);
-    let second = told.decision("cluster", Some(&targets[1].cluster)).unwrap();
+    let second = result
+        .decision("cluster", Some(&targets[1].cluster))
+        .unwrap();
     assert_eq!(second.field, "spec.http[0].route[2].destination");
     assert_eq!(
         targets[1].endpoints.as_ref().unwrap()[0].workload,
         "reviews-v2"
     );
-    assert_eq!(told.rejected_by, None);
+    assert_eq!(result.rejected_by, None);
 }
 
 #[test]
@@ -167,12 +172,12 @@ fn a_rewrite_changes_path_and_host_and_keeps_the_query() {
     let text = routes(&[&format!(
         "match: [{{uri: {{prefix: /old}}}}], rewrite: {{uri: /new, authority: other}}, route: [{ANY}]"
     )]);
-    let told = ask(&text, "/old/x?q=1");
-    assert_eq!(told.path.as_deref(), Some("/new/x?q=1"));
-    assert_eq!(told.host.as_deref(), Some("other"));
-    assert_eq!(decided(&told, "path"), at(5, "spec.http[0].rewrite.uri"));
+    let result = ask(&text, "/old/x?q=1");
+    assert_eq!(result.path.as_deref(), Some("/new/x?q=1"));
+    assert_eq!(result.host.as_deref(), Some("other"));
+    assert_eq!(decided(&result, "path"), at(5, "spec.http[0].rewrite.uri"));
     let host = at(5, "spec.http[0].rewrite.authority");
-    assert_eq!(decided(&told, "host"), host);
+    assert_eq!(decided(&result, "host"), host);
     assert_eq!(flags(&ask(&text, "/else")), Some("NR"));
 }
 
@@ -219,7 +224,10 @@ fn timeout_and_retries_are_the_routes_or_the_meshes() {
     assert_eq!(decided(&own, "retries"), at(5, "spec.http[0].retries"));
     let default = ask(&text, "/");
     assert_eq!(default.timeout_ms, None);
-    assert_eq!(default.retries.as_ref().map(|it| it.attempts), Some(2));
+    assert_eq!(
+        default.retries.as_ref().map(|retries| retries.attempts),
+        Some(2)
+    );
     assert_eq!(default.decision("timeout", None), None);
 }
 
@@ -228,37 +236,37 @@ fn of_two_virtual_services_for_a_host_the_first_is_told() {
     let first = routes(&[&format!("name: first, route: [{ANY}]")]);
     let second = routes(&[&format!("name: second, route: [{ANY}]")])
         .replace("{name: reviews}", "{name: younger}");
-    let told = ask(&format!("{first}---\n{second}"), "/");
-    assert_eq!(told.route.as_deref(), Some("first"));
-    assert_eq!(decided(&told, "route"), at(5, "spec.http[0]"));
+    let result = ask(&format!("{first}---\n{second}"), "/");
+    assert_eq!(result.route.as_deref(), Some("first"));
+    assert_eq!(decided(&result, "route"), at(5, "spec.http[0]"));
 }
 
 #[test]
 fn a_subset_that_nobody_defines_is_a_cluster_that_does_not_exist() {
     let text = routes(&["route: [{destination: {host: reviews, subset: v9}}]"]);
-    let told = ask(&text, "/");
-    assert_eq!(flags(&told), Some("NC"));
-    assert_eq!(told.rejected_by.as_ref().unwrap().status, 503);
+    let result = ask(&text, "/");
+    assert_eq!(flags(&result), Some("NC"));
+    assert_eq!(result.rejected_by.as_ref().unwrap().status, 503);
     assert_eq!(
-        decided(&told, "cluster"),
+        decided(&result, "cluster"),
         at(5, "spec.http[0].route[0].destination")
     );
-    assert_eq!(told.policies.cluster, None);
+    assert_eq!(result.policies.cluster, None);
 }
 
 #[test]
 fn a_service_without_endpoints_is_refused_unless_no_endpoints_are_known_at_all() {
-    let asked = ExplainedRequest::parse("http://ratings/", [""; 0]).unwrap();
+    let request = ExplainedRequest::parse("http://ratings/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
-    let explained = |mesh: &Mesh| explain(mesh, &SenderWorkload::default(), &asked).unwrap();
+    let explained = |mesh: &Mesh| explain(mesh, &SenderWorkload::default(), &request).unwrap();
     assert_eq!(flags(&explained(&mesh)), Some("UH"));
     for service in mesh.registry.services.values_mut() {
         service.endpoints.clear();
     }
-    let told = explained(&mesh);
-    assert_eq!((told.endpoints, told.rejected_by), (None, None));
-    assert_eq!(told.route.as_deref(), Some("default"));
-    assert_eq!(told.decided_by, []);
+    let result = explained(&mesh);
+    assert_eq!((result.endpoints, result.rejected_by), (None, None));
+    assert_eq!(result.route.as_deref(), Some("default"));
+    assert_eq!(result.decided_by, []);
 }
 
 #[test]
@@ -293,10 +301,10 @@ fn of_a_delegate_each_part_is_told_under_the_document_that_said_it() {
     ])
     .replace("{name: reviews}", "{name: part}")
     .replace("hosts: [reviews], ", "");
-    let told = ask(&format!("{root}---\n{part}"), "/a/x");
-    assert_eq!(told.timeout_ms, Some(3000));
-    assert_eq!(decided(&told, "timeout"), at(5, "spec.http[0].timeout"));
-    let retries = decided(&told, "retries");
+    let result = ask(&format!("{root}---\n{part}"), "/a/x");
+    assert_eq!(result.timeout_ms, Some(3000));
+    assert_eq!(decided(&result, "timeout"), at(5, "spec.http[0].timeout"));
+    let retries = decided(&result, "retries");
     assert_eq!(
         retries,
         (
@@ -305,7 +313,7 @@ fn of_a_delegate_each_part_is_told_under_the_document_that_said_it() {
             "spec.http[0].retries".into()
         )
     );
-    let conditions: Vec<(&str, &str)> = told
+    let conditions: Vec<(&str, &str)> = result
         .decided_by
         .iter()
         .filter(|decision| decision.what == "route")
@@ -317,10 +325,12 @@ fn of_a_delegate_each_part_is_told_under_the_document_that_said_it() {
     ];
     assert_eq!(conditions[conditions.len() - 1], expected[1]);
     assert!(
-        conditions.iter().all(|it| expected.contains(it)),
+        conditions
+            .iter()
+            .all(|condition| expected.contains(condition)),
         "{conditions:?}"
     );
-    assert_eq!(decided(&told, "cluster").1, "VirtualService/part");
+    assert_eq!(decided(&result, "cluster").1, "VirtualService/part");
 }
 
 #[test]
@@ -328,13 +338,13 @@ fn a_subsets_policy_is_told_where_it_stands_and_the_services_for_the_rest() {
     let policy = "trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {http: {http2MaxRequests: 7}}}, \
                   subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}}]";
     let text = routes(&["route: [{destination: {host: reviews, subset: v1}}]"]) + &rule(policy);
-    let told = ask(&text, "/");
-    let policies = told.policies.cluster.as_ref().unwrap();
+    let result = ask(&text, "/");
+    let policies = result.policies.cluster.as_ref().unwrap();
     assert_eq!(policies.balancer, "RANDOM");
     assert_eq!(policies.limits.as_ref().unwrap().requests, Some(7));
     let outlier = policies.outlier_detection.as_ref().unwrap();
     assert_eq!(outlier.consecutive_5xx, Some(3));
-    let field = |what| decided(&told, what).2;
+    let field = |what| decided(&result, what).2;
     assert_eq!(field("balancer"), "spec.trafficPolicy.loadBalancer");
     assert_eq!(
         field("connection_pool"),
@@ -353,12 +363,12 @@ fn a_proxy_policys_balancer_goes_before_the_rules() {
     let text = routes(&[&format!("route: [{ANY}]")])
         + &rule("trafficPolicy: {loadBalancer: {simple: RANDOM}}")
         + policy;
-    let told = ask(&text, "/");
-    let policies = told.policies.cluster.as_ref().unwrap();
+    let result = ask(&text, "/");
+    let policies = result.policies.cluster.as_ref().unwrap();
     assert_eq!(policies.balancer, "peakEwma");
     assert_eq!(policies.hedge.as_ref().unwrap().after_ms, Some(50));
-    assert_eq!(decided(&told, "balancer").1, "ProxyPolicy/p");
-    assert_eq!(decided(&told, "hedge").2, "spec.hedge");
+    assert_eq!(decided(&result, "balancer").1, "ProxyPolicy/p");
+    assert_eq!(decided(&result, "hedge").2, "spec.hedge");
 }
 
 #[test]
@@ -367,14 +377,14 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
         &format!("name: own, match: [{{sourceLabels: {{app: shop}}}}], route: [{ANY}]"),
         &format!("name: rest, route: [{ANY}]"),
     ]);
-    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let request = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
     let route = |labels: &[(&str, &str)]| {
         let mut sender = SenderWorkload::default();
         let labels = labels
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()));
         sender.caller.labels = labels.collect();
-        explain(&mesh(&text), &sender, &asked).unwrap().route
+        explain(&mesh(&text), &sender, &request).unwrap().route
     };
     assert_eq!(route(&[("app", "shop")]).as_deref(), Some("own"));
     assert_eq!(route(&[]).as_deref(), Some("rest"));
@@ -382,13 +392,13 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
 
 #[test]
 fn a_host_that_nobody_has_is_let_out_or_refused_as_the_mesh_says() {
-    let asked = ExplainedRequest::parse("http://example.com/", [""; 0]).unwrap();
+    let request = ExplainedRequest::parse("http://example.com/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
-    let out = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
+    let out = explain(&mesh, &SenderWorkload::default(), &request).unwrap();
     assert_eq!(out.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!((out.endpoints, out.rejected_by), (None, None));
     mesh.options.outbound_allow_any = false;
-    let refused = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
+    let refused = explain(&mesh, &SenderWorkload::default(), &request).unwrap();
     assert_eq!(refused.rejected_by.unwrap().status, 502);
 }
 
@@ -397,8 +407,8 @@ fn what_is_hashed_is_told_with_whether_the_request_has_it() {
     let text = routes(&[&format!("route: [{ANY}]")])
         + &rule("trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}");
     let by = |headers: &[&str]| {
-        let told = told(&text, "http://reviews:9080/", headers);
-        told.policies.cluster.unwrap().hash_by
+        let result = explain_request(&text, "http://reviews:9080/", headers);
+        result.policies.cluster.unwrap().hash_by
     };
     assert_eq!(by(&["x-user: jason"]), ["header x-user"]);
     assert_eq!(by(&[]), ["header x-user (absent)"]);
@@ -410,10 +420,10 @@ fn what_is_said_of_a_port_is_told_where_it_stands() {
         + &rule(
             "trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}, portLevelSettings: [{port: {number: 9080}, loadBalancer: {simple: RANDOM}}]}",
         );
-    let told = ask(&text, "/");
-    assert_eq!(told.policies.cluster.as_ref().unwrap().balancer, "RANDOM");
+    let result = ask(&text, "/");
+    assert_eq!(result.policies.cluster.as_ref().unwrap().balancer, "RANDOM");
     assert_eq!(
-        decided(&told, "balancer").2,
+        decided(&result, "balancer").2,
         "spec.trafficPolicy.portLevelSettings[0].loadBalancer"
     );
 }
@@ -424,13 +434,14 @@ fn a_url_without_a_port_means_port_80_and_says_where_the_service_is() {
     let answer = |url| Explanation {
         // Excluded because the application would see the authority as it is written.
         host: None,
-        ..told(&text, url, &[])
+        ..explain_request(&text, url, &[])
     };
     let short = answer("http://reviews/stock");
     let long = answer("http://reviews:80/stock");
     assert_eq!(short.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!(short, long);
-    let noted =
-        |it: &NoteView| it.text.contains("no port 80") && it.text.contains("`http://reviews:9080`");
+    let noted = |note: &NoteView| {
+        note.text.contains("no port 80") && note.text.contains("`http://reviews:9080`")
+    };
     assert!(short.notes.iter().any(noted), "{:?}", short.notes);
 }

@@ -32,14 +32,19 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     let policy = ClusterPolicy::for_service(rule.policy, port).with(nearer, port);
     let callers: Vec<&Resource<ProxyPolicy>> =
         CallerPolicies::new(mesh).of(&service.hostname).collect();
-    let own_balancer = callers.iter().any(|it| it.spec.balancer.is_some());
+    let own_balancer = callers
+        .iter()
+        .any(|caller_policy| caller_policy.spec.balancer.is_some());
     // The balancer of a ProxyPolicy replaces that of the rule.
     let balancer = policy.balancer.filter(|_| !own_balancer);
     let parts = [
-        ("balancer", balancer.map(|it| &it.place)),
-        ("connection_pool", policy.pool.map(|it| &it.place)),
-        ("outlier_detection", policy.outlier.map(|it| &it.place)),
-        ("retry_budget", policy.budget.map(|it| &it.place)),
+        ("balancer", balancer.map(|balancer| &balancer.place)),
+        ("connection_pool", policy.pool.map(|pool| &pool.place)),
+        (
+            "outlier_detection",
+            policy.outlier.map(|outlier| &outlier.place),
+        ),
+        ("retry_budget", policy.budget.map(|budget| &budget.place)),
     ];
     for (what, part) in parts {
         let Some(part) = part else { continue };
@@ -86,19 +91,25 @@ fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Loc
     let parts = [
         (
             "loadBalancer",
-            policy.load_balancer.as_ref().map(|it| &it.place),
+            policy
+                .load_balancer
+                .as_ref()
+                .map(|balancer| &balancer.place),
         ),
         (
             "connectionPool",
-            policy.connection_pool.as_ref().map(|it| &it.place),
+            policy.connection_pool.as_ref().map(|pool| &pool.place),
         ),
         (
             "outlierDetection",
-            policy.outlier_detection.as_ref().map(|it| &it.place),
+            policy
+                .outlier_detection
+                .as_ref()
+                .map(|outlier| &outlier.place),
         ),
         (
             "retryBudget",
-            policy.retry_budget.as_ref().map(|it| &it.place),
+            policy.retry_budget.as_ref().map(|budget| &budget.place),
         ),
     ];
     let of_all = parts
@@ -109,15 +120,17 @@ fn of_policy<'p>(field: &str, policy: &'p TrafficPolicy) -> Vec<(String, &'p Loc
         let parts = [
             (
                 "loadBalancer",
-                port.load_balancer.as_ref().map(|it| &it.place),
+                port.load_balancer.as_ref().map(|balancer| &balancer.place),
             ),
             (
                 "connectionPool",
-                port.connection_pool.as_ref().map(|it| &it.place),
+                port.connection_pool.as_ref().map(|pool| &pool.place),
             ),
             (
                 "outlierDetection",
-                port.outlier_detection.as_ref().map(|it| &it.place),
+                port.outlier_detection
+                    .as_ref()
+                    .map(|outlier| &outlier.place),
             ),
         ];
         let field = format!("{field}.portLevelSettings[{index}]");
@@ -137,19 +150,25 @@ pub(super) fn of_inbound(
 ) {
     type Read = fn(&ProxyPolicy) -> Option<&Location>;
     const FIELDS: [(&str, &str, Read); 3] = [
-        ("rate_limit", "spec.rateLimit", |it| {
-            Some(&it.rate_limit.as_ref()?.place)
+        ("rate_limit", "spec.rateLimit", |policy| {
+            Some(&policy.rate_limit.as_ref()?.place)
         }),
-        ("adaptive_concurrency", "spec.adaptiveConcurrency", |it| {
-            Some(&it.adaptive_concurrency.as_ref()?.place)
+        (
+            "adaptive_concurrency",
+            "spec.adaptiveConcurrency",
+            |policy| Some(&policy.adaptive_concurrency.as_ref()?.place),
+        ),
+        ("shed", "spec.shed", |policy| {
+            Some(&policy.shed.as_ref()?.place)
         }),
-        ("shed", "spec.shed", |it| Some(&it.shed.as_ref()?.place)),
     ];
     let mut found: Vec<DecisionView> = Vec::new();
     for address in addresses {
         let policies = of_workload(mesh, address);
         for (what, field, read) in FIELDS {
-            let first = policies.iter().find_map(|it| Some((it, read(&it.spec)?)));
+            let first = policies
+                .iter()
+                .find_map(|policy| Some((policy, read(&policy.spec)?)));
             let Some((policy, place)) = first else {
                 continue;
             };
@@ -170,12 +189,14 @@ pub(super) fn of_inbound(
 fn of_callers(policies: &[&Resource<ProxyPolicy>]) -> Vec<DecisionView> {
     type Read = fn(&ProxyPolicy) -> Option<&Location>;
     let fields: [(&'static str, &str, Read); 3] = [
-        ("balancer", "spec.balancer", |it| {
-            Some(&it.balancer.as_ref()?.place)
+        ("balancer", "spec.balancer", |policy| {
+            Some(&policy.balancer.as_ref()?.place)
         }),
-        ("hedge", "spec.hedge", |it| Some(&it.hedge.as_ref()?.place)),
-        ("adaptive_throttle", "spec.adaptiveThrottle", |it| {
-            Some(&it.adaptive_throttle.as_ref()?.place)
+        ("hedge", "spec.hedge", |policy| {
+            Some(&policy.hedge.as_ref()?.place)
+        }),
+        ("adaptive_throttle", "spec.adaptiveThrottle", |policy| {
+            Some(&policy.adaptive_throttle.as_ref()?.place)
         }),
     ];
     let first = |(what, field, read): (&'static str, &str, Read)| {

@@ -271,7 +271,7 @@ impl RetriesView {
     pub(super) fn new(policy: &RetryPolicy) -> Option<RetriesView> {
         let conditions = RetryOn::ALL.iter();
         let on = conditions.filter(|(_, condition)| policy.on.contains(*condition));
-        let told = RetriesView {
+        let view = RetriesView {
             attempts: policy.times,
             on: on.map(|(name, _)| *name).collect(),
             status_codes: policy.codes.clone(),
@@ -280,7 +280,7 @@ impl RetriesView {
             max_interval_ms: millis(policy.max_interval),
             avoid_previous_hosts: policy.avoid_previous_hosts,
         };
-        (told.attempts > 0 && !told.on.is_empty()).then_some(told)
+        (view.attempts > 0 && !view.on.is_empty()).then_some(view)
     }
 }
 

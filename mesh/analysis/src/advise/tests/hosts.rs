@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn of_two_virtual_services_for_a_host_the_younger_is_told() {
     let first = virtual_service("one", "a", "");
-    let found = told(&(first.clone() + &virtual_service("two", "a", "")));
+    let found = messages(&(first.clone() + &virtual_service("two", "a", "")));
     assert_eq!(
         found,
         [
@@ -14,22 +14,22 @@ fn of_two_virtual_services_for_a_host_the_younger_is_told() {
         ]
     );
     let some = virtual_service("one", "a", "exportTo: ['.'], ");
-    let found = told(&(some.clone() + &virtual_service("two", "b", "")));
+    let found = messages(&(some.clone() + &virtual_service("two", "b", "")));
     assert!(
         found[0].contains("no request of callers in a for"),
         "{found:?}"
     );
     let apart = virtual_service("two", "b", "exportTo: ['.'], ");
-    assert_eq!(told(&(some + &apart)), Vec::<String>::new());
+    assert_eq!(messages(&(some + &apart)), Vec::<String>::new());
 }
 
 #[test]
 fn a_virtual_service_for_gateways_alone_is_told() {
-    let found = told(&virtual_service("one", "a", "gateways: [ingress], "));
+    let found = messages(&virtual_service("one", "a", "gateways: [ingress], "));
     assert_eq!(found.len(), 1);
     assert!(found[0].contains("it holds for gateways alone, and this mesh has none"));
     let both = virtual_service("one", "a", "gateways: [ingress, mesh], ");
-    assert_eq!(told(&both), Vec::<String>::new());
+    assert_eq!(messages(&both), Vec::<String>::new());
 }
 
 /// The warnings about two VirtualServices of the host `r` with these routes. The first is older.
@@ -46,7 +46,10 @@ fn overlapping(first: &str, second: &str, ports: &[u16]) -> Vec<String> {
         mesh.registry.insert(Service::new("r", "default", ports));
     }
     let advice = advise(&mesh);
-    advice.iter().map(|it| it.message.clone()).collect()
+    advice
+        .iter()
+        .map(|warning| warning.message.clone())
+        .collect()
 }
 
 fn for_some(condition: &str) -> String {
@@ -85,7 +88,7 @@ fn a_younger_virtual_service_counts_where_the_older_has_no_route() {
         let found = overlapping(&for_some(first), &for_some(second), &[]);
         let warned = found
             .iter()
-            .any(|it| it.starts_with("VirtualService two: no request for"));
+            .any(|message| message.starts_with("VirtualService two: no request for"));
         assert!(!warned, "{first} {second}: {found:?}");
     }
 }

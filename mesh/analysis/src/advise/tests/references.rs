@@ -79,7 +79,11 @@ fn weightless_destinations_mirrors_and_unreached_routes_are_warned_of_alike() {
         &format!("[{{{ROUTE}}}, {{route: [{{destination: {{host: nobody}}}}]}}]"),
         "",
     );
-    assert!(behind.iter().any(|it| it.contains("no service `nobody`")));
+    assert!(
+        behind
+            .iter()
+            .any(|message| message.contains("no service `nobody`"))
+    );
 }
 
 #[test]

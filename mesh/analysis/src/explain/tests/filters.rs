@@ -9,19 +9,19 @@ fn what_is_done_to_headers_and_copies_is_told() {
     let text = routes(&[
         "headers: {request: {set: {x-a: '1'}, remove: [x-b]}, response: {add: {x-c: '2'}}}, mirror: {host: ratings}, mirrorPercentage: {value: 12.5}, route: [{destination: {host: reviews}, headers: {request: {add: {x-d: '3'}}}}]",
     ]);
-    let told = ask(&text, "/");
+    let result = ask(&text, "/");
     assert_eq!(
-        told.policies.request_headers,
+        result.policies.request_headers,
         ["remove x-b", "set x-a: 1", "add x-d: 3"]
     );
-    assert_eq!(told.policies.response_headers, ["add x-c: 2"]);
-    let mirror = &told.policies.mirrors[0];
+    assert_eq!(result.policies.response_headers, ["add x-c: 2"]);
+    let mirror = &result.policies.mirrors[0];
     assert_eq!(
         mirror.clusters,
         ["outbound|80||ratings.default.svc.cluster.local"]
     );
     assert_eq!(mirror.share_ppm, 125_000);
-    assert_eq!(decided(&told, "mirrors"), at(5, "spec.http[0].mirror"));
+    assert_eq!(decided(&result, "mirrors"), at(5, "spec.http[0].mirror"));
 }
 
 #[test]
@@ -29,8 +29,8 @@ fn a_preflight_that_is_answered_is_no_request_to_the_service() {
     let text = routes(&[&format!(
         "corsPolicy: {{allowOrigins: [{{exact: 'http://a'}}], allowMethods: [PUT], maxAge: 7s}}, route: [{ANY}]"
     )]);
-    let asked = "OPTIONS http://reviews:9080/";
-    let answered = told(&text, asked, &PREFLIGHT);
+    let request = "OPTIONS http://reviews:9080/";
+    let answered = explain_request(&text, request, &PREFLIGHT);
     let answer = answered.direct_response.as_ref().unwrap();
     assert_eq!((answer.status, &answered.cluster), (200, &None));
     let cors = answered.policies.cors.as_ref().unwrap();
@@ -43,11 +43,11 @@ fn a_preflight_that_is_answered_is_no_request_to_the_service() {
     assert_eq!(cors.response_headers, lines);
     assert_eq!(decided(&answered, "cors"), at(5, "spec.http[0].corsPolicy"));
     // Requests of other origins, and requests that are not preflights, are forwarded.
-    let other = told(&text, asked, &["origin: http://b", PREFLIGHT[1]]);
+    let other = explain_request(&text, request, &["origin: http://b", PREFLIGHT[1]]);
     let cors = other.policies.cors.as_ref().unwrap();
     assert_eq!((cors.allowed, cors.answered), (Some(false), Some(false)));
     assert!(other.cluster.is_some() && other.direct_response.is_none());
-    let plain = told(&text, "http://reviews:9080/", &PREFLIGHT[..1]);
+    let plain = explain_request(&text, "http://reviews:9080/", &PREFLIGHT[..1]);
     let cors = plain.policies.cors.as_ref().unwrap();
     assert_eq!((cors.allowed, cors.answered), (Some(true), None));
     assert_eq!(
@@ -61,8 +61,8 @@ fn an_abort_of_all_goes_before_the_answer_to_a_preflight() {
     let text = routes(&[&format!(
         "corsPolicy: {{allowOrigins: [{{exact: 'http://a'}}]}}, fault: {{abort: {{httpStatus: 555, percentage: {{value: 100}}}}}}, route: [{ANY}]"
     )]);
-    let told = told(&text, "OPTIONS http://reviews:9080/", &PREFLIGHT);
-    assert_eq!(flags(&told), Some("FI"));
+    let result = explain_request(&text, "OPTIONS http://reviews:9080/", &PREFLIGHT);
+    assert_eq!(flags(&result), Some("FI"));
 }
 
 #[test]
@@ -70,8 +70,8 @@ fn a_mirror_that_leads_nowhere_is_told() {
     let text = routes(&[&format!(
         "mirror: {{host: reviews, subset: v9}}, route: [{ANY}]"
     )]);
-    let told = ask(&text, "/");
-    let lost = told.policies.mirrors[0].rejected_by.as_ref().unwrap();
+    let result = ask(&text, "/");
+    let lost = result.policies.mirrors[0].rejected_by.as_ref().unwrap();
     assert_eq!(lost.flags, Some("NC"));
-    assert_eq!(told.rejected_by, None, "its caller sees nothing of it");
+    assert_eq!(result.rejected_by, None, "its caller sees nothing of it");
 }

@@ -59,9 +59,9 @@ fn slow_start_and_locality_are_explained() {
     let full = shakedown_istio::registry::Hostname::new("reviews.default.svc.cluster.local");
     let service = mesh.registry.services.get_mut(&full).unwrap();
     service.endpoints[1].locality.zone = "b".into();
-    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let request = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
     let near = SenderWorkload::at(&mesh.registry, "10.0.0.1".parse().unwrap());
-    let found = explain(&mesh, &near, &asked).unwrap();
+    let found = explain(&mesh, &near, &request).unwrap();
     assert_eq!(found.policies.cluster.unwrap().locality, Some("failover"));
 }
 
@@ -86,6 +86,6 @@ fn a_header_is_matched_whatever_the_case_of_its_name() {
         "match: [{headers: {X-User: {exact: jason}}}], route: [{destination: {host: ratings}}]",
         "route: [{destination: {host: reviews}}]",
     ]);
-    let found = told(&text, "GET http://reviews:9080/", &["x-user: jason"]);
+    let found = explain_request(&text, "GET http://reviews:9080/", &["x-user: jason"]);
     assert!(found.cluster.unwrap().contains("ratings"));
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn notes(told: &Explanation) -> Vec<&str> {
-    told.notes.iter().map(|note| note.text.as_str()).collect()
+fn notes(result: &Explanation) -> Vec<&str> {
+    result.notes.iter().map(|note| note.text.as_str()).collect()
 }
 
 fn policy(spec: &str) -> String {
@@ -21,11 +21,11 @@ fn the_routes_before_its_own_are_told_with_why_they_did_not_take_it() {
         &format!("name: admin, match: [{{uri: {{prefix: /admin}}}}], route: [{ANY}]"),
         &format!("name: rest, route: [{ANY}]"),
     ]);
-    let told = told(&text, "http://reviews:9080/x/", &["end-user: jason"]);
-    let passed: Vec<(u32, &str, &str)> = told
+    let result = explain_request(&text, "http://reviews:9080/x/", &["end-user: jason"]);
+    let passed: Vec<(u32, &str, &str)> = result
         .passed_over
         .iter()
-        .map(|it| (it.line, it.route.as_str(), it.because.as_str()))
+        .map(|passed| (passed.line, passed.route.as_str(), passed.because.as_str()))
         .collect();
     let first = "VirtualService/reviews spec.http[0]";
     assert_eq!(
@@ -51,10 +51,10 @@ fn without_a_route_all_of_them_are_told() {
     let text = routes(&[&format!(
         "match: [{{method: {{exact: POST}}}}], route: [{ANY}]"
     )]);
-    let told = ask(&text, "/");
-    assert_eq!(flags(&told), Some("NR"));
+    let result = ask(&text, "/");
+    assert_eq!(flags(&result), Some("NR"));
     assert_eq!(
-        told.passed_over[0].because,
+        result.passed_over[0].because,
         "its method `GET` is not `POST`"
     );
 }
@@ -64,12 +64,12 @@ fn a_prefix_that_ends_within_a_name_is_noted() {
     let text = routes(&[&format!(
         "match: [{{uri: {{prefix: /od10}}}}], route: [{ANY}]"
     )]);
-    let told = ask(&text, "/od100/x");
+    let result = ask(&text, "/od100/x");
     assert_eq!(
-        notes(&told),
+        notes(&result),
         ["the prefix `/od10` is one of the text, and so takes `/od100/x`; `/od10/` would not"]
     );
-    assert_eq!(told.notes[0].line, Some(5));
+    assert_eq!(result.notes[0].line, Some(5));
     assert_eq!(notes(&ask(&text, "/od10/x")), Vec::<&str>::new());
 }
 
@@ -101,10 +101,10 @@ fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
 fn a_short_name_that_means_another_service_is_noted() {
     let text = routes(&[&format!("route: [{ANY}]")])
         .replace("{name: reviews}", "{name: reviews, namespace: shop}");
-    let told = ask(&text, "/");
-    assert_eq!(told.route.as_deref(), Some("default"));
+    let result = ask(&text, "/");
+    assert_eq!(result.route.as_deref(), Some("default"));
     assert_eq!(
-        notes(&told),
+        notes(&result),
         [
             "VirtualService/reviews.shop has no say: its `reviews` means `reviews.shop.svc.cluster.local`, and the request is \
           for `reviews.default.svc.cluster.local`"
@@ -115,10 +115,10 @@ fn a_short_name_that_means_another_service_is_noted() {
 #[test]
 fn a_port_that_the_service_does_not_have_is_noted() {
     let text = routes(&[&format!("route: [{ANY}]")]);
-    let told = told(&text, "http://reviews:80/", &[]);
-    assert_eq!(told.cluster.as_deref(), Some("PassthroughCluster"));
+    let result = explain_request(&text, "http://reviews:80/", &[]);
+    assert_eq!(result.cluster.as_deref(), Some("PassthroughCluster"));
     assert_eq!(
-        notes(&told),
+        notes(&result),
         [
             "the service `reviews.default.svc.cluster.local` has port 9080, and no port 80: nothing serves it there; write the port, as in `http://reviews:9080`"
         ]
@@ -144,15 +144,15 @@ fn a_destination_rule_that_has_no_say_is_noted() {
         .replace("{name: reviews}", "{name: far, namespace: shop}")
         .replace("host: reviews", "host: reviews.default.svc.cluster.local");
     let text = routes(&[&format!("route: [{ANY}]")]) + &rule(SUBSETS) + &far;
-    let told = ask(&text, "/");
+    let result = ask(&text, "/");
     assert_eq!(
-        notes(&told),
+        notes(&result),
         [
             "DestinationRule/far.shop has no say: callers in `default` look for rules in their own namespace, the service's and \
              the root namespace alone"
         ]
     );
-    assert_eq!(told.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
+    assert_eq!(result.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
     let mesh = mesh(&text);
     let sender = SenderWorkload {
         caller: Caller {
@@ -161,16 +161,16 @@ fn a_destination_rule_that_has_no_say_is_noted() {
         },
         ..SenderWorkload::default()
     };
-    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
-    let told = explain(&mesh, &sender, &asked).unwrap();
+    let request = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let result = explain(&mesh, &sender, &request).unwrap();
     assert_eq!(
-        notes(&told),
+        notes(&result),
         [
             "DestinationRule/reviews has no say: DestinationRule/far.shop goes before it: the caller's namespace comes first, \
              then the service's, then the root namespace"
         ]
     );
-    let (_, document, field) = decided(&told, "balancer");
+    let (_, document, field) = decided(&result, "balancer");
     assert_eq!(
         (&*document, &*field),
         (
@@ -178,7 +178,7 @@ fn a_destination_rule_that_has_no_say_is_noted() {
             "spec.trafficPolicy.loadBalancer"
         )
     );
-    assert_eq!(told.policies.cluster.unwrap().balancer, "RANDOM");
+    assert_eq!(result.policies.cluster.unwrap().balancer, "RANDOM");
 }
 
 #[test]
@@ -186,9 +186,9 @@ fn what_acts_before_the_app_is_told_with_its_workloads_and_lines() {
     let limits = "selector: {matchLabels: {version: v2}}, rateLimit: {local: {requests: 7, per: 1s, burst: 9}}, \
                   adaptiveConcurrency: {max: 50}, shed: {concurrency: 3}";
     let text = routes(&[&format!("route: [{ANY}]")]) + &policy(limits);
-    let told = ask(&text, "/");
-    assert_eq!(told.inbound.len(), 1);
-    let inbound = &told.inbound[0];
+    let result = ask(&text, "/");
+    assert_eq!(result.inbound.len(), 1);
+    let inbound = &result.inbound[0];
     assert_eq!(inbound.workloads, ["reviews-v2"]);
     let limit = inbound.rate_limit.as_ref().unwrap();
     assert_eq!(
@@ -202,7 +202,7 @@ fn what_acts_before_the_app_is_told_with_its_workloads_and_lines() {
         ("adaptive_concurrency", "spec.adaptiveConcurrency"),
         ("shed", "spec.shed"),
     ] {
-        let (_, document, found) = decided(&told, what);
+        let (_, document, found) = decided(&result, what);
         assert_eq!((&*document, &*found), ("ProxyPolicy/p", field));
     }
 }
@@ -211,8 +211,8 @@ fn what_acts_before_the_app_is_told_with_its_workloads_and_lines() {
 fn the_bounds_of_a_service_hold_before_its_apps_too() {
     let text = routes(&[&format!("route: [{ANY}]")])
         + &rule("trafficPolicy: {connectionPool: {tcp: {maxConnections: 4}}}");
-    let told = ask(&text, "/");
-    let inbound = &told.inbound[0];
+    let result = ask(&text, "/");
+    let inbound = &result.inbound[0];
     assert_eq!(inbound.workloads, ["reviews-v1", "reviews-v2"]);
     assert_eq!(inbound.limits.as_ref().unwrap().connections, Some(4));
 }
@@ -225,10 +225,10 @@ fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
     for service in mesh.registry.services.values_mut() {
         service.endpoints.clear();
     }
-    let asked = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
-    let told = explain(&mesh, &SenderWorkload::default(), &asked).unwrap();
-    assert!(told.inbound.is_empty());
-    assert!(notes(&told)[0].starts_with("ProxyPolicy/p acts before workloads"));
+    let request = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
+    let result = explain(&mesh, &SenderWorkload::default(), &request).unwrap();
+    assert!(result.inbound.is_empty());
+    assert!(notes(&result)[0].starts_with("ProxyPolicy/p acts before workloads"));
 }
 
 #[test]
@@ -236,14 +236,14 @@ fn a_service_that_has_its_default_route_tells_whose_routes_are_for_others() {
     let text = routes(&[&format!(
         "match: [{{sourceLabels: {{app: other}}}}], route: [{ANY}]"
     )]);
-    let told = ask(&text, "/");
-    assert_eq!(told.rejected_by, None);
+    let result = ask(&text, "/");
+    assert_eq!(result.rejected_by, None);
     assert_eq!(
-        told.cluster.as_deref(),
+        result.cluster.as_deref(),
         Some("outbound|9080||reviews.default.svc.cluster.local")
     );
     assert_eq!(
-        notes(&told),
+        notes(&result),
         [
             "VirtualService/reviews has no route for this port and caller: the service has its default route"
         ]
@@ -253,9 +253,9 @@ fn a_service_that_has_its_default_route_tells_whose_routes_are_for_others() {
 #[test]
 fn a_path_is_looked_up_as_the_proxy_normalises_it() {
     let text = routes(&["match: [{uri: {prefix: /x}}], route: [{destination: {host: ratings}}]"]);
-    let told = ask(&text, "/a/%2e%2e/x?q=..");
-    assert_eq!(told.path.as_deref(), Some("/x?q=.."));
-    assert!(told.cluster.unwrap().contains("ratings"));
+    let result = ask(&text, "/a/%2e%2e/x?q=..");
+    assert_eq!(result.path.as_deref(), Some("/x?q=.."));
+    assert!(result.cluster.unwrap().contains("ratings"));
     let bad = ask(&text, "/x%00").rejected_by.unwrap();
     assert_eq!(
         (bad.status, bad.details.as_str()),

@@ -84,14 +84,14 @@ impl CorsView {
             |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let origin = origin(request.headers).filter(|_| cors.enabled != RequestShare::NONE);
         let allowed = origin.map(|origin| cors.allows(origin));
-        let asked = origin.and_then(|_| preflight_method(request.method, request.headers));
-        let answered = asked.map(|_| cors.answers_preflight(allowed == Some(true)));
+        let method = origin.and_then(|_| preflight_method(request.method, request.headers));
+        let answered = method.map(|_| cors.answers_preflight(allowed == Some(true)));
         let mut headers = http::HeaderMap::new();
         if let (Some(origin), Some(true)) = (origin, allowed) {
             cors.tell(origin, &mut headers);
         }
-        if let (Some(asked), Some(true)) = (asked, answered) {
-            headers.extend(cors.preflight(asked, request.headers));
+        if let (Some(method), Some(true)) = (method, answered) {
+            headers.extend(cors.preflight(method, request.headers));
         }
         let mut lines: Vec<String> = headers
             .iter()
