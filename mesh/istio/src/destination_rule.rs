@@ -99,11 +99,13 @@ impl TrafficPolicy {
     /// Returns the source location of the first setting. `None` without any setting.
     pub fn place(&self) -> Option<&Location> {
         let parts = [
-            self.load_balancer.as_ref().map(|it| &it.place),
-            self.connection_pool.as_ref().map(|it| &it.place),
-            self.outlier_detection.as_ref().map(|it| &it.place),
-            self.retry_budget.as_ref().map(|it| &it.place),
-            self.port_level_settings.first().map(|it| &it.place),
+            self.load_balancer.as_ref().map(|balancer| &balancer.place),
+            self.connection_pool.as_ref().map(|pool| &pool.place),
+            self.outlier_detection
+                .as_ref()
+                .map(|detection| &detection.place),
+            self.retry_budget.as_ref().map(|budget| &budget.place),
+            self.port_level_settings.first().map(|port| &port.place),
         ];
         parts.into_iter().flatten().min()
     }

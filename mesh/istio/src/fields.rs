@@ -230,11 +230,10 @@ pub(super) fn pass_over_canary(of: &mut Resource<Canary>, out: &mut Vec<Omission
             of.spec.value.service.gateways.push(gateway);
             continue;
         }
-        let effect = match inside {
-            true => "the mesh has no gateways, so no request enters through it",
-            false => {
-                "the mesh has no gateways: the canary is for callers inside, whom it would not be for in a cluster"
-            }
+        let effect = if inside {
+            "the mesh has no gateways, so no request enters through it"
+        } else {
+            "the mesh has no gateways: the canary is for callers inside, whom it would not be for in a cluster"
         };
         let field = format!("gateways: {}", gateway.value);
         out.push(omission(of, "Canary", &field, &gateway.place, effect));

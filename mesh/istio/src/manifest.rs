@@ -153,7 +153,7 @@ fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
         let text = |key| {
             item.get(key)
                 .and_then(Node::as_str)
-                .filter(|it| !it.is_empty())
+                .filter(|value| !value.is_empty())
         };
         let says = text("appProtocol").or(text("name")).unwrap_or_default();
         match port(item, says) {

@@ -32,9 +32,10 @@ impl Omission {
     /// Returns the document's kind and name as used in messages: `AuthorizationPolicy deny`.
     fn subject(&self) -> String {
         let DocumentKey { kind, name, .. } = &self.document;
-        match name.is_empty() {
-            true => kind.clone(),
-            false => format!("{kind} {name}"),
+        if name.is_empty() {
+            kind.clone()
+        } else {
+            format!("{kind} {name}")
         }
     }
 }

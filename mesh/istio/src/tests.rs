@@ -242,12 +242,12 @@ fn analysed(analysis: &str) -> String {
 
 /// Returns the errors of an analysis, without source locations and names.
 fn wrong(analysis: &str) -> Vec<String> {
-    let told = invalid(&analysed(analysis));
+    let errors = invalid(&analysed(analysis));
     let words = |line: &str| {
         line.split_once("Canary reviews: ")
             .map(|(_, words)| words.to_owned())
     };
-    told.lines().filter_map(words).collect()
+    errors.lines().filter_map(words).collect()
 }
 
 #[test]
@@ -278,9 +278,9 @@ fn the_rest_of_flagger_is_passed_over_and_slips_are_unknown() {
   analysis: {stepWeight: 5, mirror: true, webhooks: [], threshold: 1}",
     );
     let read = Manifest::read(&parse("mesh.yaml", &text).unwrap()[0]).unwrap();
-    let passed = read.omissions.iter().map(|it| {
-        let field = it.field.as_deref().unwrap_or_default();
-        (it.place.to_string(), field, it.effect.is_some())
+    let passed = read.omissions.iter().map(|omission| {
+        let field = omission.field.as_deref().unwrap_or_default();
+        (omission.place.to_string(), field, omission.effect.is_some())
     });
     let expected = [
         ("mesh.yaml:6:25", "targetPort", false),
@@ -327,8 +327,8 @@ fn weights_of_a_canary_are_percents_that_rise() {
 #[test]
 fn an_analysis_says_its_steps_or_its_test() {
     let says = |analysis: &str, words: &str| {
-        let told = wrong(analysis);
-        assert!(told.len() == 1 && told[0].contains(words), "{told:?}");
+        let errors = wrong(analysis);
+        assert!(errors.len() == 1 && errors[0].contains(words), "{errors:?}");
     };
     says("threshold: 1", "it says no steps");
     says("iterations: 3", "`iterations` without `match`");
@@ -372,14 +372,14 @@ fn a_canary_routes_its_service_alone() {
          spec: {{hosts: [reviews], http: [{{route: [{{destination: {{host: reviews}}}}]}}]}}\n",
         analysed("stepWeight: 5")
     );
-    let told = invalid(&both);
+    let errors = invalid(&both);
     assert!(
-        told.contains("VirtualService r routes `reviews.default"),
-        "{told}"
+        errors.contains("VirtualService r routes `reviews.default"),
+        "{errors}"
     );
     assert!(
-        told.contains("VirtualService r: not supported yet: Canary reviews routes"),
-        "{told}"
+        errors.contains("VirtualService r: not supported yet: Canary reviews routes"),
+        "{errors}"
     );
     let twice = format!(
         "{0}---\n{1}",

@@ -25,7 +25,8 @@ pub fn validate_documents(mesh: &Mesh, changed: Option<&BTreeSet<DocumentKey>>) 
         errors: Diagnostics::new(),
         prefix: String::new(),
     };
-    let is_changed = |document: &&Document| changed.is_none_or(|it| it.contains(&document.key()));
+    let is_changed =
+        |document: &&Document| changed.is_none_or(|keys| keys.contains(&document.key()));
     for document in in_force(&mesh.documents).filter(is_changed) {
         check.prefix = format!("{} {}: ", document.kind(), document.meta().name);
         match document {
@@ -45,7 +46,7 @@ struct DocumentCheck<'a> {
 }
 
 impl<'a> DocumentCheck<'a> {
-    fn tell(&mut self, place: &Location, message: impl AsRef<str>) {
+    fn report(&mut self, place: &Location, message: impl AsRef<str>) {
         self.errors
             .add(place, format!("{}{}", self.prefix, message.as_ref()));
     }
@@ -55,7 +56,7 @@ impl<'a> DocumentCheck<'a> {
         let Err(reason) = names::check_domain(host) else {
             return true;
         };
-        self.tell(
+        self.report(
             &host.place,
             format!(
                 "invalid host `{host}`: {reason}; expected a name, or a wildcard like `*.example.com`"
@@ -71,13 +72,13 @@ impl<'a> DocumentCheck<'a> {
                 let message = format!(
                     "invalid label key `{key}`: expected letters, digits, `-`, `_` or `.`, perhaps after a domain and `/`"
                 );
-                self.tell(place, message);
+                self.report(place, message);
             }
             if !names::is_label_value(value) {
                 let message = format!(
                     "invalid label value `{value}`: expected letters, digits, `-`, `_` or `.`, the first and last alphanumeric"
                 );
-                self.tell(place, message);
+                self.report(place, message);
             }
         }
     }
@@ -87,14 +88,14 @@ impl<'a> DocumentCheck<'a> {
             let message = format!(
                 "invalid subset name `{name}`: expected letters, digits and `-`, at most 63"
             );
-            self.tell(&name.place, message);
+            self.report(&name.place, message);
         }
     }
 
     /// Checks that a port's number is not 0.
     fn port_number(&mut self, port: &PortSelector) {
         if port.number.value == 0 {
-            self.tell(&port.number.place, "invalid port 0: expected 1 to 65535");
+            self.report(&port.number.place, "invalid port 0: expected 1 to 65535");
         }
     }
 
@@ -107,7 +108,7 @@ impl<'a> DocumentCheck<'a> {
             self.subset_name(name);
             self.labels(&subset.labels, &name.place);
             if let Some(first) = seen.insert(name.as_str(), &name.place) {
-                self.tell(
+                self.report(
                     &name.place,
                     format!(
                         "subset `{name}` stands here twice; the first is at {}",

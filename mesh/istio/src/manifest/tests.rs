@@ -6,12 +6,17 @@ use crate::registry::Mesh;
 /// Reads all documents of a text like `check` does.
 fn read(text: &str) -> Vec<Manifest> {
     let nodes = documents_of("mesh.yaml", text.as_bytes()).unwrap();
-    nodes.iter().map(|it| Manifest::read(it).unwrap()).collect()
+    nodes
+        .iter()
+        .map(|node| Manifest::read(node).unwrap())
+        .collect()
 }
 
 fn warnings(read: &[Manifest]) -> String {
-    let omissions = read.iter().flat_map(|it| &it.omissions);
-    let lines: Vec<String> = omissions.map(|it| it.warning().to_string()).collect();
+    let omissions = read.iter().flat_map(|manifest| &manifest.omissions);
+    let lines: Vec<String> = omissions
+        .map(|omission| omission.warning().to_string())
+        .collect();
     lines.join("\n")
 }
 
@@ -59,10 +64,17 @@ fn a_kind_without_an_effect_says_so_but_for_the_meshs_own_settings() {
 ---
 {apiVersion: v1, kind: ConfigMap, metadata: {name: istio}, data: {mesh: x}}",
     );
-    let omissions: Vec<Omission> = found.into_iter().flat_map(|it| it.omissions).collect();
-    assert!(omissions[..3].iter().all(|it| it.effect.is_none()));
+    let omissions: Vec<Omission> = found
+        .into_iter()
+        .flat_map(|manifest| manifest.omissions)
+        .collect();
+    assert!(
+        omissions[..3]
+            .iter()
+            .all(|omission| omission.effect.is_none())
+    );
     let effect = omissions[3].effect.as_deref();
-    assert!(effect.is_some_and(|it| it.starts_with("its mesh settings are not applied")));
+    assert!(effect.is_some_and(|effect| effect.starts_with("its mesh settings are not applied")));
 }
 
 #[test]
@@ -85,9 +97,15 @@ metadata: {name: a}
 spec: {hosts: [a], http: [{retries: {attempts: 1, retryRemoteLocalities: true}, route: [{destination: {host: a, subset: v1}}]}]}
 ",
     );
-    let fields = found.iter().flat_map(|it| &it.omissions);
+    let fields = found.iter().flat_map(|manifest| &manifest.omissions);
     let fields: Vec<String> = fields
-        .map(|it| format!("{} {}", it.place, it.field.as_deref().unwrap_or_default()))
+        .map(|omission| {
+            format!(
+                "{} {}",
+                omission.place,
+                omission.field.as_deref().unwrap_or_default()
+            )
+        })
         .collect();
     assert_eq!(
         fields,
@@ -98,7 +116,7 @@ spec: {hosts: [a], http: [{retries: {attempts: 1, retryRemoteLocalities: true}, 
             "mesh.yaml:15:74 retryRemoteLocalities"
         ]
     );
-    let documents = found.into_iter().map(|it| match it.content {
+    let documents = found.into_iter().map(|manifest| match manifest.content {
         Content::Document(document) => document,
         other => panic!("{other:?}"),
     });
@@ -161,14 +179,14 @@ spec:
     assert_eq!(canary.spec.analysis.metrics.len(), 1);
     let range = &canary.spec.analysis.metrics[0].threshold_range;
     assert_eq!(range.min.unwrap().to_string(), "99");
-    let told = warnings(&found);
+    let warnings = warnings(&found);
     for text in [
         "autoscalerRef",
         "gateways: istio-system/public-gateway",
         "templateRef",
         "webhooks",
     ] {
-        assert!(told.contains(text), "{text}: {told}");
+        assert!(warnings.contains(text), "{text}: {warnings}");
     }
 }
 
@@ -211,7 +229,10 @@ fn a_service_entry_is_passed_over_and_its_hosts_are_known() {
     let Content::Services(services) = &found[0].content else {
         panic!("{found:?}");
     };
-    let hosts: Vec<_> = services.iter().map(|it| it.hostname.as_str()).collect();
+    let hosts: Vec<_> = services
+        .iter()
+        .map(|service| service.hostname.as_str())
+        .collect();
     assert_eq!(hosts, ["api.example.com", "*.example.org"]);
     assert_eq!(
         (services[0].ports.len(), &*services[0].other_ports),

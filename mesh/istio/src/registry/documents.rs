@@ -55,9 +55,10 @@ impl Registry {
     /// Adds services, and wildcards of hosts outside of the mesh.
     pub fn extend(&mut self, services: &[Service]) {
         for service in services {
-            match service.hostname.is_wildcard() {
-                true => self.external.push(service.hostname.clone()),
-                false => self.insert(service.clone()),
+            if service.hostname.is_wildcard() {
+                self.external.push(service.hostname.clone());
+            } else {
+                self.insert(service.clone());
             }
         }
     }
@@ -117,10 +118,10 @@ fn own_hosts(spec: &VirtualService) -> impl Iterator<Item = (&str, Option<u16>)>
 
 /// Returns the hosts of a route's destinations and mirrors.
 fn destinations(route: &HttpRoute) -> impl Iterator<Item = (&str, Option<u16>)> {
-    let ways = route.route.iter().map(|to| &to.destination);
+    let targets = route.route.iter().map(|to| &to.destination);
     let mirror = route.mirror.iter().map(|mirror| &mirror.value);
     let mirrors = route.mirrors.iter().map(|mirror| &mirror.destination);
-    ways.chain(mirror).chain(mirrors).map(|to| {
+    targets.chain(mirror).chain(mirrors).map(|to| {
         let port = to.port.as_ref().map(|port| port.number.value);
         (to.host.as_str(), port)
     })

@@ -7,14 +7,14 @@ fn wrong(http: &str) -> Vec<String> {
     let text = format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec:\n  hosts: [reviews]\n  http: {http}\n"
     );
-    let told = invalid(&text);
+    let errors = invalid(&text);
     let message = |line: &str| {
         line.split("VirtualService r: ")
             .nth(1)
             .unwrap_or(line)
             .to_owned()
     };
-    told.lines().map(message).collect()
+    errors.lines().map(message).collect()
 }
 
 const TO: &str = "route: [{destination: {host: reviews}}]";
@@ -22,7 +22,7 @@ const TO: &str = "route: [{destination: {host: reviews}}]";
 /// Each case has one fault and its message.
 #[test]
 fn a_route_that_cannot_be_is_told_at_its_line() {
-    for (http, told) in [
+    for (http, expected) in [
         (
             "[{}]".to_owned(),
             "`route` is empty: expected at least one destination",
@@ -96,7 +96,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
             "invalid method `G T`: did you mean `GET`?\n`maxAge` is in whole seconds",
         ),
     ] {
-        assert_eq!(wrong(&http).join("\n"), told, "{http}");
+        assert_eq!(wrong(&http).join("\n"), expected, "{http}");
     }
 }
 
@@ -178,8 +178,8 @@ fn a_rule_is_for_namespaces_each_named_once() {
         ("exportTo: ['a b']", "`a b` is no namespace"),
         ("exportTo: ['~']", "`~`, nobody, is for services"),
     ] {
-        let told = wrong_rule(more);
-        assert!(told.contains(wanted), "{more}: {told}");
+        let errors = wrong_rule(more);
+        assert!(errors.contains(wanted), "{more}: {errors}");
     }
 }
 
@@ -195,7 +195,7 @@ fn a_rule_that_selects_workloads_is_for_its_own_namespace_and_by_whole_labels() 
             "`a: b*` selects by no label",
         ),
     ] {
-        let told = wrong_rule(more);
-        assert!(told.contains(wanted), "{more}: {told}");
+        let errors = wrong_rule(more);
+        assert!(errors.contains(wanted), "{more}: {errors}");
     }
 }

@@ -18,7 +18,7 @@ const REGION: &str = "topology.kubernetes.io/region";
 impl DocumentCheck<'_> {
     pub(super) fn load_balancer(&mut self, balancer: &LoadBalancer) {
         if let (Some(_), Some(hash)) = (&balancer.simple, &balancer.consistent_hash) {
-            self.tell(
+            self.report(
                 &hash.place,
                 "`consistentHash` stands beside `simple`: expected one of them",
             );
@@ -34,13 +34,13 @@ impl DocumentCheck<'_> {
         if let Some(simple) = balancer.simple.as_ref().filter(is_random)
             && warms
         {
-            self.tell(
+            self.report(
                 &simple.place,
                 "RANDOM warms no host up: expected ROUND_ROBIN or LEAST_REQUEST, or no `warmup`",
             );
         }
         if let (Some(hash), true) = (&balancer.consistent_hash, warms) {
-            self.tell(
+            self.report(
                 &hash.place,
                 "`consistentHash` warms no host up: expected no `warmup` beside it",
             );
@@ -57,10 +57,10 @@ impl DocumentCheck<'_> {
                  `httpQueryParameterName`",
                 hash.keys()
             );
-            self.tell(&hash.place, message);
+            self.report(&hash.place, message);
         }
         if hash.ring_hash.is_some() && hash.maglev.is_some() {
-            self.tell(
+            self.report(
                 &hash.place,
                 "`ringHash` stands beside `maglev`: expected one of them",
             );
@@ -76,11 +76,11 @@ impl DocumentCheck<'_> {
         let most = table::RingHash::MAX_SIZE;
         if let Some(size) = sizes.into_iter().flatten().find(|size| *size > most) {
             let message = format!("`minimumRingSize` is {size}: expected at most {most}");
-            self.tell(&hash.place, message);
+            self.report(&hash.place, message);
         }
         if hash.minimum_ring_size.is_some() && (ring.is_some() || hash.maglev.is_some()) {
             let message = "`minimumRingSize` beside `ringHash` or `maglev`: expected one of them";
-            self.tell(&hash.place, message);
+            self.report(&hash.place, message);
         }
         if let Some(maglev) = &hash.maglev
             && maglev
@@ -88,7 +88,7 @@ impl DocumentCheck<'_> {
                 .as_ref()
                 .is_none_or(|size| size.value == 0)
         {
-            self.tell(&hash.place, "`maglev` needs `tableSize`: expected a prime");
+            self.report(&hash.place, "`maglev` needs `tableSize`: expected a prime");
         }
         let most = table::Maglev::MAX_SIZE;
         if let Some(size) = hash
@@ -102,14 +102,14 @@ impl DocumentCheck<'_> {
                 "`tableSize` is {}: expected a prime of at most {most}",
                 size.value
             );
-            self.tell(&size.place, message);
+            self.report(&size.place, message);
         }
     }
 
     fn hashed_cookie(&mut self, cookie: &HttpCookie, place: &Location) {
         if !is_cookie_name(&cookie.name) {
             let message = format!("`{}` is no name of a cookie", cookie.name);
-            self.tell(place, message);
+            self.report(place, message);
         }
         let fits = |text: &str| {
             text.bytes()
@@ -118,14 +118,14 @@ impl DocumentCheck<'_> {
         for attribute in &cookie.attributes {
             if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
                 let message = format!("`{}` is no attribute of a cookie", attribute.name);
-                self.tell(&attribute.name.place, message);
+                self.report(&attribute.name.place, message);
             }
         }
     }
 
     fn warmup(&mut self, warmup: &Spanned<Warmup>) {
         if warmup.duration.is_none() {
-            self.tell(
+            self.report(
                 &warmup.place,
                 "`warmup` has no duration: expected one, as in `duration: 30s`",
             );
@@ -135,21 +135,21 @@ impl DocumentCheck<'_> {
             .filter(|percent| !(0.0..=100.0).contains(percent))
         {
             let message = format!("`minimumPercent` is {percent}: expected 0 to 100");
-            self.tell(&warmup.place, message);
+            self.report(&warmup.place, message);
         }
         if let Some(aggression) = warmup
             .aggression
             .filter(|aggression| !(*aggression >= 1.0 && aggression.is_finite()))
         {
             let message = format!("`aggression` is {aggression}: expected 1 or more");
-            self.tell(&warmup.place, message);
+            self.report(&warmup.place, message);
         }
     }
 
     fn locality(&mut self, locality: &Spanned<LocalityLb>) {
         let distributes = locality.distribute.is_some();
         if distributes && (locality.failover.is_some() || locality.failover_priority.is_some()) {
-            self.tell(
+            self.report(
                 &locality.place,
                 "`distribute` stands beside `failover` or `failoverPriority`: expected one of the two ways",
             );
@@ -164,7 +164,7 @@ impl DocumentCheck<'_> {
         if locality.failover.is_some()
             && let Some(label) = labels.find(|label| label.split('=').next() == Some(REGION))
         {
-            self.tell(
+            self.report(
                 &label.place,
                 "regions cannot have an order of failover and be told where to fail over: expected no `failover`, or \
                  another label",
@@ -179,7 +179,7 @@ impl DocumentCheck<'_> {
             if *share == 0 {
                 let message =
                     format!("`{to}` has a share of 0: expected 1 or more, or no word of it");
-                self.tell(&rule.from.place, message);
+                self.report(&rule.from.place, message);
             }
         }
         let sum: u64 = rule.to.values().map(|share| u64::from(*share)).sum();
@@ -188,7 +188,7 @@ impl DocumentCheck<'_> {
                 "the shares of clients from `{}` sum to {sum}: expected 100",
                 rule.from
             );
-            self.tell(&rule.from.place, message);
+            self.report(&rule.from.place, message);
         }
     }
 
@@ -200,7 +200,7 @@ impl DocumentCheck<'_> {
             let message = format!(
                 "`{pattern}` is no locality: expected `region/zone/subzone`, of which the last may be `*`, or less"
             );
-            self.tell(&near.place, message);
+            self.report(&near.place, message);
         }
     }
 
@@ -210,13 +210,13 @@ impl DocumentCheck<'_> {
                 "`{}` fails over to itself: expected another region",
                 rule.to
             );
-            self.tell(&rule.from.place, message);
+            self.report(&rule.from.place, message);
         }
         let mut places = BTreeMap::from([("from", rule.from.as_str()), ("to", rule.to.as_str())]);
         places.retain(|_, region| region.contains(['*', '/']) || region.is_empty());
         for (field, region) in places {
             let message = format!("`{field}` is `{region}`: expected a region alone");
-            self.tell(&rule.from.place, message);
+            self.report(&rule.from.place, message);
         }
     }
 }

@@ -18,15 +18,19 @@ const VERSION_LABEL: &str = "version";
 impl<'a> DocumentCheck<'a> {
     pub(super) fn canary(&mut self, resource: &'a Resource<Canary>) {
         let spec = &resource.spec;
-        if let Some(provider) = spec.provider.as_ref().filter(|it| it.value != "istio") {
-            self.tell(
+        if let Some(provider) = spec
+            .provider
+            .as_ref()
+            .filter(|provider| provider.value != "istio")
+        {
+            self.report(
                 &provider.place,
                 format!("not supported yet: provider `{provider}`; expected `istio`"),
             );
         }
         let kind = &spec.target_ref.kind;
         if kind.value != "Deployment" {
-            self.tell(
+            self.report(
                 &kind.place,
                 format!("not supported yet: target of kind `{kind}`; expected `Deployment`"),
             );
@@ -39,13 +43,13 @@ impl<'a> DocumentCheck<'a> {
                 "`interval` {every:?} is not below `progressDeadlineSeconds` {}: no check would come in time",
                 most.as_secs()
             );
-            self.tell(&spec.analysis.place, message);
+            self.report(&spec.analysis.place, message);
         }
         let deadline = spec.progress_deadline_seconds.as_ref();
         if let Some(seconds) = deadline.filter(|seconds| seconds.value == 0) {
             let message =
                 "`progressDeadlineSeconds: 0` would fail every rollout: expected 1 or more";
-            self.tell(&seconds.place, message);
+            self.report(&seconds.place, message);
         }
         self.alone(resource);
     }
@@ -63,15 +67,15 @@ impl<'a> DocumentCheck<'a> {
         self.weights(analysis);
         match (&analysis.iterations, analysis.r#match.first()) {
             (Some(rounds), _) if rounds.value == 0 => {
-                self.tell(&rounds.place, "`iterations: 0`: expected 1 or more");
+                self.report(&rounds.place, "`iterations: 0`: expected 1 or more");
             }
             (Some(rounds), None) => {
                 let message = "not supported yet: `iterations` without `match` (blue/green); say which requests go to the new version";
-                self.tell(&rounds.place, message);
+                self.report(&rounds.place, message);
             }
             (None, Some(first)) => {
                 let message = "`match` needs `iterations`: how many checks must pass";
-                self.tell(&first.place, message);
+                self.report(&first.place, message);
             }
             _ => {}
         }
@@ -81,7 +85,7 @@ impl<'a> DocumentCheck<'a> {
         let weighted = analysis.step_weight.is_some() || !analysis.step_weights.is_empty();
         if !weighted && analysis.iterations.is_none() && analysis.r#match.is_empty() && !skipped {
             let message = "it says no steps: expected `stepWeight`, `stepWeights`, or `match` with `iterations`";
-            self.tell(&analysis.place, message);
+            self.report(&analysis.place, message);
         }
         for metric in &analysis.metrics {
             self.metric(metric);
@@ -103,12 +107,12 @@ impl<'a> DocumentCheck<'a> {
                     "`stepWeights` must rise: {} follows {}",
                     weight.value, before.value
                 );
-                self.tell(&weight.place, message);
+                self.report(&weight.place, message);
             }
         }
         if let (Some(step), Some(first)) = (&analysis.step_weight, analysis.step_weights.first()) {
             let place: &Location = (&step.place).max(&first.place);
-            self.tell(
+            self.report(
                 place,
                 "expected one of `stepWeight` or `stepWeights`, found both",
             );
@@ -119,7 +123,7 @@ impl<'a> DocumentCheck<'a> {
             .or(analysis.step_weights.first());
         if let (Some(weight), false) = (weight, analysis.r#match.is_empty()) {
             let message = "not supported yet: steps of weight together with `match`; an A/B test has `iterations` alone";
-            self.tell(&weight.place, message);
+            self.report(&weight.place, message);
         }
     }
 
@@ -129,7 +133,7 @@ impl<'a> DocumentCheck<'a> {
                 "`{field}` {}: expected {least} to 100 (percent)",
                 weight.value
             );
-            self.tell(&weight.place, message);
+            self.report(&weight.place, message);
         }
     }
 
@@ -139,14 +143,14 @@ impl<'a> DocumentCheck<'a> {
             None => {
                 let hint = suggest::hint(&metric.name, BuiltinMetric::NAMES.iter().copied());
                 let message = format!("unknown metric `{}`: {hint}", metric.name);
-                self.tell(&metric.name.place, message);
+                self.report(&metric.name.place, message);
             }
             Some(BuiltinMetric::SuccessRate) => {
                 let bounds = [range.min, range.max];
                 let beyond = |bound: &&crate::MetricBound| bound.micros() > 100_000_000;
                 if let Some(bound) = bounds.iter().flatten().find(beyond) {
                     let message = format!("a success rate of {bound}%: expected 0 to 100");
-                    self.tell(&range.place, message);
+                    self.report(&range.place, message);
                 }
             }
             Some(BuiltinMetric::Duration) => {}
@@ -154,11 +158,11 @@ impl<'a> DocumentCheck<'a> {
         match (range.min, range.max) {
             (None, None) => {
                 let message = "`thresholdRange` is empty: expected `min`, `max` or both";
-                self.tell(&range.place, message);
+                self.report(&range.place, message);
             }
             (Some(min), Some(max)) if min > max => {
                 let message = format!("`min` {min} is above `max` {max}: nothing would pass");
-                self.tell(&range.place, message);
+                self.report(&range.place, message);
             }
             _ => {}
         }
@@ -184,7 +188,7 @@ impl<'a> DocumentCheck<'a> {
                 }
                 _ => continue,
             };
-            self.tell(&resource.spec.service_name().place, message);
+            self.report(&resource.spec.service_name().place, message);
         }
     }
 
@@ -205,7 +209,7 @@ impl<'a> DocumentCheck<'a> {
                     "not supported yet: Canary {} routes `{written}` alone; say `timeout`, `retries` and `hosts` in its `service`",
                     canary.meta.name
                 );
-                self.tell(&written.place, message);
+                self.report(&written.place, message);
             }
         }
     }
@@ -232,7 +236,7 @@ impl<'a> DocumentCheck<'a> {
                     "Canary {} sends to version `{name}` by the subset of that name: its labels must be {{version: {name}}}",
                     canary.meta.name
                 );
-                self.tell(&subset.name.place, message);
+                self.report(&subset.name.place, message);
             }
         }
     }

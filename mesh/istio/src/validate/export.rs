@@ -19,12 +19,12 @@ impl DocumentCheck<'_> {
             let name = to.as_str();
             if name == NOBODY {
                 let message = "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one";
-                self.tell(&to.place, message);
+                self.report(&to.place, message);
             } else if name != EVERYBODY && name != OWN_NAMESPACE && !is_dns_label(name) {
                 let message = format!(
                     "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
                 );
-                self.tell(&to.place, message);
+                self.report(&to.place, message);
             }
             let meant = if name == OWN_NAMESPACE { own } else { name };
             if let Some(first) = seen.insert(meant, &to.place) {
@@ -32,12 +32,12 @@ impl DocumentCheck<'_> {
                     "namespace `{meant}` stands here twice; the first is at {}",
                     first.in_file()
                 );
-                self.tell(&to.place, message);
+                self.report(&to.place, message);
             }
         }
         if let (Some(all), true) = (seen.get(EVERYBODY), export_to.len() > 1) {
             let message = "`*` is for all: expected it alone, or namespaces";
-            self.tell(all, message);
+            self.report(all, message);
         }
     }
 
@@ -47,7 +47,7 @@ impl DocumentCheck<'_> {
                 let message = format!(
                     "`{name}: {value}` selects by no label: expected a name, and a value without wildcards"
                 );
-                self.tell(&selector.place, message);
+                self.report(&selector.place, message);
             }
         }
     }
@@ -60,7 +60,7 @@ impl DocumentCheck<'_> {
                 let message = format!(
                     "a rule with `workloadSelector` is for callers of its own namespace: expected `.` or `{own}` alone"
                 );
-                self.tell(&to.place, message);
+                self.report(&to.place, message);
             }
         }
     }

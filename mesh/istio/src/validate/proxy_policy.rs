@@ -16,11 +16,11 @@ impl<'a> DocumentCheck<'a> {
     pub(super) fn proxy_policy(&mut self, resource: &'a Resource<ProxyPolicy>) {
         let spec = &resource.spec;
         match (&spec.host, &spec.selector) {
-            (None, None) => self.tell(
+            (None, None) => self.report(
                 &spec.place,
                 "it holds nowhere: expected `host` (in the callers' proxies) or `selector` (in the workload's own)",
             ),
-            (Some(_), Some(selector)) => self.tell(
+            (Some(_), Some(selector)) => self.report(
                 &selector.place,
                 "expected one of `host` and `selector`, found both: write two documents",
             ),
@@ -31,7 +31,7 @@ impl<'a> DocumentCheck<'a> {
             (None, Some(selector)) => {
                 if selector.match_labels.is_empty() {
                     let message = "`matchLabels` is empty: expected at least one label";
-                    self.tell(&selector.place, message);
+                    self.report(&selector.place, message);
                 }
                 self.not_by_selector(spec);
             }
@@ -42,45 +42,55 @@ impl<'a> DocumentCheck<'a> {
     /// Reports inbound settings, which require a `selector`, in a policy with `host`.
     fn not_by_host(&mut self, spec: &Spanned<ProxyPolicy>) {
         let inbound = [
-            ("rateLimit", spec.rate_limit.as_ref().map(|it| &it.place)),
+            (
+                "rateLimit",
+                spec.rate_limit.as_ref().map(|limit| &limit.place),
+            ),
             (
                 "adaptiveConcurrency",
-                spec.adaptive_concurrency.as_ref().map(|it| &it.place),
+                spec.adaptive_concurrency
+                    .as_ref()
+                    .map(|concurrency| &concurrency.place),
             ),
-            ("shed", spec.shed.as_ref().map(|it| &it.place)),
+            ("shed", spec.shed.as_ref().map(|shed| &shed.place)),
         ];
         for (name, place) in inbound {
             if let Some(place) = place {
                 let message =
                     format!("`{name}` acts where requests arrive: expected `selector` beside it");
-                self.tell(place, message);
+                self.report(place, message);
             }
         }
         if spec.balancer.is_none() && spec.hedge.is_none() && spec.adaptive_throttle.is_none() {
             let message = "it says nothing: expected `balancer`, `hedge` or `adaptiveThrottle`";
-            self.tell(&spec.place, message);
+            self.report(&spec.place, message);
         }
     }
 
     /// Reports outbound settings, which require a `host`, in a policy with `selector`.
     fn not_by_selector(&mut self, spec: &Spanned<ProxyPolicy>) {
         let outbound = [
-            ("balancer", spec.balancer.as_ref().map(|it| &it.place)),
-            ("hedge", spec.hedge.as_ref().map(|it| &it.place)),
+            (
+                "balancer",
+                spec.balancer.as_ref().map(|balancer| &balancer.place),
+            ),
+            ("hedge", spec.hedge.as_ref().map(|hedge| &hedge.place)),
             (
                 "adaptiveThrottle",
-                spec.adaptive_throttle.as_ref().map(|it| &it.place),
+                spec.adaptive_throttle
+                    .as_ref()
+                    .map(|throttle| &throttle.place),
             ),
         ];
         for (name, place) in outbound {
             if let Some(place) = place {
                 let message = format!("`{name}` acts in the callers: expected `host` beside it");
-                self.tell(place, message);
+                self.report(place, message);
             }
         }
         if spec.rate_limit.is_none() && spec.adaptive_concurrency.is_none() && spec.shed.is_none() {
             let message = "it says nothing: expected `rateLimit`, `adaptiveConcurrency` or `shed`";
-            self.tell(&spec.place, message);
+            self.report(&spec.place, message);
         }
     }
 
@@ -107,7 +117,7 @@ impl<'a> DocumentCheck<'a> {
             && !(1..=HEDGES_MAX).contains(&times.value)
         {
             let message = format!("`times: {}`: expected 1 to {HEDGES_MAX}", times.value);
-            self.tell(&times.place, message);
+            self.report(&times.place, message);
         }
     }
 
@@ -116,7 +126,7 @@ impl<'a> DocumentCheck<'a> {
             && k.value.micros() < 1_000_000
         {
             let message = format!("`k: {}`: expected 1 or more", k.value);
-            self.tell(&k.place, message);
+            self.report(&k.place, message);
         }
     }
 
@@ -134,11 +144,11 @@ impl<'a> DocumentCheck<'a> {
                 "`burst: {}` is below `requests: {}`, which could then never be reached",
                 burst.value, limit.requests.value
             );
-            self.tell(&burst.place, message);
+            self.report(&burst.place, message);
         }
         if limit.per.value.0 < PER_MIN {
             let message = format!("`per: {}`: expected 50ms or more", limit.per.value);
-            self.tell(&limit.per.place, message);
+            self.report(&limit.per.place, message);
         }
     }
 
@@ -149,7 +159,7 @@ impl<'a> DocumentCheck<'a> {
             && min.value > max.value
         {
             let message = format!("`min: {}` is above `max: {}`", min.value, max.value);
-            self.tell(&min.place, message);
+            self.report(&min.place, message);
         }
     }
 
@@ -159,7 +169,7 @@ impl<'a> DocumentCheck<'a> {
 
     fn at_least_one(&mut self, name: &str, value: Option<&Spanned<u32>>) {
         if let Some(value) = value.filter(|value| value.value == 0) {
-            self.tell(&value.place, format!("`{name}: 0`: expected 1 or more"));
+            self.report(&value.place, format!("`{name}: 0`: expected 1 or more"));
         }
     }
 }

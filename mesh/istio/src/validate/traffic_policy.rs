@@ -27,7 +27,7 @@ impl DocumentCheck<'_> {
                     "port {number} stands here twice; the first is at {}",
                     first.in_file()
                 );
-                self.tell(&number.place, message);
+                self.report(&number.place, message);
             }
             if let Some(balancer) = &port.load_balancer {
                 self.load_balancer(balancer);
@@ -44,7 +44,7 @@ impl DocumentCheck<'_> {
     /// Source: Istio, `validateConnectionPool`.
     fn connection_pool(&mut self, pool: &Spanned<ConnectionPool>) {
         if pool.tcp.is_none() && pool.http.is_none() {
-            self.tell(
+            self.report(
                 &pool.place,
                 "`connectionPool` is empty: expected `tcp` or `http`",
             );
@@ -55,7 +55,7 @@ impl DocumentCheck<'_> {
         {
             let message =
                 "`useClientProtocol: true` beside `h2UpgradePolicy: UPGRADE`: expected one of both";
-            self.tell(&pool.place, message);
+            self.report(&pool.place, message);
         }
     }
 
@@ -68,14 +68,14 @@ impl DocumentCheck<'_> {
         {
             let message = "`consecutiveLocalOriginFailures` counts only where they are counted apart: \
                 expected `splitExternalLocalOriginErrors: true` beside it";
-            self.tell(&failures.place, message);
+            self.report(&failures.place, message);
         }
     }
 
     fn percent(&mut self, field: &str, percent: Option<&Spanned<u32>>) {
         if let Some(percent) = percent.filter(|percent| percent.value > 100) {
             let message = format!("`{field}` is {}: expected 0 to 100", percent.value);
-            self.tell(&percent.place, message);
+            self.report(&percent.place, message);
         }
     }
 }

@@ -19,7 +19,7 @@ impl DocumentCheck<'_> {
         }
         self.export_to(&spec.export_to, &resource.meta.namespace);
         if spec.http.is_empty() {
-            self.tell(&spec.place, "`http` is empty: expected at least one route");
+            self.report(&spec.place, "`http` is empty: expected at least one route");
         }
         for route in &spec.http {
             self.route(route, resource);
@@ -39,7 +39,7 @@ impl DocumentCheck<'_> {
             }
             if host.value == "*" && is_for_sidecars(spec) {
                 let message = "invalid host `*`: sidecars take no host for everything; expected names, or `gateways` without `mesh`";
-                self.tell(&host.place, message);
+                self.report(&host.place, message);
                 all_valid = false;
             } else {
                 all_valid &= self.host_name(host);
@@ -55,7 +55,7 @@ impl DocumentCheck<'_> {
                     "duplicate host `{host}`: `{first}` at {} covers the same names; expected hosts that do not overlap",
                     first.place.in_file()
                 );
-                self.tell(&host.place, message);
+                self.report(&host.place, message);
             }
         }
     }
@@ -69,7 +69,7 @@ impl DocumentCheck<'_> {
         if !fine {
             let message =
                 format!("invalid gateway `{gateway}`: expected `mesh`, a name, or NAMESPACE/NAME");
-            self.tell(&gateway.place, message);
+            self.report(&gateway.place, message);
         }
     }
 
@@ -77,7 +77,7 @@ impl DocumentCheck<'_> {
     fn delegated(&mut self, resource: &Resource<VirtualService>) {
         for gateway in resource.spec.gateways.iter().take(1) {
             let message = "one without hosts has the gateways of those that delegate to it: leave `gateways` out";
-            self.tell(&gateway.place, message);
+            self.report(&gateway.place, message);
         }
     }
 
@@ -85,7 +85,7 @@ impl DocumentCheck<'_> {
     fn delegate(&mut self, to: &Spanned<Delegate>, resource: &Resource<VirtualService>) {
         if resource.spec.hosts.is_empty() {
             let message = "one without hosts cannot delegate: one level is all there is";
-            self.tell(&to.place, message);
+            self.report(&to.place, message);
         }
     }
 }

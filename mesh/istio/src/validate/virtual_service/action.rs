@@ -43,7 +43,7 @@ impl DocumentCheck<'_> {
             }
             self.header_name(name);
             if let Err(error) = Template::parse(value) {
-                self.tell(&value.place, error);
+                self.report(&value.place, error);
             }
         }
         for name in &operations.remove {
@@ -73,22 +73,22 @@ impl DocumentCheck<'_> {
                 "the authority is set twice; the first is at {}: expected one of `rewrite.authority` and a `host` header",
                 first.in_file()
             );
-            self.tell(again, message);
+            self.report(again, message);
         }
     }
 
     fn header_name(&mut self, name: &Spanned<String>) {
         if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
             let message = format!("`{name}` cannot be changed here: write `rewrite`");
-            self.tell(&name.place, message);
+            self.report(&name.place, message);
         } else if HeaderName::try_from(name.as_str()).is_err() {
-            self.tell(&name.place, format!("`{name}` is no name of a header"));
+            self.report(&name.place, format!("`{name}` is no name of a header"));
         }
     }
 
     fn host_value(&mut self, host: &str, place: &Location) {
         if host.is_empty() || host.contains('%') || HeaderValue::from_str(host).is_err() {
-            self.tell(place, format!("`{host}` is no host"));
+            self.report(place, format!("`{host}` is no host"));
         }
     }
 
@@ -96,16 +96,16 @@ impl DocumentCheck<'_> {
         match (&rewrite.uri, &rewrite.uri_regex_rewrite, &rewrite.authority) {
             (None, None, None) => {
                 let message = "it is empty: expected `uri`, `uriRegexRewrite` or `authority`";
-                self.tell(&rewrite.place, message);
+                self.report(&rewrite.place, message);
             }
             (Some(_), Some(regex), _) => {
                 let message = "`uriRegexRewrite` beside `uri`: a path is rewritten once";
-                self.tell(&regex.place, message);
+                self.report(&regex.place, message);
             }
             _ => {}
         }
         if let Some(uri) = rewrite.uri.as_ref().filter(|uri| uri.is_empty()) {
-            self.tell(&uri.place, "an empty `uri` rewrites nothing: write `/`");
+            self.report(&uri.place, "an empty `uri` rewrites nothing: write `/`");
         }
         if let Some(authority) = &rewrite.authority {
             self.host_value(authority, &authority.place);
@@ -113,9 +113,9 @@ impl DocumentCheck<'_> {
         if let Some(regex) = &rewrite.uri_regex_rewrite {
             if regex.r#match.is_empty() || regex.rewrite.is_empty() {
                 let message = "`uriRegexRewrite` needs both `match` and `rewrite`";
-                self.tell(&regex.place, message);
+                self.report(&regex.place, message);
             } else if let Err(error) = Substitution::new(&regex.r#match, &regex.rewrite) {
-                self.tell(&regex.place, error);
+                self.report(&regex.place, error);
             }
         }
     }
@@ -130,10 +130,10 @@ impl DocumentCheck<'_> {
         {
             let message =
                 "a redirect changes nothing: expected `uri`, `authority`, `scheme` or a port";
-            self.tell(&redirect.place, message);
+            self.report(&redirect.place, message);
         }
         if let (Some(_), Some(derived)) = (&redirect.port, &redirect.derive_port) {
-            self.tell(
+            self.report(
                 &derived.place,
                 "`derivePort` beside `port`: expected one of both",
             );
@@ -142,7 +142,7 @@ impl DocumentCheck<'_> {
             && !["http", "https"].contains(&scheme.as_str())
         {
             let message = format!("scheme `{scheme}`: expected `http` or `https`");
-            self.tell(&scheme.place, message);
+            self.report(&scheme.place, message);
         }
         if let Some(code) = &redirect.redirect_code
             && !REDIRECTS.contains(&code.value.to_string().as_str())
@@ -156,7 +156,7 @@ impl DocumentCheck<'_> {
                 ),
                 other => format!("invalid `redirectCode` {other}: expected {accepted}"),
             };
-            self.tell(&code.place, message);
+            self.report(&code.place, message);
         }
     }
 
@@ -169,7 +169,7 @@ impl DocumentCheck<'_> {
         };
         if length > DIRECT_BODY_MAX as usize {
             let message = format!("a body of {length} bytes: expected at most {DIRECT_BODY_MAX}");
-            self.tell(&body.place, message);
+            self.report(&body.place, message);
         }
     }
 
@@ -179,9 +179,9 @@ impl DocumentCheck<'_> {
             // validate`.
             let message = "invalid status 600: Istio accepts it, and its proxies then refuse every route of the port; \
                            expected 200 to 599";
-            self.tell(place, message);
+            self.report(place, message);
         } else if !(200..600).contains(&status) {
-            self.tell(
+            self.report(
                 place,
                 format!("`{status}` is no status to answer: expected 200 to 599"),
             );
@@ -190,14 +190,14 @@ impl DocumentCheck<'_> {
 
     pub(super) fn fault(&mut self, fault: &Spanned<Fault>) {
         if fault.value == Fault::default() {
-            self.tell(&fault.place, "it is empty: expected `delay` or `abort`");
+            self.report(&fault.place, "it is empty: expected `delay` or `abort`");
         }
         if let Some(delay) = &fault.delay {
             if delay.fixed_delay.is_none() {
-                self.tell(&delay.place, "`fixedDelay` is missing");
+                self.report(&delay.place, "`fixedDelay` is missing");
             }
-            if let Some(percent) = delay.percent.as_ref().filter(|it| it.value > 100) {
-                self.tell(
+            if let Some(percent) = delay.percent.as_ref().filter(|percent| percent.value > 100) {
+                self.report(
                     &percent.place,
                     format!("{} percent: expected 0 to 100", percent.value),
                 );
@@ -214,20 +214,20 @@ impl DocumentCheck<'_> {
             (None, Some(name)) => {
                 if abort.grpc_number().is_none() {
                     let hint = suggest::hint(name, GrpcStatus::names());
-                    self.tell(
+                    self.report(
                         &name.place,
                         format!("`{name}` is no status of gRPC: {hint}"),
                     );
                 }
             }
             (Some(_), Some(name)) => {
-                self.tell(
+                self.report(
                     &name.place,
                     "`grpcStatus` beside `httpStatus`: expected one of both",
                 );
             }
             (None, None) => {
-                self.tell(&abort.place, "expected `httpStatus` or `grpcStatus`");
+                self.report(&abort.place, "expected `httpStatus` or `grpcStatus`");
             }
         }
     }
@@ -238,11 +238,11 @@ impl DocumentCheck<'_> {
             StringMatch::Exact(text) | StringMatch::Prefix(text) if text.is_empty() => {
                 let message =
                     "invalid origin: it is empty; expected one, as in `https://example.com`";
-                self.tell(&origin.place, message);
+                self.report(&origin.place, message);
             }
             StringMatch::Present => {
                 let message = "invalid origin: expected `exact`, `prefix` or `regex`; `regex: .*` is every origin";
-                self.tell(&origin.place, message);
+                self.report(&origin.place, message);
             }
             StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Regex(_) => {
                 self.string(origin);
@@ -255,7 +255,7 @@ impl DocumentCheck<'_> {
             self.origin(origin);
         }
         if let (Some(_), Some(older)) = (cors.allow_origins.first(), cors.allow_origin.first()) {
-            self.tell(
+            self.report(
                 &older.place,
                 "`allowOrigin` beside `allowOrigins`: write them all in the latter",
             );
@@ -263,16 +263,16 @@ impl DocumentCheck<'_> {
         for method in &cors.allow_methods {
             if !CORS_METHODS.contains(&method.as_str()) {
                 let hint = suggest::hint(method, CORS_METHODS.iter().copied());
-                self.tell(&method.place, format!("invalid method `{method}`: {hint}"));
+                self.report(&method.place, format!("invalid method `{method}`: {hint}"));
             }
         }
         for name in cors.allow_headers.iter().chain(&cors.expose_headers) {
             if name.value != "*" && HeaderName::try_from(name.as_str()).is_err() {
-                self.tell(&name.place, format!("`{name}` is no name of a header"));
+                self.report(&name.place, format!("`{name}` is no name of a header"));
             }
         }
         if let Some(age) = cors.max_age.as_ref().filter(|age| age.0.subsec_nanos() > 0) {
-            self.tell(&age.place, "`maxAge` is in whole seconds");
+            self.report(&age.place, "`maxAge` is in whole seconds");
         }
     }
 }

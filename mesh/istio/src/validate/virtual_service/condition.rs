@@ -28,7 +28,7 @@ impl DocumentCheck<'_> {
         if let Some(uri) = &condition.uri
             && uri.value == StringMatch::Exact(String::new())
         {
-            self.tell(
+            self.report(
                 &uri.place,
                 "an exact `uri` is never empty: expected a path, as in `/`",
             );
@@ -38,9 +38,9 @@ impl DocumentCheck<'_> {
                 let message = format!(
                     "`{name}` is no header: write `{name}:` beside `headers`, or `:{name}`"
                 );
-                self.tell(&name.place, message);
+                self.report(&name.place, message);
             } else if HeaderKey::named(name).is_none() {
-                self.tell(&name.place, format!("`{name}` is no name of a header"));
+                self.report(&name.place, format!("`{name}` is no name of a header"));
             }
             self.string(wanted);
         }
@@ -53,7 +53,7 @@ impl DocumentCheck<'_> {
             && !is_dns_label(namespace)
         {
             let message = format!("invalid `sourceNamespace` `{namespace}`: expected a namespace");
-            self.tell(&condition.place, message);
+            self.report(&condition.place, message);
         }
         for wanted in condition.query_params.values() {
             self.string(wanted);
@@ -66,7 +66,7 @@ impl DocumentCheck<'_> {
             StringMatch::Prefix(prefix) if prefix.is_empty() => {
                 let message =
                     "invalid `prefix`: it is empty; expected a text, or `{}` for presence";
-                self.tell(&wanted.place, message);
+                self.report(&wanted.place, message);
             }
             StringMatch::Regex(regex) => self.regex(regex, &wanted.place),
             StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Present => {}
@@ -84,7 +84,7 @@ impl DocumentCheck<'_> {
         } else {
             return;
         };
-        self.tell(
+        self.report(
             place,
             format!("`{regex}` is no regular expression (RE2): {reason}"),
         );

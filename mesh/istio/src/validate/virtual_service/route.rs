@@ -54,19 +54,28 @@ impl DocumentCheck<'_> {
     /// requests are valid only with the first.
     fn one_action(&mut self, route: &Spanned<HttpRoute>) {
         let alone = [
-            ("redirect", route.redirect.as_ref().map(|it| &it.place)),
+            (
+                "redirect",
+                route.redirect.as_ref().map(|redirect| &redirect.place),
+            ),
             (
                 "directResponse",
-                route.direct_response.as_ref().map(|it| &it.place),
+                route
+                    .direct_response
+                    .as_ref()
+                    .map(|response| &response.place),
             ),
-            ("delegate", route.delegate.as_ref().map(|it| &it.place)),
+            (
+                "delegate",
+                route.delegate.as_ref().map(|delegate| &delegate.place),
+            ),
         ];
         let mut found = alone
             .into_iter()
             .filter_map(|(field, place)| Some((field, place?)));
         let Some((field, _)) = found.next() else {
             if route.route.is_empty() {
-                self.tell(
+                self.report(
                     &route.place,
                     "`route` is empty: expected at least one destination",
                 );
@@ -75,21 +84,24 @@ impl DocumentCheck<'_> {
         };
         let both = |other: &str| format!("`{other}` beside `{field}`: a route does one of both");
         for (other, place) in found {
-            self.tell(place, both(other));
+            self.report(place, both(other));
         }
         if let Some(to) = route.route.first() {
-            self.tell(&to.place, both("route"));
+            self.report(&to.place, both("route"));
         }
         if field == "delegate" {
             return;
         }
         // Source: Istio, `validateHTTPRoute`.
         for (other, place) in [
-            ("rewrite", route.rewrite.as_ref().map(|it| &it.place)),
-            ("fault", route.fault.as_ref().map(|it| &it.place)),
+            (
+                "rewrite",
+                route.rewrite.as_ref().map(|rewrite| &rewrite.place),
+            ),
+            ("fault", route.fault.as_ref().map(|fault| &fault.place)),
         ] {
             if let Some(place) = place {
-                self.tell(place, both(other));
+                self.report(place, both(other));
             }
         }
     }
@@ -109,14 +121,14 @@ impl DocumentCheck<'_> {
             let place = several
                 .iter()
                 .find_map(|to| to.weight.as_ref())
-                .map_or(&several[0].place, |it| &it.place);
-            self.tell(
+                .map_or(&several[0].place, |weight| &weight.place);
+            self.report(
                 place,
                 "the weights of the destinations sum to 0: expected 1 or more, as in 90 and 10",
             );
         } else if sum > MAX_WEIGHT {
             let place = &several[0].place;
-            self.tell(
+            self.report(
                 place,
                 format!(
                     "the weights of the destinations sum to {sum}: expected at most {MAX_WEIGHT}"
@@ -132,16 +144,19 @@ impl DocumentCheck<'_> {
         }
         if let (Some(_), Some(first)) = (&route.mirror, route.mirrors.first()) {
             let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
-            self.tell(&first.place, message);
+            self.report(&first.place, message);
         }
         let shares = [
             (
                 "mirrorPercentage",
-                route.mirror_percentage.as_ref().map(|it| &it.place),
+                route
+                    .mirror_percentage
+                    .as_ref()
+                    .map(|percentage| &percentage.place),
             ),
             (
                 "mirrorPercent",
-                route.mirror_percent.as_ref().map(|it| &it.place),
+                route.mirror_percent.as_ref().map(|percent| &percent.place),
             ),
         ];
         let mut shares = shares
@@ -149,10 +164,14 @@ impl DocumentCheck<'_> {
             .filter_map(|(name, place)| Some((name, place?)));
         if let Some((name, place)) = shares.nth(1) {
             let message = format!("`{name}` beside `mirrorPercentage`: leave the older form out");
-            self.tell(place, message);
+            self.report(place, message);
         }
-        if let Some(whole) = route.mirror_percent.as_ref().filter(|it| it.value > 100) {
-            self.tell(
+        if let Some(whole) = route
+            .mirror_percent
+            .as_ref()
+            .filter(|percent| percent.value > 100)
+        {
+            self.report(
                 &whole.place,
                 format!("{} percent: expected 0 to 100", whole.value),
             );
@@ -165,7 +184,7 @@ impl DocumentCheck<'_> {
             .as_ref()
             .filter(|weight| !(0..=MAX_WEIGHT).contains(&weight.value))
         {
-            self.tell(
+            self.report(
                 &weight.place,
                 format!("weight {}: expected 0 to {MAX_WEIGHT}", weight.value),
             );
@@ -183,7 +202,7 @@ impl DocumentCheck<'_> {
         }
         if destination.host.value == "*" {
             let message = "invalid host `*`: expected the name of a service";
-            self.tell(&destination.host.place, message);
+            self.report(&destination.host.place, message);
         } else {
             self.host_name(&destination.host);
         }
@@ -196,7 +215,7 @@ impl DocumentCheck<'_> {
                 || retries.retry_remote_localities.is_some())
         {
             let message = "`attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many";
-            self.tell(&retries.place, message);
+            self.report(&retries.place, message);
         }
         let Some(on) = &retries.retry_on else { return };
         // Source: Istio, `validateHTTPRetry`, which splits only at commas.
@@ -208,7 +227,7 @@ impl DocumentCheck<'_> {
             let message = format!(
                 "invalid `retryOn` `{on}`: expected conditions with one comma between, and no spaces"
             );
-            self.tell(&on.place, message);
+            self.report(&on.place, message);
         }
         let (names, codes) = parse_retry_on(on);
         for name in names
@@ -216,10 +235,10 @@ impl DocumentCheck<'_> {
             .filter(|name| !retry_on_names().any(|known| known == *name))
         {
             let hint = suggest::hint(name, retry_on_names());
-            self.tell(&on.place, format!("unknown condition `{name}`: {hint}"));
+            self.report(&on.place, format!("unknown condition `{name}`: {hint}"));
         }
         for code in codes.iter().filter(|code| !is_registered(**code)) {
-            self.tell(
+            self.report(
                 &on.place,
                 format!(
                     "invalid status `{code}` in `retryOn`: expected a registered one, as in `503`"
