@@ -166,10 +166,10 @@ fn targets(message: &message::RouteAction, sharing: &PreviousRoute) -> Result<Ta
             None,
         )),
         Some(ClusterSpecifier::ClusterSpecifierPlugin(_)) => {
-            Err(FieldProblem::later("cluster_specifier_plugin"))
+            Err(FieldProblem::unsupported("cluster_specifier_plugin"))
         }
         Some(ClusterSpecifier::InlineClusterSpecifierPlugin(_)) => {
-            Err(FieldProblem::later("inline_cluster_specifier_plugin"))
+            Err(FieldProblem::unsupported("inline_cluster_specifier_plugin"))
         }
         None => Err(FieldProblem::new(
             "cluster",
@@ -193,7 +193,7 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
         }
         Some(RandomValueSpecifier::UseHashPolicy(used)) if !used.value => None,
         Some(RandomValueSpecifier::UseHashPolicy(_)) => {
-            return Err(FieldProblem::later("use_hash_policy"));
+            return Err(FieldProblem::unsupported("use_hash_policy"));
         }
     };
     let mut targets = Vec::with_capacity(message.clusters.len());

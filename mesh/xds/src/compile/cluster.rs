@@ -226,7 +226,9 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
                 }
             }
         }
-        Some(UpstreamProtocolOptions::AutoConfig(_)) => Err(FieldProblem::later("auto_config")),
+        Some(UpstreamProtocolOptions::AutoConfig(_)) => {
+            Err(FieldProblem::unsupported("auto_config"))
+        }
     }
 }
 

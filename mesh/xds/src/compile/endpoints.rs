@@ -132,7 +132,9 @@ fn host(message: &LbEndpoint, place: &LocalityShared) -> Result<Host> {
     });
     let endpoint = match &message.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => endpoint,
-        Some(HostIdentifier::EndpointName(_)) => return Err(FieldProblem::later("endpoint_name")),
+        Some(HostIdentifier::EndpointName(_)) => {
+            return Err(FieldProblem::unsupported("endpoint_name"));
+        }
         None => {
             return Err(FieldProblem::new(
                 "endpoint",

@@ -65,7 +65,7 @@ fn delay(message: &FaultDelay) -> Result<Option<Duration>> {
             let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             Ok(Some(Duration::from_millis(millis)).filter(|delay| !delay.is_zero()))
         }
-        Some(FaultDelaySecifier::HeaderDelay(_)) => Err(FieldProblem::later("header_delay")),
+        Some(FaultDelaySecifier::HeaderDelay(_)) => Err(FieldProblem::unsupported("header_delay")),
         None => Err(FieldProblem::new(
             "fixed_delay",
             "expected a duration, found nothing",
@@ -87,7 +87,7 @@ fn abort(message: &message::FaultAbort) -> Result<Abort> {
             )),
         },
         Some(ErrorType::GrpcStatus(status)) => Ok(Abort::Grpc(status)),
-        Some(ErrorType::HeaderAbort(_)) => Err(FieldProblem::later("header_abort")),
+        Some(ErrorType::HeaderAbort(_)) => Err(FieldProblem::unsupported("header_abort")),
         None => Err(FieldProblem::new(
             "http_status",
             "expected `http_status` or `grpc_status`, found nothing",

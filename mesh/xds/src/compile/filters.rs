@@ -27,7 +27,7 @@ pub(super) fn list(filters: &[HttpFilter]) -> Result<(Vec<Filter>, bool)> {
         if filter.disabled {
             // A disabled filter is not supported, because a route could enable it again.
             if known(&filter.name) {
-                return Err(at(FieldProblem::later("disabled")));
+                return Err(at(FieldProblem::unsupported("disabled")));
             }
             continue;
         }

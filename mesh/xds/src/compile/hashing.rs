@@ -46,7 +46,7 @@ fn hash_by(policy: &message::HashPolicy) -> Result<Option<HashBy>> {
         Some(PolicySpecifier::QueryParameter(parameter)) => {
             Ok(Some(HashBy::Query(parameter.name.as_str().into())))
         }
-        Some(PolicySpecifier::FilterState(_)) => Err(FieldProblem::later("filter_state")),
+        Some(PolicySpecifier::FilterState(_)) => Err(FieldProblem::unsupported("filter_state")),
         None => Err(FieldProblem::new(
             "policy_specifier",
             "expected header, cookie, connection_properties or query_parameter, found nothing",

@@ -56,7 +56,7 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
         ));
     };
     if !header.raw_value.is_empty() {
-        return Err(FieldProblem::later("header.raw_value"));
+        return Err(FieldProblem::unsupported("header.raw_value"));
     }
     let action = match &message.append {
         // The deprecated form: true appends to the existing header.

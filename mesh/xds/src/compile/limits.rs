@@ -36,7 +36,7 @@ fn priority_limits(
         .thresholds
         .iter()
         .enumerate()
-        .find(|(_, it)| it.priority == priority as i32);
+        .find(|(_, threshold)| threshold.priority == priority as i32);
     let Some((index, threshold)) = found else {
         return Ok(Limits::ENVOY);
     };
@@ -75,7 +75,7 @@ fn retry_budget(budget: &inner::RetryBudget) -> Result<Option<RetryBudget>> {
         .as_ref()
         .is_some_and(|interval| *interval != Default::default())
     {
-        return Err(FieldProblem::later("budget_interval"));
+        return Err(FieldProblem::unsupported("budget_interval"));
     }
     let share = budget.budget_percent.as_ref().map(|percent| percent.value);
     let concurrency = value(budget.min_retry_concurrency.as_ref());

@@ -135,7 +135,9 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<CompiledManager
                 routes::compile(inline).map_err(|problem| problem.within("route_config"))?;
             Routes::Inline(Arc::new(table))
         }
-        Some(RouteSpecifier::ScopedRoutes(_)) => return Err(FieldProblem::later("scoped_routes")),
+        Some(RouteSpecifier::ScopedRoutes(_)) => {
+            return Err(FieldProblem::unsupported("scoped_routes"));
+        }
         None => {
             let text = "expected `rds` or `route_config`, found nothing";
             return Err(FieldProblem::new("rds", text));

@@ -15,7 +15,7 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
     let max_stream_duration = match &message.common_http_protocol_options {
         None => None,
         Some(options) => {
-            options_of(options).map_err(|it| it.within("common_http_protocol_options"))?
+            options_of(options).map_err(|problem| problem.within("common_http_protocol_options"))?
         }
     };
     let some = |field, value: Option<_>| {
@@ -68,7 +68,9 @@ fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
 fn origin(message: &HttpConnectionManager) -> Result<ClientAddressSource> {
     let internal = match &message.internal_address_config {
         None => Vec::new(),
-        Some(config) => internal(config).map_err(|it| it.within("internal_address_config"))?,
+        Some(config) => {
+            internal(config).map_err(|problem| problem.within("internal_address_config"))?
+        }
     };
     Ok(ClientAddressSource {
         use_remote_address: message
@@ -89,7 +91,7 @@ fn internal(config: &InternalAddressConfig) -> Result<Vec<AddressRange>> {
     // Unix sockets are ignored: the proxy never listens on one.
     let ranges = config.cidr_ranges.iter().enumerate();
     let read = |(index, range): (usize, &CidrRange)| {
-        network(range).map_err(|it| it.within(&format!("cidr_ranges[{index}]")))
+        network(range).map_err(|problem| problem.within(&format!("cidr_ranges[{index}]")))
     };
     ranges.map(read).collect()
 }

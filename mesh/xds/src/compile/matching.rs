@@ -78,10 +78,10 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
             PathMatcher::Below(prefix.as_str().into(), ignore_case)
         }
         Some(PathSpecifier::ConnectMatcher(_)) => {
-            return Err(FieldProblem::later("connect_matcher"));
+            return Err(FieldProblem::unsupported("connect_matcher"));
         }
         Some(PathSpecifier::PathMatchPolicy(_)) => {
-            return Err(FieldProblem::later("path_match_policy"));
+            return Err(FieldProblem::unsupported("path_match_policy"));
         }
         None => {
             let text =
@@ -176,7 +176,7 @@ pub(super) fn string(message: &matcher::StringMatcher) -> Result<StringMatcher> 
         }
         // Envoy ignores the case flag for expressions.
         (Some(MatchPattern::SafeRegex(written)), _) => regex("safe_regex", written)?,
-        (Some(MatchPattern::Custom(_)), _) => return Err(FieldProblem::later("custom")),
+        (Some(MatchPattern::Custom(_)), _) => return Err(FieldProblem::unsupported("custom")),
         (None, _) => {
             let text =
                 "expected `exact`, `prefix`, `suffix`, `contains` or `safe_regex`, found nothing";

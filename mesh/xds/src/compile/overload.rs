@@ -99,7 +99,7 @@ pub(super) fn shed(message: &policies::Shed) -> Result<Shed> {
         queue_max: message
             .queue
             .as_ref()
-            .map_or(default.queue_max, |it| it.value),
+            .map_or(default.queue_max, |queue| queue.value),
         target: target.unwrap_or(default.target),
         interval: interval.unwrap_or(default.interval),
     })
@@ -196,8 +196,9 @@ fn measurement(
         Some(0) => Err(FieldProblem::new(field, "expected 1 or more, found 0")),
         given => Ok(given.unwrap_or(default)),
     };
-    let value =
-        |wrapped: &Option<proto::protobuf::UInt32Value>| wrapped.as_ref().map(|it| it.value);
+    let value = |wrapped: &Option<proto::protobuf::UInt32Value>| {
+        wrapped.as_ref().map(|number| number.value)
+    };
     Ok(AdaptiveConcurrency {
         min_rtt_interval,
         min_rtt_jitter_ppm: percent("jitter", params.jitter.as_ref(), read.min_rtt_jitter_ppm)?,

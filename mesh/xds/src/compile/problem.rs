@@ -38,7 +38,7 @@ impl FieldProblem {
     }
 
     /// An error for a field that is set but not supported.
-    pub(super) fn later(field: &str) -> Self {
+    pub(super) fn unsupported(field: &str) -> Self {
         FieldProblem::new(field, "not supported yet: expected it not to be set")
     }
 
@@ -79,7 +79,7 @@ macro_rules! fields {
         #[allow(deprecated, reason = "control planes still send deprecated fields")]
         let $($ty)::+ { $($($refused,)*)? $($used: _,)* $($($ignored: _,)*)? } = $message;
         $($(if !crate::compile::problem::unset($refused) {
-            return Err(crate::compile::problem::FieldProblem::later(stringify!($refused)));
+            return Err(crate::compile::problem::FieldProblem::unsupported(stringify!($refused)));
         })*)?
     }};
 }
@@ -89,7 +89,7 @@ pub(super) use fields;
 macro_rules! refuse {
     ($message:expr; $($field:ident)*) => {
         $(if !crate::compile::problem::unset(&$message.$field) {
-            return Err(crate::compile::problem::FieldProblem::later(stringify!($field)));
+            return Err(crate::compile::problem::FieldProblem::unsupported(stringify!($field)));
         })*
     };
 }
@@ -156,7 +156,9 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
                 format!("expected a port from 1 to 65535, found {port}"),
             )),
         },
-        Some(socket_address::PortSpecifier::NamedPort(_)) => Err(FieldProblem::later("named_port")),
+        Some(socket_address::PortSpecifier::NamedPort(_)) => {
+            Err(FieldProblem::unsupported("named_port"))
+        }
         None => Err(FieldProblem::new(
             "port_value",
             "expected a port from 1 to 65535, found nothing",

@@ -41,8 +41,8 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
     let status = message.status.as_ref().map_or(0, |status| status.code);
     let status = u16::try_from(status)
         .ok()
-        .filter(|it| (400..600).contains(it));
-    let tell = match enumerated(
+        .filter(|code| (400..600).contains(code));
+    let ratelimit_headers = match enumerated(
         "enable_x_ratelimit_headers",
         message.enable_x_ratelimit_headers,
     )? {
@@ -75,7 +75,7 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
             ["request_headers_to_add_when_not_enforced", ""],
         )?,
         per_connection: message.local_rate_limit_per_downstream_connection,
-        tell,
+        tell: ratelimit_headers,
         rules: rules(&message.rate_limits)?,
         stage: message.stage,
         host_rules,
@@ -110,7 +110,10 @@ fn bucket(message: &TokenBucket) -> Result<Bucket> {
     if interval < INTERVAL_MIN {
         return Err(FieldProblem::new("fill_interval", "expected 50 ms or more"));
     }
-    let per_fill = message.tokens_per_fill.as_ref().map_or(1, |it| it.value);
+    let per_fill = message
+        .tokens_per_fill
+        .as_ref()
+        .map_or(1, |tokens| tokens.value);
     if per_fill == 0 {
         return Err(FieldProblem::new("tokens_per_fill", "expected 1 or more"));
     }
@@ -225,7 +228,10 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
                 key: key(&written.descriptor_key, "header_match"),
                 value: fixed(&written.descriptor_value)?,
                 headers: matching::headers(&written.headers)?,
-                expect: written.expect_match.as_ref().is_none_or(|it| it.value),
+                expect: written
+                    .expect_match
+                    .as_ref()
+                    .is_none_or(|expect| expect.value),
             })
         }
         Some(ActionSpecifier::QueryParameterValueMatch(written)) => {
@@ -237,7 +243,10 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
                 key: key(&written.descriptor_key, "query_match"),
                 value: fixed(&written.descriptor_value)?,
                 query: matching::parameters(&written.query_parameters)?,
-                expect: written.expect_match.as_ref().is_none_or(|it| it.value),
+                expect: written
+                    .expect_match
+                    .as_ref()
+                    .is_none_or(|expect| expect.value),
             })
         }
         Some(_) => Err(FieldProblem::new(

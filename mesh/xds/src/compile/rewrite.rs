@@ -129,7 +129,7 @@ pub(super) fn redirect(
             Some(PathRedirect::Rewritten(PathRewrite::Regex(substitution)))
         }
         Some(PathRewriteSpecifier::PathRewrite(_)) => {
-            return Err(FieldProblem::later("path_rewrite"));
+            return Err(FieldProblem::unsupported("path_rewrite"));
         }
     };
     let port = match u16::try_from(message.port_redirect) {

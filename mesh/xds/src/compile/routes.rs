@@ -51,7 +51,7 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         .validate_clusters
         .is_some_and(|validate| validate.value)
     {
-        return Err(FieldProblem::later("validate_clusters"));
+        return Err(FieldProblem::unsupported("validate_clusters"));
     }
     let mut inherited = Inherited::default();
     inherit!(inherited, message);
@@ -153,9 +153,9 @@ fn route(
             let redirect = rewrite::redirect(written, condition);
             RouteActionKind::Redirect(redirect.map_err(|problem| problem.within("redirect"))?)
         }
-        Some(Written::FilterAction(_)) => return Err(FieldProblem::later("filter_action")),
+        Some(Written::FilterAction(_)) => return Err(FieldProblem::unsupported("filter_action")),
         Some(Written::NonForwardingAction(_)) => {
-            return Err(FieldProblem::later("non_forwarding_action"));
+            return Err(FieldProblem::unsupported("non_forwarding_action"));
         }
         None => {
             return Err(FieldProblem::new(

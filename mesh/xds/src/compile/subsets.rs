@@ -84,13 +84,19 @@ fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
     const FIELD: &str = "fallback_keys_subset";
     let own = names(&written.fallback_keys_subset);
     let by_keys = LbSubsetSelectorFallbackPolicy::KeysSubset as i32;
-    let text = match written.fallback_policy == by_keys {
-        false if own.is_empty() => return Ok(()),
-        false => "goes with KEYS_SUBSET alone",
-        true if own.is_empty() => "expected at least one, found none",
-        true if own.iter().any(|key| !keys.contains(key)) => "expected some of `keys`",
-        true if own.len() == keys.len() => "expected fewer than all of `keys`",
-        true => return Ok(()),
+    let text = if written.fallback_policy != by_keys {
+        if own.is_empty() {
+            return Ok(());
+        }
+        "goes with KEYS_SUBSET alone"
+    } else if own.is_empty() {
+        "expected at least one, found none"
+    } else if own.iter().any(|key| !keys.contains(key)) {
+        "expected some of `keys`"
+    } else if own.len() == keys.len() {
+        "expected fewer than all of `keys`"
+    } else {
+        return Ok(());
     };
     Err(FieldProblem::new(FIELD, text))
 }

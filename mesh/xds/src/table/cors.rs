@@ -38,8 +38,8 @@ pub fn origin(headers: &HeaderMap) -> Option<&HeaderValue> {
 
 /// Returns the method that a preflight requests; `None` if the request is not a preflight.
 pub fn preflight_method<'h>(method: &str, headers: &'h HeaderMap) -> Option<&'h HeaderValue> {
-    let asked = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    (method == "OPTIONS" && !asked.is_empty()).then_some(asked)
+    let requested = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
+    (method == "OPTIONS" && !requested.is_empty()).then_some(requested)
 }
 
 impl Cors {
@@ -64,22 +64,22 @@ impl Cors {
                 HeaderValue::from_static("true"),
             );
         }
-        let mut tell =
-            |name: HeaderName, value: &Option<HeaderValue>, asked: Option<&HeaderValue>| {
+        let mut insert =
+            |name: HeaderName, value: &Option<HeaderValue>, requested: Option<&HeaderValue>| {
                 let Some(value) = value else { return };
                 let value = if value == "*" {
-                    asked.cloned().unwrap_or(HeaderValue::from_static(""))
+                    requested.cloned().unwrap_or(HeaderValue::from_static(""))
                 } else {
                     value.clone()
                 };
                 answer.insert(name, value);
             };
-        tell(
+        insert(
             ACCESS_CONTROL_ALLOW_METHODS,
             &self.allow_methods,
             Some(method),
         );
-        tell(
+        insert(
             ACCESS_CONTROL_ALLOW_HEADERS,
             &self.allow_headers,
             headers.get(ACCESS_CONTROL_REQUEST_HEADERS),

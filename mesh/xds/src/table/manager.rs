@@ -70,11 +70,11 @@ impl Upgrades {
     /// Returns true if an upgrade to this protocol is allowed, or `None` if the protocol is not listed. Case is
     /// ignored.
     pub fn allows(&self, protocol: &str) -> Option<bool> {
-        let said = self
+        let listed = self
             .0
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(protocol));
-        said.map(|(_, may)| *may)
+        listed.map(|(_, is_allowed)| *is_allowed)
     }
 }
 
@@ -91,10 +91,14 @@ pub struct StreamDuration {
 }
 
 impl StreamDuration {
-    /// Returns the limit for one request. `asked` is the caller's `grpc-timeout`, `otherwise` the listener's limit.
-    /// `None`: unlimited. Source: Envoy, `ActiveStream::refreshDurationTimeout`.
-    pub fn of(self, asked: Option<Duration>, otherwise: Option<Duration>) -> Option<Duration> {
-        let (Some(mut span), Some(most)) = (asked, self.grpc_max) else {
+    /// Returns the limit for one request. `grpc_timeout` is the caller's `grpc-timeout`, `otherwise` the listener's
+    /// limit. `None`: unlimited. Source: Envoy, `ActiveStream::refreshDurationTimeout`.
+    pub fn of(
+        self,
+        grpc_timeout: Option<Duration>,
+        otherwise: Option<Duration>,
+    ) -> Option<Duration> {
+        let (Some(mut span), Some(most)) = (grpc_timeout, self.grpc_max) else {
             let some = |span: &Duration| !span.is_zero();
             return match self.max {
                 Some(max) => Some(max).filter(some),

@@ -285,7 +285,8 @@ mod tests {
         other.put(Arc::from("outbound|80||service-5-own"));
         other.share(&chunks);
         assert!((20..50).contains(&one.chunks.len()), "{}", one.chunks.len());
-        let shared = |chunk: &&Chunk<str>| other.chunks.iter().any(|it| Arc::ptr_eq(it, chunk));
+        let shared =
+            |chunk: &&Chunk<str>| other.chunks.iter().any(|known| Arc::ptr_eq(known, chunk));
         assert!(one.chunks.iter().filter(shared).count() + 1 >= one.chunks.len());
     }
 

@@ -28,9 +28,10 @@ pub fn normalize_path(written: &str) -> Result<Cow<'_, str>, InvalidPath> {
     let path = without_parameters(path);
     let mut normal = resolved(path.as_bytes())?;
     normal.push_str(query);
-    Ok(match normal == written {
-        true => Cow::Borrowed(written),
-        false => Cow::Owned(normal),
+    Ok(if normal == written {
+        Cow::Borrowed(written)
+    } else {
+        Cow::Owned(normal)
     })
 }
 

@@ -43,13 +43,13 @@ fn a_manager_without_a_word_has_envoys_defaults() {
 
 #[test]
 fn who_is_believed_and_what_is_bounded_is_read() {
-    let manager = compiled(|it| {
-        it.use_remote_address = Some(BoolValue { value: true });
-        it.xff_num_trusted_hops = 2;
-        it.internal_address_config = network("10.0.0.0", 8);
-        it.request_timeout = Some(proto::duration(Duration::from_secs(3)));
-        it.request_headers_timeout = Some(proto::duration(Duration::ZERO));
-        it.upgrade_configs = vec![upgrade("WebSocket")];
+    let manager = compiled(|message| {
+        message.use_remote_address = Some(BoolValue { value: true });
+        message.xff_num_trusted_hops = 2;
+        message.internal_address_config = network("10.0.0.0", 8);
+        message.request_timeout = Some(proto::duration(Duration::from_secs(3)));
+        message.request_headers_timeout = Some(proto::duration(Duration::ZERO));
+        message.upgrade_configs = vec![upgrade("WebSocket")];
     })
     .unwrap();
     let origin = &manager.origin;
@@ -65,23 +65,23 @@ fn what_is_no_network_and_no_upgrade_is_refused_by_path() {
     let refused = |change: fn(&mut HttpConnectionManager)| compiled(change).unwrap_err();
     for (error, wanted) in [
         (
-            refused(|it| it.internal_address_config = network("ten", 8)),
+            refused(|message| message.internal_address_config = network("ten", 8)),
             "internal_address_config.cidr_ranges[0].address_prefix: expected an IP address, found `ten`",
         ),
         (
-            refused(|it| it.internal_address_config = network("10.0.0.0", 33)),
+            refused(|message| message.internal_address_config = network("10.0.0.0", 33)),
             "internal_address_config.cidr_ranges[0].prefix_len: expected at most 32, found 33",
         ),
         (
-            refused(|it| it.upgrade_configs = vec![upgrade("CONNECT")]),
+            refused(|message| message.upgrade_configs = vec![upgrade("CONNECT")]),
             "upgrade_configs[0].upgrade_type: not supported yet: `CONNECT`; expected `websocket` or another upgrade",
         ),
         (
-            refused(|it| it.upgrade_configs = vec![upgrade("a"), upgrade("A")]),
+            refused(|message| message.upgrade_configs = vec![upgrade("a"), upgrade("A")]),
             "upgrade_configs[1].upgrade_type: `A` stands twice; expected each once",
         ),
         (
-            refused(|it| it.upgrade_configs = vec![upgrade("")]),
+            refused(|message| message.upgrade_configs = vec![upgrade("")]),
             "upgrade_configs[0].upgrade_type: expected a name, found nothing",
         ),
     ] {
