@@ -396,8 +396,8 @@ fn a_key_too_long_for_a_file_is_refused() {
 #[test]
 fn what_a_host_emits_is_told_with_its_name() {
     let runtime = Runtime::new().unwrap();
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let sink = Arc::clone(&told);
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&events);
     let on_event: OnEvent = Arc::new(move |_at, host: &str, event: MeshEvent| {
         sink.lock().unwrap().push((host.to_owned(), event));
     });
@@ -408,7 +408,7 @@ fn what_a_host_emits_is_told_with_its_name() {
     let env = runtime.host(options).unwrap();
     env.emit(MeshEvent::ConfigInForce { version: 3 });
     assert_eq!(
-        *told.lock().unwrap(),
+        *events.lock().unwrap(),
         [("here".to_owned(), MeshEvent::ConfigInForce { version: 3 })]
     );
 }
