@@ -26,7 +26,7 @@ pub(crate) struct RefusedDocument {
 pub(crate) struct AdmissionOutcome {
     in_force: BTreeMap<DocumentKey, Document>,
     /// The last reported reason of each refused document, so that each is reported once.
-    told: BTreeMap<DocumentKey, (Document, Arc<str>)>,
+    reported: BTreeMap<DocumentKey, (Document, Arc<str>)>,
 }
 
 impl AdmissionOutcome {
@@ -72,32 +72,32 @@ impl AdmissionOutcome {
             }
         }
         self.in_force = trial;
-        (mesh, self.tell(reasons, written))
+        (mesh, self.unreported(reasons, written))
     }
 
-    fn tell(
+    fn unreported(
         &mut self,
         reasons: BTreeMap<DocumentKey, String>,
         written: &BTreeMap<DocumentKey, Document>,
     ) -> Vec<RefusedDocument> {
         let mut news = Vec::new();
-        let mut told = BTreeMap::new();
+        let mut reported = BTreeMap::new();
         for (key, reason) in reasons {
             let Some(document) = written.get(&key) else {
                 continue;
             };
-            let before = self.told.remove(&key);
-            let said = (document.clone(), Arc::<str>::from(reason));
-            if before.as_ref() != Some(&said) {
-                let reason = Arc::clone(&said.1);
+            let before = self.reported.remove(&key);
+            let refusal = (document.clone(), Arc::<str>::from(reason));
+            if before.as_ref() != Some(&refusal) {
+                let reason = Arc::clone(&refusal.1);
                 news.push(RefusedDocument {
                     document: key.to_string().into(),
                     reason,
                 });
             }
-            told.insert(key, said);
+            reported.insert(key, refusal);
         }
-        self.told = told;
+        self.reported = reported;
         news
     }
 }

@@ -229,11 +229,11 @@ impl Subscriptions {
     }
 
     fn note_acknowledged(&mut self) {
-        let asked = [ResourceKind::Cluster, ResourceKind::Listener]
+        let requested = [ResourceKind::Cluster, ResourceKind::Listener]
             .iter()
             .all(|kind| self.kinds[*kind as usize].started());
         let settled = |s: &TypeSubscription| s.idle() && s.refusal().is_none();
-        if asked && self.kinds.iter().all(settled) {
+        if requested && self.kinds.iter().all(settled) {
             self.acknowledged = self.view.push();
         }
     }

@@ -243,8 +243,8 @@ impl ManagedState {
     }
 
     fn stable(&self, service: &Hostname) -> Option<String> {
-        let said = self.stable.get(service).cloned();
-        said.or_else(|| {
+        let recorded = self.stable.get(service).cloned();
+        recorded.or_else(|| {
             let service = self.registry.services.get(service)?;
             let mut endpoints = service.endpoints.iter();
             endpoints.find_map(|endpoint| endpoint.labels.get(generate::VERSION_LABEL).cloned())

@@ -46,9 +46,10 @@ impl<K: Clone + Ord, V: Default + PartialEq> KeyedCache<K, V> {
         let before = before.map(|made| Arc::clone(&made.value));
         let before = before.unwrap_or_default();
         let made = make(&before);
-        let value = match made == *before {
-            true => before,
-            false => Arc::new(made),
+        let value = if made == *before {
+            before
+        } else {
+            Arc::new(made)
         };
         // Keys that were not requested for two pushes belong to proxies that have disconnected or changed.
         known.retain(|_, made| made.push + 1 >= shared.push());

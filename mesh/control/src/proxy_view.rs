@@ -16,9 +16,9 @@ use crate::snapshot::{ConfigSnapshot, Resources};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ViewInputs {
     /// The caller attributes that decide which rules apply.
-    pub(crate) audiences: Option<Arc<ScopeInputs>>,
+    pub(crate) scopes: Option<Arc<ScopeInputs>>,
     /// The client attributes that decide the endpoints, for clients to which only the default rules apply.
-    pub(crate) nearness: Option<Arc<LocalityInputs>>,
+    pub(crate) locality: Option<Arc<LocalityInputs>>,
     /// True if routes depend on the caller.
     pub(crate) callers: bool,
 }
@@ -26,7 +26,7 @@ pub(crate) struct ViewInputs {
 /// The resources built so far, by the attributes that they depend on.
 #[derive(Debug, Default)]
 pub(crate) struct ViewCaches {
-    standings: KeyedCache<Caller, CallerScope>,
+    caller_scopes: KeyedCache<Caller, CallerScope>,
     ruled: KeyedCache<Arc<SidecarScope>, Resources>,
     near: KeyedCache<(Arc<SidecarScope>, LocalityClient), Resources>,
     routed: KeyedCache<Caller, Resources>,
@@ -35,15 +35,15 @@ pub(crate) struct ViewCaches {
 /// The sidecar scope of a caller, and the locality inputs of its rules.
 #[derive(Debug, Default, PartialEq)]
 struct CallerScope {
-    audience: Arc<SidecarScope>,
-    nearness: Option<Arc<LocalityInputs>>,
+    scope: Arc<SidecarScope>,
+    locality: Option<Arc<LocalityInputs>>,
 }
 
 /// A caller with another sidecar scope than the default.
 struct ScopedCaller {
     /// The caller, reduced to the attributes that rules depend on.
     met_as: Caller,
-    standing: Arc<CallerScope>,
+    caller_scope: Arc<CallerScope>,
 }
 
 /// The part of a proxy's configuration that depends on its attributes.
@@ -62,7 +62,7 @@ pub(crate) struct ProxyView {
 pub(crate) struct CurrentConfig<'a> {
     pub(crate) mesh: &'a Mesh,
     pub(crate) shared: &'a ConfigSnapshot,
-    pub(crate) look: &'a ViewInputs,
+    pub(crate) inputs: &'a ViewInputs,
     pub(crate) registry_push: u64,
     pub(crate) node: &'a ProxyNode,
 }
@@ -70,12 +70,12 @@ pub(crate) struct CurrentConfig<'a> {
 impl ViewInputs {
     /// The inputs of a mesh's documents. Unchanged parts reuse those of `before`.
     pub(crate) fn from_mesh(mesh: &Mesh, before: &ViewInputs) -> ViewInputs {
-        let stranger = Caller::default();
+        let default_caller = Caller::default();
         ViewInputs {
-            audiences: kept(ScopeInputs::from_mesh(mesh), &before.audiences),
-            nearness: kept(
-                LocalityInputs::for_caller(mesh, &stranger),
-                &before.nearness,
+            scopes: kept(ScopeInputs::from_mesh(mesh), &before.scopes),
+            locality: kept(
+                LocalityInputs::for_caller(mesh, &default_caller),
+                &before.locality,
             ),
             callers: shakedown_translate::depends_on_caller(mesh),
         }
@@ -83,7 +83,7 @@ impl ViewInputs {
 
     /// Returns true if all proxies receive the same configuration.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.audiences.is_none() && self.nearness.is_none() && !self.callers
+        self.scopes.is_none() && self.locality.is_none() && !self.callers
     }
 }
 
@@ -100,34 +100,36 @@ impl ViewCaches {
     /// The view of a proxy. `earlier` is its previous view.
     pub(crate) fn view_for(
         &self,
-        scene: &CurrentConfig<'_>,
+        config: &CurrentConfig<'_>,
         earlier: Option<&ProxyView>,
     ) -> ProxyView {
-        let same = earlier.filter(|it| it.registry_push == scene.registry_push);
-        let look = scene.look;
-        let caller = (look.audiences.is_some() || look.callers).then(|| {
-            let known = same.and_then(|it| it.caller.clone());
-            known.unwrap_or_else(|| Arc::new(caller_of(scene.mesh, scene.node)))
+        let same = earlier.filter(|view| view.registry_push == config.registry_push);
+        let inputs = config.inputs;
+        let caller = (inputs.scopes.is_some() || inputs.callers).then(|| {
+            let known = same.and_then(|view| view.caller.clone());
+            known.unwrap_or_else(|| Arc::new(caller_of(config.mesh, config.node)))
         });
-        let apart = caller.as_deref().and_then(|it| self.apart(scene, it));
-        let ruled = self.ruled(scene, apart.as_ref());
-        let nearness = match &apart {
-            Some(apart) => apart.standing.nearness.as_ref(),
-            None => look.nearness.as_ref(),
+        let apart = caller
+            .as_deref()
+            .and_then(|caller| self.apart(config, caller));
+        let ruled = self.ruled(config, apart.as_ref());
+        let locality = match &apart {
+            Some(apart) => apart.caller_scope.locality.as_ref(),
+            None => inputs.locality.as_ref(),
         };
-        let client = nearness.map(|it| client_of(scene, it, same));
+        let client = locality.map(|locality| client_of(config, locality, same));
         let near = match &client {
-            Some((_, client)) => self.near(scene, apart.as_ref(), client, &ruled),
+            Some((_, client)) => self.near(config, apart.as_ref(), client, &ruled),
             None => Arc::default(),
         };
-        let routed = match caller.as_deref().filter(|_| look.callers) {
-            Some(caller) => self.routed.get_or_make(caller, scene.shared, |_| {
-                Resources::routed(shakedown_translate::routes_for(scene.mesh, caller))
+        let routed = match caller.as_deref().filter(|_| inputs.callers) {
+            Some(caller) => self.routed.get_or_make(caller, config.shared, |_| {
+                Resources::routed(shakedown_translate::routes_for(config.mesh, caller))
             }),
             None => Arc::default(),
         };
         ProxyView {
-            registry_push: scene.registry_push,
+            registry_push: config.registry_push,
             caller,
             client,
             layers: [ruled, near, routed],
@@ -135,20 +137,28 @@ impl ViewCaches {
     }
 
     /// The sidecar scope of a caller; `None` if it is the default.
-    fn apart(&self, scene: &CurrentConfig<'_>, caller: &Caller) -> Option<ScopedCaller> {
-        let met_as = scene.look.audiences.as_ref()?.look_at(caller);
-        let standing = self.standing(scene, &met_as);
-        (!standing.audience.is_everybody()).then_some(ScopedCaller { met_as, standing })
+    fn apart(&self, config: &CurrentConfig<'_>, caller: &Caller) -> Option<ScopedCaller> {
+        let met_as = config.inputs.scopes.as_ref()?.look_at(caller);
+        let caller_scope = self.caller_scope(config, &met_as);
+        (!caller_scope.scope.is_everybody()).then_some(ScopedCaller {
+            met_as,
+            caller_scope,
+        })
     }
 
-    fn ruled(&self, scene: &CurrentConfig<'_>, apart: Option<&ScopedCaller>) -> Arc<Resources> {
-        let Some(ScopedCaller { met_as, standing }) = apart else {
+    fn ruled(&self, config: &CurrentConfig<'_>, apart: Option<&ScopedCaller>) -> Arc<Resources> {
+        let Some(ScopedCaller {
+            met_as,
+            caller_scope,
+        }) = apart
+        else {
             return Arc::default();
         };
-        let shared = scene.shared;
+        let shared = config.shared;
         self.ruled
-            .get_or_make(&standing.audience, shared, |before| {
-                let own = shakedown_translate::outbound_of(scene.mesh, &standing.audience, met_as);
+            .get_or_make(&caller_scope.scope, shared, |before| {
+                let own =
+                    shakedown_translate::outbound_of(config.mesh, &caller_scope.scope, met_as);
                 Resources::otherwise(own, shared.resources(), before)
             })
     }
@@ -156,37 +166,39 @@ impl ViewCaches {
     /// Endpoints by locality. `ruled` takes precedence over the shared resources.
     fn near(
         &self,
-        scene: &CurrentConfig<'_>,
+        config: &CurrentConfig<'_>,
         apart: Option<&ScopedCaller>,
         client: &LocalityClient,
         ruled: &Resources,
     ) -> Arc<Resources> {
-        let audience = apart.map(|it| Arc::clone(&it.standing.audience));
-        let kind = (audience.unwrap_or_default(), client.clone());
-        let stranger = Caller::default();
-        let caller = apart.map_or(&stranger, |it| &it.met_as);
-        self.near.get_or_make(&kind, scene.shared, |before| {
-            let endpoints = shakedown_translate::nearby(scene.mesh, caller, client);
-            Resources::nearby(endpoints, [ruled, scene.shared.resources()], before)
+        let scope = apart.map(|apart| Arc::clone(&apart.caller_scope.scope));
+        let kind = (scope.unwrap_or_default(), client.clone());
+        let default_caller = Caller::default();
+        let caller = apart.map_or(&default_caller, |apart| &apart.met_as);
+        self.near.get_or_make(&kind, config.shared, |before| {
+            let endpoints = shakedown_translate::nearby(config.mesh, caller, client);
+            Resources::nearby(endpoints, [ruled, config.shared.resources()], before)
         })
     }
 
-    fn standing(&self, scene: &CurrentConfig<'_>, met_as: &Caller) -> Arc<CallerScope> {
-        self.standings.get_or_make(met_as, scene.shared, |before| {
-            let audience = SidecarScope::for_caller(scene.mesh, met_as);
-            let audience = match *before.audience == audience {
-                true => Arc::clone(&before.audience),
-                false => Arc::new(audience),
-            };
-            // For the default scope this is already in `ViewInputs`.
-            let nearness = (!audience.is_everybody())
-                .then(|| LocalityInputs::for_caller(scene.mesh, met_as))
-                .flatten();
-            CallerScope {
-                nearness: kept(nearness, &before.nearness),
-                audience,
-            }
-        })
+    fn caller_scope(&self, config: &CurrentConfig<'_>, met_as: &Caller) -> Arc<CallerScope> {
+        self.caller_scopes
+            .get_or_make(met_as, config.shared, |before| {
+                let scope = SidecarScope::for_caller(config.mesh, met_as);
+                let scope = if *before.scope == scope {
+                    Arc::clone(&before.scope)
+                } else {
+                    Arc::new(scope)
+                };
+                // For the default scope this is already in `ViewInputs`.
+                let locality = (!scope.is_everybody())
+                    .then(|| LocalityInputs::for_caller(config.mesh, met_as))
+                    .flatten();
+                CallerScope {
+                    locality: kept(locality, &before.locality),
+                    scope,
+                }
+            })
     }
 }
 
@@ -209,16 +221,16 @@ impl ProxyView {
 
 /// The proxy as a client. Reuses the earlier result if neither the registry nor the inputs changed.
 fn client_of(
-    scene: &CurrentConfig<'_>,
-    nearness: &Arc<LocalityInputs>,
+    config: &CurrentConfig<'_>,
+    locality: &Arc<LocalityInputs>,
     earlier: Option<&ProxyView>,
 ) -> (Arc<LocalityInputs>, LocalityClient) {
-    let known = earlier.and_then(|it| it.client.as_ref());
-    match known.filter(|(before, _)| Arc::ptr_eq(before, nearness)) {
+    let known = earlier.and_then(|view| view.client.as_ref());
+    match known.filter(|(before, _)| Arc::ptr_eq(before, locality)) {
         Some(known) => known.clone(),
         None => {
-            let client = nearness.client(scene.mesh, scene.node.address);
-            (Arc::clone(nearness), client)
+            let client = locality.client(config.mesh, config.node.address);
+            (Arc::clone(locality), client)
         }
     }
 }

@@ -28,7 +28,7 @@ const PUSH_KEY: &str = "control/push";
 pub(crate) struct Current {
     snapshot: Arc<ConfigSnapshot>,
     mesh: Arc<Mesh>,
-    look: ViewInputs,
+    inputs: ViewInputs,
     /// The number of the push that last changed the registry.
     registry_push: u64,
 }
@@ -39,7 +39,7 @@ pub(crate) struct Hub {
     current: Arc<Watched<Current>>,
     status: ConnectedProxies,
     covered: Arc<Watched<Covered>>,
-    sights: ViewCaches,
+    views: ViewCaches,
     held: Arc<SharedSubscriptions>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Covered {
 pub(crate) struct ProxyResources {
     pod: SidecarPod,
     registry_push: u64,
-    sight: ProxyView,
+    view: ProxyView,
     /// The filters and connection limits of the proxy's inbound listeners.
     policy: InboundPolicy,
     /// The proxy's own resources, without those that depend on its view.
@@ -76,14 +76,14 @@ impl Hub {
         let nothing = Current {
             snapshot: Arc::new(ConfigSnapshot::empty()),
             mesh: Arc::new(Mesh::default()),
-            look: ViewInputs::default(),
+            inputs: ViewInputs::default(),
             registry_push: 0,
         };
         let hub = Arc::new(Hub {
             current: Arc::new(Watched::new(nothing)),
             status,
             covered: Arc::new(Watched::new(Covered::default())),
-            sights: ViewCaches::default(),
+            views: ViewCaches::default(),
             held: Arc::default(),
         });
         let mut pusher = Pusher {
@@ -125,22 +125,22 @@ impl Hub {
         node: &ProxyNode,
         earlier: Option<&ProxyResources>,
     ) -> (SnapshotView, ProxyResources) {
-        let (shared, mesh, look, registry_push) = self.current.with(|current, _| {
+        let (shared, mesh, inputs, registry_push) = self.current.with(|current, _| {
             (
                 Arc::clone(&current.snapshot),
                 Arc::clone(&current.mesh),
-                current.look.clone(),
+                current.inputs.clone(),
                 current.registry_push,
             )
         });
-        let scene = CurrentConfig {
+        let config = CurrentConfig {
             mesh: &mesh,
             shared: &shared,
-            look: &look,
+            inputs: &inputs,
             registry_push,
             node,
         };
-        let sight = self.sights.view_for(&scene, earlier.map(|own| &own.sight));
+        let view = self.views.view_for(&config, earlier.map(|own| &own.view));
         let pod = match earlier.filter(|own| own.registry_push == registry_push) {
             Some(own) => own.pod.clone(),
             None => mesh.registry.pod(node.address),
@@ -151,15 +151,15 @@ impl Hub {
             Some(own) => Arc::clone(&own.alone),
             None => Arc::new(Resources::own(shakedown_translate::own(&pod, &policy))),
         };
-        let kept = earlier.filter(|own| own.sight.is_as(&sight) && Arc::ptr_eq(&own.alone, &alone));
+        let kept = earlier.filter(|own| own.view.is_as(&view) && Arc::ptr_eq(&own.alone, &alone));
         let resources = match kept {
             Some(own) => Arc::clone(&own.resources),
-            None => sight.over(&alone),
+            None => view.over(&alone),
         };
         let own = ProxyResources {
             pod,
             registry_push,
-            sight,
+            view,
             policy,
             alone,
             resources,
@@ -207,14 +207,15 @@ impl Pusher {
             });
         }
         let mesh = admitted.mesh;
-        let (earlier, before, look_before, registry_push) = self.hub.current.with(|current, _| {
-            (
-                Arc::clone(&current.snapshot),
-                Arc::clone(&current.mesh),
-                current.look.clone(),
-                current.registry_push,
-            )
-        });
+        let (earlier, before, inputs_before, registry_push) =
+            self.hub.current.with(|current, _| {
+                (
+                    Arc::clone(&current.snapshot),
+                    Arc::clone(&current.mesh),
+                    current.inputs.clone(),
+                    current.registry_push,
+                )
+            });
         let push = self.push + 1;
         let snapshot = earlier.next(
             push,
@@ -222,10 +223,10 @@ impl Pusher {
         );
         let first = earlier.push() == 0;
         let registry_changed = first || mesh.registry != before.registry;
-        let look = ViewInputs::from_mesh(&mesh, &look_before);
+        let inputs = ViewInputs::from_mesh(&mesh, &inputs_before);
         // A document that is added or removed may change only the resources of some proxies.
-        let documents_matter = (!look.is_nothing()
-            || !look_before.is_nothing()
+        let documents_matter = (!inputs.is_nothing()
+            || !inputs_before.is_nothing()
             || InboundPolicy::is_spoken_of(&mesh)
             || InboundPolicy::is_spoken_of(&before))
             && mesh.documents != before.documents;
@@ -251,7 +252,7 @@ impl Pusher {
             *current = Current {
                 snapshot,
                 mesh,
-                look,
+                inputs,
                 registry_push,
             }
         });

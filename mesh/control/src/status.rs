@@ -95,7 +95,11 @@ impl ConnectedProxies {
     /// Returns true if every connected proxy has acknowledged `push`.
     pub fn is_synced(&self, push: u64) -> bool {
         self.table.with(|table, _| {
-            table.push >= push && table.streams.values().all(|it| it.acknowledged >= push)
+            table.push >= push
+                && table
+                    .streams
+                    .values()
+                    .all(|stream| stream.acknowledged >= push)
         })
     }
 

@@ -32,12 +32,12 @@ impl<T> Watched<T> {
         }
     }
 
-    /// Calls `look` with the value and its version, without counting as a change. `look` must not use this watch: it
-    /// runs under the lock.
-    pub(crate) fn with<R>(&self, look: impl FnOnce(&mut T, u64) -> R) -> R {
+    /// Calls `access` with the value and its version, without counting as a change. `access` must not use this watch:
+    /// it runs under the lock.
+    pub(crate) fn with<R>(&self, access: impl FnOnce(&mut T, u64) -> R) -> R {
         let mut state = self.lock();
         let version = state.version;
-        look(&mut state.value, version)
+        access(&mut state.value, version)
     }
 
     /// Changes the value and wakes all waiting tasks. `change` must not use this watch: it runs under the lock.

@@ -219,7 +219,7 @@ fn a_proxy_that_crashes_leaves_the_status() {
 
 #[test]
 fn the_same_seed_gives_the_same_exchange() {
-    let tell = || {
+    let run = || {
         let voyage = Voyage::new(5);
         voyage
             .cluster
@@ -236,7 +236,7 @@ fn the_same_seed_gives_the_same_exchange() {
             .map(|proxy| proxy.times())
             .collect::<Vec<_>>()
     };
-    assert_eq!(tell(), tell());
+    assert_eq!(run(), run());
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl DeltaStream {
             .map_err(|e| Status::resource_exhausted(e.to_string()))
     }
 
-    fn look_for_push(&mut self, cx: &mut Context<'_>) {
+    fn poll_pushes(&mut self, cx: &mut Context<'_>) {
         while self.watcher.poll_changed(cx).is_ready() {
             if let Some(proxy) = &mut self.proxy {
                 let (view, own) = self.hub.view(&proxy.node, Some(&proxy.own));
@@ -176,7 +176,7 @@ impl DeltaStream {
                 Ok(read) => read,
                 Err(status) => return Poll::Ready(Some(Err(status))),
             };
-            self.look_for_push(cx);
+            self.poll_pushes(cx);
             self.sending = self.next_response().map(DeltaResponse::into_parts);
             if let Some(part) = self.next_part() {
                 return Poll::Ready(Some(Ok(part)));

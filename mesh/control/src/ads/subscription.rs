@@ -21,7 +21,7 @@ enum SendReason {
     Changed,
     /// The resource was requested, or its cluster was sent. The proxy is sent it again even if unchanged, and receives
     /// a removal if it does not exist.
-    Asked,
+    Requested,
 }
 
 /// The proxy's answer to a response.
@@ -83,7 +83,7 @@ struct Nack {
     reason: Arc<str>,
     /// The names that occur in the reason. If none does, all names of the response.
     names: BTreeSet<Arc<str>>,
-    told: bool,
+    reason_has_names: bool,
 }
 
 impl TypeSubscription {
@@ -194,7 +194,7 @@ impl TypeSubscription {
     /// Marks a resource to be sent again after its cluster was sent: endpoints must follow their cluster.
     pub(super) fn again(&mut self, name: &Arc<str>) {
         if self.wants(name) {
-            self.due.insert(Arc::clone(name), SendReason::Asked);
+            self.due.insert(Arc::clone(name), SendReason::Requested);
         }
     }
 
@@ -326,19 +326,20 @@ impl TypeSubscription {
     }
 
     fn refuse(&mut self, reason: &str, names: Vec<Arc<str>>) {
-        let told: BTreeSet<Arc<str>> = names
+        let named: BTreeSet<Arc<str>> = names
             .iter()
             .filter(|name| reason.contains(&***name))
             .cloned()
             .collect();
-        let (told, names) = match told.is_empty() {
-            true => (false, names.into_iter().collect()),
-            false => (true, told),
+        let (reason_has_names, names) = if named.is_empty() {
+            (false, names.into_iter().collect())
+        } else {
+            (true, named)
         };
         let reason = reason.into();
         match &mut self.refusal {
             Some(refusal) => {
-                refusal.told &= told;
+                refusal.reason_has_names &= reason_has_names;
                 refusal.names.extend(names);
                 refusal.reason = reason;
             }
@@ -346,7 +347,7 @@ impl TypeSubscription {
                 self.refusal = Some(Nack {
                     reason,
                     names,
-                    told,
+                    reason_has_names,
                 })
             }
         }
@@ -362,7 +363,7 @@ impl TypeSubscription {
             refusal.names.remove(name);
         }
         // If the reason names no resource, a newer version of any of them ends the refusal.
-        if refusal.names.is_empty() || (!refusal.told && refusal.names.len() < before) {
+        if refusal.names.is_empty() || (!refusal.reason_has_names && refusal.names.len() < before) {
             self.refusal = None;
         }
     }
@@ -388,7 +389,7 @@ impl TypeSubscription {
                 self.gone.insert(Arc::clone(&shared));
             }
             _ => {
-                self.due.insert(Arc::clone(&shared), SendReason::Asked);
+                self.due.insert(Arc::clone(&shared), SendReason::Requested);
             }
         }
         self.names.put(shared);

@@ -45,9 +45,9 @@ struct CanaryTask {
     /// The longest window of its metrics.
     keep: Duration,
     /// The last requested split, and the version of the cluster that contains it.
-    asked: Option<(Split, u64)>,
+    requested: Option<(Split, u64)>,
     /// The shares that were last reported to be in force.
-    told: Vec<(String, u32)>,
+    reported: Vec<(String, u32)>,
     /// The time of the next scrape.
     sample_at: Option<Time>,
     round: Option<ScrapeRound>,
@@ -144,7 +144,11 @@ impl Controller {
             let Some(charge) = self.charges.get_mut(&read.canary) else {
                 continue;
             };
-            let Some(round) = charge.round.as_mut().filter(|it| it.number == read.round) else {
+            let Some(round) = charge
+                .round
+                .as_mut()
+                .filter(|round| round.number == read.round)
+            else {
                 continue;
             };
             round.left -= 1;
@@ -194,10 +198,10 @@ impl Controller {
         if charge.sample_at.is_some_and(|due| due <= now) && charge.round.is_none() {
             self.read(&mut charge, rollout, now);
         }
-        self.ask(&mut charge, rollout);
+        self.request_split(&mut charge, rollout);
         let in_force = self.is_in_force(&charge);
         if in_force {
-            self.tell_weights(&mut charge, canary);
+            self.report_weights(&mut charge, canary);
         }
         let seen = Observations {
             rollout,
@@ -215,7 +219,7 @@ impl Controller {
         if charge.sample_at.is_some_and(|due| due <= now) && charge.round.is_none() {
             self.read(&mut charge, rollout, now);
         }
-        self.ask(&mut charge, rollout);
+        self.request_split(&mut charge, rollout);
         charge.store(&self.env, &rollout.key);
         turn.waits_for_proxies |= !self.is_in_force(&charge);
         turn.wake(charge.machine.wake(now, canary));
@@ -225,44 +229,44 @@ impl Controller {
     }
 
     /// Requests the split of the machine, if it has changed.
-    fn ask(&mut self, charge: &mut CanaryTask, rollout: &CanaryTarget) {
+    fn request_split(&mut self, charge: &mut CanaryTask, rollout: &CanaryTarget) {
         let Some(split) = charge.machine.split(&rollout.canary.spec) else {
             return;
         };
         if charge
-            .asked
+            .requested
             .as_ref()
-            .is_some_and(|(asked, _)| *asked == split)
+            .is_some_and(|(requested, _)| *requested == split)
         {
             return;
         }
         self.cluster.set_split(&rollout.key, split.clone());
-        charge.asked = Some((split, self.cluster.version()));
+        charge.requested = Some((split, self.cluster.version()));
     }
 
     /// Returns true if every proxy has acknowledged the requested split.
     fn is_in_force(&self, charge: &CanaryTask) -> bool {
         let (covered, _) = self.hub.covered();
-        charge.asked.as_ref().is_some_and(|(_, version)| {
+        charge.requested.as_ref().is_some_and(|(_, version)| {
             covered.version >= *version && self.hub.status().is_synced(covered.push)
         })
     }
 
-    fn tell_weights(&self, charge: &mut CanaryTask, canary: &Canary) {
-        let shares = charge.asked.as_ref().map(|(split, _)| split.shares());
+    fn report_weights(&self, charge: &mut CanaryTask, canary: &Canary) {
+        let shares = charge.requested.as_ref().map(|(split, _)| split.shares());
         let mut shares = shares.unwrap_or_default();
-        for (version, share) in &charge.told {
+        for (version, share) in &charge.reported {
             // A version that had a share and has left the split is reported with 0%.
             if *share > 0 && !shares.iter().any(|(known, _)| known == version) {
                 shares.push((version.clone(), 0));
             }
         }
-        if charge.told != shares {
+        if charge.reported != shares {
             self.env.emit(MeshEvent::Weights {
                 name: canary.service_name().as_str().into(),
                 percent: shares.clone().into(),
             });
-            charge.told = shares;
+            charge.reported = shares;
         }
     }
 
@@ -274,7 +278,7 @@ impl Controller {
         now: Time,
     ) {
         match act {
-            RolloutAction::Tell {
+            RolloutAction::Report {
                 phase,
                 weight,
                 version,
@@ -366,8 +370,8 @@ impl CanaryTask {
             machine,
             history: History::default(),
             keep: Duration::ZERO,
-            asked: None,
-            told: Vec::new(),
+            requested: None,
+            reported: Vec::new(),
             // Has no effect unless an analysis is in progress.
             sample_at: Some(env.now()),
             round: None,

@@ -92,7 +92,7 @@ pub(super) struct Observations<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum RolloutAction {
     /// Report this event.
-    Tell {
+    Report {
         phase: CanaryPhase,
         weight: u32,
         version: String,
@@ -117,7 +117,7 @@ pub(super) struct Machine {
     /// The time of the next check, or of the next step of a promotion. `None` while the weight is not in force.
     next: Option<Time>,
     /// The last reason reported in this stage, so that it is not repeated.
-    said: String,
+    last_reason: String,
 }
 
 /// The inputs and the actions of one call of [`Machine::advance`].
@@ -151,7 +151,7 @@ impl Machine {
             progress,
             since: now,
             next: None,
-            said: String::new(),
+            last_reason: String::new(),
         }
     }
 
@@ -254,13 +254,13 @@ impl Machine {
                 "no endpoint of {} has a label `version` yet",
                 turn.canary.service_name().value
             );
-            self.say_once(turn, reason);
+            self.report_once(turn, reason);
             return;
         };
         self.progress.stable.clone_from(stable);
         if self.progress.stage == RolloutStage::Initializing {
             self.enter(RolloutStage::Initialized, turn.now);
-            self.tell(turn, format!("{stable} is the stable version"));
+            self.report(turn, format!("{stable} is the stable version"));
             return;
         }
         if let Some(version) = newest(turn.seen.rollout) {
@@ -280,7 +280,7 @@ impl Machine {
         self.progress.canary = Some(version.to_owned());
         (self.progress.failed, self.progress.passed) = (0, 0);
         self.enter(RolloutStage::Preparing, turn.now);
-        self.tell(
+        self.report(
             turn,
             format!("{version} has come beside {stable}: it gets nothing until it is ready"),
         );
@@ -317,7 +317,7 @@ impl Machine {
         self.enter(RolloutStage::Analysing, turn.now);
         turn.acts.push(RolloutAction::Forget);
         turn.acts.push(RolloutAction::Sample);
-        self.tell(turn, reason);
+        self.report(turn, reason);
     }
 
     /// Returns true if the rollout pauses because the stable version lacks ready pods. Deadlines are suspended
@@ -329,7 +329,7 @@ impl Machine {
         self.since = turn.now;
         let stable = self.progress.stable.clone();
         let (ready, wanted) = pods_of(&stable, turn.seen.rollout);
-        self.say_once(
+        self.report_once(
             turn,
             format!("{ready} of {wanted} pods of {stable} are ready: halted"),
         );
@@ -356,25 +356,25 @@ impl Machine {
         self.progress.stage = stage;
         self.since = now;
         self.next = None;
-        self.said.clear();
+        self.last_reason.clear();
     }
 
     fn clear(&mut self) {
         self.progress.canary = None;
         self.progress.weight = 0;
         self.next = None;
-        self.said.clear();
+        self.last_reason.clear();
     }
 
-    fn say_once(&mut self, turn: &mut TickInput<'_>, reason: String) {
-        if self.said != reason {
-            self.said.clone_from(&reason);
-            self.tell(turn, reason);
+    fn report_once(&mut self, turn: &mut TickInput<'_>, reason: String) {
+        if self.last_reason != reason {
+            self.last_reason.clone_from(&reason);
+            self.report(turn, reason);
         }
     }
 
-    fn tell(&self, turn: &mut TickInput<'_>, reason: String) {
-        turn.acts.push(RolloutAction::Tell {
+    fn report(&self, turn: &mut TickInput<'_>, reason: String) {
+        turn.acts.push(RolloutAction::Report {
             phase: phase(self.progress.stage),
             weight: self.progress.weight,
             version: self.state_name(),

@@ -34,7 +34,10 @@ fn mesh(rules: &[(&str, &str)]) -> Mesh {
     registry.insert(Service::new("b", "default", vec![Port::http(80)]));
     Mesh {
         registry,
-        documents: nodes.iter().map(|it| Document::read(it).unwrap()).collect(),
+        documents: nodes
+            .iter()
+            .map(|node| Document::read(node).unwrap())
+            .collect(),
         ..Mesh::default()
     }
 }
@@ -62,18 +65,18 @@ fn seen(rules: &[(&str, &str)], namespaces: &[&str]) -> Vec<ProxyView> {
     let mesh = mesh(rules);
     let shared =
         ConfigSnapshot::empty().next(1, Resources::outbound(shakedown_translate::outbound(&mesh)));
-    let look = ViewInputs::from_mesh(&mesh, &ViewInputs::default());
-    let sights = ViewCaches::default();
+    let inputs = ViewInputs::from_mesh(&mesh, &ViewInputs::default());
+    let views = ViewCaches::default();
     let see = |namespace: &&str| {
         let node = ProxyNode::parse(&format!("sidecar~10.0.0.1~p.{namespace}~d")).unwrap();
-        let scene = CurrentConfig {
+        let config = CurrentConfig {
             mesh: &mesh,
             shared: &shared,
-            look: &look,
+            inputs: &inputs,
             registry_push: 1,
             node: &node,
         };
-        sights.view_for(&scene, None)
+        views.view_for(&config, None)
     };
     namespaces.iter().map(see).collect()
 }
@@ -119,8 +122,8 @@ fn without_rules_for_some_nobody_is_looked_at() {
     let everywhere = [("default", BOUND), ("istio-system", BOUND)];
     assert!(ViewInputs::from_mesh(&mesh(&everywhere), &ViewInputs::default()).is_nothing());
     let seen = seen(&everywhere, &["web", "default", "istio-system"]);
-    for sight in &seen {
-        assert!(sight.caller.is_none() && sight.layers.iter().all(|layer| layer.is_empty()));
+    for view in &seen {
+        assert!(view.caller.is_none() && view.layers.iter().all(|layer| layer.is_empty()));
     }
 }
 
@@ -136,11 +139,11 @@ fn what_is_near_is_made_for_each_audience_alone() {
     let ejects = "trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}";
     let shares = "trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/a/*, to: {'eu/b/*': 100}}]}}}";
     let seen = seen(&[("web", ejects), ("bank", shares)], &["web", "bank"]);
-    let client = |sight: &ProxyView| sight.client.as_ref().map(|(_, client)| client.clone());
+    let client = |view: &ProxyView| view.client.as_ref().map(|(_, client)| client.clone());
     assert_eq!(client(&seen[0]), client(&seen[1]));
-    let near = |sight: &ProxyView| {
+    let near = |view: &ProxyView| {
         let name = "outbound|80||a.default.svc.cluster.local";
-        let found = sight.layers[1].find(ResourceKind::Endpoints, name);
+        let found = view.layers[1].find(ResourceKind::Endpoints, name);
         Arc::clone(&found.unwrap().version)
     };
     assert_ne!(near(&seen[0]), near(&seen[1]));

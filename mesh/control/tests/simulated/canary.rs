@@ -306,7 +306,7 @@ fn a_control_plane_that_crashes_goes_on_with_its_canary() {
 
 #[test]
 fn the_same_seed_gives_the_same_rollout() {
-    let tell = || {
+    let run = || {
         let mut rollout = Rollout::new(5);
         rollout.run_to(5);
         rollout.deploy();
@@ -318,5 +318,5 @@ fn the_same_seed_gives_the_same_rollout() {
             })
             .collect::<Vec<_>>()
     };
-    assert_eq!(tell(), tell());
+    assert_eq!(run(), run());
 }

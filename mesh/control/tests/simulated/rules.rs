@@ -70,8 +70,11 @@ fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
     voyage.run_until(ms(1500));
     let third = all();
     assert_eq!(third[1], (second[1].0.clone(), true));
-    let told: Vec<bool> = proxies.iter().map(|it| !it.log().is_empty()).collect();
-    assert_eq!(told, [false, true, false]);
+    let updated: Vec<bool> = proxies
+        .iter()
+        .map(|proxy| !proxy.log().is_empty())
+        .collect();
+    assert_eq!(updated, [false, true, false]);
 
     // The rule is removed, and all proxies have the same clusters again.
     voyage.cluster.remove(&DocumentKey {

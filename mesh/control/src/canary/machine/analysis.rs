@@ -20,13 +20,13 @@ impl Machine {
             _ => {}
         }
         if self.progress.stage == RolloutStage::Analysing {
-            let said = match (&*self.said, self.next) {
+            let reason = match (&*self.last_reason, self.next) {
                 (_, None) => "not every proxy has taken its weight",
                 ("", Some(_)) => "no check has come to a verdict",
-                (said, Some(_)) => said,
+                (reason, Some(_)) => reason,
             };
-            let said = said.to_owned();
-            self.keep_deadline(turn, |late| format!("{said}, {late}"));
+            let reason = reason.to_owned();
+            self.keep_deadline(turn, |late| format!("{reason}, {late}"));
         }
     }
 
@@ -41,7 +41,7 @@ impl Machine {
             let version = self.state_name();
             let words =
                 format!("{ready} of {wanted} pods of {version} are ready: the weight stays");
-            self.say_once(turn, words);
+            self.report_once(turn, words);
         } else if turn.canary.skip_analysis {
             self.promote(turn, "its analysis is skipped from now on");
         } else {
@@ -60,13 +60,13 @@ impl Machine {
                 if failed >= most {
                     self.retreat(turn, words);
                 } else {
-                    self.say_once(turn, format!("{words}, the weight stays"));
+                    self.report_once(turn, format!("{words}, the weight stays"));
                 }
             }
             CheckVerdict::Silent(words) => {
                 let trouble = turn.seen.trouble.map(|trouble| format!(" ({trouble})"));
                 let trouble = trouble.unwrap_or_default();
-                self.say_once(turn, format!("{words}{trouble}, so no verdict"));
+                self.report_once(turn, format!("{words}{trouble}, so no verdict"));
             }
             CheckVerdict::Pass(words) => self.pass(turn, &words),
         }
@@ -82,7 +82,7 @@ impl Machine {
             if passed >= rounds {
                 self.promote(turn, &words);
             } else {
-                self.tell(turn, words);
+                self.report(turn, words);
             }
             return;
         }
@@ -91,8 +91,8 @@ impl Machine {
             Some(step) => {
                 self.progress.weight = step;
                 self.next = None;
-                self.said.clear();
-                self.tell(turn, format!("{words}: weight {now}% -> {step}%"));
+                self.last_reason.clear();
+                self.report(turn, format!("{words}: weight {now}% -> {step}%"));
             }
             None => self.promote(turn, words),
         }

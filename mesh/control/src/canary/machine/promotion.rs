@@ -12,7 +12,7 @@ impl Machine {
         self.enter(RolloutStage::Scaling, turn.now);
         turn.acts.push(RolloutAction::Forget);
         let wanted = self.replicas_of_stable(turn);
-        self.tell(
+        self.report(
             turn,
             format!("{words}: promoting, it is to have {wanted} pods"),
         );
@@ -49,7 +49,7 @@ impl Machine {
                 self.enter(RolloutStage::Finalising, turn.now);
                 turn.acts.push(RolloutAction::Stable(new.clone()));
                 let words = format!("every proxy sends all to {new}: {old} is scaled to 0");
-                self.tell(turn, words);
+                self.report(turn, words);
             }
             None if turn.in_force => {
                 self.next = Some(turn.now + turn.canary.analysis.every());
@@ -79,7 +79,7 @@ impl Machine {
         };
         let weight = (before + step).min(100);
         self.progress.weight = weight;
-        self.tell(turn, format!("{words}: weight {before}% -> {weight}%"));
+        self.report(turn, format!("{words}: weight {before}% -> {weight}%"));
     }
 
     pub(super) fn finalise(&mut self, turn: &mut TickInput<'_>) {
@@ -102,7 +102,7 @@ impl Machine {
             0 => format!("{new} is the stable version, {old} is gone"),
             _ => format!("{new} is the stable version, though {left} pods of {old} stay"),
         };
-        self.tell(turn, words);
+        self.report(turn, words);
         self.progress.stable = new;
         self.clear();
     }
@@ -121,7 +121,7 @@ impl Machine {
         }
         self.since = turn.now;
         let new = self.state_name();
-        self.say_once(
+        self.report_once(
             turn,
             format!("{ready} of {wanted} pods of {new} are ready: halted"),
         );

@@ -16,7 +16,7 @@ impl Machine {
         }
         let version = self.state_name();
         self.progress.stage = RolloutStage::Failed;
-        self.tell(turn, reason);
+        self.report(turn, reason);
         turn.acts.push(RolloutAction::Scale(version, 0));
         self.clear();
     }
@@ -33,7 +33,7 @@ impl Machine {
         let weight = std::mem::take(&mut self.progress.weight);
         self.enter(RolloutStage::Replacing, turn.now);
         turn.acts.push(RolloutAction::Forget);
-        self.tell(
+        self.report(
             turn,
             format!("{newest} has come instead of {own}: weight {weight}% -> 0%"),
         );
@@ -59,7 +59,7 @@ impl Machine {
         self.progress.weight = 0;
         self.enter(RolloutStage::RollingBack, turn.now);
         turn.acts.push(RolloutAction::Forget);
-        self.tell(turn, format!("{words}: weight {weight}% -> 0%"));
+        self.report(turn, format!("{words}: weight {weight}% -> 0%"));
     }
 
     /// Rolls the canary back and returns true if it was scaled to 0 from outside.

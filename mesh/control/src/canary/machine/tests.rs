@@ -23,7 +23,7 @@ struct Scene {
     sampling: bool,
     /// True if added pods do not become ready.
     stuck: bool,
-    told: Vec<(CanaryPhase, u32, String)>,
+    reported: Vec<(CanaryPhase, u32, String)>,
 }
 
 const STEPS: &str = "interval: 15s, threshold: 2, maxWeight: 30, stepWeight: 10";
@@ -59,7 +59,7 @@ impl Scene {
             in_force: true,
             sampling: false,
             stuck: false,
-            told: Vec::new(),
+            reported: Vec::new(),
         };
         scene.has("v1", 3, 3);
         scene.go();
@@ -117,15 +117,15 @@ impl Scene {
             };
             let before = self.machine.progress().clone();
             let acts = self.machine.advance(self.now, &self.canary.spec, &seen);
-            let quiet = acts.is_empty() && before == *self.machine.progress();
+            let idle = acts.is_empty() && before == *self.machine.progress();
             for act in acts {
                 match act {
-                    RolloutAction::Tell {
+                    RolloutAction::Report {
                         phase,
                         weight,
                         reason,
                         ..
-                    } => self.told.push((phase, weight, reason)),
+                    } => self.reported.push((phase, weight, reason)),
                     RolloutAction::Scale(version, replicas) => {
                         let ready = if self.stuck { 1 } else { replicas };
                         self.has(&version, replicas, u8::try_from(ready).unwrap());
@@ -135,11 +135,11 @@ impl Scene {
                     RolloutAction::Forget => self.history = History::default(),
                 }
             }
-            if quiet {
+            if idle {
                 return;
             }
         }
-        panic!("it never rests: {:?}", self.told);
+        panic!("it never rests: {:?}", self.reported);
     }
 
     fn sample(&mut self) {
@@ -162,12 +162,12 @@ impl Scene {
     }
 
     fn last(&self) -> (CanaryPhase, u32, &str) {
-        let (phase, weight, reason) = self.told.last().unwrap();
+        let (phase, weight, reason) = self.reported.last().unwrap();
         (*phase, *weight, reason)
     }
 
     fn phases(&self) -> Vec<CanaryPhase> {
-        let mut phases: Vec<CanaryPhase> = self.told.iter().map(|(phase, ..)| *phase).collect();
+        let mut phases: Vec<CanaryPhase> = self.reported.iter().map(|(phase, ..)| *phase).collect();
         phases.dedup();
         phases
     }
@@ -372,9 +372,13 @@ fn steps_may_be_listed_and_promotion_may_take_steps() {
     for _ in 0..3 {
         scene.after(300, 0);
     }
-    let mut weights: Vec<u32> = scene.told.iter().map(|(_, weight, _)| *weight).collect();
+    let mut weights: Vec<u32> = scene
+        .reported
+        .iter()
+        .map(|(_, weight, _)| *weight)
+        .collect();
     weights.dedup();
-    assert_eq!(weights, [0, 1, 40, 70, 100], "{:?}", scene.told);
+    assert_eq!(weights, [0, 1, 40, 70, 100], "{:?}", scene.reported);
     assert_eq!(scene.last().0, CanaryPhase::Succeeded);
 }
 
@@ -434,7 +438,7 @@ fn without_metrics_every_check_passes() {
     assert_eq!(scene.last().0, CanaryPhase::Succeeded);
     assert!(
         scene
-            .told
+            .reported
             .iter()
             .any(|(.., reason)| reason.contains("no metrics to judge"))
     );

@@ -28,7 +28,7 @@ fn a_newer_version_restarts_the_analysis_at_0() {
     assert!(
         !scene.phases().contains(&CanaryPhase::Failed),
         "{:?}",
-        scene.told
+        scene.reported
     );
 }
 
