@@ -35,13 +35,13 @@ impl App {
     /// Starts a replica's app on a listener of its pod.
     pub(crate) fn start(
         env: &Env,
-        plot: &Rc<RunContext>,
+        context: &Rc<RunContext>,
         journal: &Arc<Journal>,
         role: AppIdentity,
         caller: CallingHost,
         listener: BoxListener,
     ) {
-        let app = Rc::new(App::new(env, plot, journal, role, caller));
+        let app = Rc::new(App::new(env, context, journal, role, caller));
         env.spawn("app", connection::accept(app, listener));
     }
 }

@@ -28,7 +28,7 @@ pub(crate) trait Backend {
     ///
     /// # Errors
     /// The backend has no free hosts.
-    fn add(&self, _pod: PodId, _plot: &RunContext) -> io::Result<()> {
+    fn add(&self, _pod: PodId, _context: &RunContext) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -44,7 +44,7 @@ enum ActiveFault {
     /// The pods, each with true if the pause took effect when it began.
     Pause(Vec<(PodId, bool)>),
     Cuts(Vec<PartitionGuard>),
-    Ails(Rc<InjectedFault>),
+    Injected(Rc<InjectedFault>),
     /// The load, and the number of requests that it had scheduled before.
     Surge(usize, u64),
     /// An instantaneous action, with the number of objects that it changed.
@@ -66,7 +66,7 @@ impl ChaosRunner {
         plan: Vec<PlannedAction>,
     ) -> ChaosRunner {
         let open = plan.iter().map(|_| None).collect();
-        let mut firings = vec![Firings::default(); pods.plot.story.chaos.len()];
+        let mut firings = vec![Firings::default(); pods.context.scenario.chaos.len()];
         for planned in &plan {
             firings[planned.item].planned += 1;
         }
@@ -107,8 +107,8 @@ impl ChaosRunner {
     }
 
     fn begin(&mut self, env: &Env, fault: usize) {
-        let story = Rc::clone(&self.pods.plot.story);
-        let action = &story.chaos[self.plan[fault].item].action;
+        let scenario = Rc::clone(&self.pods.context.scenario);
+        let action = &scenario.chaos[self.plan[fault].item].action;
         let open = match action {
             ChaosAction::Crash(_) | ChaosAction::Pause(_) | ChaosAction::Partition { .. } => {
                 self.begin_on_pods(env, fault, action)
@@ -119,7 +119,7 @@ impl ChaosRunner {
                 add,
             } => {
                 let (factor, add) = (*factor, add.clone());
-                self.ail(env, fault, target, InjectedFaultKind::Slow { factor, add })
+                self.inject(env, fault, target, InjectedFaultKind::Slow { factor, add })
             }
             ChaosAction::Fail {
                 target,
@@ -131,16 +131,16 @@ impl ChaosRunner {
                     rate: *rate,
                     with: *with,
                     only: *only,
-                    place: story.chaos[self.plan[fault].item].place,
+                    place: scenario.chaos[self.plan[fault].item].place,
                 };
-                self.ail(env, fault, target, kind)
+                self.inject(env, fault, target, kind)
             }
             ChaosAction::Surge { .. }
             | ChaosAction::Scale { .. }
             | ChaosAction::Deploy { .. }
             | ChaosAction::Apply { .. }
             | ChaosAction::Nothing => {
-                self.tell_start(env, fault, Vec::new());
+                self.record_start(env, fault, Vec::new());
                 self.at_once(action)
             }
         };
@@ -155,22 +155,22 @@ impl ChaosRunner {
         match action {
             ChaosAction::Partition { both, .. } => {
                 let (from, to) = (&planned.pods, &planned.others);
-                let mut cuts = vec![pods.ground.cut(from, to)];
+                let mut cuts = vec![pods.backend.cut(from, to)];
                 if *both {
-                    cuts.push(pods.ground.cut(to, from));
+                    cuts.push(pods.backend.cut(to, from));
                 }
                 let mut touched = targets;
                 touched.extend(to.iter().filter(|pod| !from.contains(pod)));
-                self.tell_start(env, fault, touched);
+                self.record_start(env, fault, touched);
                 ActiveFault::Cuts(cuts)
             }
             ChaosAction::Pause(_) => {
                 let hit = targets.iter().map(|pod| (*pod, pods.pause(*pod))).collect();
-                self.tell_start(env, fault, targets);
+                self.record_start(env, fault, targets);
                 ActiveFault::Pause(hit)
             }
             _ => {
-                self.tell_start(env, fault, targets.clone());
+                self.record_start(env, fault, targets.clone());
                 let hits = targets.iter().filter(|pod| pods.crash(**pod)).count();
                 ActiveFault::Crash(targets, hits as u64)
             }
@@ -178,7 +178,7 @@ impl ChaosRunner {
     }
 
     /// Begins an action that may also affect pods added later.
-    fn ail(
+    fn inject(
         &self,
         env: &Env,
         fault: usize,
@@ -186,14 +186,14 @@ impl ChaosRunner {
         kind: InjectedFaultKind,
     ) -> ActiveFault {
         let pods = self.targets(env, fault, target);
-        let ailment = Rc::new(InjectedFault {
+        let injected = Rc::new(InjectedFault {
             fault,
             kind,
             hits: Cell::new(0),
         });
-        self.pods.ail(&pods, target, &ailment);
-        self.tell_start(env, fault, pods);
-        ActiveFault::Ails(ailment)
+        self.pods.inject(&pods, target, &injected);
+        self.record_start(env, fault, pods);
+        ActiveFault::Injected(injected)
     }
 
     /// Executes an instantaneous action, or begins a surge.
@@ -236,14 +236,20 @@ impl ChaosRunner {
         if target.part != PodCount::All && !drawn.is_empty() {
             return drawn.clone();
         }
-        let plot = &self.pods.plot;
-        let place = plot.story.chaos[self.plan[fault].item].place;
-        let mut rng = env.rng(&format!("{}/late/{fault}", plot.path(place)));
+        let context = &self.pods.context;
+        let place = context.scenario.chaos[self.plan[fault].item].place;
+        let mut rng = env.rng(&format!("{}/late/{fault}", context.path(place)));
         let there = |pod| self.pods.is_there(pod);
-        resolve(&plot.story, &plot.roster(), there, target, &mut rng)
+        resolve(
+            &context.scenario,
+            &context.roster(),
+            there,
+            target,
+            &mut rng,
+        )
     }
 
-    fn tell_start(&self, env: &Env, fault: usize, pods: Vec<PodId>) {
+    fn record_start(&self, env: &Env, fault: usize, pods: Vec<PodId>) {
         self.pods.journal.record(
             env.now(),
             Event::FaultStarted {
@@ -268,10 +274,10 @@ impl ChaosRunner {
                 let touched = |(pod, at_start): (PodId, bool)| pods.resume(pod) || at_start;
                 targets.into_iter().map(touched).filter(|hit| *hit).count() as u64
             }
-            ActiveFault::Cuts(cuts) => cuts.into_iter().map(|cut| pods.ground.heal(cut)).sum(),
-            ActiveFault::Ails(ailment) => {
-                pods.cure(fault);
-                ailment.hits.get()
+            ActiveFault::Cuts(cuts) => cuts.into_iter().map(|cut| pods.backend.heal(cut)).sum(),
+            ActiveFault::Injected(injected) => {
+                pods.clear(fault);
+                injected.hits.get()
             }
             ActiveFault::Surge(load, before) => self.loads[load].scheduled() - before,
             ActiveFault::Done(hits) => hits,

@@ -53,34 +53,35 @@ pub enum StartRunError {
 /// Runs the scenario on a backend and returns the time of its end. Requests still in flight then have timed
 /// out.
 pub(crate) async fn play(
-    plot: Rc<RunContext>,
+    context: Rc<RunContext>,
     plan: Vec<PlannedAction>,
-    ground: Rc<dyn Backend>,
+    backend: Rc<dyn Backend>,
     journal: Arc<Journal>,
 ) -> Result<Time, StartRunError> {
-    let env = ground.stage();
-    let pods = prepare(&plot, &ground, &journal);
-    plot.pods().for_each(|pod| pods.start(pod));
+    let env = backend.stage();
+    let pods = prepare(&context, &backend, &journal);
+    context.pods().for_each(|pod| pods.start(pod));
     ready(&env, &pods).await?;
 
     let zero = env.now();
-    plot.set_zero(zero);
-    ground.set_epoch_origin(zero);
+    context.set_zero(zero);
+    backend.set_epoch_origin(zero);
     journal.set_zero(zero);
-    plot.pods()
+    context
+        .pods()
         .for_each(|pod| journal.record(zero, Event::Ready { pod }));
 
     let loads = send(&env, &pods, &plan, zero)?;
     let follower = Rc::clone(&pods).follow_replicas();
     let _follower = env.spawn_owned("stage-replicas", follower);
-    let end = zero + plot.story.duration;
+    let end = zero + context.scenario.duration;
     let mut chaos = ChaosRunner::new(Rc::clone(&pods), loads.clone(), plan);
     chaos.run(&env, zero, end).await;
     env.sleep_until(end).await;
     // Faults that outlast the load end during the drain, as their `for` says.
     {
         let drained = pin!(drain(&env, &pods, &loads));
-        let ending = pin!(chaos.run(&env, zero, plot.end()));
+        let ending = pin!(chaos.run(&env, zero, context.end()));
         if let Either::Right(((), drained)) = select(drained, ending).await {
             drained.await;
         }
@@ -95,8 +96,12 @@ pub(crate) async fn play(
 }
 
 /// Creates the pods, and registers them with DNS and the control plane.
-fn prepare(plot: &Rc<RunContext>, ground: &Rc<dyn Backend>, journal: &Arc<Journal>) -> Rc<Pods> {
-    let control = &plot.story.control;
+fn prepare(
+    context: &Rc<RunContext>,
+    backend: &Rc<dyn Backend>,
+    journal: &Arc<Journal>,
+) -> Rc<Pods> {
+    let control = &context.scenario.control;
     let cluster = ManagedMesh::new(MeshOptions {
         root_namespace: control.root_namespace.clone(),
         trust_domain: control.trust_domain.clone(),
@@ -105,8 +110,8 @@ fn prepare(plot: &Rc<RunContext>, ground: &Rc<dyn Backend>, journal: &Arc<Journa
         destination_rules_for: control.destination_rules_for,
         virtual_services_for: control.virtual_services_for,
     });
-    let registry = registry(plot, &**ground);
-    for service in &plot.story.services {
+    let registry = registry(context, &**backend);
+    for service in &context.scenario.services {
         let known = registry
             .services
             .values()
@@ -114,18 +119,18 @@ fn prepare(plot: &Rc<RunContext>, ground: &Rc<dyn Backend>, journal: &Arc<Journa
         let endpoints = known.into_iter().flat_map(|known| &known.endpoints);
         let addresses: Vec<_> = endpoints.map(|endpoint| endpoint.address.ip()).collect();
         for name in dns_names(service) {
-            ground.set_name(name, addresses.clone());
+            backend.set_name(name, addresses.clone());
         }
     }
     cluster.set_registry(registry);
-    cluster.apply(plot.story.mesh.clone());
+    cluster.apply(context.scenario.mesh.clone());
     let pods = Pods::new(
-        Rc::clone(plot),
-        Rc::clone(ground),
+        Rc::clone(context),
+        Rc::clone(backend),
         Arc::clone(journal),
         cluster,
     );
-    pods.tell_replicas();
+    pods.report_replicas();
     Rc::new(pods)
 }
 
@@ -146,7 +151,10 @@ async fn ready(env: &Env, pods: &Pods) -> Result<(), StartRunError> {
         if env.now() >= deadline {
             let missing = pods.journal.not_in_force(&meshed);
             return Err(StartRunError::NotReady {
-                pods: missing.into_iter().map(|pod| pods.plot.name(pod)).collect(),
+                pods: missing
+                    .into_iter()
+                    .map(|pod| pods.context.name(pod))
+                    .collect(),
                 seconds: READY_TIMEOUT.as_secs(),
             });
         }
@@ -159,26 +167,26 @@ fn send(
     faults: &[PlannedAction],
     zero: Time,
 ) -> Result<Vec<Rc<LoadPlan>>, StartRunError> {
-    let plot = &pods.plot;
-    let mut plans = Vec::with_capacity(plot.story.loads.len());
-    for (index, load) in plot.story.loads.iter().enumerate() {
+    let context = &pods.context;
+    let mut plans = Vec::with_capacity(context.scenario.loads.len());
+    for (index, load) in context.scenario.loads.iter().enumerate() {
         let recorder = pods.journal.recorder();
         let target = |callee: usize| {
-            let party = party_id(plot.story.party(callee));
-            (party, plot.targets[callee].clone())
+            let party = party_id(context.scenario.party(callee));
+            (party, context.targets[callee].clone())
         };
-        let path = |place: DrawId| plot.path(place).to_owned();
-        let tells = plot.passes_deadlines;
-        let party = plot.load_party(index);
-        let plan = LoadPlan::new(load, party, zero, tells, target, path, recorder);
+        let path = |place: DrawId| context.path(place).to_owned();
+        let passes_deadlines = context.passes_deadlines;
+        let party = context.load_party(index);
+        let plan = LoadPlan::new(load, party, zero, passes_deadlines, target, path, recorder);
         let plan = plan.map_err(|source| StartRunError::Load {
             load: load.name.clone(),
             source,
         })?;
         let plan = Rc::new(plan);
-        let place = plot.path(load.place);
+        let place = context.path(load.place);
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
-        let surges = surges(&plot.story, faults, index);
+        let surges = surges(&context.scenario, faults, index);
         let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
         let clients = Rc::clone(&pods.clients[index]);
         env.spawn(
@@ -192,11 +200,11 @@ fn send(
 
 /// Returns the surges that are planned for a load. They are known from the start, so that the schedule is a
 /// function of the seed.
-fn surges(story: &ResolvedScenario, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
+fn surges(scenario: &ResolvedScenario, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
     let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     let surges = faults
         .iter()
-        .filter_map(|planned| match story.chaos[planned.item].action {
+        .filter_map(|planned| match scenario.chaos[planned.item].action {
             ChaosAction::Surge { load: of, factor } if of == load => Some(Surge {
                 from: span(planned.fault.start_ns),
                 until: planned.fault.end_ns.map(span),
@@ -210,7 +218,7 @@ fn surges(story: &ResolvedScenario, faults: &[PlannedAction], load: usize) -> Ve
 /// Waits for work in flight, until the end of the drain at most: requests of loads, work of apps for
 /// disconnected callers, and final events of proxies.
 async fn drain(env: &Env, pods: &Pods, loads: &[Rc<LoadPlan>]) {
-    let end = pods.plot.end();
+    let end = pods.context.end();
     // After `end` each wait returns immediately, and the remaining work has timed out.
     for load in loads {
         let _ = env.deadline(end, load.drained()).await;
@@ -225,6 +233,6 @@ async fn drain(env: &Env, pods: &Pods, loads: &[Rc<LoadPlan>]) {
 async fn close(env: &Env, pods: &Pods, loads: &[Rc<LoadPlan>]) {
     loads.iter().for_each(|load| load.close());
     pods.journal.close();
-    pods.plot.pods().for_each(|pod| pods.ground.crash(pod));
+    pods.context.pods().for_each(|pod| pods.backend.crash(pod));
     env.sleep(INSTANT).await;
 }

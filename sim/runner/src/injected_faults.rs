@@ -46,28 +46,30 @@ impl InjectedFault {
 }
 
 impl InjectedFaults {
-    pub(crate) fn add(&self, ailment: &Rc<InjectedFault>) {
-        self.0.borrow_mut().push(Rc::clone(ailment));
+    pub(crate) fn add(&self, injected: &Rc<InjectedFault>) {
+        self.0.borrow_mut().push(Rc::clone(injected));
     }
 
     /// Clears the fault with this index.
-    pub(crate) fn cure(&self, fault: usize) {
-        self.0.borrow_mut().retain(|ailment| ailment.fault != fault);
+    pub(crate) fn clear(&self, fault: usize) {
+        self.0
+            .borrow_mut()
+            .retain(|injected| injected.fault != fault);
     }
 
     /// Returns the length of `work` at this pod: all factors are multiplied first, then all additions are
     /// summed.
     pub(crate) fn stretch(&self, work: Duration, draw: impl Fn(&Draw) -> Duration) -> Duration {
-        let ailments = self.0.borrow();
+        let faults = self.0.borrow();
         let mut added = Duration::ZERO;
         let mut span = work;
-        for ailment in ailments.iter() {
-            if let InjectedFaultKind::Slow { factor, add } = &ailment.kind {
+        for injected in faults.iter() {
+            if let InjectedFaultKind::Slow { factor, add } = &injected.kind {
                 span = times(span, *factor);
                 if let Some(add) = add {
                     added = added.saturating_add(draw(add));
                 }
-                ailment.hit();
+                injected.hit();
             }
         }
         span.saturating_add(added)
@@ -81,15 +83,15 @@ impl InjectedFaults {
         at: (usize, u16),
         chance: impl Fn(DrawId, Share) -> bool,
     ) -> Option<StepFailure> {
-        let ailments = self.0.borrow();
-        let hits = ailments.iter().map(|ailment| match &ailment.kind {
+        let faults = self.0.borrow();
+        let hits = faults.iter().map(|injected| match &injected.kind {
             InjectedFaultKind::Fail {
                 rate,
                 with,
                 only,
                 place,
             } if only.is_none_or(|only| only == at) && chance(*place, *rate) => {
-                ailment.hit();
+                injected.hit();
                 Some(*with)
             }
             _ => None,

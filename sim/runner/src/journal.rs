@@ -23,7 +23,7 @@ use shakedown_results::{
 /// thread writes it.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    cast: Arc<Participants>,
+    participants: Arc<Participants>,
     state: Mutex<JournalState>,
 }
 
@@ -58,30 +58,30 @@ struct OpenCall {
     root: Option<Root>,
     from: PodId,
     /// The service that was called.
-    asked: ParticipantId,
+    requested: ParticipantId,
     /// The service to which the call has been routed so far.
     to: ParticipantId,
 }
 
 impl Journal {
     /// Creates an empty Journal. `addresses` are those of the pods, in pod order.
-    pub(crate) fn new(cast: Arc<Participants>, addresses: &[IpAddr]) -> Arc<Journal> {
+    pub(crate) fn new(participants: Arc<Participants>, addresses: &[IpAddr]) -> Arc<Journal> {
         let pods = (0..).map(PodId);
         let state = JournalState {
             last_ns: i64::MIN,
             addresses: addresses.iter().copied().zip(pods).collect(),
-            parties: cast.pods.iter().map(|pod| pod.party).collect(),
-            in_hand_at: vec![0; cast.pods.len()],
+            parties: participants.pods.iter().map(|pod| pod.party).collect(),
+            in_hand_at: vec![0; participants.pods.len()],
             ..JournalState::default()
         };
         Arc::new(Journal {
-            cast,
+            participants,
             state: Mutex::new(state),
         })
     }
 
-    pub(crate) fn cast(&self) -> &Participants {
-        &self.cast
+    pub(crate) fn participants(&self) -> &Participants {
+        &self.participants
     }
 
     /// Returns a handle for callers and loads.
@@ -222,7 +222,7 @@ impl Recorder for JournalHandle {
             let open = OpenCall {
                 root,
                 from,
-                asked: to,
+                requested: to,
                 to,
             };
             self.0.lock().calls.insert(call.into(), open);
@@ -231,7 +231,7 @@ impl Recorder for JournalHandle {
 
     fn end_call(&self, call: &HeaderValue) -> Option<ParticipantId> {
         let call = self.0.lock().calls.remove(call.to_str().ok()?)?;
-        (call.to != call.asked).then_some(call.to)
+        (call.to != call.requested).then_some(call.to)
     }
 }
 

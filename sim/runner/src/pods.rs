@@ -25,8 +25,8 @@ use crate::run_context::{PodRole, RunContext};
 
 /// All pods of a run.
 pub(crate) struct Pods {
-    pub(crate) plot: Rc<RunContext>,
-    pub(crate) ground: Rc<dyn Backend>,
+    pub(crate) context: Rc<RunContext>,
+    pub(crate) backend: Rc<dyn Backend>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) cluster: ManagedMesh,
     /// Clients, by load.
@@ -36,7 +36,7 @@ pub(crate) struct Pods {
     /// Desired number of replicas, by service index and version.
     pub(crate) desired: RefCell<BTreeMap<(usize, u16), u32>>,
     /// Faults in force that target all pods of a kind, and therefore apply to pods added later.
-    standing: RefCell<Vec<(PodTarget, Rc<InjectedFault>)>>,
+    for_all_pods: RefCell<Vec<(PodTarget, Rc<InjectedFault>)>>,
     failure: RefCell<Option<StartError>>,
     /// Compiled resources that all sidecars share.
     resources: ResourceCache,
@@ -55,7 +55,7 @@ pub(crate) struct PodsState {
     stopped: Cell<bool>,
     /// Set if the service's endpoints list the pod as ready.
     listed: Cell<bool>,
-    ailments: Rc<InjectedFaults>,
+    injected_faults: Rc<InjectedFaults>,
     /// Closes the connections of the app.
     pub(crate) app: RefCell<Option<Drain>>,
 }
@@ -87,27 +87,32 @@ pub enum StartError {
 impl Pods {
     /// Creates the pods of a scenario on a backend, without starting them.
     pub(crate) fn new(
-        plot: Rc<RunContext>,
-        ground: Rc<dyn Backend>,
+        context: Rc<RunContext>,
+        backend: Rc<dyn Backend>,
         journal: Arc<Journal>,
         cluster: ManagedMesh,
     ) -> Pods {
-        let clients = plot.story.loads.iter().map(|_| Rc::default()).collect();
-        let states = plot.pods().map(|_| {
+        let clients = context
+            .scenario
+            .loads
+            .iter()
+            .map(|_| Rc::default())
+            .collect();
+        let states = context.pods().map(|_| {
             let state = PodsState::default();
             state.listed.set(true);
             Rc::new(state)
         });
         let states = RefCell::new(states.collect());
         Pods {
-            plot,
-            ground,
+            context,
+            backend,
             journal,
             cluster,
             clients,
             states,
             desired: RefCell::default(),
-            standing: RefCell::default(),
+            for_all_pods: RefCell::default(),
             failure: RefCell::default(),
             resources: ResourceCache::default(),
         }
@@ -127,9 +132,9 @@ impl Pods {
     /// Creates the state of an added pod, including the faults that apply to it.
     pub(crate) fn add_state(&self, id: PodId, pod: &Pod) {
         let state = Rc::new(PodsState::default());
-        for (target, ailment) in self.standing.borrow().iter() {
-            if is_meant(&self.plot.story, pod, target) {
-                state.ailments.add(ailment);
+        for (target, injected) in self.for_all_pods.borrow().iter() {
+            if is_meant(&self.context.scenario, pod, target) {
+                state.injected_faults.add(injected);
             }
         }
         let mut states = self.states.borrow_mut();
@@ -138,23 +143,23 @@ impl Pods {
     }
 
     /// Adds a fault to these pods, and to those added later if `target` means all pods.
-    pub(crate) fn ail(&self, pods: &[PodId], target: &PodTarget, ailment: &Rc<InjectedFault>) {
+    pub(crate) fn inject(&self, pods: &[PodId], target: &PodTarget, injected: &Rc<InjectedFault>) {
         for pod in pods {
-            self.state(*pod).ailments.add(ailment);
+            self.state(*pod).injected_faults.add(injected);
         }
         if target.part == scenario::PodCount::All {
-            let standing = (target.clone(), Rc::clone(ailment));
-            self.standing.borrow_mut().push(standing);
+            let for_all_pods = (target.clone(), Rc::clone(injected));
+            self.for_all_pods.borrow_mut().push(for_all_pods);
         }
     }
 
     /// Clears this fault on all pods.
-    pub(crate) fn cure(&self, fault: usize) {
-        self.standing
+    pub(crate) fn clear(&self, fault: usize) {
+        self.for_all_pods
             .borrow_mut()
-            .retain(|(_, ailment)| ailment.fault != fault);
+            .retain(|(_, injected)| injected.fault != fault);
         for state in self.states.borrow().iter() {
-            state.ailments.cure(fault);
+            state.injected_faults.clear(fault);
         }
     }
 
@@ -165,9 +170,9 @@ impl Pods {
 
     /// Returns the pods that have a sidecar.
     pub(crate) fn meshed(&self) -> Vec<PodId> {
-        self.plot
+        self.context
             .pods()
-            .filter(|pod| self.plot.pod(*pod).meshed)
+            .filter(|pod| self.context.pod(*pod).meshed)
             .collect()
     }
 
@@ -185,7 +190,7 @@ impl Pods {
         state.life.set(state.life.get() + 1);
         // Must precede the crash of the host: a client without a host must not send.
         self.take_client(pod);
-        self.ground.crash(pod);
+        self.backend.crash(pod);
         self.journal.forget(pod);
         self.journal.record(self.now(), Event::Crashed { pod });
         true
@@ -198,12 +203,12 @@ impl Pods {
         if state.crashes.get() > 0 || state.stopped.get() {
             return;
         }
-        self.ground.restart(pod);
+        self.backend.restart(pod);
         if state.pauses.get() > 0 {
-            self.ground.pause(pod);
+            self.backend.pause(pod);
         }
         let (pods, life) = (Rc::clone(self), state.life.get());
-        self.ground
+        self.backend
             .stage()
             .spawn("stage-boot", async move { pods.boot(pod, life).await });
     }
@@ -220,7 +225,7 @@ impl Pods {
             return false;
         }
         if pauses == 0 {
-            self.ground.pause(pod);
+            self.backend.pause(pod);
         }
         true
     }
@@ -234,7 +239,7 @@ impl Pods {
             state.cpu.resume(self.now());
         }
         if last && state.is_up() {
-            self.ground.resume(pod);
+            self.backend.resume(pod);
         }
         state.is_up()
     }
@@ -245,23 +250,23 @@ impl Pods {
         state.stopped.set(true);
         state.life.set(state.life.get() + 1);
         if state.crashes.get() == 0 {
-            self.ground.crash(pod);
+            self.backend.crash(pod);
         }
         self.journal.forget(pod);
         self.journal.record(self.now(), Event::Stopped { pod });
     }
 
     pub(crate) async fn boot(self: Rc<Pods>, pod: PodId, life: u32) {
-        let boot = match self.plot.part(pod) {
+        let boot = match self.context.part(pod) {
             PodRole::Replica(_, _, version) => version.boot,
             PodRole::Client(_) | PodRole::Control => std::time::Duration::ZERO,
         };
-        self.ground.stage().sleep(boot).await;
+        self.backend.stage().sleep(boot).await;
         if !self.is_alive(pod, life) {
             return;
         }
         self.start(pod);
-        if self.plot.pod(pod).meshed {
+        if self.context.pod(pod).meshed {
             poll_fn(|cx| self.journal.poll_in_force(&[pod], cx)).await;
         }
         if !self.is_alive(pod, life) {
@@ -280,7 +285,7 @@ impl Pods {
     }
 
     pub(crate) fn now(&self) -> shakedown_env::Time {
-        self.ground.stage().now()
+        self.backend.stage().now()
     }
 
     fn take_client(&self, pod: PodId) {
@@ -290,9 +295,9 @@ impl Pods {
     }
 
     fn clients_of(&self, pod: PodId) -> Option<&Rc<LoadClients>> {
-        let party = usize::from(self.plot.pod(pod).party.0);
+        let party = usize::from(self.context.pod(pod).party.0);
         self.clients
-            .get(party.checked_sub(self.plot.story.services.len())?)
+            .get(party.checked_sub(self.context.scenario.services.len())?)
     }
 
     pub(crate) fn fail(&self, error: StartError) {

@@ -15,27 +15,27 @@ use crate::backend::Backend;
 use crate::layout::at;
 use crate::run_context::{PodRole, RunContext};
 
-/// Returns the registry of a scenario whose pods are on `ground`.
-pub(crate) fn registry(plot: &RunContext, ground: &dyn Backend) -> Registry {
+/// Returns the registry of a scenario whose pods are on `backend`.
+pub(crate) fn registry(context: &RunContext, backend: &dyn Backend) -> Registry {
     let mut registry = Registry::new();
-    for service in &plot.story.services {
+    for service in &context.scenario.services {
         registry.insert(Service::new(
             &service.name,
             &service.namespace,
             vec![port(service)],
         ));
     }
-    for pod in plot.pods() {
-        match plot.part(pod) {
+    for pod in context.pods() {
+        match context.part(pod) {
             PodRole::Replica(_, service, version) => {
-                let endpoint = endpoint(plot, ground, pod, service, version, true);
+                let endpoint = endpoint(context, backend, pod, service, version, true);
                 if let Some(known) = registry.services.get_mut(&hostname(service)) {
                     known.endpoints.push(endpoint);
                 }
             }
             PodRole::Client(load) => {
-                let client = client(plot, pod, load);
-                registry.clients.insert(ground.address(pod), client);
+                let client = client(context, pod, load);
+                registry.clients.insert(backend.address(pod), client);
             }
             PodRole::Control => {}
         }
@@ -63,16 +63,16 @@ pub(crate) fn hostname(service: &scenario::ServiceSpec) -> Hostname {
 
 /// Returns a replica as an endpoint of its service.
 pub(crate) fn endpoint(
-    plot: &RunContext,
-    ground: &dyn Backend,
+    context: &RunContext,
+    backend: &dyn Backend,
     pod: PodId,
     service: &scenario::ServiceSpec,
     version: &scenario::Version,
     ready: bool,
 ) -> Endpoint {
-    let locality = locality(plot, pod);
+    let locality = locality(context, pod);
     Endpoint {
-        address: at(ground.address(pod), service.port),
+        address: at(backend.address(pod), service.port),
         labels: augment_labels(&locality, version.labels.clone()),
         locality,
         ready,
@@ -81,8 +81,8 @@ pub(crate) fn endpoint(
 }
 
 /// Returns a client of a load as a workload of its own.
-fn client(plot: &RunContext, pod: PodId, load: &scenario::LoadSpec) -> Workload {
-    let locality = locality(plot, pod);
+fn client(context: &RunContext, pod: PodId, load: &scenario::LoadSpec) -> Workload {
+    let locality = locality(context, pod);
     let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
     Workload {
         namespace: load.namespace.clone(),
@@ -91,8 +91,8 @@ fn client(plot: &RunContext, pod: PodId, load: &scenario::LoadSpec) -> Workload 
     }
 }
 
-fn locality(plot: &RunContext, pod: PodId) -> Locality {
-    let zone = &plot.story.zones[usize::from(plot.pod(pod).zone)];
+fn locality(context: &RunContext, pod: PodId) -> Locality {
+    let zone = &context.scenario.zones[usize::from(context.pod(pod).zone)];
     Locality {
         region: zone.region.clone(),
         zone: zone.name.clone(),

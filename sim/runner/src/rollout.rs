@@ -29,7 +29,7 @@ const LAST_ANSWER: Duration = Duration::from_millis(100);
 impl Pods {
     /// Sets the number of replicas of a version, and returns the number of pods added or removed.
     pub(crate) fn scale(self: &Rc<Pods>, service: usize, version: u16, to: u32) -> u64 {
-        let known = &self.plot.story.services[service];
+        let known = &self.context.scenario.services[service];
         let Some(named) = known.versions.get(usize::from(version)) else {
             return 0;
         };
@@ -47,10 +47,10 @@ impl Pods {
             self.cluster.set_replicas(&hostname(known), &named.name, to);
         }
         let there: Vec<PodId> = self
-            .plot
+            .context
             .pods()
             .filter(|id| {
-                let pod = self.plot.pod(*id);
+                let pod = self.context.pod(*id);
                 pod.party == party && pod.version == version && self.is_there(*id)
             })
             .collect();
@@ -66,7 +66,7 @@ impl Pods {
 
     /// Returns the index of a service's stable version, which a canary controller may change; 0 if there is none.
     pub(crate) fn stable(&self, service: usize) -> u16 {
-        let service = &self.plot.story.services[service];
+        let service = &self.context.scenario.services[service];
         let stable = self.cluster.stable(&hostname(service));
         let at = stable.and_then(|stable| {
             let mut versions = service.versions.iter();
@@ -76,8 +76,8 @@ impl Pods {
     }
 
     /// Reports the replicas of 0 s to the cluster.
-    pub(crate) fn tell_replicas(&self) {
-        for (index, service) in self.plot.story.services.iter().enumerate() {
+    pub(crate) fn report_replicas(&self) {
+        for (index, service) in self.context.scenario.services.iter().enumerate() {
             let host = hostname(service);
             for (number, version) in (0u16..).zip(&service.versions) {
                 if number == 0 {
@@ -98,7 +98,7 @@ impl Pods {
         let mut seen = self.cluster.version();
         loop {
             let wanted = self.cluster.replicas();
-            for (index, service) in self.plot.story.services.iter().enumerate() {
+            for (index, service) in self.context.scenario.services.iter().enumerate() {
                 let host = hostname(service);
                 for (number, version) in (0u16..).zip(&service.versions) {
                     let wanted = wanted.get(&(host.clone(), version.name.clone()));
@@ -118,9 +118,9 @@ impl Pods {
     fn add(self: &Rc<Pods>, service: usize, version: u16) {
         let party = party_id(service);
         let of_version = |pod: &Pod| pod.party == party && pod.version == version;
-        let before = self.plot.roster().into_iter().filter(of_version).count();
-        let story = Rc::clone(&self.plot.story);
-        let declared = &story.services[service].versions[usize::from(version)];
+        let before = self.context.roster().into_iter().filter(of_version).count();
+        let scenario = Rc::clone(&self.context.scenario);
+        let declared = &scenario.services[service].versions[usize::from(version)];
         // Names are not reused: a removed pod keeps its own.
         let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
         let zones = &declared.zones;
@@ -131,26 +131,26 @@ impl Pods {
             zone: zones[before % zones.len()],
             meshed: declared.sidecar,
         };
-        let id = self.plot.add(pod.clone());
-        if let Err(source) = self.ground.add(id, &self.plot) {
-            let pod = self.plot.name(id);
+        let id = self.context.add(pod.clone());
+        if let Err(source) = self.backend.add(id, &self.context) {
+            let pod = self.context.name(id);
             return self.fail(StartError::Host { pod, source });
         }
         self.add_state(id, &pod);
-        self.journal.add(self.now(), pod, self.ground.address(id));
+        self.journal.add(self.now(), pod, self.backend.address(id));
         self.list(id, false);
         let pods = Rc::clone(self);
-        self.ground
+        self.backend
             .stage()
             .spawn("stage-boot", async move { pods.boot(id, 0).await });
     }
 
     /// Adds a replica to the endpoints of its service, or updates its readiness.
     pub(crate) fn list(&self, pod: PodId, ready: bool) {
-        let PodRole::Replica(index, service, version) = self.plot.part(pod) else {
+        let PodRole::Replica(index, service, version) = self.context.part(pod) else {
             return;
         };
-        let endpoint = endpoint(&self.plot, &*self.ground, pod, service, version, ready);
+        let endpoint = endpoint(&self.context, &*self.backend, pod, service, version, ready);
         self.change_endpoints(index, |endpoints| {
             let known = endpoints
                 .iter_mut()
@@ -163,8 +163,8 @@ impl Pods {
     }
 
     fn unlist(&self, pod: PodId) {
-        if let PodRole::Replica(index, ..) = self.plot.part(pod) {
-            let address = self.ground.address(pod);
+        if let PodRole::Replica(index, ..) = self.context.part(pod) {
+            let address = self.backend.address(pod);
             self.change_endpoints(index, |endpoints| {
                 endpoints.retain(|known| known.address.ip() != address);
             });
@@ -173,7 +173,7 @@ impl Pods {
 
     /// Changes a service's endpoints, and updates its DNS names to the ready ones.
     fn change_endpoints(&self, service: usize, change: impl FnOnce(&mut Vec<Endpoint>)) {
-        let service = &self.plot.story.services[service];
+        let service = &self.context.scenario.services[service];
         let mut addresses = Vec::new();
         self.cluster.update(|registry| {
             if let Some(known) = registry.services.get_mut(&hostname(service)) {
@@ -183,7 +183,7 @@ impl Pods {
             }
         });
         for name in dns_names(service) {
-            self.ground.set_name(name, addresses.clone());
+            self.backend.set_name(name, addresses.clone());
         }
     }
 
@@ -193,7 +193,7 @@ impl Pods {
         state.leaving.set(true);
         self.unlist(pod);
         let pods = Rc::clone(self);
-        let stage = self.ground.stage();
+        let stage = self.backend.stage();
         stage.clone().spawn("stage-drain", async move {
             stage.sleep(NOTICE).await;
             state.app.borrow().iter().for_each(Drain::begin);

@@ -25,16 +25,16 @@ pub use participants::cast;
 /// # Errors
 /// [`RunnerError`].
 pub fn run(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     options: RunnerOptions,
     engine: Engine,
     sink: &mut JournalSink<'_>,
 ) -> Result<FinishedRun, RunnerError> {
     match engine {
-        Engine::Native => native::run(story, options, sink),
-        Engine::Real => real::run(story, options, sink),
+        Engine::Native => native::run(scenario, options, sink),
+        Engine::Real => real::run(scenario, options, sink),
         #[cfg(feature = "turmoil")]
-        Engine::Turmoil => turmoil::run(story, options, sink),
+        Engine::Turmoil => turmoil::run(scenario, options, sink),
         #[cfg(not(feature = "turmoil"))]
         Engine::Turmoil => Err(RunnerError::WithoutTurmoil),
     }

@@ -14,9 +14,9 @@ use shakedown_scenarios::scenario::{
 
 /// A scenario, its participants and its pods.
 pub(crate) struct RunContext {
-    pub(crate) story: Rc<ResolvedScenario>,
+    pub(crate) scenario: Rc<ResolvedScenario>,
     /// All participants and pods at 0 s.
-    pub(crate) cast: Arc<Participants>,
+    pub(crate) participants: Arc<Participants>,
     /// All pods so far, including those that have been removed.
     pods: RefCell<Vec<Pod>>,
     /// Targets of calls: services first, then hosts that are not services.
@@ -40,20 +40,23 @@ pub(crate) enum PodRole<'a> {
 impl RunContext {
     /// Returns `None` if a service's name is not valid in a `host` header, which the scenario's reader
     /// prevents.
-    pub(crate) fn new(story: Rc<ResolvedScenario>, cast: Arc<Participants>) -> Option<RunContext> {
-        let targets = story
+    pub(crate) fn new(
+        scenario: Rc<ResolvedScenario>,
+        participants: Arc<Participants>,
+    ) -> Option<RunContext> {
+        let targets = scenario
             .services
             .iter()
             .map(|s| CallTarget::new(&dns_name(s), s.port, s.protocol));
-        let hosts = story.hosts.iter();
+        let hosts = scenario.hosts.iter();
         let hosts = hosts.map(|host| CallTarget::new(&host.name, host.port, Protocol::Http));
         let targets = targets.chain(hosts);
         let targets = targets.collect::<Option<Vec<_>>>()?;
-        let passes_deadlines = passes_deadlines(&story);
+        let passes_deadlines = passes_deadlines(&scenario);
         Some(RunContext {
-            story,
-            pods: RefCell::new(cast.pods.clone()),
-            cast,
+            scenario,
+            pods: RefCell::new(participants.pods.clone()),
+            participants,
             targets,
             success: Success::default(),
             passes_deadlines,
@@ -72,7 +75,8 @@ impl RunContext {
     }
 
     pub(crate) fn set_zero(&self, zero: Time) {
-        self.end.set(zero + self.story.duration + self.story.drain);
+        self.end
+            .set(zero + self.scenario.duration + self.scenario.drain);
     }
 
     /// Returns the ids of all pods so far, in order.
@@ -97,13 +101,13 @@ impl RunContext {
 
     /// Returns the path of a place of the scenario, which labels its random stream.
     pub(crate) fn path(&self, place: DrawId) -> &str {
-        &self.story.places[place.0 as usize]
+        &self.scenario.places[place.0 as usize]
     }
 
     /// Returns a pod's name: `reviews/v1/0`.
     pub(crate) fn name(&self, id: PodId) -> String {
         let pod = self.pod(id);
-        let party = &self.cast.parties[usize::from(pod.party.0)];
+        let party = &self.participants.parties[usize::from(pod.party.0)];
         match party.versions.get(usize::from(pod.version)) {
             Some(version) => format!("{}/{}/{}", party.name, version, pod.replica),
             None => format!("{}/{}", party.name, pod.replica),
@@ -113,15 +117,15 @@ impl RunContext {
     /// Returns the role of a pod.
     ///
     /// # Panics
-    /// If the cast does not belong to this scenario. Participants are services, then loads, then the control
-    /// plane.
+    /// If the participants do not belong to this scenario. Participants are services, then loads, then the
+    /// control plane.
     pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
         let pod = self.pod(id);
         let party = usize::from(pod.party.0);
-        let services = self.story.services.len();
-        if let Some(service) = self.story.services.get(party) {
+        let services = self.scenario.services.len();
+        if let Some(service) = self.scenario.services.get(party) {
             PodRole::Replica(party, service, &service.versions[usize::from(pod.version)])
-        } else if let Some(load) = self.story.loads.get(party - services) {
+        } else if let Some(load) = self.scenario.loads.get(party - services) {
             PodRole::Client(load)
         } else {
             PodRole::Control
@@ -130,7 +134,7 @@ impl RunContext {
 
     /// Returns the participant of a load.
     pub(crate) fn load_party(&self, load: usize) -> ParticipantId {
-        party_id(self.story.services.len() + load)
+        party_id(self.scenario.services.len() + load)
     }
 
     /// Returns a pod's Kubernetes name, unique in the run: `reviews-v1-0`.
@@ -139,8 +143,11 @@ impl RunContext {
     }
 }
 
-fn passes_deadlines(story: &ResolvedScenario) -> bool {
-    let versions = story.services.iter().flat_map(|service| &service.versions);
+fn passes_deadlines(scenario: &ResolvedScenario) -> bool {
+    let versions = scenario
+        .services
+        .iter()
+        .flat_map(|service| &service.versions);
     let mut steps = versions.flat_map(|version| version.endpoints.iter().flatten().flatten());
     steps.any(|step| {
         step.any(

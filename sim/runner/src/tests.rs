@@ -44,18 +44,18 @@ impl Finish {
     }
 }
 
-fn play_with(story: &ResolvedScenario, options: RunnerOptions, engine: Engine) -> Played {
+fn play_with(scenario: &ResolvedScenario, options: RunnerOptions, engine: Engine) -> Played {
     let mut records = Vec::new();
-    let ended = run(story, options, engine, &mut |_, record| {
+    let ended = run(scenario, options, engine, &mut |_, record| {
         records.push(record.clone())
     })
     .unwrap();
     Played { ended, records }
 }
 
-fn play(story: &ResolvedScenario) -> Played {
+fn play(scenario: &ResolvedScenario) -> Played {
     play_with(
-        story,
+        scenario,
         RunnerOptions {
             seed: 1,
             ..RunnerOptions::default()

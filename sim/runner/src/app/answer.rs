@@ -44,9 +44,9 @@ pub(super) fn answer(
     response
         .headers_mut()
         .insert(CONTENT_TYPE, grpc::CONTENT_TYPE);
-    let told = HeaderValue::from(grpc);
+    let code = HeaderValue::from(grpc);
     if grpc == GrpcStatus::Ok {
-        let trailers = HeaderMap::from_iter([(grpc::STATUS, told)]);
+        let trailers = HeaderMap::from_iter([(grpc::STATUS, code)]);
         *response.body_mut() = AppBody {
             data: Some(data),
             trailers: Some(Box::new(trailers)),
@@ -54,7 +54,7 @@ pub(super) fn answer(
     } else {
         // A response without a message carries its status in the headers. Source: gRPC over HTTP/2,
         // "Trailers-Only".
-        response.headers_mut().insert(grpc::STATUS, told);
+        response.headers_mut().insert(grpc::STATUS, code);
     }
     (response, outcome)
 }
@@ -101,18 +101,18 @@ mod tests {
 
     fn convert(protocol: Protocol, status: StepStatus) -> (u16, Option<String>, Answer) {
         let (response, outcome) = answer(protocol, status, Bytes::new(), &[]);
-        let told = response.headers().get(grpc::STATUS);
-        let told = told.map(|told| told.to_str().unwrap().to_owned());
-        (response.status().as_u16(), told, outcome.answer)
+        let status = response.headers().get(grpc::STATUS);
+        let status = status.map(|status| status.to_str().unwrap().to_owned());
+        (response.status().as_u16(), status, outcome.answer)
     }
 
     #[test]
     fn a_failure_of_grpc_is_told_in_the_headers_of_an_answer_that_went_well() {
         let unavailable = StepStatus::Grpc(GrpcStatus::Unavailable);
-        let told = Some("14".to_owned());
+        let status = Some("14".to_owned());
         assert_eq!(
             convert(Protocol::Grpc, unavailable),
-            (200, told, Answer::Error)
+            (200, status, Answer::Error)
         );
     }
 
@@ -138,7 +138,10 @@ mod tests {
             (503, None, Answer::Error)
         );
         let missing = StepStatus::Http(StatusCode::NOT_FOUND);
-        let told = Some(GrpcStatus::Unimplemented.code().to_string());
-        assert_eq!(convert(Protocol::Grpc, missing), (200, told, Answer::Error));
+        let status = Some(GrpcStatus::Unimplemented.code().to_string());
+        assert_eq!(
+            convert(Protocol::Grpc, missing),
+            (200, status, Answer::Error)
+        );
     }
 }

@@ -48,10 +48,10 @@ impl Carried {
     }
 
     /// Reads the header that identifies the caller's call.
-    pub(crate) fn with_call<T>(&self, look: impl FnOnce(Option<&HeaderValue>) -> T) -> T {
+    pub(crate) fn with_call<T>(&self, read: impl FnOnce(Option<&HeaderValue>) -> T) -> T {
         match &*self.0.borrow() {
-            HeldBytes::Whole(headers) => look(headers.get(&CALL_HEADER)),
-            HeldBytes::Copies { call, .. } => look(call.as_ref()),
+            HeldBytes::Whole(headers) => read(headers.get(&CALL_HEADER)),
+            HeldBytes::Copies { call, .. } => read(call.as_ref()),
         }
     }
 

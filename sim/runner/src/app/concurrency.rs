@@ -24,23 +24,23 @@ pub(crate) enum LimitReached {
 }
 
 impl ConcurrencyLimits {
-    /// Takes a permit for a call to `callee`, in FIFO order. Dropping the seat returns it.
+    /// Takes a permit for a call to `callee`, in FIFO order. Dropping the guard returns it.
     pub(crate) async fn take(
         &self,
         env: &Env,
         callee: usize,
-        seats: CallConcurrency,
+        concurrency: CallConcurrency,
         deadline: Option<Time>,
     ) -> Result<ServerGuard, LimitReached> {
         let servers = {
-            let mut places = self.0.borrow_mut();
-            let new = || Servers::new(seats.size, None, Order::Fifo, false);
-            Rc::clone(places.entry(callee).or_insert_with(new))
+            let mut limits = self.0.borrow_mut();
+            let new = || Servers::new(concurrency.size, None, Order::Fifo, false);
+            Rc::clone(limits.entry(callee).or_insert_with(new))
         };
-        let waited = seats.wait.map(|wait| env.now() + wait);
+        let waited = concurrency.wait.map(|wait| env.now() + wait);
         // The calling endpoint continues after its own caller has disconnected, so this wait does too.
         let wait = match servers.enter(&Gone::default()) {
-            QueueAdmission::Seated(seat) => return Ok(seat),
+            QueueAdmission::Admitted(guard) => return Ok(guard),
             QueueAdmission::Queued(wait) => wait,
             QueueAdmission::Full => return Err(LimitReached::Waited),
         };
@@ -50,7 +50,7 @@ impl ConcurrencyLimits {
             None => Some(wait.await),
         };
         match granted {
-            Some(Ok(seat)) => Ok(seat),
+            Some(Ok(guard)) => Ok(guard),
             _ if waited.is_some_and(|waited| Some(waited) == end) => Err(LimitReached::Waited),
             _ => Err(LimitReached::Deadline),
         }

@@ -75,9 +75,9 @@ impl Cores {
         match &self.kind {
             CoreKind::Unlimited => self.cpu.spend(&self.env, span()).await,
             CoreKind::InOrder(servers, meter) => {
-                let seat = self.seat(servers, visit, meter).await?;
+                let guard = self.acquire(servers, visit, meter).await?;
                 self.cpu.spend(&self.env, span()).await;
-                drop(seat);
+                drop(guard);
             }
             // Processor sharing starts all work at once.
             CoreKind::Shared(sharing) => {
@@ -87,7 +87,7 @@ impl Cores {
         Ok(())
     }
 
-    async fn seat<'a>(
+    async fn acquire<'a>(
         &self,
         servers: &Rc<Servers>,
         visit: &VisitGuard,
@@ -95,8 +95,8 @@ impl Cores {
     ) -> Result<Metered<'a>, NoCore> {
         let start = self.env.now();
         meter.note(start, servers.busy());
-        let seat = match servers.enter(visit.gone()) {
-            QueueAdmission::Seated(seat) => seat,
+        let guard = match servers.enter(visit.gone()) {
+            QueueAdmission::Admitted(guard) => guard,
             QueueAdmission::Full => return Err(NoCore::Full),
             QueueAdmission::Queued(wait) => {
                 let waiting = self.is_queue.then(|| visit.waits());
@@ -109,7 +109,7 @@ impl Cores {
             env: self.env.clone(),
             servers: Rc::clone(servers),
             meter,
-            _seat: seat,
+            _guard: guard,
         })
     }
 }
@@ -120,7 +120,7 @@ struct Metered<'a> {
     servers: Rc<Servers>,
     meter: &'a Meter,
     /// Dropped after the meter has recorded the use.
-    _seat: ServerGuard,
+    _guard: ServerGuard,
 }
 
 impl Drop for Metered<'_> {

@@ -17,7 +17,7 @@ pub(crate) struct Draws {
     /// The runner's host, which draws the values that belong to a request, independent of the replica that
     /// serves it.
     stage: Env,
-    story: Rc<ResolvedScenario>,
+    scenario: Rc<ResolvedScenario>,
     /// Number of earlier starts of the pod. A restarted pod must not repeat the draws of its first life.
     life: u32,
     streams: RefCell<BTreeMap<DrawId, Rng>>,
@@ -25,11 +25,11 @@ pub(crate) struct Draws {
 
 impl Draws {
     /// `stage` is the runner's host, the same for all replicas.
-    pub(crate) fn new(env: Env, stage: Env, story: Rc<ResolvedScenario>, life: u32) -> Draws {
+    pub(crate) fn new(env: Env, stage: Env, scenario: Rc<ResolvedScenario>, life: u32) -> Draws {
         Draws {
             env,
             stage,
-            story,
+            scenario,
             life,
             streams: RefCell::default(),
         }
@@ -50,7 +50,7 @@ impl Draws {
         let call = call.and_then(|call| call.to_str().ok());
         match (timed.drawn, call) {
             (Drawn::Request, Some(call)) if from.as_constant().is_none() => {
-                let path = &self.story.places[place.0 as usize];
+                let path = &self.scenario.places[place.0 as usize];
                 let mut rng = self.stage.rng(&format!("{path}@{call}"));
                 Duration::from_nanos(from.sample_ns(&mut rng))
             }
@@ -76,7 +76,7 @@ impl Draws {
     fn with<T>(&self, place: DrawId, draw: impl FnOnce(&mut Rng) -> T) -> T {
         let mut streams = self.streams.borrow_mut();
         let stream = streams.entry(place).or_insert_with(|| {
-            let path = &self.story.places[place.0 as usize];
+            let path = &self.scenario.places[place.0 as usize];
             match self.life {
                 0 => self.env.rng(path),
                 life => self.env.rng(&format!("{path}@{life}")),

@@ -42,7 +42,7 @@ impl App {
         let endpoint = self.endpoints.find(&head.method, head.uri.path());
         let carried = Carried::new(head.headers);
         let gone = Gone::default();
-        let asked = AppRequest {
+        let request = AppRequest {
             origin,
             endpoint,
             carried: carried.clone(),
@@ -50,7 +50,7 @@ impl App {
             breaker,
         };
         let body = (!body.is_end_stream()).then(|| Box::new(body));
-        let work = Rc::clone(self).handle(asked, body);
+        let work = Rc::clone(self).handle(request, body);
         debug_assert!(size_of_val(&work) <= IN_HAND_BYTES_MAX);
         RequestInHand {
             app: Rc::clone(self),
@@ -62,14 +62,14 @@ impl App {
 
     async fn handle(
         self: Rc<App>,
-        asked: AppRequest,
+        request: AppRequest,
         body: Option<Box<Body>>,
     ) -> Response<AppBody> {
         if let Some(body) = body
             && !self.read(body).await
         {
             // The caller disconnected or failed before the body was complete: the request never arrived.
-            asked.breaker.pull();
+            request.breaker.pull();
             return Response::default();
         }
         // Boxed, since otherwise every future that contains it reserves space for it.
@@ -78,13 +78,13 @@ impl App {
                 &self.env,
                 &self.journal,
                 self.role.pod,
-                asked.origin,
+                request.origin,
                 endpoint,
                 queued,
-                asked.gone.clone(),
+                request.gone.clone(),
             ))
         };
-        let endpoint = asked.endpoint;
+        let endpoint = request.endpoint;
         let Some(steps) = self.steps(endpoint) else {
             let visit = arrive(UNDECLARED, false);
             let (response, outcome) = self.plain(UNKNOWN_PATH);
@@ -94,13 +94,13 @@ impl App {
         let entry = self
             .workers
             .as_ref()
-            .map(|workers| workers.enter(&asked.gone));
-        let (visit, seat) = match entry {
+            .map(|workers| workers.enter(&request.gone));
+        let (visit, guard) = match entry {
             None => (arrive(endpoint, false), None),
-            Some(QueueAdmission::Seated(seat)) => (arrive(endpoint, false), Some(seat)),
+            Some(QueueAdmission::Admitted(guard)) => (arrive(endpoint, false), Some(guard)),
             Some(QueueAdmission::Full) => {
                 let visit = arrive(endpoint, false);
-                return self.refuse(visit, &asked.breaker).await;
+                return self.refuse(visit, &request.breaker).await;
             }
             Some(QueueAdmission::Queued(wait)) => {
                 let visit = arrive(endpoint, true);
@@ -108,7 +108,7 @@ impl App {
                 let turn = wait.await;
                 drop(waiting);
                 match turn {
-                    Ok(seat) => (visit, Some(seat)),
+                    Ok(guard) => (visit, Some(guard)),
                     Err(CallerGone) => {
                         visit.shed();
                         return self.plain(SHED).0;
@@ -116,7 +116,7 @@ impl App {
                 }
             }
         };
-        self.work(visit, seat, steps, &asked).await
+        self.work(visit, guard, steps, &request).await
     }
 
     /// Reads a request's body to its end. Returns false if it fails or exceeds [`BODY_TIMEOUT`].
@@ -134,19 +134,19 @@ impl App {
     async fn work(
         &self,
         visit: Box<VisitGuard>,
-        seat: Option<ServerGuard>,
+        guard: Option<ServerGuard>,
         steps: &[Step],
-        asked: &AppRequest,
+        request: &AppRequest,
     ) -> Response<AppBody> {
-        let breaker = &asked.breaker;
+        let breaker = &request.breaker;
         let task = StepContext {
             app: self,
             visit: &visit,
-            carried: &asked.carried,
+            carried: &request.carried,
         };
         let fails = self
             .role
-            .ailments
+            .injected_faults
             .fails((self.role.service, visit.endpoint()), |place, share| {
                 self.draws.chance(place, share)
             });
@@ -183,7 +183,7 @@ impl App {
         };
         visit.serve(outcome);
         // The next request starts after the end of this one is recorded.
-        drop(seat);
+        drop(guard);
         response
     }
 

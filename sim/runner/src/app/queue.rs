@@ -34,7 +34,7 @@ struct QueueState {
 /// The result of entering the queue.
 pub(crate) enum QueueAdmission {
     /// A server was free.
-    Seated(ServerGuard),
+    Admitted(ServerGuard),
     /// All servers are busy: wait.
     Queued(Wait),
     /// All servers are busy and the queue is full.
@@ -85,7 +85,7 @@ impl Servers {
         let mut state = self.state.borrow_mut();
         if state.busy < self.count {
             state.busy += 1;
-            return QueueAdmission::Seated(ServerGuard(Rc::clone(self)));
+            return QueueAdmission::Admitted(ServerGuard(Rc::clone(self)));
         }
         if self
             .limit

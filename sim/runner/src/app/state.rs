@@ -47,7 +47,7 @@ pub(crate) struct AppIdentity {
     pub(crate) version: usize,
     /// Number of earlier starts of the pod.
     pub(crate) life: u32,
-    pub(crate) ailments: Rc<InjectedFaults>,
+    pub(crate) injected_faults: Rc<InjectedFaults>,
     pub(crate) cpu: Rc<CpuClock>,
     /// Closes the connections gracefully.
     pub(crate) drain: Drain,
@@ -58,7 +58,7 @@ pub(crate) struct AppIdentity {
 /// The app of one replica, from a start of its pod to its end.
 pub(crate) struct App {
     pub(super) env: Env,
-    pub(super) plot: Rc<RunContext>,
+    pub(super) context: Rc<RunContext>,
     pub(super) journal: Arc<Journal>,
     pub(super) role: AppIdentity,
     pub(super) endpoints: Endpoints,
@@ -67,7 +67,7 @@ pub(crate) struct App {
     pub(super) cores: Cores,
     pub(super) draws: Draws,
     pub(super) caller: CallingHost,
-    pub(super) places: ConcurrencyLimits,
+    pub(super) limits: ConcurrencyLimits,
     /// Request and response bodies, by (is gRPC, size). Bounded by the number of steps in the scenario that
     /// send a body.
     messages: RefCell<BTreeMap<(bool, u64), Bytes>>,
@@ -77,12 +77,12 @@ impl App {
     /// The app of a replica that starts now.
     pub(super) fn new(
         env: &Env,
-        plot: &Rc<RunContext>,
+        context: &Rc<RunContext>,
         journal: &Arc<Journal>,
         role: AppIdentity,
         caller: CallingHost,
     ) -> App {
-        let service = &plot.story.services[role.service];
+        let service = &context.scenario.services[role.service];
         let version = &service.versions[role.version];
         let (pod, life) = (role.pod, role.life);
         let drops_gone = version.abandoned == Abandoned::Drop;
@@ -95,12 +95,12 @@ impl App {
             .map(|count| Servers::new(count, queue.limit, queue.order, drops_gone));
         App {
             env: env.clone(),
-            plot: Rc::clone(plot),
+            context: Rc::clone(context),
             journal: Arc::clone(journal),
             draws: Draws::new(
                 env.clone(),
                 role.stage.clone(),
-                Rc::clone(&plot.story),
+                Rc::clone(&context.scenario),
                 life,
             ),
             cores: Cores::new(env, version, meter, drops_gone),
@@ -113,13 +113,13 @@ impl App {
                 .collect(),
             workers,
             caller,
-            places: ConcurrencyLimits::default(),
+            limits: ConcurrencyLimits::default(),
             messages: RefCell::default(),
         }
     }
 
     pub(super) fn service(&self) -> &ServiceSpec {
-        &self.plot.story.services[self.role.service]
+        &self.context.scenario.services[self.role.service]
     }
 
     pub(super) fn version(&self) -> &Version {

@@ -61,8 +61,8 @@ impl<'a> StepContext<'a> {
         match step {
             Step::Work(timed) => {
                 let draws = &self.app.draws;
-                let ailments = &self.app.role.ailments;
-                let span = || ailments.stretch(self.time(timed), |draw| draws.span(draw));
+                let injected_faults = &self.app.role.injected_faults;
+                let span = || injected_faults.stretch(self.time(timed), |draw| draws.span(draw));
                 match self.app.cores.work(span, self.visit).await {
                     Ok(()) => StepFlow::Continue(()),
                     Err(NoCore::Full) => StepFlow::Break(EarlyEnd::Refuse),
@@ -140,54 +140,54 @@ impl<'a> StepContext<'a> {
             None => (None, None),
         };
         let deadline: Option<Time> = [own, callers].into_iter().flatten().min();
-        let mut errand = CallSpec {
+        let mut spec = CallSpec {
             root: self.visit.root(),
-            to: party_id(app.plot.story.party(call.service)),
+            to: party_id(app.context.scenario.party(call.service)),
             endpoint: index_of(call.endpoint),
-            target: &app.plot.targets[call.service],
+            target: &app.context.targets[call.service],
             timeout,
             waited: Duration::ZERO,
             deadline,
             // A call without a bound may last until the end of the run.
-            end: app.plot.last_deadline(),
-            tells_timeout: app.plot.passes_deadlines,
+            end: app.context.last_deadline(),
+            tells_timeout: app.context.passes_deadlines,
             retries: call.retries.as_ref().map(|retries| CallRetryPolicy {
                 retries,
-                path: app.plot.path(retries.place),
+                path: app.context.path(retries.place),
             }),
             hedge: call.hedge,
             tries_apart: false,
-            ok: &app.plot.success,
+            ok: &app.context.success,
         };
-        let _seat = match call.pool {
+        let _guard = match call.pool {
             None => None,
-            Some(seats) => {
-                let place = app
-                    .places
-                    .take(&app.env, call.service, seats, deadline)
+            Some(concurrency) => {
+                let permit = app
+                    .limits
+                    .take(&app.env, call.service, concurrency, deadline)
                     .await;
-                errand.waited = app.env.now().since(begun);
-                match place {
-                    Ok(seat) => Some(seat),
-                    Err(why) => return self.turn_away(errand, no_place(why)),
+                spec.waited = app.env.now().since(begun);
+                match permit {
+                    Ok(guard) => Some(guard),
+                    Err(why) => return self.turn_away(spec, limit_reached(why)),
                 }
             }
         };
         if deadline.is_some_and(|deadline| deadline <= app.env.now()) {
-            return self.turn_away(errand, Outcome::none(Answer::Timeout));
+            return self.turn_away(spec, Outcome::none(Answer::Timeout));
         }
         let tries = Cell::new(0);
-        app.caller.call(errand, &tries, || self.request(call)).await
+        app.caller.call(spec, &tries, || self.request(call)).await
     }
 
     /// Records a call that is never sent.
-    fn turn_away(&self, errand: CallSpec<'_>, outcome: Outcome) -> Outcome {
-        self.app.caller.turn_away(errand, outcome);
+    fn turn_away(&self, spec: CallSpec<'_>, outcome: Outcome) -> Outcome {
+        self.app.caller.turn_away(spec, outcome);
         outcome
     }
 
     fn request(&self, call: &Call) -> Request<Body> {
-        let protocol = self.app.plot.targets[call.service].protocol;
+        let protocol = self.app.context.targets[call.service].protocol;
         let mut request = Request::new(Body::full(self.app.message(protocol, call.size)));
         *request.method_mut() = call.method.clone();
         // The scenario's reader validates paths. A path that hyper still rejects fails the call.
@@ -215,7 +215,7 @@ fn verdict<'a>(call: &Call, outcome: Outcome) -> StepFlow<'a> {
 }
 
 /// The outcome of a call that was never sent.
-const fn no_place(why: LimitReached) -> Outcome {
+const fn limit_reached(why: LimitReached) -> Outcome {
     let answer = match why {
         LimitReached::Waited => Answer::Error,
         LimitReached::Deadline => Answer::Timeout,

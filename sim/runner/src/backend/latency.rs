@@ -15,18 +15,18 @@ pub(crate) struct Latencies {
     rules: LatencyRules,
     /// Region names, by zone.
     regions: Vec<String>,
-    cast: Arc<Participants>,
+    participants: Arc<Participants>,
     pods: Vec<Pod>,
 }
 
 impl Latencies {
-    pub(crate) fn new(plot: &RunContext) -> Latencies {
-        let zones = plot.story.zones.iter();
+    pub(crate) fn new(context: &RunContext) -> Latencies {
+        let zones = context.scenario.zones.iter();
         Latencies {
-            rules: plot.story.latency.clone(),
+            rules: context.scenario.latency.clone(),
             regions: zones.map(|zone| zone.region.clone()).collect(),
-            cast: Arc::clone(&plot.cast),
-            pods: plot.roster(),
+            participants: Arc::clone(&context.participants),
+            pods: context.roster(),
         }
     }
 
@@ -39,7 +39,11 @@ impl Latencies {
     pub(crate) fn between(&self, from: PodId, to: PodId) -> Option<&Distribution> {
         let pod_of = |pod: PodId| self.pods.get(pod.0 as usize);
         let (from, to) = pod_of(from).zip(pod_of(to))?;
-        let name = |pod: &Pod| self.cast.parties[usize::from(pod.party.0)].name.clone();
+        let name = |pod: &Pod| {
+            self.participants.parties[usize::from(pod.party.0)]
+                .name
+                .clone()
+        };
         let by_party = self.rules.parties.get(&(name(from), name(to)));
         let by_zone = || self.rules.zones.get(&(from.zone, to.zone));
         let region = |zone: u16| self.regions.get(usize::from(zone));

@@ -53,7 +53,7 @@ impl Real {
         runtime: &Rc<Runtime>,
         addresses: Addresses,
         seed: u64,
-        plot: &RunContext,
+        context: &RunContext,
         journal: &Arc<Journal>,
     ) -> io::Result<Real> {
         let names = HostTable::new();
@@ -62,7 +62,7 @@ impl Real {
             names: names.clone(),
             ..HostOptions::new("stage")
         })?;
-        let ground = Real {
+        let backend = Real {
             runtime: Rc::downgrade(runtime),
             seed,
             journal: Arc::clone(journal),
@@ -70,18 +70,18 @@ impl Real {
             network: RealNetwork {
                 hosts: Arc::default(),
                 cuts: Arc::default(),
-                links: Arc::new(DelayedLinks::new(Latencies::new(plot))),
+                links: Arc::new(DelayedLinks::new(Latencies::new(context))),
             },
             names,
             stage,
         };
-        for pod in plot.pods() {
-            ground.add_host(pod, plot)?;
+        for pod in context.pods() {
+            backend.add_host(pod, context)?;
         }
-        Ok(ground)
+        Ok(backend)
     }
 
-    fn add_host(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
+    fn add_host(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
         let runtime = self.runtime.upgrade();
         let runtime = runtime.ok_or(io::ErrorKind::NotConnected)?;
         let address = self.addresses.address(pod);
@@ -89,7 +89,7 @@ impl Real {
             address,
             seed: Some(self.seed),
             names: self.names.clone(),
-            ..HostOptions::new(plot.name(pod))
+            ..HostOptions::new(context.name(pod))
         })?;
         let host = RealHost::new(pod, address, inner, Arc::clone(&self.journal));
         self.network.hosts.add(Arc::new(host));
@@ -116,9 +116,9 @@ impl Backend for Real {
         self.addresses.address(pod)
     }
 
-    fn add(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
-        self.network.links.add(plot.pod(pod));
-        self.add_host(pod, plot)
+    fn add(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
+        self.network.links.add(context.pod(pod));
+        self.add_host(pod, context)
     }
 
     fn crash(&self, pod: PodId) {

@@ -30,15 +30,18 @@ pub(crate) struct Simulated {
 
 impl Simulated {
     /// Adds a host for each pod of the run, and one for the runner, to an empty simulation.
-    pub(crate) fn new(sim: &Sim, plot: &RunContext, journal: &Arc<Journal>) -> Simulated {
+    pub(crate) fn new(sim: &Sim, context: &RunContext, journal: &Arc<Journal>) -> Simulated {
         let net = sim.net();
-        let hosts: Vec<HostId> = plot.pods().map(|pod| add_pod(&net, plot, pod)).collect();
+        let hosts: Vec<HostId> = context
+            .pods()
+            .map(|pod| add_pod(&net, context, pod))
+            .collect();
         let stage = add_host(&net, STAGE.to_owned(), Addresses::SIMULATED.last(), 0);
-        net.set_link(link_rule(plot, stage));
-        let heard = Arc::clone(journal);
+        net.set_link(link_rule(context, stage));
+        let journal = Arc::clone(journal);
         net.set_event_sink(Box::new(move |now, host, fact| {
             if let Some(pod) = pod_of(host, stage) {
-                heard.hear(now, pod, fact);
+                journal.receive(now, pod, fact);
             }
         }));
         Simulated {
@@ -66,10 +69,12 @@ impl Backend for Simulated {
         Addresses::SIMULATED.address(pod)
     }
 
-    fn add(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
-        self.hosts.borrow_mut().push(add_pod(&self.net, plot, pod));
+    fn add(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
+        self.hosts
+            .borrow_mut()
+            .push(add_pod(&self.net, context, pod));
         // The old rule only contains the pods that existed when it was created.
-        self.net.set_link(link_rule(plot, self.stage));
+        self.net.set_link(link_rule(context, self.stage));
         Ok(())
     }
 
@@ -110,9 +115,9 @@ impl Backend for Simulated {
     }
 }
 
-fn add_pod(net: &Net, plot: &RunContext, pod: PodId) -> HostId {
+fn add_pod(net: &Net, context: &RunContext, pod: PodId) -> HostId {
     let address = Addresses::SIMULATED.address(pod);
-    add_host(net, plot.name(pod), address, plot.pod(pod).zone)
+    add_host(net, context.name(pod), address, context.pod(pod).zone)
 }
 
 fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
@@ -135,8 +140,8 @@ fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
 }
 
 /// Returns the scenario's latencies, by host.
-fn link_rule(plot: &RunContext, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> SimLink + Send> {
-    let latencies = Latencies::new(plot);
+fn link_rule(context: &RunContext, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> SimLink + Send> {
+    let latencies = Latencies::new(context);
     Box::new(move |from, to| {
         let pods = pod_of(from, stage).zip(pod_of(to, stage));
         match pods.and_then(|(from, to)| latencies.between(from, to)) {

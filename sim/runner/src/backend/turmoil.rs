@@ -33,14 +33,14 @@ impl Turmoil {
     /// be one that turmoil can run.
     pub(crate) fn new(
         sim: &mut TurmoilSim,
-        plot: &RunContext,
+        context: &RunContext,
         spare: usize,
         journal: &Arc<Journal>,
     ) -> Turmoil {
         let addresses = Addresses::SIMULATED;
-        let mut hosts: Vec<HostId> = plot
+        let mut hosts: Vec<HostId> = context
             .pods()
-            .map(|pod| sim.add_host(&plot.name(pod), addresses.address(pod)))
+            .map(|pod| sim.add_host(&context.name(pod), addresses.address(pod)))
             .collect();
         let stage = sim.add_host(STAGE, addresses.last());
         let next = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
@@ -50,22 +50,22 @@ impl Turmoil {
         let numbers = hosts.iter().copied().zip((0..).map(PodId));
         let numbers: BTreeMap<HostId, PodId> = numbers.collect();
         let net = sim.net();
-        let heard = Arc::clone(journal);
+        let journal = Arc::clone(journal);
         net.set_event_sink(Box::new(move |now, host, fact| {
             if let Some(pod) = numbers.get(&host) {
-                heard.hear(now, *pod, fact);
+                journal.receive(now, *pod, fact);
             }
         }));
-        let ground = Turmoil { net, hosts, stage };
-        for a in plot.pods() {
-            ground.link(plot, a, plot.pods().filter(|b| *b > a));
+        let backend = Turmoil { net, hosts, stage };
+        for a in context.pods() {
+            backend.link(context, a, context.pods().filter(|b| *b > a));
         }
-        ground
+        backend
     }
 
     /// Sets the latencies of the links between a pod and others.
-    fn link(&self, plot: &RunContext, a: PodId, others: impl Iterator<Item = PodId>) {
-        let latencies = Latencies::new(plot);
+    fn link(&self, context: &RunContext, a: PodId, others: impl Iterator<Item = PodId>) {
+        let latencies = Latencies::new(context);
         for b in others {
             let latency = latencies.between(a, b).expect("both are pods");
             let nanos = latency.as_constant();
@@ -93,11 +93,11 @@ impl Backend for Turmoil {
         Addresses::SIMULATED.address(pod)
     }
 
-    fn add(&self, pod: PodId, plot: &RunContext) -> io::Result<()> {
+    fn add(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
         let host = self.hosts.get(pod.0 as usize);
         let host = *host.ok_or(io::ErrorKind::QuotaExceeded)?;
-        self.net.rename(host, &plot.name(pod));
-        self.link(plot, pod, plot.pods().filter(|other| *other < pod));
+        self.net.rename(host, &context.name(pod));
+        self.link(context, pod, context.pods().filter(|other| *other < pod));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ const PPM_PER_PERCENT: u32 = 10_000;
 
 impl Journal {
     /// Records an event of the mesh on `pod`.
-    pub(crate) fn hear(&self, now: Time, pod: PodId, fact: MeshEvent) {
+    pub(crate) fn receive(&self, now: Time, pod: PodId, fact: MeshEvent) {
         let mut state = self.lock();
         if state.closing {
             return;
@@ -30,17 +30,19 @@ impl Journal {
         if let MeshEvent::Weights { name, percent } = &fact {
             for (version, percent) in percent.iter() {
                 let weight = self.weight(name, version, *percent);
-                weight.into_iter().for_each(|event| state.tell(now, event));
+                weight
+                    .into_iter()
+                    .for_each(|event| state.record(now, event));
             }
             return;
         }
         if let MeshEvent::Routed { header, cluster } = &fact {
-            let event = state.reroute(&self.cast, header, cluster);
-            event.into_iter().for_each(|event| state.tell(now, event));
+            let event = state.reroute(&self.participants, header, cluster);
+            event.into_iter().for_each(|event| state.record(now, event));
             return;
         }
         if let Some(event) = self.translate(&mut state, pod, fact) {
-            state.tell(now, event);
+            state.record(now, event);
         }
     }
 
@@ -55,12 +57,13 @@ impl Journal {
 
     /// Returns the service that a `Canary` document is named after.
     fn service(&self, name: &str) -> Option<ParticipantId> {
-        let party = self.cast.party(name.split('.').next()?)?;
-        (self.cast.parties[usize::from(party.0)].kind == ParticipantKind::Service).then_some(party)
+        let party = self.participants.party(name.split('.').next()?)?;
+        (self.participants.parties[usize::from(party.0)].kind == ParticipantKind::Service)
+            .then_some(party)
     }
 
     fn version(&self, service: ParticipantId, name: &str) -> Option<u16> {
-        let versions = &self.cast.parties[usize::from(service.0)].versions;
+        let versions = &self.participants.parties[usize::from(service.0)].versions;
         let at = versions.iter().position(|version| version == name)?;
         u16::try_from(at).ok()
     }
@@ -123,11 +126,11 @@ impl Journal {
                 open,
             } => Event::Breaker {
                 at: pod,
-                to: state.party_of(&self.cast, &cluster)?,
+                to: state.party_of(&self.participants, &cluster)?,
                 limit,
                 open,
             },
-            // Already handled by `hear`.
+            // Already handled by `receive`.
             MeshEvent::Weights { .. } | MeshEvent::Routed { .. } => return None,
             MeshEvent::DocumentRefused { document, reason } => Event::DocumentRefused {
                 document: document.to_string(),
@@ -140,7 +143,7 @@ impl Journal {
         Event::Proxied {
             root: request.id.and_then(decode),
             from: pod,
-            to: state.party_of(&self.cast, &request.cluster),
+            to: state.party_of(&self.participants, &request.cluster),
             start_ns: state.nanos(request.started),
             outcome: outcome(request.status, request.grpc, request.flags),
             flags: request.flags,
@@ -160,7 +163,7 @@ impl Journal {
         if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
             return None;
         }
-        let party = state.party_of(&self.cast, &attempt.cluster);
+        let party = state.party_of(&self.participants, &attempt.cluster);
         let to_party = party.or_else(|| to.map(|to| state.parties[to.0 as usize]))?;
         Some(Event::Attempt {
             root: attempt.id.and_then(decode),
@@ -190,7 +193,7 @@ fn flagged(state: &JournalState, pod: PodId, request: &RequestEvent) -> Event {
 
 impl JournalState {
     /// Records a translated event of the mesh.
-    fn tell(&mut self, now: Time, event: Event) {
+    fn record(&mut self, now: Time, event: Event) {
         match self.zero {
             Some(_) => self.push(now, event),
             None => self.early.push((now, event)),
@@ -199,8 +202,13 @@ impl JournalState {
 
     /// Moves a call to the service of the cluster that its caller's proxy has chosen. `None` if the call is
     /// already in flight to that service.
-    fn reroute(&mut self, cast: &Participants, call: &str, cluster: &Arc<str>) -> Option<Event> {
-        let to = self.party_of(cast, cluster)?;
+    fn reroute(
+        &mut self,
+        participants: &Participants,
+        call: &str,
+        cluster: &Arc<str>,
+    ) -> Option<Event> {
+        let to = self.party_of(participants, cluster)?;
         let call = self.calls.get_mut(call)?;
         let left = std::mem::replace(&mut call.to, to);
         (left != to).then_some(Event::CallRouted {
@@ -216,7 +224,11 @@ impl JournalState {
     }
 
     /// Returns the service of a cluster, from its name: `outbound|9080|v2|reviews.default.svc.cluster.local`.
-    fn party_of(&mut self, cast: &Participants, cluster: &Arc<str>) -> Option<ParticipantId> {
+    fn party_of(
+        &mut self,
+        participants: &Participants,
+        cluster: &Arc<str>,
+    ) -> Option<ParticipantId> {
         if let Some(known) = self.clusters.get(cluster) {
             return *known;
         }
@@ -225,8 +237,10 @@ impl JournalState {
             .and_then(|rest| rest.split('|').nth(2));
         let name = host.and_then(|host| host.split('.').next());
         let party = name
-            .and_then(|name| cast.party(name))
-            .filter(|party| cast.parties[usize::from(party.0)].kind == ParticipantKind::Service);
+            .and_then(|name| participants.party(name))
+            .filter(|party| {
+                participants.parties[usize::from(party.0)].kind == ParticipantKind::Service
+            });
         self.clusters.insert(Arc::clone(cluster), party);
         party
     }
@@ -235,7 +249,7 @@ impl JournalState {
 /// Converts status and response flags to an outcome. An attempt that exceeded the proxy's timeout has timed
 /// out. One that its caller left, or that another attempt has beaten, is cancelled.
 fn outcome(status: u16, grpc: Option<GrpcStatus>, flags: ResponseFlags) -> Outcome {
-    let told = Outcome::of_status(status, grpc);
+    let from_status = Outcome::of_status(status, grpc);
     let answer = if flags.contains(ResponseFlags::DC)
         || (status == 0 && flags.contains(ResponseFlags::LR))
     {
@@ -243,7 +257,10 @@ fn outcome(status: u16, grpc: Option<GrpcStatus>, flags: ResponseFlags) -> Outco
     } else if flags.contains(ResponseFlags::UT) {
         Answer::Timeout
     } else {
-        told.answer
+        from_status.answer
     };
-    Outcome { answer, ..told }
+    Outcome {
+        answer,
+        ..from_status
+    }
 }

@@ -40,13 +40,13 @@ fn journal() -> Arc<Journal> {
         zone: 0,
         meshed: true,
     };
-    let cast = Participants {
+    let participants = Participants {
         parties,
         pods: vec![pod(0), pod(1)],
         ..Participants::default()
     };
     let addresses = [0, 1].map(|pod| Addresses::SIMULATED.address(PodId(pod)));
-    Journal::new(Arc::new(cast), &addresses)
+    Journal::new(Arc::new(participants), &addresses)
 }
 
 fn at(nanos: u64) -> Time {
@@ -77,7 +77,7 @@ fn attempt(upstream: &str) -> MeshEvent {
 #[test]
 fn what_happens_before_0_s_waits_and_has_a_negative_time() {
     let journal = journal();
-    journal.hear(at(400), PodId(0), MeshEvent::ConfigInForce { version: 1 });
+    journal.receive(at(400), PodId(0), MeshEvent::ConfigInForce { version: 1 });
     assert_eq!(taken(&journal), []);
     journal.set_zero(at(1_000));
     journal.record(at(1_500), Event::Ready { pod: PodId(0) });
@@ -109,7 +109,7 @@ fn records_never_go_back_in_time() {
 fn a_proxys_attempt_names_the_replica_by_its_address() {
     let journal = journal();
     journal.set_zero(at(1_000));
-    journal.hear(at(3_000), PodId(1), attempt("10.0.0.1:8080"));
+    journal.receive(at(3_000), PodId(1), attempt("10.0.0.1:8080"));
     let records = taken(&journal);
     let Event::Attempt {
         from,
@@ -132,7 +132,7 @@ fn a_proxys_attempt_names_the_replica_by_its_address() {
 fn a_proxys_attempt_at_its_own_app_is_not_one_of_the_runs() {
     let journal = journal();
     journal.set_zero(at(1_000));
-    journal.hear(at(3_000), PodId(0), attempt("10.0.0.1:20000"));
+    journal.receive(at(3_000), PodId(0), attempt("10.0.0.1:20000"));
     assert_eq!(taken(&journal), []);
 }
 
@@ -154,17 +154,17 @@ fn only_the_callers_side_of_a_proxied_request_is_told() {
             details: "via_upstream".into(),
         })
     };
-    journal.hear(
+    journal.receive(
         at(20),
         PodId(0),
         request(Side::Inbound, ResponseFlags::empty(), 200),
     );
-    journal.hear(
+    journal.receive(
         at(20),
         PodId(1),
         request(Side::Outbound, ResponseFlags::UT, 504),
     );
-    journal.hear(
+    journal.receive(
         at(20),
         PodId(1),
         request(Side::Outbound, ResponseFlags::DC, 0),
@@ -219,10 +219,10 @@ fn the_mesh_is_ready_when_every_proxy_is() {
     let journal = journal();
     let pods = [PodId(0), PodId(1)];
     let mut cx = Context::from_waker(Waker::noop());
-    journal.hear(at(1), PodId(0), MeshEvent::ConfigInForce { version: 1 });
+    journal.receive(at(1), PodId(0), MeshEvent::ConfigInForce { version: 1 });
     assert!(journal.poll_in_force(&pods, &mut cx).is_pending());
     assert_eq!(journal.not_in_force(&pods), [PodId(1)]);
-    journal.hear(at(2), PodId(1), MeshEvent::ConfigInForce { version: 1 });
+    journal.receive(at(2), PodId(1), MeshEvent::ConfigInForce { version: 1 });
     assert!(journal.poll_in_force(&pods, &mut cx).is_ready());
     journal.forget(PodId(0));
     assert!(journal.poll_in_force(&pods, &mut cx).is_pending());

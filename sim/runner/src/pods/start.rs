@@ -18,8 +18,8 @@ use crate::run_context::{PodRole, RunContext};
 impl Pods {
     /// Starts all software of a pod, in the current life of its host.
     pub(crate) fn start(self: &Rc<Pods>, pod: PodId) {
-        let env = self.ground.env(pod);
-        match self.plot.part(pod) {
+        let env = self.backend.env(pod);
+        match self.context.part(pod) {
             PodRole::Replica(index, service, version) => {
                 if version.sidecar {
                     self.start_sidecar(&env, pod, Some((service, version)), &service.namespace);
@@ -49,11 +49,11 @@ impl Pods {
         } else {
             service.port
         };
-        let listener = match env.listen(at(self.ground.address(pod), port)) {
+        let listener = match env.listen(at(self.backend.address(pod), port)) {
             Ok(listener) => listener,
             Err(source) => {
                 return self.fail(StartError::App {
-                    pod: self.plot.name(pod),
+                    pod: self.context.name(pod),
                     source,
                 });
             }
@@ -63,16 +63,16 @@ impl Pods {
         let role = AppIdentity {
             pod,
             service: index,
-            version: usize::from(self.plot.pod(pod).version),
+            version: usize::from(self.context.pod(pod).version),
             life: state.life.get(),
-            ailments: Rc::clone(&state.ailments),
+            injected_faults: Rc::clone(&state.injected_faults),
             cpu: Rc::clone(&state.cpu),
             drain: drain.clone(),
-            stage: self.ground.stage(),
+            stage: self.backend.stage(),
         };
         *state.app.borrow_mut() = Some(drain);
         let caller = self.caller(env, pod, version.sidecar, true);
-        App::start(env, &self.plot, &self.journal, role, caller, listener);
+        App::start(env, &self.context, &self.journal, role, caller, listener);
     }
 
     fn start_client(&self, env: &Env, pod: PodId, load: &LoadSpec) {
@@ -84,12 +84,12 @@ impl Pods {
 
     fn caller(&self, env: &Env, pod: PodId, sidecar: bool, reuse: bool) -> CallingHost {
         let life = self.state(pod).life.get();
-        let outlet = if sidecar {
-            ClientTransport::through_sidecar(env.clone(), self.ground.address(pod), reuse)
+        let transport = if sidecar {
+            ClientTransport::through_sidecar(env.clone(), self.backend.address(pod), reuse)
         } else {
             ClientTransport::direct(env.clone(), reuse, env.rng(&format!("replica@{life}")))
         };
-        CallingHost::new(env.clone(), pod, life, outlet, self.journal.recorder())
+        CallingHost::new(env.clone(), pod, life, transport, self.journal.recorder())
     }
 
     fn start_sidecar(
@@ -100,33 +100,33 @@ impl Pods {
         namespace: &str,
     ) {
         let control = self
-            .plot
+            .context
             .pods()
-            .find(|pod| matches!(self.plot.part(*pod), PodRole::Control));
+            .find(|pod| matches!(self.context.part(*pod), PodRole::Control));
         let control = control.expect("every cast has a control plane");
-        let control = at(self.ground.address(control), XDS_PORT);
-        let address = self.ground.address(pod);
+        let control = at(self.backend.address(control), XDS_PORT);
+        let address = self.backend.address(pod);
         let mut bootstrap =
-            Bootstrap::sidecar(&self.plot.pod_name(pod), namespace, address, control);
+            Bootstrap::sidecar(&self.context.pod_name(pod), namespace, address, control);
         bootstrap.reported_header = Some(CALL_HEADER);
-        bootstrap.workload = workload(&self.plot, pod, serves, namespace);
+        bootstrap.workload = workload(&self.context, pod, serves, namespace);
         bootstrap.service =
             serves.map(|(service, _)| format!("{}.{namespace}.svc.cluster.local", service.name));
         let pods = Rc::clone(self);
         let (own, resources) = (env.clone(), self.resources.clone());
         env.spawn("sidecar", async move {
             if let Err(source) = shakedown_proxy::run(own, bootstrap, resources).await {
-                let pod = pods.plot.name(pod);
+                let pod = pods.context.name(pod);
                 pods.fail(StartError::Sidecar { pod, source });
             }
         });
     }
 
     fn start_control(self: &Rc<Pods>, env: &Env, pod: PodId) {
-        let mut options = ControlOptions::new(at(self.ground.address(pod), XDS_PORT));
-        options.debounce = self.plot.story.control.debounce;
-        options.canaries = self.plot.story.control.canaries;
-        options.telemetry = self.plot.story.control.telemetry;
+        let mut options = ControlOptions::new(at(self.backend.address(pod), XDS_PORT));
+        options.debounce = self.context.scenario.control.debounce;
+        options.canaries = self.context.scenario.control.canaries;
+        options.telemetry = self.context.scenario.control.telemetry;
         let pods = Rc::clone(self);
         let own = env.clone();
         env.spawn("control", async move {
@@ -140,12 +140,12 @@ impl Pods {
 
 /// Returns the labels of a pod in the metrics of its sidecar.
 fn workload(
-    plot: &RunContext,
+    context: &RunContext,
     pod: PodId,
     serves: Option<(&ServiceSpec, &Version)>,
     namespace: &str,
 ) -> MetricWorkload {
-    let party = &plot.cast.parties[usize::from(plot.pod(pod).party.0)];
+    let party = &context.participants.parties[usize::from(context.pod(pod).party.0)];
     let (name, version) = match serves {
         Some((service, version)) => (
             format!("{}-{}", service.name, version.name),

@@ -15,30 +15,30 @@ pub type JournalSink<'a> = dyn FnMut(&Participants, &Record) + Send + 'a;
 /// Passes records to the sink.
 pub(super) struct RecordForwarder<'a, 'b> {
     /// Includes the pods that have been added so far.
-    cast: Participants,
+    participants: Participants,
     journal: Arc<Journal>,
     sink: &'a mut JournalSink<'b>,
     progress: Option<Box<dyn FnMut(i64) + Send>>,
     records: Vec<Record>,
-    told_ns: i64,
+    reported_ns: i64,
     /// Time of the last record.
     pub(super) last_ns: i64,
 }
 
 impl<'a, 'b> RecordForwarder<'a, 'b> {
     pub(super) fn new(
-        cast: Arc<Participants>,
+        participants: Arc<Participants>,
         journal: Arc<Journal>,
         sink: &'a mut JournalSink<'b>,
         progress: Option<Box<dyn FnMut(i64) + Send>>,
     ) -> RecordForwarder<'a, 'b> {
         RecordForwarder {
-            cast: (*cast).clone(),
+            participants: (*participants).clone(),
             journal,
             sink,
             progress,
             records: Vec::new(),
-            told_ns: i64::MIN,
+            reported_ns: i64::MIN,
             last_ns: 0,
         }
     }
@@ -52,12 +52,12 @@ impl<'a, 'b> RecordForwarder<'a, 'b> {
         self.last_ns = now_ns;
         for record in self.records.drain(..) {
             if let Event::PodAdded { pod } = &record.event {
-                self.cast.pods.push(pod.clone());
+                self.participants.pods.push(pod.clone());
             }
-            (self.sink)(&self.cast, &record);
+            (self.sink)(&self.participants, &record);
         }
-        if now_ns >= self.told_ns.saturating_add(PROGRESS_NS) {
-            self.told_ns = now_ns;
+        if now_ns >= self.reported_ns.saturating_add(PROGRESS_NS) {
+            self.reported_ns = now_ns;
             if let Some(progress) = &mut self.progress {
                 progress(now_ns);
             }

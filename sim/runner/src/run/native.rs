@@ -13,28 +13,28 @@ use crate::backend::simulated::Simulated;
 use crate::layout::Addresses;
 
 pub(super) fn run(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     options: RunnerOptions,
     sink: &mut JournalSink<'_>,
 ) -> Result<FinishedRun, RunnerError> {
-    on_a_fresh_thread(|| on_this_thread(story, options, sink, &mut |_| {}))
+    on_a_fresh_thread(|| on_this_thread(scenario, options, sink, &mut |_| {}))
 }
 
 /// Runs a scenario on the calling thread. `watch` is called with the simulation whenever no task is ready.
 pub(crate) fn on_this_thread(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     options: RunnerOptions,
     sink: &mut JournalSink<'_>,
     watch: &mut dyn FnMut(&Sim),
 ) -> Result<FinishedRun, RunnerError> {
-    let scene = PreparedRun::new(story, options.seed, Addresses::SIMULATED)?;
+    let prepared = PreparedRun::new(scenario, options.seed, Addresses::SIMULATED)?;
     let sim = Sim::new(SimOptions {
         seed: options.seed,
-        epoch: scene.epoch,
+        epoch: prepared.epoch,
         noise: options.noise,
     });
-    let ground = Rc::new(Simulated::new(&sim, &scene.plot, &scene.journal));
-    scene.play(ground, options, sink, |over| {
+    let backend = Rc::new(Simulated::new(&sim, &prepared.context, &prepared.journal));
+    prepared.play(backend, options, sink, |over| {
         sim.run(|| {
             let is_over = over();
             watch(&sim);

@@ -5,10 +5,10 @@ use shakedown_results::Participants;
 use shakedown_scenarios::PlannedAction;
 use shakedown_scenarios::scenario::ResolvedScenario;
 
-/// Returns the planned faults and the participants of a run of `story` under `seed`, identical to those that
-/// [`run`](super::run) uses.
-pub fn cast(story: &ResolvedScenario, seed: u64) -> (Vec<PlannedAction>, Participants) {
-    let plan = shakedown_scenarios::plan(story, |label: &str| stream_seed(seed, "chaos", label));
-    let cast = shakedown_scenarios::cast(story, &plan);
-    (plan, cast)
+/// Returns the planned faults and the participants of a run of `scenario` under `seed`, identical to those
+/// that [`run`](super::run) uses.
+pub fn cast(scenario: &ResolvedScenario, seed: u64) -> (Vec<PlannedAction>, Participants) {
+    let plan = shakedown_scenarios::plan(scenario, |label: &str| stream_seed(seed, "chaos", label));
+    let participants = shakedown_scenarios::cast(scenario, &plan);
+    (plan, participants)
 }

@@ -50,31 +50,31 @@ pub(super) fn on_a_fresh_thread(
 /// A scenario under a seed, before it has a backend.
 pub(super) struct PreparedRun {
     pub(super) plan: Vec<PlannedAction>,
-    pub(super) plot: Rc<RunContext>,
+    pub(super) context: Rc<RunContext>,
     pub(super) journal: Arc<Journal>,
     pub(super) epoch: UnixTime,
-    pub(super) cast: Arc<Participants>,
+    pub(super) participants: Arc<Participants>,
 }
 
 impl PreparedRun {
     /// # Errors
     /// The name of a service is not valid in a `host` header.
     pub(super) fn new(
-        story: &ResolvedScenario,
+        scenario: &ResolvedScenario,
         seed: u64,
         addresses: Addresses,
     ) -> Result<PreparedRun, RunnerError> {
-        let (plan, cast) = cast(story, seed);
-        let cast = Arc::new(cast);
-        let plot =
-            RunContext::new(Rc::new(story.clone()), Arc::clone(&cast)).ok_or(RunnerError::Names)?;
-        let addresses: Vec<_> = plot.pods().map(|pod| addresses.address(pod)).collect();
+        let (plan, participants) = cast(scenario, seed);
+        let participants = Arc::new(participants);
+        let context = RunContext::new(Rc::new(scenario.clone()), Arc::clone(&participants))
+            .ok_or(RunnerError::Names)?;
+        let addresses: Vec<_> = context.pods().map(|pod| addresses.address(pod)).collect();
         Ok(PreparedRun {
             plan,
-            plot: Rc::new(plot),
-            journal: Journal::new(Arc::clone(&cast), &addresses),
-            epoch: UnixTime::from_nanos(story.epoch_unix_ns),
-            cast,
+            context: Rc::new(context),
+            journal: Journal::new(Arc::clone(&participants), &addresses),
+            epoch: UnixTime::from_nanos(scenario.epoch_unix_ns),
+            participants,
         })
     }
 
@@ -82,31 +82,35 @@ impl PreparedRun {
     /// call it whenever no task is ready.
     pub(super) fn play(
         self,
-        ground: Rc<dyn Backend>,
+        backend: Rc<dyn Backend>,
         options: RunnerOptions,
         sink: &mut JournalSink<'_>,
         run: impl FnOnce(&mut dyn FnMut() -> bool) -> Result<(), SimError>,
     ) -> Result<FinishedRun, RunnerError> {
         let journal = self.journal;
         let result = Rc::new(RefCell::new(None));
-        let (stage, over) = (ground.stage(), Rc::clone(&result));
-        let playing = play(self.plot, self.plan, ground, Arc::clone(&journal));
+        let (stage, over) = (backend.stage(), Rc::clone(&result));
+        let playing = play(self.context, self.plan, backend, Arc::clone(&journal));
         stage.spawn("stage", async move {
             let end = playing.await;
             *over.borrow_mut() = Some(end);
         });
-        let mut outlet =
-            RecordForwarder::new(self.cast, Arc::clone(&journal), sink, options.progress);
+        let mut forwarder = RecordForwarder::new(
+            self.participants,
+            Arc::clone(&journal),
+            sink,
+            options.progress,
+        );
         let stop = options.stop;
         let ran = run(&mut || {
-            outlet.pass_on();
+            forwarder.pass_on();
             result.borrow().is_some() || RunnerOptions::is_stopped(stop.as_deref())
         });
-        outlet.pass_on();
+        forwarder.pass_on();
         ran?;
         let Some(end) = result.take() else {
             return Ok(FinishedRun {
-                simulated_ns: u64::try_from(outlet.last_ns).unwrap_or(0),
+                simulated_ns: u64::try_from(forwarder.last_ns).unwrap_or(0),
                 cut: true,
                 invalid: Vec::new(),
             });

@@ -30,7 +30,7 @@ const LATE_NS: i64 = 100_000_000;
 const LATE_PERCENT_MAX: u64 = 1;
 
 pub(super) fn run(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     options: RunnerOptions,
     sink: &mut JournalSink<'_>,
 ) -> Result<FinishedRun, RunnerError> {
@@ -38,32 +38,36 @@ pub(super) fn run(
     let (block, _claim) = claim(&runtime).map_err(RunnerError::World)?;
     let PreparedRun {
         plan,
-        plot,
+        context,
         journal,
-        cast,
+        participants,
         epoch: _,
-    } = PreparedRun::new(story, options.seed, block)?;
-    let ground = Real::new(&runtime, block, options.seed, &plot, &journal);
-    let ground: Rc<dyn Backend> = Rc::new(ground.map_err(RunnerError::World)?);
-    let stage = ground.stage();
+    } = PreparedRun::new(scenario, options.seed, block)?;
+    let backend = Real::new(&runtime, block, options.seed, &context, &journal);
+    let backend: Rc<dyn Backend> = Rc::new(backend.map_err(RunnerError::World)?);
+    let stage = backend.stage();
 
     let mut lag = GeneratorLag::default();
-    let mut watched = |cast: &_, record: &Record| {
+    let mut watched = |participants: &_, record: &Record| {
         lag.note(record);
-        sink(cast, record);
+        sink(participants, record);
     };
-    let mut outlet =
-        RecordForwarder::new(cast, Arc::clone(&journal), &mut watched, options.progress);
+    let mut forwarder = RecordForwarder::new(
+        participants,
+        Arc::clone(&journal),
+        &mut watched,
+        options.progress,
+    );
     let stop = options.stop;
     let end = runtime.block_on(async {
-        let mut playing = pin!(play(plot, plan, ground, Arc::clone(&journal)));
+        let mut playing = pin!(play(context, plan, backend, Arc::clone(&journal)));
         let mut tick = stage.sleep(PASS_ON);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(end) = playing.as_mut().poll(cx) {
                 return Poll::Ready(Some(end));
             }
             while tick.as_mut().poll(cx).is_ready() {
-                outlet.pass_on();
+                forwarder.pass_on();
                 if RunnerOptions::is_stopped(stop.as_deref()) {
                     return Poll::Ready(None);
                 }
@@ -75,9 +79,9 @@ pub(super) fn run(
     });
     // Tasks that the final crash has not reached yet record their last events when they are dropped.
     drop(runtime);
-    outlet.pass_on();
-    let last_ns = outlet.last_ns;
-    drop(outlet);
+    forwarder.pass_on();
+    let last_ns = forwarder.last_ns;
+    drop(forwarder);
     let Some(end) = end else {
         return Ok(FinishedRun {
             simulated_ns: u64::try_from(last_ns).unwrap_or(0),
@@ -90,7 +94,8 @@ pub(super) fn run(
         journal.record(stage.now(), Event::Invalid { reason });
         let mut rest = Vec::new();
         journal.take(&mut rest);
-        rest.iter().for_each(|record| sink(journal.cast(), record));
+        rest.iter()
+            .for_each(|record| sink(journal.participants(), record));
     }
     let simulated_ns = u64::try_from(journal.nanos(end)).unwrap_or(0);
     Ok(FinishedRun {

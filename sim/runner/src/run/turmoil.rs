@@ -51,11 +51,11 @@ pub struct Stretched {
 }
 
 /// Checks that turmoil can run a scenario under `seed`.
-pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
+pub fn turmoil_fit(scenario: &ResolvedScenario, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
-    let (plan, cast) = cast(story, seed);
-    let extra = additions(story, &plan);
-    let pods = cast.pods.len() + extra.len();
+    let (plan, participants) = cast(scenario, seed);
+    let extra = additions(scenario, &plan);
+    let pods = participants.pods.len() + extra.len();
     if pods > PODS_MAX {
         let more = match extra.len() {
             0 => String::new(),
@@ -65,7 +65,7 @@ pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
             format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods{more}");
         fit.refuse(&["topology", "services"], reason);
     }
-    for item in &story.chaos {
+    for item in &scenario.chaos {
         let reason = match item.action {
             ChaosAction::Partition { .. } => {
                 "turmoil loses for good what TCP would send again after a partition"
@@ -74,7 +74,7 @@ pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
         };
         fit.refuse(&["chaos", &item.name], reason.to_owned());
     }
-    for service in &story.services {
+    for service in &scenario.services {
         let resets = service.versions.iter().any(|version| {
             let mut steps = version.endpoints.iter().flatten().flatten();
             version.queue.full == StepFailure::Reset || steps.any(|step| step.any(&resets))
@@ -84,15 +84,15 @@ pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
             fit.refuse(&["topology", "services", &service.name], reason.to_owned());
         }
     }
-    fit.stretch(story);
+    fit.stretch(scenario);
     // Without a limit on pods, the number of pairs would be unbounded too.
     if pods <= PODS_MAX
-        && let Some(plot) = RunContext::new(Rc::new(story.clone()), Arc::new(cast))
+        && let Some(context) = RunContext::new(Rc::new(scenario.clone()), Arc::new(participants))
     {
         for pod in extra {
-            plot.add(pod);
+            context.add(pod);
         }
-        fit.latencies(&plot);
+        fit.latencies(&context);
     }
     fit
 }
@@ -100,10 +100,10 @@ pub fn turmoil_fit(story: &ResolvedScenario, seed: u64) -> TurmoilFit {
 /// Returns the maximum set of pods that may be added. Each firing that sets replicas may create all of them
 /// anew, because a removed pod does not return. A promoted canary grows to the size of the largest
 /// version.
-fn additions(story: &ResolvedScenario, plan: &[PlannedAction]) -> Vec<Pod> {
+fn additions(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Vec<Pod> {
     let mut pods = Vec::new();
     for planned in plan {
-        let (service, version, to) = match story.chaos[planned.item].action {
+        let (service, version, to) = match scenario.chaos[planned.item].action {
             ChaosAction::Deploy {
                 service,
                 version,
@@ -116,12 +116,12 @@ fn additions(story: &ResolvedScenario, plan: &[PlannedAction]) -> Vec<Pod> {
             } => (service, version.unwrap_or(0), to),
             _ => continue,
         };
-        let versions = &story.services[service].versions;
+        let versions = &scenario.services[service].versions;
         let Some(known) = versions.get(usize::from(version)) else {
             continue;
         };
-        let standing = versions.iter().map(|version| version.replicas).max();
-        for (replica, zone) in (0..to.max(standing.unwrap_or(0))).zip(known.zones.iter().cycle()) {
+        let initial = versions.iter().map(|version| version.replicas).max();
+        for (replica, zone) in (0..to.max(initial.unwrap_or(0))).zip(known.zones.iter().cycle()) {
             pods.push(Pod {
                 party: party_id(service),
                 version,
@@ -144,9 +144,9 @@ impl TurmoilFit {
     }
 
     /// Finds the steps whose mean grows by at least 5% in ticks.
-    fn stretch(&mut self, story: &ResolvedScenario) {
+    fn stretch(&mut self, scenario: &ResolvedScenario) {
         let stretched = RefCell::new(Vec::new());
-        for service in &story.services {
+        for service in &scenario.services {
             let steps = service
                 .versions
                 .iter()
@@ -177,12 +177,12 @@ impl TurmoilFit {
         self.stretched = stretched.into_inner();
     }
 
-    fn latencies(&mut self, plot: &RunContext) {
+    fn latencies(&mut self, context: &RunContext) {
         const PATH: [&str; 2] = ["topology", "latency"];
-        let pairs = |a: PodId| plot.pods().filter(move |b| *b != a).map(move |b| (a, b));
-        let latencies = Latencies::new(plot);
+        let pairs = |a: PodId| context.pods().filter(move |b| *b != a).map(move |b| (a, b));
+        let latencies = Latencies::new(context);
         let latency = |from, to| latencies.between(from, to).expect("both are pods");
-        for (a, b) in plot.pods().flat_map(pairs) {
+        for (a, b) in context.pods().flat_map(pairs) {
             let (there, back) = (latency(a, b), latency(b, a));
             let Some(nanos) = there.as_constant() else {
                 let reason =
@@ -229,22 +229,22 @@ fn resets(step: &Step) -> bool {
 }
 
 pub(super) fn run(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     options: RunnerOptions,
     sink: &mut JournalSink<'_>,
 ) -> Result<FinishedRun, RunnerError> {
-    let fit = turmoil_fit(story, options.seed);
+    let fit = turmoil_fit(scenario, options.seed);
     if !fit.refused.is_empty() {
         return Err(RunnerError::Refused(fit.refused));
     }
     on_a_fresh_thread(|| {
-        let scene = PreparedRun::new(story, options.seed, Addresses::SIMULATED)?;
+        let prepared = PreparedRun::new(scenario, options.seed, Addresses::SIMULATED)?;
         let mut sim = TurmoilSim::new(TurmoilOptions {
             seed: options.seed,
-            epoch: scene.epoch,
+            epoch: prepared.epoch,
         });
-        let spare = additions(story, &scene.plan).len();
-        let ground = Turmoil::new(&mut sim, &scene.plot, spare, &scene.journal);
-        scene.play(Rc::new(ground), options, sink, |over| sim.run(over))
+        let spare = additions(scenario, &prepared.plan).len();
+        let backend = Turmoil::new(&mut sim, &prepared.context, spare, &prepared.journal);
+        prepared.play(Rc::new(backend), options, sink, |over| sim.run(over))
     })
 }

@@ -13,14 +13,14 @@ use crate::RunnerOptions;
 use shakedown_results::Engine;
 
 /// A server that works for 2 ms, at 100 requests/s for three seconds. `edit` adds a fault from 1 s to 2 s.
-fn story(edit: impl FnOnce(&mut Build)) -> ResolvedScenario {
+fn scenario(edit: impl FnOnce(&mut Build)) -> ResolvedScenario {
     let mut build = Build::new(3);
     let step = build.work("2ms");
     build.service("server", vec![step]);
     build.load(0, "100/s");
     build.bare();
     edit(&mut build);
-    build.story
+    build.scenario
 }
 
 fn slow(target: PodTarget, factor: i128, add: Option<Draw>) -> ChaosAction {
@@ -52,7 +52,7 @@ fn by_second(played: &Played) -> Vec<Vec<i64>> {
 
 #[test]
 fn a_slow_app_takes_so_many_times_as_long_while_it_lasts() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         build.fault("1s", "1s", slow(all_of("server"), 3, None));
     }));
     played.check_laws();
@@ -65,7 +65,7 @@ fn a_slow_app_takes_so_many_times_as_long_while_it_lasts() {
 
 #[test]
 fn overlapping_factors_multiply_and_delays_add() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         let (one, two) = (build.draw("1ms"), build.draw("4ms"));
         build.fault("1s", "1s", slow(all_of("server"), 3, Some(one)));
         build.fault("1s", "1s", slow(all_of("server"), 2, Some(two)));
@@ -76,9 +76,9 @@ fn overlapping_factors_multiply_and_delays_add() {
 
 #[test]
 fn slowness_may_be_one_replicas_own() {
-    let played = play(&story(|build| {
-        build.story.services[0].versions[0].replicas = 2;
-        build.story.loads[0].new_connections = true;
+    let played = play(&scenario(|build| {
+        build.scenario.services[0].versions[0].replicas = 2;
+        build.scenario.loads[0].new_connections = true;
         let mut one = all_of("server");
         one.part = PodCount::Count(1);
         build.fault("1s", "1s", slow(one, 5, None));
@@ -90,7 +90,7 @@ fn slowness_may_be_one_replicas_own() {
 
 #[test]
 fn a_sick_app_fails_its_share_before_the_first_step() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         let with = StepFailure::Status(StepStatus::Http(StatusCode::INTERNAL_SERVER_ERROR));
         build.fault("1s", "1s", fail("30%", with, None));
     }));
@@ -108,7 +108,7 @@ fn a_sick_app_fails_its_share_before_the_first_step() {
 #[test]
 fn an_endpoint_that_is_not_meant_does_not_fail() {
     let sick = |only| {
-        let played = play(&story(|build| {
+        let played = play(&scenario(|build| {
             build
                 .fault("1s", "1s", fail("100%", StepFailure::Reset, only))
                 .may_miss = true;
@@ -122,8 +122,8 @@ fn an_endpoint_that_is_not_meant_does_not_fail() {
 
 #[test]
 fn what_ails_all_pods_ails_those_that_are_added() {
-    let played = play(&story(|build| {
-        build.story.loads[0].new_connections = true;
+    let played = play(&scenario(|build| {
+        build.scenario.loads[0].new_connections = true;
         build.fault("0s", "100s", slow(all_of("server"), 2, None));
         let scale = ChaosAction::Scale {
             service: 0,
@@ -139,12 +139,12 @@ fn what_ails_all_pods_ails_those_that_are_added() {
 #[test]
 fn a_version_that_comes_later_may_be_meant() {
     let mut build = Build {
-        story: story(|build| {
-            let mut second = build.story.services[0].versions[0].clone();
+        scenario: scenario(|build| {
+            let mut second = build.scenario.services[0].versions[0].clone();
             "v2".clone_into(&mut second.name);
             second.replicas = 0;
-            build.story.services[0].versions.push(second);
-            build.story.loads[0].new_connections = true;
+            build.scenario.services[0].versions.push(second);
+            build.scenario.loads[0].new_connections = true;
         }),
     };
     let deploy = ChaosAction::Deploy {
@@ -163,7 +163,7 @@ fn a_version_that_comes_later_may_be_meant() {
         ..all_of("server/v2")
     };
     build.fault("2s", "100s", slow(target, 4, None));
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     assert!(played.hits()[1] > 10, "{:?}", played.hits());
     let slow = by_second(&played)[2].iter().filter(|ms| **ms == 8).count();
     assert!((15..60).contains(&slow), "{slow}");
@@ -171,7 +171,7 @@ fn a_version_that_comes_later_may_be_meant() {
 
 #[test]
 fn a_surge_is_counted_by_its_requests() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         let surge = ChaosAction::Surge {
             load: 0,
             factor: Ratio::whole(4),
@@ -186,7 +186,7 @@ fn a_surge_is_counted_by_its_requests() {
 
 #[test]
 fn ailments_repeat_themselves_even_under_noise() {
-    let story = story(|build| {
+    let scenario = scenario(|build| {
         let add = build.draw("exp(2ms)");
         build.fault("500ms", "1s", slow(all_of("server"), 2, Some(add)));
         build.fault("1s", "1s", fail("40%", StepFailure::Reset, None));
@@ -197,7 +197,7 @@ fn ailments_repeat_themselves_even_under_noise() {
             noise,
             ..RunnerOptions::default()
         };
-        super::play_with(&story, options, Engine::Native).records
+        super::play_with(&scenario, options, Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, Some(3)));

@@ -20,7 +20,7 @@ fn server(rate: &str, work: &str, edit: impl FnOnce(&mut Version)) -> ResolvedSc
     edit(build.service("server", vec![step]));
     build.load(0, rate);
     build.bare();
-    build.story
+    build.scenario
 }
 
 fn latencies_ms(played: &Played) -> Vec<i64> {
@@ -126,12 +126,12 @@ fn lifo_takes_the_last_that_came() {
 fn cores_in_order_and_shared_differ_in_who_waits() {
     let burst = |cpu| {
         // An even load cannot send two at a time, so work of 15 ms every 10 ms makes requests overlap.
-        let mut story = server("100/s", "15ms", |version| {
+        let mut scenario = server("100/s", "15ms", |version| {
             version.cores = Some(1);
             version.cpu = cpu;
         });
-        story.loads[0].stop = millis(20);
-        play(&story)
+        scenario.loads[0].stop = millis(20);
+        play(&scenario)
     };
     let in_order = burst(CpuScheduling::Fifo);
     assert_eq!(latencies_ms(&in_order), [15, 20]);
@@ -162,12 +162,12 @@ fn core_time_adds_up_to_the_work() {
 
 #[test]
 fn an_apps_wait_for_a_core_is_its_queue_wait() {
-    let mut story = server("100/s", "15ms", |version| {
+    let mut scenario = server("100/s", "15ms", |version| {
         version.cores = Some(1);
         version.cpu = CpuScheduling::Fifo;
     });
-    story.loads[0].stop = millis(20);
-    let waits = play(&story)
+    scenario.loads[0].stop = millis(20);
+    let waits = play(&scenario)
         .records
         .into_iter()
         .filter_map(|record| match record.event {
@@ -179,13 +179,13 @@ fn an_apps_wait_for_a_core_is_its_queue_wait() {
 
 /// The total queueing time of requests, ns: by the events of the queue, and by the records of the ends.
 fn queued_ns(played: &Played) -> (i128, i128) {
-    let (mut length, mut since, mut integral, mut told) = (0i128, 0i128, 0, 0);
+    let (mut length, mut since, mut integral, mut recorded) = (0i128, 0i128, 0, 0);
     for record in &played.records {
         let by = match &record.event {
             Event::Arrived { queued: true, .. } | Event::Queued { .. } => 1,
             Event::Dequeued { .. } => -1,
             Event::Served { queue_wait_ns, .. } => {
-                told += i128::from(*queue_wait_ns);
+                recorded += i128::from(*queue_wait_ns);
                 0
             }
             _ => continue,
@@ -195,7 +195,7 @@ fn queued_ns(played: &Played) -> (i128, i128) {
         (length, since) = (length + by, now);
     }
     assert_eq!(length, 0, "all have left the queue");
-    (integral, told)
+    (integral, recorded)
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
     version.cpu = CpuScheduling::Fifo;
     build.load(0, "100/s");
     build.bare();
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     let (by_events, by_requests) = queued_ns(&played);
     assert!(by_requests > 1_000_000_000, "{by_requests} ns");
@@ -223,13 +223,13 @@ fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
 
 #[test]
 fn who_waits_for_a_core_when_its_pod_dies_has_waited_until_then() {
-    let mut story = server("100/s", "1s", |version| {
+    let mut scenario = server("100/s", "1s", |version| {
         version.cores = Some(1);
         version.cpu = CpuScheduling::Fifo;
     });
-    story.loads[0].timeout = seconds(1);
-    story.drain = millis(100);
-    let played = play(&story);
+    scenario.loads[0].timeout = seconds(1);
+    scenario.drain = millis(100);
+    let played = play(&scenario);
     played.check_laws();
     assert!(played.served(Fate::Abandoned) > 90);
     let (by_events, by_requests) = queued_ns(&played);
@@ -255,9 +255,9 @@ fn nobody_queues_where_cores_are_shared_or_workers_are_the_limit() {
 
 #[test]
 fn an_undeclared_path_answers_404() {
-    let mut story = server("10/s", "3ms", |_| {});
-    story.loads[0].entries[0].path = "/other".to_owned();
-    let played = play(&story);
+    let mut scenario = server("10/s", "3ms", |_| {});
+    scenario.loads[0].entries[0].path = "/other".to_owned();
+    let played = play(&scenario);
     played.check_laws();
     assert!(
         played
@@ -279,15 +279,15 @@ fn an_undeclared_path_answers_404() {
 
 #[test]
 fn the_same_seed_repeats_every_record_and_another_does_not() {
-    let mut story = server("200/s", "exp(3ms)", |version| version.workers = Some(1));
-    story.loads[0].arrivals = Arrivals::Poisson;
+    let mut scenario = server("200/s", "exp(3ms)", |version| version.workers = Some(1));
+    scenario.loads[0].arrivals = Arrivals::Poisson;
     let with = |seed, noise| {
         let options = crate::RunnerOptions {
             seed,
             noise,
             ..crate::RunnerOptions::default()
         };
-        super::play_with(&story, options, shakedown_results::Engine::Native).records
+        super::play_with(&scenario, options, shakedown_results::Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, None));
@@ -304,7 +304,7 @@ fn a_single_server_behaves_as_theory_says() {
     version.queue.limit = None;
     build.load(0, "500/s").arrivals = Arrivals::Poisson;
     build.bare();
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     let count = played.finished().len() as i64;
     assert!(count > 190_000);
     let mean_client = played

@@ -14,7 +14,7 @@ use shakedown_scenarios::value::{Distribution, Rate, Share};
 
 /// A scenario under construction.
 pub(super) struct Build {
-    pub(super) story: ResolvedScenario,
+    pub(super) scenario: ResolvedScenario,
 }
 
 pub(super) fn seconds(seconds: u64) -> Duration {
@@ -29,7 +29,7 @@ impl Build {
     /// An empty scenario of `length` seconds.
     pub(super) fn new(length: u64) -> Build {
         let latency = |nanos| Distribution::constant_ns(nanos);
-        let story = ResolvedScenario {
+        let scenario = ResolvedScenario {
             name: "test".to_owned(),
             story: String::new(),
             variant: "base".to_owned(),
@@ -75,16 +75,16 @@ impl Build {
             omissions: Vec::new(),
             warnings: Vec::new(),
         };
-        Build { story }
+        Build { scenario }
     }
 
     pub(super) fn place(&mut self, path: &str) -> DrawId {
-        self.story.places.push(path.to_owned());
-        DrawId(u32::try_from(self.story.places.len() - 1).unwrap())
+        self.scenario.places.push(path.to_owned());
+        DrawId(u32::try_from(self.scenario.places.len() - 1).unwrap())
     }
 
     pub(super) fn draw(&mut self, text: &str) -> Draw {
-        let place = self.place(&format!("place {} {text}", self.story.places.len()));
+        let place = self.place(&format!("place {} {text}", self.scenario.places.len()));
         Draw {
             from: Distribution::parse_duration(text).unwrap(),
             place,
@@ -158,7 +158,7 @@ impl Build {
             forward: vec![HeaderName::from_static("end-user")],
             endpoints: vec![Some(steps)],
         };
-        self.story.services.push(ServiceSpec {
+        self.scenario.services.push(ServiceSpec {
             name: name.to_owned(),
             namespace: "default".to_owned(),
             account: name.to_owned(),
@@ -170,7 +170,7 @@ impl Build {
             }],
             versions: vec![version],
         });
-        &mut self.story.services.last_mut().unwrap().versions[0]
+        &mut self.scenario.services.last_mut().unwrap().versions[0]
     }
 
     /// Adds a load on service `service`.
@@ -187,7 +187,7 @@ impl Build {
             headers: Vec::new(),
             size: 0,
         };
-        self.story.loads.push(LoadSpec {
+        self.scenario.loads.push(LoadSpec {
             name: "users".to_owned(),
             entries: vec![entry],
             arrivals: Arrivals::Constant,
@@ -200,7 +200,7 @@ impl Build {
             retries: None,
             ok: Success::default(),
             start: Duration::ZERO,
-            stop: self.story.duration,
+            stop: self.scenario.duration,
             zones: vec![0],
             clients: 1,
             sidecar: true,
@@ -211,30 +211,30 @@ impl Build {
             account: "users".to_owned(),
             place,
         });
-        self.story.loads.last_mut().unwrap()
+        self.scenario.loads.last_mut().unwrap()
     }
 
     /// Removes all sidecars and latencies.
     pub(super) fn bare(&mut self) {
         let versions = self
-            .story
+            .scenario
             .services
             .iter_mut()
             .flat_map(|service| &mut service.versions);
         versions.for_each(|version| version.sidecar = false);
-        self.story
+        self.scenario
             .loads
             .iter_mut()
             .for_each(|load| load.sidecar = false);
-        self.story.latency.same_zone = Distribution::constant_ns(0);
+        self.scenario.latency.same_zone = Distribution::constant_ns(0);
     }
 
     /// Adds a fault at `at` for `length`.
     pub(super) fn fault(&mut self, at: &str, length: &str, action: ChaosAction) -> &mut ChaosItem {
         let (at, length) = (self.draw(at), self.draw(length));
         let place = self.place("chaos");
-        let name = format!("chaos.{}", self.story.chaos.len());
-        self.story.chaos.push(ChaosItem {
+        let name = format!("chaos.{}", self.scenario.chaos.len());
+        self.scenario.chaos.push(ChaosItem {
             name,
             when: FireTimes::At(at),
             length: Some(length),
@@ -242,7 +242,7 @@ impl Build {
             may_miss: false,
             place,
         });
-        self.story.chaos.last_mut().unwrap()
+        self.scenario.chaos.last_mut().unwrap()
     }
 }
 

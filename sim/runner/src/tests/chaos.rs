@@ -15,18 +15,18 @@ use super::{Played, play};
 const SECOND: i64 = 1_000_000_000;
 
 /// A server and a client without sidecars, for 4 s. `edit` adds a fault from 1 s to 2 s.
-fn story(edit: impl FnOnce(&mut Build)) -> ResolvedScenario {
+fn scenario(edit: impl FnOnce(&mut Build)) -> ResolvedScenario {
     let mut build = Build::new(4);
     let step = build.work("5ms");
     build.service("server", vec![step]);
     build.load(0, "100/s").timeout = millis(500);
     build.bare();
     edit(&mut build);
-    build.story
+    build.scenario
 }
 
 fn fault(action: ChaosAction) -> ResolvedScenario {
-    story(|build| {
+    scenario(|build| {
         build.fault("1s", "1s", action);
     })
 }
@@ -64,15 +64,15 @@ fn a_crashed_pod_is_silent_until_it_has_booted() {
 
 #[test]
 fn what_a_pod_had_in_hand_dies_with_it() {
-    let mut story = fault(ChaosAction::Crash(all_of("server")));
-    story.services[0].versions[0].workers = Some(1);
+    let mut scenario = fault(ChaosAction::Crash(all_of("server")));
+    scenario.services[0].versions[0].workers = Some(1);
     let work = shakedown_scenarios::value::Distribution::parse_duration("100ms").unwrap();
     if let Some([shakedown_scenarios::scenario::Step::Work(timed), ..]) =
-        story.services[0].versions[0].endpoints[0].as_deref_mut()
+        scenario.services[0].versions[0].endpoints[0].as_deref_mut()
     {
         timed.time.from = work;
     }
-    let played = play(&story);
+    let played = play(&scenario);
     played.check_laws();
     // A single request is in progress, and all others are queued.
     assert!(
@@ -107,12 +107,12 @@ fn a_crash_tells_its_beginning_and_its_end() {
 
 #[test]
 fn a_crash_without_an_end_lasts_to_the_end_of_the_run() {
-    let story = story(|build| {
+    let scenario = scenario(|build| {
         build
             .fault("1s", "1s", ChaosAction::Crash(all_of("server")))
             .length = None;
     });
-    let played = play(&story);
+    let played = play(&scenario);
     played.check_laws();
     assert!(all(&answers_within(&played, 1.0, 4.0), Answer::Timeout));
     assert_eq!(
@@ -123,9 +123,9 @@ fn a_crash_without_an_end_lasts_to_the_end_of_the_run() {
 
 #[test]
 fn a_paused_pod_answers_when_it_resumes() {
-    let mut story = fault(ChaosAction::Pause(all_of("server")));
-    story.loads[0].timeout = millis(5_000);
-    let played = play(&story);
+    let mut scenario = fault(ChaosAction::Pause(all_of("server")));
+    scenario.loads[0].timeout = millis(5_000);
+    let played = play(&scenario);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 400);
     for finish in played.finished() {
@@ -138,9 +138,9 @@ fn a_paused_pod_answers_when_it_resumes() {
 
 #[test]
 fn a_paused_client_sends_late_and_its_latency_shows_it() {
-    let mut story = fault(ChaosAction::Pause(all_of("users")));
-    story.loads[0].timeout = millis(5_000);
-    let played = play(&story);
+    let mut scenario = fault(ChaosAction::Pause(all_of("users")));
+    scenario.loads[0].timeout = millis(5_000);
+    let played = play(&scenario);
     played.check_laws();
     let late = played.records.iter().filter(|record| match &record.event {
         Event::Finished {
@@ -197,7 +197,7 @@ fn a_partition_drops_packets_and_counts_them() {
 #[test]
 fn a_fault_that_touched_nothing_makes_the_run_invalid() {
     let idle = |may_miss| {
-        let mut story = story(|build| {
+        let mut scenario = scenario(|build| {
             let back = build.work("1ms");
             build.service("idle", vec![back]);
             let link = ChaosAction::Partition {
@@ -209,8 +209,8 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
             build.bare();
         });
         // The participant of a load has an index after all services.
-        story.loads[0].entries[0].service = 0;
-        play(&story)
+        scenario.loads[0].entries[0].service = 0;
+        play(&scenario)
     };
     let played = idle(false);
     assert_eq!(played.ended.invalid.len(), 1);
@@ -228,7 +228,7 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
 
 #[test]
 fn overlapping_crashes_end_with_the_last() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         build.fault("1s", "1s", ChaosAction::Crash(all_of("server")));
         build.fault("1500ms", "1s", ChaosAction::Crash(all_of("server")));
     }));
@@ -245,17 +245,17 @@ fn overlapping_crashes_end_with_the_last() {
 #[test]
 fn overlapping_firings_of_one_item_each_touch_something() {
     let every = |action: ChaosAction| {
-        let mut story = fault(action);
-        let mut build = Build { story };
+        let mut scenario = fault(action);
+        let mut build = Build { scenario };
         let interval = build.draw("500ms");
-        story = build.story;
-        let item = &mut story.chaos[0];
+        scenario = build.scenario;
+        let item = &mut scenario.chaos[0];
         item.when = FireTimes::Every {
             interval,
             from: Duration::ZERO,
             until: millis(2_500),
         };
-        play(&story)
+        play(&scenario)
     };
     let always = ChaosAction::Fail {
         target: all_of("server"),
@@ -280,24 +280,27 @@ fn overlapping_firings_of_one_item_each_touch_something() {
 fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
     // Ten requests a second, and slowness of 10 ms every 45 ms: most firings hit no work.
     let played = |rate: &str| {
-        let mut story = fault(ChaosAction::Slow {
+        let mut scenario = fault(ChaosAction::Slow {
             target: all_of("server"),
             factor: Ratio::whole(2),
             add: None,
         });
-        let mut build = Build { story };
+        let mut build = Build { scenario };
         let (interval, length) = (build.draw("45ms"), build.draw("10ms"));
-        story = build.story;
+        scenario = build.scenario;
         let level = Rate::parse(rate).unwrap();
-        (story.loads[0].stages[0].from, story.loads[0].stages[0].to) = (level, level);
-        let item = &mut story.chaos[0];
+        (
+            scenario.loads[0].stages[0].from,
+            scenario.loads[0].stages[0].to,
+        ) = (level, level);
+        let item = &mut scenario.chaos[0];
         item.length = Some(length);
         item.when = FireTimes::Every {
             interval,
             from: Duration::ZERO,
             until: millis(2_500),
         };
-        play(&story)
+        play(&scenario)
     };
     let some = played("10/s");
     assert!(some.hits().contains(&0) && some.hits().iter().sum::<u64>() > 0);
@@ -309,7 +312,7 @@ fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
 
 #[test]
 fn a_pause_that_begins_on_a_dead_pod_and_outlasts_its_crash_touches_it() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         build.fault("1s", "1s", ChaosAction::Crash(all_of("server")));
         build.fault("1500ms", "1500ms", ChaosAction::Pause(all_of("server")));
     }));
@@ -324,9 +327,9 @@ fn a_fault_that_outlasts_the_load_ends_in_the_drain_when_it_says() {
         (ChaosAction::Crash(all_of("server")), 350),
         (partition(true), 400),
     ] {
-        let played = play(&story(|build| {
+        let played = play(&scenario(|build| {
             build.fault("3500ms", "1s", action.clone());
-            let load = &mut build.story.loads[0];
+            let load = &mut build.scenario.loads[0];
             load.timeout = millis(5_000);
         }));
         played.check_laws();
@@ -350,7 +353,7 @@ fn latency_of_paused_work(pauses: &[&str], edit: impl FnOnce(&mut Build)) -> i64
         build.fault(at, "1s", ChaosAction::Pause(all_of("server")));
     }
     edit(&mut build);
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     let finished = played.finished();
     assert_eq!(finished.len(), 1);
@@ -361,7 +364,7 @@ fn latency_of_paused_work(pauses: &[&str], edit: impl FnOnce(&mut Build)) -> i64
 fn work_is_suspended_while_its_pod_is_paused() {
     let cores = |cpu: CpuScheduling| {
         move |build: &mut Build| {
-            let version = &mut build.story.services[0].versions[0];
+            let version = &mut build.scenario.services[0].versions[0];
             (version.cores, version.cpu) = (Some(1), cpu);
         }
     };
@@ -385,7 +388,7 @@ fn work_is_suspended_while_its_pod_is_paused() {
 fn a_sleep_that_is_over_in_a_pause_ends_with_the_pause() {
     let sleeps = |build: &mut Build| {
         let step = build.sleep("1100ms");
-        build.story.services[0].versions[0].endpoints[0] = Some(vec![step]);
+        build.scenario.services[0].versions[0].endpoints[0] = Some(vec![step]);
     };
     assert_eq!(latency_of_paused_work(&["1s"], sleeps), 1_500);
     assert_eq!(latency_of_paused_work(&["2s"], sleeps), 1_100);
@@ -393,12 +396,12 @@ fn a_sleep_that_is_over_in_a_pause_ends_with_the_pause() {
 
 #[test]
 fn a_paused_core_is_not_counted_as_working() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         let step = build.work("2s");
-        let version = &mut build.story.services[0].versions[0];
+        let version = &mut build.scenario.services[0].versions[0];
         (version.cores, version.cpu) = (Some(1), CpuScheduling::Fifo);
         version.endpoints[0] = Some(vec![step]);
-        let load = &mut build.story.loads[0];
+        let load = &mut build.scenario.loads[0];
         (load.stop, load.timeout) = (millis(10), millis(5_000));
         build.fault("1s", "1s", ChaosAction::Pause(all_of("server")));
     }));
@@ -414,7 +417,7 @@ fn a_paused_core_is_not_counted_as_working() {
 
 #[test]
 fn a_crash_while_booting_starts_it_all_over() {
-    let played = play(&story(|build| {
+    let played = play(&scenario(|build| {
         build.fault("1s", "500ms", ChaosAction::Crash(all_of("server")));
         build.fault("2s", "500ms", ChaosAction::Crash(all_of("server")));
     }));
@@ -425,13 +428,13 @@ fn a_crash_while_booting_starts_it_all_over() {
 
 #[test]
 fn one_replica_of_several_is_drawn_by_the_seed() {
-    let story = story(|build| {
-        build.story.services[0].versions[0].replicas = 4;
+    let scenario = scenario(|build| {
+        build.scenario.services[0].versions[0].replicas = 4;
         let mut one = all_of("server");
         one.part = PodCount::Count(1);
         build.fault("1s", "1s", ChaosAction::Crash(one));
     });
-    let (first, again) = (play(&story), play(&story));
+    let (first, again) = (play(&scenario), play(&scenario));
     assert_eq!(first.records, again.records);
     assert_eq!(
         first.count(|event| matches!(event, Event::Crashed { .. })),

@@ -17,11 +17,11 @@ topology:
 {services}
 {rest}"
     );
-    let story = load_text("f.yaml", &text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
-    let played = play(&story);
+    let scenario = load_text("f.yaml", &text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
+    let played = play(&scenario);
     played.check_laws();
-    let (_, cast) = cast(&story, 1);
-    let mut judge = Judge::new(&story, &cast);
+    let (_, participants) = cast(&scenario, 1);
+    let mut judge = Judge::new(&scenario, &participants);
     played
         .records
         .iter()

@@ -11,7 +11,7 @@ use crate::cast;
 
 /// Three services in a chain: the first uses HTTP, the others `protocol`; and a load. Proxies do not retry,
 /// although by Istio's default they do after UNAVAILABLE. `more` starts with further documents of the mesh.
-fn story(protocol: &str, web: &str, pay: &str, more: &str) -> String {
+fn scenario(protocol: &str, web: &str, pay: &str, more: &str) -> String {
     format!(
         "scenario: row
 story: Calls in a row.
@@ -39,11 +39,11 @@ const PAY: &str =
 
 /// Runs a scenario and judges its checks: all must pass.
 fn holds(text: &str) -> Played {
-    let story = load_text("f.yaml", text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
-    let played = play(&story);
+    let scenario = load_text("f.yaml", text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
+    let played = play(&scenario);
     played.check_laws();
-    let (_, cast) = cast(&story, 1);
-    let mut judge = Judge::new(&story, &cast);
+    let (_, participants) = cast(&scenario, 1);
+    let mut judge = Judge::new(&scenario, &participants);
     played
         .records
         .iter()
@@ -73,7 +73,7 @@ fn statuses(played: &Played) -> (BTreeSet<Option<GrpcStatus>>, BTreeSet<Option<G
 fn requests_of_grpc_pass_from_app_to_app_and_their_trailers_say_how_they_went() {
     let expect =
         "expect: [success(users) == 100%, success(web -> pay) == 100%, count(web -> pay) == 200]";
-    let played = holds(&story("grpc", WEB, PAY, expect));
+    let played = holds(&scenario("grpc", WEB, PAY, expect));
     let (attempts, served) = statuses(&played);
     let ok = Some(GrpcStatus::Ok);
     assert_eq!(attempts, BTreeSet::from([None, ok]), "the shop speaks HTTP");
@@ -84,7 +84,7 @@ fn requests_of_grpc_pass_from_app_to_app_and_their_trailers_say_how_they_went() 
 fn requests_of_http2_pass_from_app_to_app() {
     let pay = PAY.replace("status: OK", "status: 201");
     let expect = "expect: [success(users) == 100%, count(web -> pay where status == 201) == 200]";
-    let played = holds(&story("http2", WEB, &pay, expect));
+    let played = holds(&scenario("http2", WEB, &pay, expect));
     let (attempts, _) = statuses(&played);
     assert_eq!(attempts, BTreeSet::from([None]));
 }
@@ -100,7 +100,7 @@ fn a_failure_of_grpc_is_an_error_for_all_who_see_it_though_http_says_200() {
   - count(web -> pay where status == 200) == 200
   - count(shop -> web where status == UNAVAILABLE) == 200
   - count(users where status == 502) == 200";
-    holds(&story("grpc", WEB, pay, expect));
+    holds(&scenario("grpc", WEB, pay, expect));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn what_breaks_off_resets_its_stream_and_not_its_neighbours() {
   - count(pay where not ok) ~= 100 within 30%
   - count(web -> pay where status == UNAVAILABLE) ~= 100 within 30%
   - count(web -> pay where ok) ~= 100 within 30%";
-    let played = holds(&story("grpc", WEB, pay, expect));
+    let played = holds(&scenario("grpc", WEB, pay, expect));
     let resets =
         played.count(|event| matches!(event, Event::Served { outcome, .. } if outcome.status == 0));
     let failed = played.count(|event| {
@@ -132,7 +132,7 @@ fn a_proxy_answers_callers_of_grpc_in_their_words() {
   - count(web -> pay where flag == FI) == 200
   - errors(web -> pay) == 100%
   - count(pay) == 0";
-    holds(&story("grpc", WEB, PAY, &format!("{mesh}{expect}")));
+    holds(&scenario("grpc", WEB, PAY, &format!("{mesh}{expect}")));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_undeclared_method_is_not_implemented() {
     let pay = "versions: {v1: {endpoints: {POST /shop.Pay/Charge: null}},
       v2: {replicas: 0, endpoints: {POST /shop.Pay/Charge: [work: 1ms]}}}";
     let expect = "expect: [count(web -> pay where status == UNIMPLEMENTED) == 200]";
-    holds(&story("grpc", WEB, pay, expect));
+    holds(&scenario("grpc", WEB, pay, expect));
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn without_a_sidecar_requests_of_grpc_share_one_connection_to_one_replica() {
     let web = format!("sidecar: none, {WEB}");
     let pay = format!("sidecar: none, versions: {{v1: 4}}, {PAY}");
     let expect = "expect: [success(users) == 100%]";
-    let played = holds(&story("grpc", &web, &pay, expect).replace(
+    let played = holds(&scenario("grpc", &web, &pay, expect).replace(
         "workers: 64, endpoints: {GET /",
         "workers: 64, sidecar: none, endpoints: {GET /",
     ));
@@ -171,7 +171,7 @@ fn a_retry_on_5xx_knows_what_a_status_of_grpc_stands_for() {
             format!("endpoints: {{POST /shop.Pay/Charge: [fail: {{rate: 100%, with: {with}}}]}}");
         let times = if with == "NOT_FOUND" { 200 } else { 400 };
         let expect = format!("expect: [count(pay) == {times}]");
-        holds(&story("grpc", &web, &pay, &expect));
+        holds(&scenario("grpc", &web, &pay, &expect));
     };
     fails("INTERNAL");
     fails("NOT_FOUND");

@@ -119,7 +119,7 @@ fn a_hedge_is_sent_after_its_time_and_cancelled_when_the_first_try_answers() {
             |build| vec![build.sleep("50ms")],
             |call| call.hedge = hedge(20, 1),
         )
-        .story,
+        .scenario,
     );
     played.check_laws();
     assert_eq!(took_ms(&played), [50; 10]);
@@ -140,7 +140,7 @@ fn no_hedge_is_sent_where_the_answer_comes_in_time() {
             |build| vec![build.sleep("19ms")],
             |call| call.hedge = hedge(20, 1),
         )
-        .story,
+        .scenario,
     );
     assert!(calls(&played).iter().all(|call| call.tries == (1, 0)));
 }
@@ -152,7 +152,7 @@ fn hedges_follow_each_other_as_often_as_is_said() {
             |build| vec![build.sleep("100ms")],
             |call| call.hedge = hedge(30, 2),
         )
-        .story,
+        .scenario,
     );
     let arrived = played.times(|event| matches!(event, Event::Arrived { pod: BACK_POD, .. }));
     let offsets: Vec<i64> = arrived
@@ -165,7 +165,7 @@ fn hedges_follow_each_other_as_often_as_is_said() {
 #[test]
 fn the_first_answer_is_taken_whichever_try_it_is_of() {
     let slow = |build: &mut Build| vec![build.sleep("uniform(1ms..90ms)")];
-    let played = play(&chain(slow, |call| call.hedge = hedge(10, 1)).story);
+    let played = play(&chain(slow, |call| call.hedge = hedge(10, 1)).scenario);
     played.check_laws();
     let mut won = 0;
     for call in calls(&played) {
@@ -190,7 +190,7 @@ fn an_answer_counts_whatever_its_status_but_a_broken_connection_is_none() {
             let fail = fail(build, with);
             vec![sleep, fail]
         };
-        let played = play(&chain(steps, |call| call.hedge = hedge(20, 1)).story);
+        let played = play(&chain(steps, |call| call.hedge = hedge(20, 1)).scenario);
         played.check_laws();
         assert_eq!(statuses(&played), [502; 10]);
         took_ms(&played)
@@ -207,7 +207,7 @@ fn an_answer_counts_whatever_its_status_but_a_broken_connection_is_none() {
 #[test]
 fn each_hedge_has_the_timeout_of_a_try_and_the_deadline_bounds_all() {
     let ends_ms = |deadline| {
-        let story = chain(
+        let scenario = chain(
             |build| vec![build.sleep("1s")],
             |call| {
                 call.timeout = Some(AttemptBound::Span(millis(50)));
@@ -215,7 +215,7 @@ fn each_hedge_has_the_timeout_of_a_try_and_the_deadline_bounds_all() {
                 call.hedge = hedge(20, 1);
             },
         );
-        let played = play(&story.story);
+        let played = play(&scenario.scenario);
         assert_eq!(statuses(&played), [504; 10]);
         took_ms(&played)
     };
@@ -234,15 +234,15 @@ fn retries_are_counted_without_their_hedges() {
         vec![sleep, fail]
     };
     let mut place = None;
-    let story = chain(
+    let scenario = chain(
         |build| {
             place = Some(build.place("retries"));
             steps(build)
         },
         |call| call.hedge = hedge(20, 1),
     );
-    let mut story = story.story;
-    if let Some([Step::Call(call)]) = story.services[1].versions[0].endpoints[0].as_deref_mut() {
+    let mut scenario = scenario.scenario;
+    if let Some([Step::Call(call)]) = scenario.services[1].versions[0].endpoints[0].as_deref_mut() {
         call.retries = Some(AppRetries {
             times: 1,
             on_5xx: true,
@@ -255,7 +255,7 @@ fn retries_are_counted_without_their_hedges() {
             place: place.unwrap(),
         });
     }
-    let played = play(&story);
+    let played = play(&scenario);
     played.check_laws();
     assert_eq!(took_ms(&played), [60; 10]);
     for call in calls(&played) {
@@ -275,10 +275,10 @@ fn a_meshed_app_hedges_through_its_sidecar() {
         |build| vec![build.sleep("50ms")],
         |call| call.hedge = hedge(20, 1),
     );
-    for service in &mut build.story.services {
+    for service in &mut build.scenario.services {
         service.versions[0].sidecar = true;
     }
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     assert!(calls(&played).iter().all(|call| call.tries == (2, 1)));
     assert_eq!(
@@ -294,11 +294,11 @@ fn a_meshed_app_hedges_through_its_sidecar() {
 fn a_time_that_is_the_requests_is_the_same_for_its_hedges_at_any_replica() {
     let won = |drawn: fn(&mut Build) -> Step| {
         let mut build = chain(|build| vec![drawn(build)], |call| call.hedge = hedge(10, 2));
-        build.story.services[0].versions[0].replicas = 5;
-        build.story.duration = seconds(5);
-        build.story.loads[0].stop = seconds(5);
+        build.scenario.services[0].versions[0].replicas = 5;
+        build.scenario.duration = seconds(5);
+        build.scenario.loads[0].stop = seconds(5);
         let mut won = 0;
-        let played = play(&build.story);
+        let played = play(&build.scenario);
         for record in &played.records {
             if let Event::Attempt {
                 from,
@@ -331,7 +331,7 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
     };
     let mut build = chain(steps, |_| ());
     let place = build.place("retries");
-    let version = &mut build.story.services[1].versions[0];
+    let version = &mut build.scenario.services[1].versions[0];
     if let Some([Step::Call(call)]) = version.endpoints[0].as_deref_mut() {
         call.retries = Some(AppRetries {
             times: 2,
@@ -346,11 +346,12 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
         });
     }
     // Requests are sent one at a time, so that the stays are in the order of the calls.
-    build.story.duration = seconds(10);
-    build.story.loads[0].stop = seconds(10);
-    build.story.loads[0].stages[0].from = shakedown_scenarios::value::Rate::parse("1/s").unwrap();
-    build.story.loads[0].stages[0].to = build.story.loads[0].stages[0].from;
-    let stays = play(&build.story).stays_ns(BACK_POD);
+    build.scenario.duration = seconds(10);
+    build.scenario.loads[0].stop = seconds(10);
+    build.scenario.loads[0].stages[0].from =
+        shakedown_scenarios::value::Rate::parse("1/s").unwrap();
+    build.scenario.loads[0].stages[0].to = build.scenario.loads[0].stages[0].from;
+    let stays = play(&build.scenario).stays_ns(BACK_POD);
     assert_eq!(stays.len(), 30);
     for tries in stays.chunks(3) {
         assert!(tries.iter().all(|stay| *stay == tries[0]), "{tries:?}");

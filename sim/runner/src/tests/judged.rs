@@ -9,19 +9,24 @@ use shakedown_results::Engine;
 /// Scenarios with so large a number of requests that a short form is run here.
 const LARGE: [&str; 1] = ["fan-out-hedged"];
 
-fn ends_as_told(story: &ResolvedScenario) {
-    let (_, cast) = cast(story, story.seed);
-    let mut judge = Judge::new(story, &cast);
+fn ends_as_told(scenario: &ResolvedScenario) {
+    let (_, participants) = cast(scenario, scenario.seed);
+    let mut judge = Judge::new(scenario, &participants);
     let options = RunnerOptions {
-        seed: story.seed,
+        seed: scenario.seed,
         ..RunnerOptions::default()
     };
     let record = &mut |_: &_, record: &_| judge.record(record);
-    let ended = run(story, options, Engine::Native, record).unwrap();
+    let ended = run(scenario, options, Engine::Native, record).unwrap();
     let judgement = judge.conclude();
-    let who = format!("{}, {}", story.name, story.variant);
-    let told = as_told(story, &judgement.checks);
-    assert_eq!(told, VariantOutcome::As, "{who}: {:#?}", judgement.checks);
+    let who = format!("{}, {}", scenario.name, scenario.variant);
+    let outcome = as_told(scenario, &judgement.checks);
+    assert_eq!(
+        outcome,
+        VariantOutcome::As,
+        "{who}: {:#?}",
+        judgement.checks
+    );
     assert_eq!(judgement.invariants, [""; 0], "{who}");
     assert_eq!(ended.invalid, [""; 0], "{who}");
 }

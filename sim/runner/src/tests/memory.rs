@@ -35,10 +35,10 @@ fn peak(services: u64) -> u64 {
         .unwrap();
     }
     text.push_str("expect: [success(l0) == 100%]\n");
-    let story = load_text("chains.yaml", &text, &Edits::default()).unwrap();
+    let scenario = load_text("chains.yaml", &text, &Edits::default()).unwrap();
     let run = || {
         on_this_thread(
-            &story,
+            &scenario,
             RunnerOptions::default(),
             &mut |_, _| {},
             &mut |_| {},

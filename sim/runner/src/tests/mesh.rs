@@ -22,7 +22,7 @@ fn chain(rate: &str, seconds: u64) -> ResolvedScenario {
         vec![shakedown_scenarios::scenario::Step::Call(Box::new(call))],
     );
     build.load(1, rate);
-    build.story
+    build.scenario
 }
 
 /// Pods of the chain: back/v1/0, back/v1/1, front/v1/0, users/0, control/0.
@@ -75,10 +75,10 @@ fn the_mesh_is_ready_before_0_s() {
 
 #[test]
 fn a_meshed_run_repeats_itself_even_under_noise() {
-    let story = chain("50/s", 2);
+    let scenario = chain("50/s", 2);
     let with = |noise| {
         play_with(
-            &story,
+            &scenario,
             RunnerOptions {
                 seed: 3,
                 noise,
@@ -96,12 +96,12 @@ fn a_meshed_run_repeats_itself_even_under_noise() {
 #[test]
 fn a_crash_behind_proxies_leaves_no_loose_end() {
     let mut build = Build {
-        story: chain("100/s", 6),
+        scenario: chain("100/s", 6),
     };
     build.fault("1s", "1s", ChaosAction::Crash(all_of("back")));
     build.fault("4s", "500ms", ChaosAction::Pause(all_of("front")));
-    build.story.loads[0].timeout = millis(800);
-    let played = play(&build.story);
+    build.scenario.loads[0].timeout = millis(800);
+    let played = play(&build.scenario);
     played.check_laws();
     let last = played.finished();
     assert!(
@@ -119,28 +119,28 @@ fn a_crash_behind_proxies_leaves_no_loose_end() {
 #[test]
 fn the_data_plane_survives_its_control_plane() {
     let mut build = Build {
-        story: chain("50/s", 4),
+        scenario: chain("50/s", 4),
     };
     let control = shakedown_scenarios::scenario::PodTarget {
         of: shakedown_scenarios::scenario::PodSelector::Control,
         ..all_of("control")
     };
     build.fault("1s", "1s", ChaosAction::Crash(control));
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 200);
 }
 
 #[test]
 fn neither_tasks_nor_timers_grow_with_the_requests() {
-    let story = chain("200/s", 20);
+    let scenario = chain("200/s", 20);
     let options = RunnerOptions {
         seed: 1,
         ..RunnerOptions::default()
     };
     // Tasks and timers at each whole second of the simulation.
     let mut stats = std::collections::BTreeMap::new();
-    on_this_thread(&story, options, &mut |_, _| {}, &mut |sim| {
+    on_this_thread(&scenario, options, &mut |_, _| {}, &mut |sim| {
         let second = sim.now().as_nanos() / 1_000_000_000;
         stats.entry(second).or_insert_with(|| sim.stats());
     })

@@ -20,7 +20,7 @@ fn chain(edit: impl FnOnce(&mut Build)) -> Played {
     build.load(1, "50/s");
     edit(&mut build);
     play_with(
-        &build.story,
+        &build.scenario,
         RunnerOptions {
             seed: 1,
             ..RunnerOptions::default()
@@ -42,7 +42,7 @@ fn a_story_plays_on_loopback_and_its_faults_touch() {
     );
 
     let cut = chain(|build| {
-        build.story.loads[0].timeout = millis(3_000);
+        build.scenario.loads[0].timeout = millis(3_000);
         let link = ChaosAction::Partition {
             from: all_of("front"),
             to: all_of("back"),
@@ -63,10 +63,10 @@ fn a_story_plays_on_loopback_and_its_faults_touch() {
 
     let crash = chain(|build| {
         // Long enough for lost SYNs to be retransmitted, after one second.
-        build.story.duration = millis(2_500);
-        build.story.loads[0].stop = millis(2_500);
-        build.story.loads[0].timeout = millis(200);
-        build.story.services[0].versions[0].boot = millis(100);
+        build.scenario.duration = millis(2_500);
+        build.scenario.loads[0].stop = millis(2_500);
+        build.scenario.loads[0].timeout = millis(200);
+        build.scenario.services[0].versions[0].boot = millis(100);
         build.fault("200ms", "200ms", ChaosAction::Crash(all_of("back")));
         build.fault("800ms", "100ms", ChaosAction::Pause(all_of("users")));
     });
@@ -110,13 +110,13 @@ fn medians(latency: &str) -> [i64; 2] {
     let call = build.call(0);
     build.service("front", vec![Step::Call(Box::new(call))]);
     build.load(1, "40/s");
-    build.story.latency.same_zone = Distribution::parse_duration(latency).unwrap();
+    build.scenario.latency.same_zone = Distribution::parse_duration(latency).unwrap();
     [Engine::Native, Engine::Real].map(|world| {
         let options = RunnerOptions {
             seed: 1,
             ..RunnerOptions::default()
         };
-        let played = play_with(&build.story, options, world);
+        let played = play_with(&build.scenario, options, world);
         played.check_laws();
         assert_eq!(played.answers(Answer::Ok), 80, "{world:?}");
         let finished = played.finished();

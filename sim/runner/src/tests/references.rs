@@ -15,8 +15,8 @@ fn run(documents: &str, chaos: &str) -> Played {
          one: {{port: 80, workers: 8, endpoints: {{GET /: [work: 1ms]}}}}\n\
          mesh: [{documents}]\nload: {{users: {{to: web GET /, rate: 100/s}}}}\nchaos: [{chaos}]\nexpect: [success(users) >= 1%]\n"
     );
-    let story = load_text("spelled.yaml", &text, &Edits::default());
-    let played = play(&story.unwrap_or_else(|error| panic!("{error}")));
+    let scenario = load_text("spelled.yaml", &text, &Edits::default());
+    let played = play(&scenario.unwrap_or_else(|error| panic!("{error}")));
     played.check_laws();
     let refused = played.count(|event| {
         matches!(
@@ -39,8 +39,11 @@ const TO_ONE: &str = "{route: [{destination: {host: one}}]}";
 /// The number of requests with a status that were due between `from` and `to`, in seconds.
 fn with_status(played: &Played, status: u16, from: i64, to: i64) -> usize {
     let finished = played.finished().into_iter();
-    let within = finished.filter(|it| (from..to).contains(&(it.intended_ns / 1_000_000_000)));
-    within.filter(|it| it.outcome.status == status).count()
+    let within =
+        finished.filter(|request| (from..to).contains(&(request.intended_ns / 1_000_000_000)));
+    within
+        .filter(|request| request.outcome.status == status)
+        .count()
 }
 
 #[test]
@@ -85,9 +88,9 @@ fn a_canary_and_a_policy_of_a_service_that_does_not_exist_change_nothing() {
 #[test]
 fn what_is_applied_later_goes_through_after_a_host_in_another_spelling() {
     let spelled = virtual_service("v", "[web.default, web.default.svc]", TO_ONE);
-    let later = virtual_service("w", "[web]", "{directResponse: {status: 418}}");
+    let second = virtual_service("w", "[web]", "{directResponse: {status: 418}}");
     let chaos = format!(
-        "{{name: first, at: 500ms, do: apply, mesh: [{spelled}]}}, {{name: second, at: 1500ms, do: apply, mesh: [{later}]}}"
+        "{{name: first, at: 500ms, do: apply, mesh: [{spelled}]}}, {{name: second, at: 1500ms, do: apply, mesh: [{second}]}}"
     );
     let played = run("", &chaos);
     assert_eq!(with_status(&played, 200, 0, 1), 100);

@@ -85,8 +85,8 @@ fn numbers(played: &Played) -> Vec<u16> {
 
 #[test]
 fn an_apps_retries_are_inside_one_call() {
-    let story = chain(failing, |call| call.retries = Some(retries(2))).story;
-    let played = play(&story);
+    let scenario = chain(failing, |call| call.retries = Some(retries(2))).scenario;
+    let played = play(&scenario);
     played.check_laws();
     assert_eq!(tries(&played), [3; 10]);
     assert_eq!(numbers(&played), [1, 2, 3].repeat(10));
@@ -103,8 +103,8 @@ fn a_retry_saves_what_fails_half_the_time() {
     };
     let ok = |times| {
         let mut build = chain(half, |call| call.retries = Some(retries(times)));
-        build.story.loads[0].entries[0].weight = 1;
-        play(&build.story).answers(Answer::Ok)
+        build.scenario.loads[0].entries[0].weight = 1;
+        play(&build.scenario).answers(Answer::Ok)
     };
     assert!(ok(0) < 9);
     assert_eq!(ok(20), 10);
@@ -114,12 +114,12 @@ fn a_retry_saves_what_fails_half_the_time() {
 fn the_timeout_bounds_a_try_and_the_deadline_all_of_them() {
     let slow = |build: &mut Build| vec![build.sleep("1s")];
     let ends_ms = |deadline| {
-        let story = chain(slow, |call| {
+        let scenario = chain(slow, |call| {
             call.timeout = Some(AttemptBound::Span(millis(200)));
             call.deadline = deadline;
             call.retries = Some(retries(3));
         });
-        let played = play(&story.story);
+        let played = play(&scenario.scenario);
         played.check_laws();
         let finish = played.finished()[0];
         assert_eq!(finish.outcome.status, 504);
@@ -131,7 +131,7 @@ fn the_timeout_bounds_a_try_and_the_deadline_all_of_them() {
 
 #[test]
 fn a_wait_that_would_pass_the_deadline_is_not_begun() {
-    let story = chain(failing, |call| {
+    let scenario = chain(failing, |call| {
         call.deadline = Some(millis(250));
         call.retries = Some(AppRetries {
             backoff: millis(100),
@@ -139,7 +139,7 @@ fn a_wait_that_would_pass_the_deadline_is_not_begun() {
             ..retries(5)
         });
     });
-    let played = play(&story.story);
+    let played = play(&scenario.scenario);
     // Attempts at 0 and 100 ms. The next would be at 300 ms.
     assert_eq!(tries(&played), [2; 10]);
     assert_eq!(played.finished()[0].latency_ns(), 100_000_000);
@@ -153,9 +153,9 @@ fn a_budget_counts_over_all_calls_of_the_process() {
             ..retries(1)
         });
     });
-    build.story.duration = seconds(10);
-    build.story.loads[0].stop = seconds(10);
-    let played = play(&build.story);
+    build.scenario.duration = seconds(10);
+    build.scenario.loads[0].stop = seconds(10);
+    let played = play(&build.scenario);
     // Every tenth first attempt earns one retry.
     let retried = tries(&played).iter().filter(|tries| **tries == 2).count();
     assert_eq!(retried, 10);
@@ -164,10 +164,10 @@ fn a_budget_counts_over_all_calls_of_the_process() {
 #[test]
 fn a_meshed_app_retries_through_its_sidecar() {
     let mut build = chain(failing, |call| call.retries = Some(retries(2)));
-    for service in &mut build.story.services {
+    for service in &mut build.scenario.services {
         service.versions[0].sidecar = true;
     }
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     assert_eq!(tries(&played), [3; 10]);
     let arrived = played.count(|event| matches!(event, Event::Arrived { pod: PodId(0), .. }));
@@ -176,7 +176,7 @@ fn a_meshed_app_retries_through_its_sidecar() {
 
 #[test]
 fn jitter_repeats_itself_even_under_noise() {
-    let story = chain(failing, |call| {
+    let scenario = chain(failing, |call| {
         call.retries = Some(AppRetries {
             backoff: millis(10),
             max_backoff: millis(100),
@@ -184,14 +184,14 @@ fn jitter_repeats_itself_even_under_noise() {
             ..retries(3)
         });
     })
-    .story;
+    .scenario;
     let with = |seed, noise| {
         let options = RunnerOptions {
             seed,
             noise,
             ..RunnerOptions::default()
         };
-        play_with(&story, options, Engine::Native).records
+        play_with(&scenario, options, Engine::Native).records
     };
     let first = with(1, None);
     assert_eq!(first, with(1, Some(5)));
@@ -210,8 +210,8 @@ fn flooded(rule: Abandoned, meshed: bool) -> Played {
     if !meshed {
         build.bare();
     }
-    build.story.drain = seconds(20);
-    play(&build.story)
+    build.scenario.drain = seconds(20);
+    play(&build.scenario)
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_retry_storm_outlives_its_cause_and_a_budget_ends_it() {
         let target = all_of("db");
         let pause = shakedown_scenarios::scenario::ChaosAction::Pause(target);
         build.fault("5s", "5s", pause);
-        let played = play(&build.story);
+        let played = play(&build.scenario);
         let last = played
             .finished()
             .into_iter()
@@ -279,11 +279,11 @@ fn a_retry_storm_outlives_its_cause_and_a_budget_ends_it() {
 
 #[test]
 fn on_error_ignore_goes_on_after_the_last_try() {
-    let story = chain(failing, |call| {
+    let scenario = chain(failing, |call| {
         call.retries = Some(retries(1));
         call.on_error = OnError::Ignore;
     })
-    .story;
-    let story: ResolvedScenario = story;
-    assert_eq!(play(&story).answers(Answer::Ok), 10);
+    .scenario;
+    let scenario: ResolvedScenario = scenario;
+    assert_eq!(play(&scenario).answers(Answer::Ok), 10);
 }

@@ -13,7 +13,7 @@ use shakedown_results::Engine;
 const SECOND: i64 = 1_000_000_000;
 
 /// A service of two replicas for `length` seconds, with an action at 1 s.
-fn story(length: u64, meshed: bool, action: ChaosAction) -> ResolvedScenario {
+fn scenario(length: u64, meshed: bool, action: ChaosAction) -> ResolvedScenario {
     let mut build = Build::new(length);
     let work = build.work("5ms");
     let version = build.service("server", vec![work]);
@@ -23,13 +23,13 @@ fn story(length: u64, meshed: bool, action: ChaosAction) -> ResolvedScenario {
     "v2".clone_into(&mut second.name);
     second.labels.insert("version".to_owned(), "v2".to_owned());
     second.replicas = 0;
-    build.story.services[0].versions.push(second);
+    build.scenario.services[0].versions.push(second);
     build.load(0, "100/s").new_connections = !meshed;
     if !meshed {
         build.bare();
     }
     build.fault("1s", "100s", action);
-    build.story
+    build.scenario
 }
 
 fn scale(to: u32) -> ChaosAction {
@@ -60,7 +60,7 @@ fn added(played: &Played) -> Vec<Pod> {
 #[test]
 fn a_new_replica_boots_and_then_gets_its_share() {
     for meshed in [false, true] {
-        let played = play(&story(6, meshed, scale(3)));
+        let played = play(&scenario(6, meshed, scale(3)));
         played.check_laws();
         assert_eq!(played.answers(Answer::Ok), 600, "meshed: {meshed}");
         let new = PodId(4);
@@ -96,7 +96,7 @@ fn a_new_replica_boots_and_then_gets_its_share() {
 #[test]
 fn a_replica_that_goes_finishes_what_it_has() {
     for meshed in [false, true] {
-        let played = play(&story(12, meshed, scale(1)));
+        let played = play(&scenario(12, meshed, scale(1)));
         played.check_laws();
         assert_eq!(played.answers(Answer::Ok), 1_200, "meshed: {meshed}");
         assert_eq!(played.served(Fate::Crashed), 0);
@@ -115,7 +115,7 @@ fn a_replica_that_goes_finishes_what_it_has() {
 
 #[test]
 fn a_deployed_version_comes_beside_the_other() {
-    let played = play(&story(5, true, DEPLOY));
+    let played = play(&scenario(5, true, DEPLOY));
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 500);
     let pods = added(&played);
@@ -133,7 +133,7 @@ fn a_deployed_version_comes_beside_the_other() {
 #[test]
 fn what_is_deployed_can_be_taken_away_again() {
     let mut build = Build {
-        story: story(12, true, DEPLOY),
+        scenario: scenario(12, true, DEPLOY),
     };
     build.fault(
         "4s",
@@ -144,7 +144,7 @@ fn what_is_deployed_can_be_taken_away_again() {
             to: 0,
         },
     );
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 1_200);
     assert_eq!(
@@ -157,16 +157,16 @@ fn what_is_deployed_can_be_taken_away_again() {
 #[test]
 fn a_pod_that_never_became_ready_stops_as_well() {
     let mut build = Build {
-        story: story(12, true, DEPLOY),
+        scenario: scenario(12, true, DEPLOY),
     };
-    build.story.services[0].versions[1].boot = seconds(60);
+    build.scenario.services[0].versions[1].boot = seconds(60);
     let down = ChaosAction::Scale {
         service: 0,
         version: Some(1),
         to: 0,
     };
     build.fault("3s", "100s", down);
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     assert_eq!(
         played.count(|event| matches!(event, Event::Ready { pod } if pod.0 >= 4)),
@@ -180,23 +180,23 @@ fn a_pod_that_never_became_ready_stops_as_well() {
 
 #[test]
 fn setting_what_is_already_so_touches_nothing() {
-    let played = play(&story(3, false, scale(2)));
+    let played = play(&scenario(3, false, scale(2)));
     assert_eq!(played.hits(), [0]);
     assert!(played.ended.invalid[0].contains("touched nothing"));
 }
 
 #[test]
 fn a_rollout_repeats_itself_even_under_noise() {
-    let mut story = story(8, true, DEPLOY);
+    let mut scenario = scenario(8, true, DEPLOY);
     let slow = |version: &mut Version| version.boot = seconds(2);
-    story.services[0].versions.iter_mut().for_each(slow);
+    scenario.services[0].versions.iter_mut().for_each(slow);
     let with = |noise| {
         let options = RunnerOptions {
             seed: 3,
             noise,
             ..RunnerOptions::default()
         };
-        play_with(&story, options, Engine::Native).records
+        play_with(&scenario, options, Engine::Native).records
     };
     let first = with(None);
     assert_eq!(first, with(None));
@@ -205,13 +205,13 @@ fn a_rollout_repeats_itself_even_under_noise() {
 
 #[test]
 fn a_rollout_plays_on_loopback_too() {
-    let mut story = story(3, true, scale(3));
-    story.services[0].versions[0].boot = super::build::millis(100);
+    let mut scenario = scenario(3, true, scale(3));
+    scenario.services[0].versions[0].boot = super::build::millis(100);
     let options = RunnerOptions {
         seed: 1,
         ..RunnerOptions::default()
     };
-    let played = play_with(&story, options, Engine::Real);
+    let played = play_with(&scenario, options, Engine::Real);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 300);
     let arrived = played.count(|event| matches!(event, Event::Arrived { pod: PodId(4), .. }));
@@ -244,14 +244,14 @@ fn documents_reach_the_control_plane_while_the_run_goes_on() {
         remove: Vec::new(),
     };
     let mut build = Build {
-        story: story(4, true, apply),
+        scenario: scenario(4, true, apply),
     };
     let remove = ChaosAction::Apply {
         documents: Vec::new(),
         remove: vec![key],
     };
     build.fault("3s", "100s", remove);
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     played.check_laws();
     let answered = |from: i64, to: i64| -> Vec<u16> {
         let finished = played.finished().into_iter();

@@ -11,7 +11,7 @@ use super::{Played, play};
 const REVIEWS: ParticipantId = ParticipantId(2);
 const JASON: ParticipantId = ParticipantId(4);
 
-fn story(variant: &str) -> Played {
+fn scenario(variant: &str) -> Played {
     let edits = Edits {
         variant: Some(variant.to_owned()),
         set: vec!["duration=3s".to_owned()],
@@ -38,7 +38,7 @@ fn seen(played: &Played) -> BTreeMap<(bool, u32), usize> {
 
 #[test]
 fn jason_sees_version_2_and_everyone_else_version_1() {
-    let played = story(BASE);
+    let played = scenario(BASE);
     played.check_laws();
     assert!(played.records.iter().all(|record| match &record.event {
         Event::Finished { outcome, .. } => outcome.answer == Answer::Ok,
@@ -52,7 +52,7 @@ fn jason_sees_version_2_and_everyone_else_version_1() {
 
 #[test]
 fn an_app_that_does_not_forward_the_header_breaks_the_rule() {
-    let played = story("fragile");
+    let played = scenario("fragile");
     assert_eq!(
         seen(&played),
         BTreeMap::from([((true, 1), 60), ((false, 1), 240)])
@@ -61,7 +61,7 @@ fn an_app_that_does_not_forward_the_header_breaks_the_rule() {
 
 #[test]
 fn an_edge_is_told_by_its_caller() {
-    let played = story(BASE);
+    let played = scenario(BASE);
     let productpage = PodId(0);
     let calls = played.count(|event| {
         matches!(event, Event::CallEnded { from, to, .. } if *from == productpage && *to == REVIEWS)

@@ -9,9 +9,9 @@ fn poll(wait: &mut Wait) -> Poll<Result<ServerGuard, CallerGone>> {
     std::pin::Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn seat(servers: &Rc<Servers>) -> ServerGuard {
+fn guard(servers: &Rc<Servers>) -> ServerGuard {
     match servers.enter(&Gone::default()) {
-        QueueAdmission::Seated(seat) => seat,
+        QueueAdmission::Admitted(guard) => guard,
         _ => panic!("no server is free"),
     }
 }
@@ -31,33 +31,33 @@ fn ready(waits: &mut [Wait]) -> Vec<bool> {
 
 fn three(order: Order) -> (Rc<Servers>, ServerGuard, Vec<Wait>) {
     let servers = Servers::new(1, Some(3), order, false);
-    let seat = seat(&servers);
+    let guard = guard(&servers);
     let waits = (0..3).map(|_| queue(&servers, &Gone::default())).collect();
-    (servers, seat, waits)
+    (servers, guard, waits)
 }
 
 #[test]
 fn fifo_serves_the_first_that_came() {
-    let (_servers, seat, mut waits) = three(Order::Fifo);
-    drop(seat);
+    let (_servers, guard, mut waits) = three(Order::Fifo);
+    drop(guard);
     assert_eq!(ready(&mut waits), [true, false, false]);
 }
 
 #[test]
 fn lifo_serves_the_last_that_came() {
-    let (_servers, seat, mut waits) = three(Order::Lifo);
-    drop(seat);
+    let (_servers, guard, mut waits) = three(Order::Lifo);
+    drop(guard);
     assert_eq!(ready(&mut waits), [false, false, true]);
 }
 
 #[test]
 fn a_full_queue_takes_nobody() {
-    let (servers, seat, mut waits) = three(Order::Fifo);
+    let (servers, guard, mut waits) = three(Order::Fifo);
     assert!(matches!(
         servers.enter(&Gone::default()),
         QueueAdmission::Full
     ));
-    drop(seat);
+    drop(guard);
     let first = poll(&mut waits[0]);
     assert!(matches!(
         servers.enter(&Gone::default()),
@@ -69,7 +69,7 @@ fn a_full_queue_takes_nobody() {
 #[test]
 fn a_limit_of_zero_means_that_nobody_waits() {
     let servers = Servers::new(2, Some(0), Order::Fifo, false);
-    let _seats = (seat(&servers), seat(&servers));
+    let _guards = (guard(&servers), guard(&servers));
     assert!(matches!(
         servers.enter(&Gone::default()),
         QueueAdmission::Full
@@ -78,8 +78,8 @@ fn a_limit_of_zero_means_that_nobody_waits() {
 
 #[test]
 fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
-    let (servers, seat, mut waits) = three(Order::Fifo);
-    drop(seat);
+    let (servers, guard, mut waits) = three(Order::Fifo);
+    drop(guard);
     // The server belongs to the first entry, although it has not been polled yet.
     assert!(matches!(
         servers.enter(&Gone::default()),
@@ -91,7 +91,7 @@ fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
 #[test]
 fn one_whose_caller_has_gone_is_thrown_away_where_that_is_the_rule() {
     let servers = Servers::new(1, None, Order::Fifo, true);
-    let first = seat(&servers);
+    let first = guard(&servers);
     let gone = Gone::default();
     let mut left = queue(&servers, &gone);
     let mut stays = queue(&servers, &Gone::default());
@@ -104,7 +104,7 @@ fn one_whose_caller_has_gone_is_thrown_away_where_that_is_the_rule() {
 #[test]
 fn one_whose_caller_has_gone_is_served_where_the_rule_is_to_finish() {
     let servers = Servers::new(1, None, Order::Fifo, false);
-    let first = seat(&servers);
+    let first = guard(&servers);
     let gone = Gone::default();
     let mut left = queue(&servers, &gone);
     gone.set();
@@ -114,8 +114,8 @@ fn one_whose_caller_has_gone_is_served_where_the_rule_is_to_finish() {
 
 #[test]
 fn a_turn_that_nobody_takes_goes_to_the_next() {
-    let (servers, seat, mut waits) = three(Order::Fifo);
-    drop(seat);
+    let (servers, guard, mut waits) = three(Order::Fifo);
+    drop(guard);
     drop(waits.remove(0));
     assert_eq!(ready(&mut waits), [true, false]);
     drop(waits);
@@ -124,7 +124,7 @@ fn a_turn_that_nobody_takes_goes_to_the_next() {
 
 #[test]
 fn one_that_leaves_the_queue_makes_room() {
-    let (servers, _seat, mut waits) = three(Order::Fifo);
+    let (servers, _guard, mut waits) = three(Order::Fifo);
     drop(waits.remove(1));
     assert!(matches!(
         servers.enter(&Gone::default()),

@@ -282,8 +282,8 @@ impl World for ChaosWorld {
             let connected = connect.await;
             let mut back = network.lag_from(there, &own);
             let mut forth = network.lag_to(there, &own);
-            let ways = [&mut forth, &mut back].into_iter().flatten();
-            let round_trip: Duration = ways.map(DelayLine::draw).sum();
+            let directions = [&mut forth, &mut back].into_iter().flatten();
+            let round_trip: Duration = directions.map(DelayLine::draw).sum();
             own.env().sleep(round_trip).await;
             let stream = HeldStream::new(connected?, own, network.cuts, back);
             Ok(Box::new(stream) as BoxStream)
@@ -347,7 +347,7 @@ impl World for ChaosWorld {
             self.own
                 .host
                 .journal
-                .hear(self.now(), self.own.host.pod, event);
+                .receive(self.now(), self.own.host.pod, event);
         }
     }
 }

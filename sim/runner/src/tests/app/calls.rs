@@ -11,7 +11,7 @@ fn front(steps: impl FnOnce(&mut Build) -> Vec<Step>) -> ResolvedScenario {
     build.service("front", steps);
     build.load(1, "10/s");
     build.bare();
-    build.story
+    build.scenario
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_sequence_of_calls_takes_their_sum_and_a_parallel_their_maximum() {
 
 #[test]
 fn a_worker_is_held_through_calls_and_sleeps() {
-    let mut story = front(|build| {
+    let mut scenario = front(|build| {
         let call = build.call(0);
         vec![
             build.sleep("50ms"),
@@ -41,14 +41,14 @@ fn a_worker_is_held_through_calls_and_sleeps() {
             build.sleep("48ms"),
         ]
     });
-    let version = &mut story.services[1].versions[0];
+    let version = &mut scenario.services[1].versions[0];
     version.workers = Some(1);
     // 100 ms of work every 100 ms: a second worker and a queue are never needed.
-    assert_eq!(latencies_ms(&play(&story)), [100; 10]);
-    story.loads[0].stages[0].from = Rate::parse("20/s").unwrap();
-    story.loads[0].stages[0].to = Rate::parse("20/s").unwrap();
+    assert_eq!(latencies_ms(&play(&scenario)), [100; 10]);
+    scenario.loads[0].stages[0].from = Rate::parse("20/s").unwrap();
+    scenario.loads[0].stages[0].to = Rate::parse("20/s").unwrap();
     let expected: Vec<i64> = (0..20).map(|seq| 100 + 50 * seq).collect();
-    assert_eq!(latencies_ms(&play(&story))[..19], expected[..19]);
+    assert_eq!(latencies_ms(&play(&scenario))[..19], expected[..19]);
 }
 
 #[test]
@@ -85,18 +85,18 @@ fn a_call_names_its_caller_and_its_root() {
 #[test]
 fn a_failed_call_fails_its_endpoint_unless_it_is_ignored() {
     let failing = |on_error| {
-        let mut story = front(|build| {
+        let mut scenario = front(|build| {
             let mut call = build.call(0);
             call.on_error = on_error;
             vec![Step::Call(Box::new(call))]
         });
         let (status, headers) = (StatusCode::IM_A_TEAPOT, Vec::new());
-        story.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
+        scenario.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
             status: StepStatus::Http(status),
             size: 0,
             headers,
         }]);
-        play(&story)
+        play(&scenario)
             .finished()
             .iter()
             .map(|finish| finish.outcome.status)
@@ -129,12 +129,12 @@ fn a_call_that_times_out_is_a_504() {
 #[test]
 fn a_queued_request_whose_caller_has_gone_may_be_dropped() {
     let abandoned = |rule| {
-        let mut story = server("10/s", "300ms", |version| {
+        let mut scenario = server("10/s", "300ms", |version| {
             version.workers = Some(1);
             version.abandoned = rule;
         });
-        story.loads[0].timeout = millis(350);
-        play(&story)
+        scenario.loads[0].timeout = millis(350);
+        play(&scenario)
     };
     let finish = abandoned(Abandoned::Finish);
     finish.check_laws();
@@ -169,7 +169,7 @@ fn a_failing_step_fails_its_share() {
         build.service("server", vec![fail]);
         build.load(0, "100/s").timeout = millis(100);
         build.bare();
-        let played = play(&build.story);
+        let played = play(&build.scenario);
         played.check_laws();
         let finished = played.finished();
         let failed = finished
@@ -191,15 +191,15 @@ fn a_failing_step_fails_its_share() {
 
 #[test]
 fn a_response_carries_its_body() {
-    let mut story = server("10/s", "1ms", |_| {});
+    let mut scenario = server("10/s", "1ms", |_| {});
     let (status, headers) = (StatusCode::CREATED, Vec::new());
-    story.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
+    scenario.services[0].versions[0].endpoints[0] = Some(vec![Step::Respond {
         status: StepStatus::Http(status),
         size: 1_000_000,
         headers,
     }]);
-    story.loads[0].entries[0].size = 300_000;
-    let played = play(&story);
+    scenario.loads[0].entries[0].size = 300_000;
+    let played = play(&scenario);
     played.check_laws();
     assert!(
         played
@@ -211,25 +211,25 @@ fn a_response_carries_its_body() {
 
 #[test]
 fn a_new_connection_for_each_request_works_as_well() {
-    let mut story = server("10/s", "1ms", |_| {});
-    story.loads[0].new_connections = true;
-    assert_eq!(play(&story).answers(Answer::Ok), 10);
+    let mut scenario = server("10/s", "1ms", |_| {});
+    scenario.loads[0].new_connections = true;
+    assert_eq!(play(&scenario).answers(Answer::Ok), 10);
 }
 
 #[test]
 fn connections_end_after_their_requests_and_nobody_notices() {
-    let mut story = server("50/s", "1ms", |version| {
+    let mut scenario = server("50/s", "1ms", |version| {
         version.keep_alive_requests = Some(3)
     });
-    story.services[0].versions[0].keep_alive_idle = seconds(1);
-    assert_eq!(play(&story).answers(Answer::Ok), 50);
+    scenario.services[0].versions[0].keep_alive_idle = seconds(1);
+    assert_eq!(play(&scenario).answers(Answer::Ok), 50);
 }
 
 #[test]
 fn without_a_sidecar_connections_go_to_random_replicas() {
-    let mut story = server("200/s", "5ms", |version| version.replicas = 3);
-    story.loads[0].new_connections = true;
-    let played = play(&story);
+    let mut scenario = server("200/s", "5ms", |version| version.replicas = 3);
+    scenario.loads[0].new_connections = true;
+    let played = play(&scenario);
     played.check_laws();
     for pod in [0, 1, 2] {
         let served = played.stays_ns(PodId(pod)).len();

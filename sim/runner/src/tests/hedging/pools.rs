@@ -13,8 +13,8 @@ fn a_pool_sends_one_call_after_the_other() {
             })
         },
     );
-    build.story.drain = seconds(30);
-    let played = play(&build.story);
+    build.scenario.drain = seconds(30);
+    let played = play(&build.scenario);
     played.check_laws();
     let arrived = played.times(|event| matches!(event, Event::Arrived { pod: BACK_POD, .. }));
     let at: Vec<i64> = (0..10).map(|call| call * 250_000_000).collect();
@@ -26,7 +26,7 @@ fn a_pool_sends_one_call_after_the_other() {
 
 #[test]
 fn a_call_that_finds_no_place_in_time_fails_unsent() {
-    let story = chain(
+    let scenario = chain(
         |build| vec![build.sleep("250ms")],
         |call| {
             call.pool = Some(CallConcurrency {
@@ -35,7 +35,7 @@ fn a_call_that_finds_no_place_in_time_fails_unsent() {
             })
         },
     );
-    let played = play(&story.story);
+    let played = play(&scenario.scenario);
     played.check_laws();
     // A permit is free at 0, 300, 600 and 900 ms.
     let (ok, not) = (200, 502);
@@ -50,7 +50,7 @@ fn a_call_that_finds_no_place_in_time_fails_unsent() {
 
 #[test]
 fn a_calls_deadline_runs_while_it_waits_for_a_place() {
-    let story = chain(
+    let scenario = chain(
         |build| vec![build.sleep("250ms")],
         |call| {
             call.pool = Some(CallConcurrency {
@@ -60,7 +60,7 @@ fn a_calls_deadline_runs_while_it_waits_for_a_place() {
             call.deadline = Some(millis(50));
         },
     );
-    let played = play(&story.story);
+    let played = play(&scenario.scenario);
     assert_eq!(statuses(&played), [504; 10]);
     assert!(
         played
@@ -77,8 +77,8 @@ fn a_fan_out_sends_all_at_once_and_needs_all_answers() {
             call.fan_out.from = Distribution::constant_count(100);
             call.on_error = on_error;
         });
-        build.story.services[0].versions[0].queue.order = Order::Fifo;
-        let played = play(&build.story);
+        build.scenario.services[0].versions[0].queue.order = Order::Fifo;
+        let played = play(&build.scenario);
         played.check_laws();
         assert_eq!(
             played.count(|event| matches!(event, Event::Arrived { pod: BACK_POD, .. })),
@@ -111,7 +111,7 @@ fn a_fan_out_waits_for_its_slowest_call() {
     let build = chain(steps, |call| {
         call.fan_out.from = Distribution::constant_count(50)
     });
-    let played = play(&build.story);
+    let played = play(&build.scenario);
     let stays = played.stays_ns(BACK_POD);
     let slow = stays.iter().filter(|stay| **stay == 60_000_000).count();
     assert!(slow > 0);
