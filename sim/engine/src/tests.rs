@@ -105,7 +105,7 @@ impl Log {
 }
 
 /// Formats a result without its value: `Ok(())`, `Err(TimedOut)`.
-fn told<T>(result: io::Result<T>) -> String {
+fn format_result<T>(result: io::Result<T>) -> String {
     format!("{:?}", result.map(|_| ()).map_err(|error| error.kind()))
 }
 

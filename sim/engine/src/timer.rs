@@ -52,8 +52,7 @@ impl<T> TimerHeap<T> {
         let entry = self.entries.remove(key)?;
         if self.heap.len() > 2 * self.entries.len() + SWEEP_FLOOR {
             let entries = &self.entries;
-            self.heap
-                .retain(|Reverse(place)| entries.contains(place.key));
+            self.heap.retain(|Reverse(slot)| entries.contains(slot.key));
         }
         Some(entry)
     }
@@ -64,9 +63,9 @@ impl<T> TimerHeap<T> {
 
     /// Time of the next entry.
     pub(crate) fn next_time(&mut self) -> Option<Time> {
-        while let Some(Reverse(place)) = self.heap.peek() {
-            if self.entries.contains(place.key) {
-                return Some(place.at);
+        while let Some(Reverse(slot)) = self.heap.peek() {
+            if self.entries.contains(slot.key) {
+                return Some(slot.at);
             }
             self.heap.pop();
         }
@@ -75,11 +74,11 @@ impl<T> TimerHeap<T> {
 
     /// Removes and returns the next entry at or before `now`.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<T> {
-        while let Some(Reverse(place)) = self.heap.peek() {
-            if place.at > now {
+        while let Some(Reverse(slot)) = self.heap.peek() {
+            if slot.at > now {
                 return None;
             }
-            let key = place.key;
+            let key = slot.key;
             self.heap.pop();
             if let Some(entry) = self.entries.remove(key) {
                 return Some(entry);

@@ -16,22 +16,22 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        let (Some((_, link)), Some(peer)) = (endpoint.way, endpoint.peer) else {
+        let (Some((_, link)), Some(peer)) = (endpoint.path, endpoint.peer) else {
             return;
         };
         let receive = &mut endpoint.receive;
         // A window never shrinks.
-        receive.told_window_end = receive
-            .told_window_end
+        receive.announced_window_end = receive
+            .announced_window_end
             .max(receive.next + RECEIVE_BUFFER - receive.unread);
-        let (upto, window_end) = (receive.next, receive.told_window_end);
+        let (upto, window_end) = (receive.next, receive.announced_window_end);
         let Some(at) = self.links.carry(now, link, 0) else {
             if let Some(sender) = self.endpoints.get_mut(peer) {
                 sender.send.missed_ack = true;
                 // The peer retransmits unacknowledged data, or probes for the window when it needs a larger
                 // one.
                 if sender.send.in_flight.is_empty() {
-                    self.ask_for_window(peer);
+                    self.probe_window(peer);
                 } else {
                     self.retry_later(peer);
                 }
@@ -110,7 +110,7 @@ impl Kernel {
     }
 
     /// Starts the probe timer if data waits for a window whose opening may have been lost.
-    pub(super) fn ask_for_window(&mut self, key: ArenaKey) {
+    pub(super) fn probe_window(&mut self, key: ArenaKey) {
         let now = self.now;
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
@@ -121,7 +121,7 @@ impl Kernel {
             && !send.queued.is_empty()
             && endpoint.retry.is_none()
         {
-            endpoint.asked_at = now;
+            endpoint.control_sent_at = now;
             self.retry_later(key);
         }
     }

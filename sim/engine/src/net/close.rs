@@ -40,7 +40,7 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get(key) else {
             return;
         };
-        if endpoint.owner != Owner::Kernel || !endpoint.all_said() {
+        if endpoint.owner != Owner::Kernel || !endpoint.all_acknowledged() {
             return;
         }
         if endpoint.receive.ended {
@@ -71,7 +71,10 @@ impl Kernel {
             return;
         }
         if !matches!(endpoint.phase, ConnectionPhase::Dead { .. }) {
-            endpoint.phase = ConnectionPhase::Dead { error, told: false };
+            endpoint.phase = ConnectionPhase::Dead {
+                error,
+                reported: false,
+            };
         }
         endpoint.send.queued.clear();
         endpoint.send.queued_bytes = 0;

@@ -24,7 +24,7 @@ pub(crate) struct ConnectionEnd {
     pub(crate) phase: ConnectionPhase,
     pub(crate) owner: Owner,
     /// The host at the remote address, and the link to it; `None` while no host has that address.
-    pub(crate) way: Option<(HostId, LinkIndex)>,
+    pub(crate) path: Option<(HostId, LinkIndex)>,
     pub(crate) peer: Option<ArenaKey>,
     pub(crate) send: SendHalf,
     pub(crate) receive: ReceiveHalf,
@@ -33,7 +33,7 @@ pub(crate) struct ConnectionEnd {
     /// The arrival time of the last acknowledgement sent to the peer.
     pub(crate) acks_travel_until: Time,
     /// The time of the last SYN, SYN/ACK or window probe sent, from which its retransmission timeout is measured.
-    pub(crate) asked_at: Time,
+    pub(crate) control_sent_at: Time,
     /// The retransmission timer. Runs only if a packet is known to be lost, or while a closed endpoint lingers.
     pub(crate) retry: Option<ArenaKey>,
     /// Retransmissions since the last packet from the peer.
@@ -54,10 +54,10 @@ pub(crate) enum ConnectionPhase {
     /// SYN/ACK sent.
     Answering,
     Open,
-    /// The connection has failed. `told` is set once a write has returned the error to the application.
+    /// The connection has failed. `reported` is set once a write has returned the error to the application.
     Dead {
         error: io::ErrorKind,
-        told: bool,
+        reported: bool,
     },
 }
 
@@ -136,7 +136,7 @@ pub(crate) struct ReceiveHalf {
     /// True if the peer's FIN and all data before it have been received.
     pub(crate) ended: bool,
     /// The end of the window announced to the peer.
-    pub(crate) told_window_end: u64,
+    pub(crate) announced_window_end: u64,
     pub(crate) reader: Option<Waker>,
 }
 
@@ -155,7 +155,7 @@ impl ConnectionEnd {
             client: phase == ConnectionPhase::Connecting,
             phase,
             owner,
-            way: None,
+            path: None,
             peer: None,
             send: SendHalf {
                 queued: VecDeque::new(),
@@ -175,12 +175,12 @@ impl ConnectionEnd {
                 next: 0,
                 early: BTreeMap::new(),
                 ended: false,
-                told_window_end: RECEIVE_BUFFER,
+                announced_window_end: RECEIVE_BUFFER,
                 reader: None,
             },
             travels_until: Time::ZERO,
             acks_travel_until: Time::ZERO,
-            asked_at: Time::ZERO,
+            control_sent_at: Time::ZERO,
             retry: None,
             retries: 0,
             lingering: false,
@@ -193,13 +193,13 @@ impl ConnectionEnd {
     pub(crate) fn retry_at(&self) -> Time {
         let (since, timeout) = match self.phase {
             ConnectionPhase::Connecting | ConnectionPhase::Answering => {
-                (self.asked_at, RTO_INITIAL)
+                (self.control_sent_at, RTO_INITIAL)
             }
             _ => (
                 self.send
                     .in_flight
                     .front()
-                    .map_or(self.asked_at, |first| first.sent_at),
+                    .map_or(self.control_sent_at, |first| first.sent_at),
                 self.timing.timeout(),
             ),
         };
@@ -213,7 +213,7 @@ impl ConnectionEnd {
     }
 
     /// Returns true if all data and the FIN have been acknowledged.
-    pub(crate) fn all_said(&self) -> bool {
+    pub(crate) fn all_acknowledged(&self) -> bool {
         self.send.fin == Fin::Sent && self.send.acknowledged == self.send.next
     }
 }

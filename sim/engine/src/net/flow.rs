@@ -26,11 +26,14 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Poll::Pending;
         };
-        if let ConnectionPhase::Dead { error, told } = endpoint.phase {
+        if let ConnectionPhase::Dead { error, reported } = endpoint.phase {
             // As in Linux: the error is returned once, and afterwards `BrokenPipe`. If the peer had closed
             // gracefully, it is `BrokenPipe` from the start.
-            endpoint.phase = ConnectionPhase::Dead { error, told: true };
-            let error = if told || endpoint.receive.ended {
+            endpoint.phase = ConnectionPhase::Dead {
+                error,
+                reported: true,
+            };
+            let error = if reported || endpoint.receive.ended {
                 io::ErrorKind::BrokenPipe
             } else {
                 error
@@ -95,7 +98,7 @@ impl Kernel {
         }
         // The window is announced when half of it has become free, not for every byte.
         let window_end = receive.next + RECEIVE_BUFFER - receive.unread;
-        let news = window_end.saturating_sub(receive.told_window_end);
+        let news = window_end.saturating_sub(receive.announced_window_end);
         if news >= RECEIVE_BUFFER / 2
             && endpoint.phase == ConnectionPhase::Open
             && !endpoint.receive.ended
@@ -139,8 +142,8 @@ impl Kernel {
             return;
         }
         if let ConnectionPhase::Dead { .. } = endpoint.phase {
-            let (host, way) = (endpoint.host, endpoint.way);
-            if let Some((peer_host, _)) = way {
+            let (host, path) = (endpoint.host, endpoint.path);
+            if let Some((peer_host, _)) = path {
                 self.refuse(host, peer_host, sender);
             }
             return;
@@ -176,7 +179,7 @@ impl Kernel {
                 .expect("a window is small");
             let (bytes, fin) = match send.queued.front_mut() {
                 Some(_) if window == 0 => {
-                    self.ask_for_window(key);
+                    self.probe_window(key);
                     return;
                 }
                 Some(front) if front.len() > window => (front.split_to(window), false),
@@ -237,7 +240,7 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return Err(body);
         };
-        let Some((dst, link)) = endpoint.way else {
+        let Some((dst, link)) = endpoint.path else {
             return Err(body);
         };
         let Some(at) = self.links.carry(now, link, body.len()) else {

@@ -71,10 +71,10 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        endpoint.asked_at = now;
+        endpoint.control_sent_at = now;
         let (src, from, to) = (endpoint.host, endpoint.local, endpoint.remote);
         // Looked up for each SYN, because a host with that address may have been added.
-        endpoint.way = self.by_address.get(&to.ip()).map(|dst| {
+        endpoint.path = self.by_address.get(&to.ip()).map(|dst| {
             let link = self
                 .links
                 .between(&self.hosts[src.index()], &self.hosts[dst.index()]);
@@ -90,7 +90,7 @@ impl Kernel {
         let Some(endpoint) = self.endpoints.get_mut(key) else {
             return;
         };
-        endpoint.asked_at = now;
+        endpoint.control_sent_at = now;
         let client = endpoint.peer;
         if self.send(key, PacketBody::SynAck).is_err() {
             self.retry_later(key);
@@ -150,7 +150,7 @@ impl Kernel {
             ConnectionPhase::Answering,
             Owner::Listener(socket),
         );
-        endpoint.way = Some((src, link));
+        endpoint.path = Some((src, link));
         endpoint.peer = Some(client);
         let key = self.endpoints.insert(endpoint);
         listener.half_open.insert(key);
@@ -168,7 +168,9 @@ impl Kernel {
             endpoint.phase = ConnectionPhase::Open;
             endpoint.peer = Some(server);
             if endpoint.retries == 0 {
-                endpoint.timing.measured(now.since(endpoint.asked_at));
+                endpoint
+                    .timing
+                    .measured(now.since(endpoint.control_sent_at));
             }
             endpoint.retries = 0;
             Kernel::wake(&mut self.wakes, &mut endpoint.send.writer);
@@ -193,7 +195,9 @@ impl Kernel {
         };
         endpoint.phase = ConnectionPhase::Open;
         if endpoint.retries == 0 {
-            endpoint.timing.measured(now.since(endpoint.asked_at));
+            endpoint
+                .timing
+                .measured(now.since(endpoint.control_sent_at));
         }
         endpoint.retries = 0;
         let listener = self

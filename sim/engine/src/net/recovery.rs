@@ -149,7 +149,7 @@ impl Kernel {
         }
         endpoint.retries += 1;
         if window_closed {
-            endpoint.asked_at = now;
+            endpoint.control_sent_at = now;
             if self.send(key, PacketBody::Probe).is_err() {
                 self.retry_later(key);
             }

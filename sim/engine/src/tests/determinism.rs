@@ -9,7 +9,7 @@ use super::*;
 type Trace = Vec<(Time, String)>;
 
 /// Ten hosts that communicate over links with random latencies and loss, through crashes and partitions.
-fn story(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
+fn scenario(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
     let sim = seeded(seed, noise);
     let envs: Vec<Env> = (0..10).map(|n| add(&sim, n)).collect();
     let drawn = LinkLatency::Drawn(Arc::new(|rng| {
@@ -64,16 +64,16 @@ fn story(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
 
 #[test]
 fn the_same_seed_gives_the_same_run_also_with_noise() {
-    let first = story(7, None);
+    let first = scenario(7, None);
     assert!(first.0.len() > 300, "{} calls", first.0.len());
-    assert_eq!(first, story(7, None));
-    assert_eq!(first, story(7, Some(1)));
-    assert_eq!(first, story(7, Some(2)));
+    assert_eq!(first, scenario(7, None));
+    assert_eq!(first, scenario(7, Some(1)));
+    assert_eq!(first, scenario(7, Some(2)));
 }
 
 #[test]
 fn another_seed_gives_another_run() {
-    assert_ne!(story(7, None).0, story(8, None).0);
+    assert_ne!(scenario(7, None).0, scenario(8, None).0);
 }
 
 #[test]

@@ -58,8 +58,8 @@ async fn talk(env: &Env, stream: &Rc<RefCell<BoxStream>>, writes: &[(u64, usize)
 }
 
 /// Reads as planned to the end, and returns the number of bytes.
-async fn hear(env: &Env, stream: &Rc<RefCell<BoxStream>>, reads: &[(u64, usize)]) -> usize {
-    let mut heard = 0;
+async fn receive(env: &Env, stream: &Rc<RefCell<BoxStream>>, reads: &[(u64, usize)]) -> usize {
+    let mut received = 0;
     for (pause_ms, most) in reads.iter().cycle() {
         env.sleep(Duration::from_millis(*pause_ms)).await;
         let mut bytes = vec![0; *most];
@@ -74,25 +74,25 @@ async fn hear(env: &Env, stream: &Rc<RefCell<BoxStream>>, reads: &[(u64, usize)]
         assert!(
             got.iter()
                 .enumerate()
-                .all(|(n, got)| *got == byte(heard + n)),
-            "a byte is wrong after {heard}"
+                .all(|(n, got)| *got == byte(received + n)),
+            "a byte is wrong after {received}"
         );
-        heard += got.len();
+        received += got.len();
     }
-    heard
+    received
 }
 
 fn both_ways(env: Env, stream: BoxStream, plan: &Plan, log: &Log) {
     let stream = Rc::new(RefCell::new(stream));
     let (inner, plan, log, half) = (env.clone(), plan.clone(), log.clone(), stream.clone());
     env.spawn("hear", async move {
-        let heard = hear(&inner, &half, &plan.reads).await;
-        log.add(&inner, heard);
+        let received = receive(&inner, &half, &plan.reads).await;
+        log.add(&inner, received);
         talk(&inner, &half, &plan.writes).await;
     });
 }
 
-fn sail(plan: &Plan) -> Vec<String> {
+fn transfer(plan: &Plan) -> Vec<String> {
     let (sim, envs) = hosts(2, MS);
     set_link(
         &sim,
@@ -112,8 +112,8 @@ fn sail(plan: &Plan) -> Vec<String> {
     envs[0].spawn("client", async move {
         let stream = Rc::new(RefCell::new(env.connect(addr(1), None).await.unwrap()));
         talk(&env, &stream, &client_plan.writes).await;
-        let heard = hear(&env, &stream, &client_plan.reads).await;
-        client_log.add(&env, heard);
+        let received = receive(&env, &stream, &client_plan.reads).await;
+        client_log.add(&env, received);
     });
     let (net, ends) = (sim.net(), [id(&sim, 0), id(&sim, 1)]);
     let stage = add(&sim, 9);
@@ -147,6 +147,6 @@ proptest! {
     #[test]
     fn both_directions_deliver_exactly_their_bytes_in_order(plan in plans()) {
         let total: usize = plan.writes.iter().map(|(_, count)| count).sum();
-        prop_assert_eq!(sail(&plan), [total.to_string(), total.to_string()]);
+        prop_assert_eq!(transfer(&plan), [total.to_string(), total.to_string()]);
     }
 }

@@ -81,10 +81,10 @@ fn a_source_address_must_be_the_hosts_own_and_a_port_is_bound_once() {
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {
         let opened = env.connect(addr(1), Some(ip(1))).await;
-        seen.add(&env, told(opened));
+        seen.add(&env, format_result(opened));
         let _bound = env.listen(addr(0)).unwrap();
-        seen.add(&env, told(env.listen(addr(0))));
-        seen.add(&env, told(env.listen(addr(1))));
+        seen.add(&env, format_result(env.listen(addr(0))));
+        seen.add(&env, format_result(env.listen(addr(1))));
     });
     sim.run_until(at(10)).unwrap();
     assert_eq!(
@@ -136,7 +136,7 @@ fn a_half_closed_stream_still_carries_the_answer() {
         let mut stream = env.connect(addr(1), None).await.unwrap();
         write_all(&mut stream, b"question").await.unwrap();
         shutdown(&mut stream).await.unwrap();
-        seen.add(&env, told(write(&mut stream, b"more").await));
+        seen.add(&env, format_result(write(&mut stream, b"more").await));
         seen.add(&env, read_text(&mut stream).await);
         seen.add(&env, read_text(&mut stream).await);
     });
@@ -160,8 +160,8 @@ fn a_stream_dropped_with_unread_data_resets_after_what_it_had_sent() {
         env.sleep(Duration::from_millis(500)).await;
         seen.add(&env, read_text(&mut stream).await);
         seen.add(&env, read_text(&mut stream).await);
-        seen.add(&env, told(write(&mut stream, b"x").await));
-        seen.add(&env, told(write(&mut stream, b"x").await));
+        seen.add(&env, format_result(write(&mut stream, b"x").await));
+        seen.add(&env, format_result(write(&mut stream, b"x").await));
     });
     sim.run_until(at(1000)).unwrap();
     assert_eq!(
@@ -205,7 +205,7 @@ fn a_write_to_a_peer_that_has_closed_is_answered_with_a_reset() {
         seen.add(&env, read_text(&mut stream).await);
         write_all(&mut stream, b"anybody?").await.unwrap();
         env.sleep(100 * MS).await;
-        seen.add(&env, told(write(&mut stream, b"x").await));
+        seen.add(&env, format_result(write(&mut stream, b"x").await));
     });
     sim.run_until(at(1000)).unwrap();
     assert_eq!(log.words(), ["end", "Err(BrokenPipe)"]);
@@ -226,7 +226,7 @@ fn a_dropped_listener_resets_what_it_had_not_accepted() {
         let mut stream = env.connect(addr(1), None).await.unwrap();
         seen.add(&env, read_text(&mut stream).await);
         let again = env.connect(addr(1), None).await;
-        seen.add(&env, told(again));
+        seen.add(&env, format_result(again));
     });
     sim.run_until(at(1000)).unwrap();
     let expected = [

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A server that logs each read until the end, and a client that writes a numbered line every 100 ms.
-fn lines(envs: &[Env], log: &Log, count: u32) {
+fn send_lines(envs: &[Env], log: &Log, count: u32) {
     let seen = log.clone();
     serve(&envs[1], 1, move |env, mut stream| {
         let seen = seen.clone();
@@ -34,7 +34,7 @@ fn lines(envs: &[Env], log: &Log, count: u32) {
 fn what_a_partition_held_back_arrives_in_order_after_it() {
     let (sim, envs) = hosts(2, 10 * MS);
     let log = Log::new();
-    lines(&envs, &log, 5);
+    send_lines(&envs, &log, 5);
     sim.run_until(at(100)).unwrap();
     let cut = sim.net().partition([id(&sim, 0)], [id(&sim, 1)]);
     sim.run_until(at(900)).unwrap();
@@ -58,13 +58,13 @@ fn what_a_partition_held_back_arrives_in_order_after_it() {
 fn lost_acknowledgements_repeat_nothing_that_a_reader_sees() {
     let (sim, envs) = hosts(2, 10 * MS);
     let log = Log::new();
-    lines(&envs, &log, 5);
+    send_lines(&envs, &log, 5);
     sim.run_until(at(100)).unwrap();
     let cut = sim.net().partition([id(&sim, 1)], [id(&sim, 0)]);
     sim.run_until(at(2000)).unwrap();
-    let heard: Vec<_> = log.words();
+    let received: Vec<_> = log.words();
     assert_eq!(
-        heard,
+        received,
         ["l0", "l1", "l2", "l3", "l4", "end"],
         "data flows the other way"
     );
@@ -107,7 +107,7 @@ fn a_syn_that_nobody_hears_times_out_after_127_seconds() {
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {
         let opened = env.connect(addr(1), None).await;
-        seen.add(&env, told(opened));
+        seen.add(&env, format_result(opened));
     });
     sim.run_until(at(200_000)).unwrap();
     assert_eq!(log.take(), [(at(127_000), "Err(TimedOut)".to_owned())]);
@@ -220,7 +220,7 @@ fn random_loss_delays_and_loses_nothing() {
         },
     );
     let log = Log::new();
-    lines(&envs, &log, 50);
+    send_lines(&envs, &log, 50);
     sim.run_until(at(100_000)).unwrap();
     let expected: String = (0..50).map(|n| format!("l{n}")).collect::<String>() + "end";
     let got = log.take();
@@ -310,7 +310,7 @@ fn a_client_whose_server_was_reborn_in_the_handshake_asks_again() {
     let (env, seen) = (envs[0].clone(), log.clone());
     envs[0].spawn("client", async move {
         let opened = env.connect(addr(1), None).await;
-        seen.add(&env, told(opened));
+        seen.add(&env, format_result(opened));
     });
     let cut = sim.net().partition([id(&sim, 1)], [id(&sim, 0)]);
     sim.run_until(at(500)).unwrap();

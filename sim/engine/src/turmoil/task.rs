@@ -146,16 +146,17 @@ impl Future for TurmoilTask {
                 let host = self.shared.lock().host(self.host).name.to_string();
                 let at = self.shared.now();
                 // Source: turmoil 0.7.2, src/host.rs::Host::assign_ephemeral_port, which panics.
-                let error = match note.message.ends_with("ports exhausted") {
-                    true => SimError::PortsExhausted { host, at },
-                    false => SimError::Panicked {
+                let error = if note.message.ends_with("ports exhausted") {
+                    SimError::PortsExhausted { host, at }
+                } else {
+                    SimError::Panicked {
                         host,
                         task: self.name,
                         born: self.born,
                         at,
                         message: note.message,
                         location: note.location,
-                    },
+                    }
                 };
                 self.shared.fail(error);
                 // The task is not polled again, because the run ends with this tick.

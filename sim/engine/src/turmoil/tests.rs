@@ -76,22 +76,22 @@ fn a_crash_is_silent_and_a_restart_refuses() {
         std::future::pending::<()>().await;
     });
     let client = net.env(b);
-    let told = Rc::new(RefCell::new(Vec::new()));
-    let (own, hand, seen) = (client.clone(), net.clone(), Rc::clone(&told));
+    let results = Rc::new(RefCell::new(Vec::new()));
+    let (own, inner_net, seen) = (client.clone(), net.clone(), Rc::clone(&results));
     client.spawn("client", async move {
         let second = Duration::from_secs(1);
         let _open = own.connect(at, None).await.unwrap();
-        hand.crash(a);
+        inner_net.crash(a);
         let hangs = own.timeout(second, own.connect(at, None)).await.is_err();
         seen.borrow_mut().push(hangs);
-        hand.restart(a);
+        inner_net.restart(a);
         own.sleep(second).await;
         let refused = own.timeout(second, own.connect(at, None)).await;
         seen.borrow_mut()
             .push(refused.is_ok_and(|done| done.is_err()));
     });
-    sim.run(|| told.borrow().len() == 2).unwrap();
-    assert_eq!(*told.borrow(), [true, true], "hangs, then is refused");
+    sim.run(|| results.borrow().len() == 2).unwrap();
+    assert_eq!(*results.borrow(), [true, true], "hangs, then is refused");
 }
 
 #[test]
