@@ -27,7 +27,7 @@ pub const CALL_HEADER: HeaderName = HeaderName::from_static("x-shakedown-call");
 pub struct CallingHost {
     env: Env,
     pod: PodId,
-    outlet: ClientTransport,
+    transport: ClientTransport,
     recorder: Rc<dyn Recorder>,
     calls: Cell<u64>,
     /// The number of earlier starts of the host. Mixed into the random streams, so that a restarted host draws other
@@ -90,13 +90,13 @@ impl CallingHost {
         env: Env,
         pod: PodId,
         life: u32,
-        outlet: ClientTransport,
+        transport: ClientTransport,
         recorder: Rc<dyn Recorder>,
     ) -> CallingHost {
         CallingHost {
             env,
             pod,
-            outlet,
+            transport,
             recorder,
             calls: Cell::new(0),
             life,
@@ -120,75 +120,75 @@ impl CallingHost {
     /// name are added here.
     pub async fn call(
         &self,
-        errand: CallSpec<'_>,
+        spec: CallSpec<'_>,
         tries: &Cell<u16>,
         request: impl Fn() -> Request<Body>,
     ) -> Outcome {
         tries.set(1);
-        if let Some(policy) = errand.retries {
+        if let Some(policy) = spec.retries {
             self.retrier(policy, |retrier| {
                 retrier.note_first(policy.retries, self.env.now());
             });
         }
         let call = self.next_call();
         let hedges = Cell::new(0);
-        let send = |hedge| self.attempt(errand, &call, tries.get(), hedge, request());
-        let mut open = CallGuard::begin(self, errand, Some(&call), tries, &hedges);
+        let send = |hedge| self.attempt(spec, &call, tries.get(), hedge, request());
+        let mut open = CallGuard::begin(self, spec, Some(&call), tries, &hedges);
         // The number of attempts that are not hedges.
         let mut rounds = 1;
         loop {
-            let exchange = match errand.hedge {
+            let exchange = match spec.hedge {
                 None => send(false).await,
                 Some(hedge) => {
                     let sent = || {
                         tries.set(tries.get().saturating_add(1));
                         hedges.set(hedges.get() + 1);
                     };
-                    self.hedged(hedge, errand.last(), send, sent).await
+                    self.hedged(hedge, spec.last(), send, sent).await
                 }
             };
-            let Some(wait) = self.wait_of(errand, exchange, rounds) else {
+            let Some(wait) = self.wait_of(spec, exchange, rounds) else {
                 open.close(exchange.outcome);
                 return exchange.outcome;
             };
-            if errand.tries_apart {
+            if spec.tries_apart {
                 open.close(exchange.outcome);
             }
             if !wait.is_zero() {
                 self.env.sleep(wait).await;
             }
-            if !self.may_retry(errand) {
+            if !self.may_retry(spec) {
                 open.close(exchange.outcome);
                 return exchange.outcome;
             }
             rounds += 1;
             tries.set(tries.get().saturating_add(1));
-            if errand.tries_apart {
-                open = CallGuard::begin(self, errand, Some(&call), tries, &hedges);
+            if spec.tries_apart {
+                open = CallGuard::begin(self, spec, Some(&call), tries, &hedges);
             }
         }
     }
 
     /// Records a call that was never sent, because the caller's pool of concurrent calls had no slot for it.
-    pub fn turn_away(&self, errand: CallSpec<'_>, outcome: Outcome) {
+    pub fn turn_away(&self, spec: CallSpec<'_>, outcome: Outcome) {
         let (tries, hedges) = (Cell::new(0), Cell::new(0));
-        CallGuard::begin(self, errand, None, &tries, &hedges).close(outcome);
+        CallGuard::begin(self, spec, None, &tries, &hedges).close(outcome);
     }
 
     /// The backoff before another attempt; `None` if this result is not retried, or if the deadline is before the
     /// attempt.
-    fn wait_of(&self, errand: CallSpec<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
-        let policy = errand.retries?;
+    fn wait_of(&self, spec: CallSpec<'_>, exchange: Exchange, rounds: u32) -> Option<Duration> {
+        let policy = spec.retries?;
         if !retry::wants(policy.retries, &exchange, rounds) {
             return None;
         }
         let wait = self.retrier(policy, |retrier| retrier.wait(policy.retries, rounds));
-        (self.env.now() + wait < errand.last()).then_some(wait)
+        (self.env.now() + wait < spec.last()).then_some(wait)
     }
 
     /// Takes a retry from the budget. Returns false if the budget is exhausted.
-    fn may_retry(&self, errand: CallSpec<'_>) -> bool {
-        errand.retries.is_some_and(|policy| {
+    fn may_retry(&self, spec: CallSpec<'_>) -> bool {
+        spec.retries.is_some_and(|policy| {
             self.retrier(policy, |retrier| {
                 retrier.spend(policy.retries, self.env.now())
             })
@@ -238,7 +238,7 @@ pub fn parse_call(value: &HeaderValue) -> Option<PodId> {
 /// A call in progress. Records its end exactly once, also if it is dropped.
 struct CallGuard<'a> {
     caller: &'a CallingHost,
-    errand: CallSpec<'a>,
+    spec: CallSpec<'a>,
     /// The value of its header; `None` if the call is never sent.
     call: Option<&'a HeaderValue>,
     tries: &'a Cell<u16>,
@@ -250,7 +250,7 @@ struct CallGuard<'a> {
 impl<'a> CallGuard<'a> {
     fn begin(
         caller: &'a CallingHost,
-        errand: CallSpec<'a>,
+        spec: CallSpec<'a>,
         call: Option<&'a HeaderValue>,
         tries: &'a Cell<u16>,
         hedges: &'a Cell<u16>,
@@ -258,19 +258,19 @@ impl<'a> CallGuard<'a> {
         let start = caller.env.now();
         if let Some(call) = call {
             let recorder = &caller.recorder;
-            recorder.begin_call(call, errand.root, caller.pod, errand.to);
+            recorder.begin_call(call, spec.root, caller.pod, spec.to);
         }
         caller.recorder.record(
             start,
             Event::CallStarted {
-                root: errand.root,
+                root: spec.root,
                 from: caller.pod,
-                to: errand.to,
+                to: spec.to,
             },
         );
         CallGuard {
             caller,
-            errand,
+            spec,
             call,
             tries,
             hedges,
@@ -284,27 +284,27 @@ impl<'a> CallGuard<'a> {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
-        let (caller, errand) = (self.caller, self.errand);
+        let (caller, spec) = (self.caller, self.spec);
         let recorder = &caller.recorder;
         let routed = self.call.and_then(|call| recorder.end_call(call));
         recorder.record(
             caller.env.now(),
             Event::CallEnded {
-                root: errand.root,
+                root: spec.root,
                 from: caller.pod,
-                to: routed.unwrap_or(errand.to),
-                asked: routed.map(|_| errand.to),
+                to: routed.unwrap_or(spec.to),
+                asked: routed.map(|_| spec.to),
                 // The endpoint index is meaningful for the requested service only.
-                endpoint: routed.map_or(errand.endpoint, |_| index_of(None)),
+                endpoint: routed.map_or(spec.endpoint, |_| index_of(None)),
                 start_ns: recorder.nanos(self.start),
                 outcome,
-                tries: if errand.tries_apart {
+                tries: if spec.tries_apart {
                     1
                 } else {
                     self.tries.get()
                 },
                 hedges: self.hedges.get(),
-                pool_wait_ns: i64::try_from(errand.waited.as_nanos()).unwrap_or(i64::MAX),
+                pool_wait_ns: i64::try_from(spec.waited.as_nanos()).unwrap_or(i64::MAX),
             },
         );
     }

@@ -314,7 +314,7 @@ async fn send(client: LoadClient, mut ticket: RequestGuard) {
     let now = client.env().now();
     ticket.sent = Some(now);
     plan.recorder.record(now, Event::Sent { root: ticket.root });
-    let errand = CallSpec {
+    let spec = CallSpec {
         root: Some(ticket.root),
         to: entry.to,
         endpoint: entry.endpoint,
@@ -330,7 +330,7 @@ async fn send(client: LoadClient, mut ticket: RequestGuard) {
         ok: &plan.ok,
     };
     let request = || entry.request(ticket.root);
-    let outcome = client.call(errand, &ticket.tries, request).await;
+    let outcome = client.call(spec, &ticket.tries, request).await;
     ticket.finish(outcome);
 }
 

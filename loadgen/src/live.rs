@@ -62,17 +62,24 @@ pub async fn fire(
     env: &Env,
     zero: Time,
     schedule: Schedule,
-    goal: LoadTarget,
-    terms: SendOptions,
+    target: LoadTarget,
+    options: SendOptions,
     stop: Stop,
     sink: RecordSink,
 ) -> Tally {
-    let (precise, end) = (terms.precise, zero + schedule.end());
+    let (precise, end) = (options.precise, zero + schedule.end());
     let mut watching = generator::watch(env, zero);
     let lag = watching.lag();
-    let crew = Rc::new(WorkerPool::new(env.clone(), goal, terms, zero, lag, sink));
-    crew.open_first();
-    let _growing = env.spawn_owned("load-grow", grow::run(Rc::clone(&crew)));
+    let workers = Rc::new(WorkerPool::new(
+        env.clone(),
+        target,
+        options,
+        zero,
+        lag,
+        sink,
+    ));
+    workers.open_first();
+    let _growing = env.spawn_owned("load-grow", grow::run(Rc::clone(&workers)));
     let mut pace = Pacer {
         sleep: env.sleep_until(zero),
         exactly: env.sleep_precisely_until(zero),
@@ -81,7 +88,7 @@ pub async fn fire(
     let mut burst = 0;
     for arrival in schedule {
         let due = zero + arrival.at;
-        if pace.wait(&crew, due, &stop).await {
+        if pace.wait(&workers, due, &stop).await {
             burst = 0;
         }
         if stop.is_asked() {
@@ -90,33 +97,33 @@ pub async fn fire(
         if burst >= BURST {
             step_aside().await;
             burst = 0;
-            crew.expire(env.now());
+            workers.expire(env.now());
         }
         burst += 1;
-        crew.dispatch(arrival, due, env.now());
+        workers.dispatch(arrival, due, env.now());
     }
     // The last request is due before the load's end, but the loop is measured until that end.
-    pace.wait(&crew, end, &stop).await;
+    pace.wait(&workers, end, &stop).await;
     let now = env.now();
     let cut = (stop.is_asked() && now < end).then(|| now.since(zero));
     watching.sent(env);
     let Pacer { mut sleep, .. } = pace;
     poll_fn(|cx| {
         // Queued requests may time out while every worker is busy.
-        while let Some(expiry) = crew.expire(env.now()) {
+        while let Some(expiry) = workers.expire(env.now()) {
             sleep.as_mut().reset(expiry);
             if sleep.as_mut().poll(cx).is_pending() {
                 break;
             }
         }
-        if crew.in_flight() == 0 {
+        if workers.in_flight() == 0 {
             return Poll::Ready(());
         }
-        crew.watch(cx);
+        workers.watch(cx);
         Poll::Pending
     })
     .await;
-    let mut tally = crew.close();
+    let mut tally = workers.close();
     tally.cut = cut;
     tally.own.measured(watching.end());
     tally
@@ -133,15 +140,15 @@ struct Pacer {
 impl Pacer {
     /// Waits until a time, or until the load must stop, and meanwhile ends queued requests that have timed out. Returns
     /// true if it had to wait.
-    async fn wait(&mut self, crew: &WorkerPool, until: Time, stop: &Stop) -> bool {
+    async fn wait(&mut self, workers: &WorkerPool, until: Time, stop: &Stop) -> bool {
         let mut waited = false;
         loop {
-            let now = crew.env().now();
+            let now = workers.env().now();
             if until <= now || stop.is_asked() {
                 return waited;
             }
             waited = true;
-            let before = crew
+            let before = workers
                 .expire(now)
                 .into_iter()
                 .fold(now + STOP_POLL, Time::min);

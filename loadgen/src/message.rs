@@ -36,7 +36,7 @@ pub(crate) fn speak_grpc(headers: &mut HeaderMap) {
 }
 
 /// Adds the header with the time left for the request.
-pub(crate) fn tell_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Duration) {
+pub(crate) fn write_timeout(headers: &mut HeaderMap, protocol: Protocol, left: Duration) {
     let name = match protocol {
         Protocol::Grpc => grpc::TIMEOUT,
         Protocol::Http | Protocol::Http2 => TIMEOUT_HEADER,
@@ -58,7 +58,7 @@ mod tests {
 
     fn there_and_back(left: Duration, protocol: Protocol) -> Duration {
         let mut headers = HeaderMap::new();
-        tell_timeout(&mut headers, protocol, left);
+        write_timeout(&mut headers, protocol, left);
         told_timeout(&headers).unwrap()
     }
 
@@ -72,11 +72,11 @@ mod tests {
     #[test]
     fn a_long_timeout_is_never_told_longer_than_it_is() {
         let left = Duration::from_nanos(100_000_000_999);
-        let told = there_and_back(left, Protocol::Grpc);
-        assert_eq!(told, Duration::from_millis(100_000));
+        let received = there_and_back(left, Protocol::Grpc);
+        assert_eq!(received, Duration::from_millis(100_000));
         let written = |left| {
             let mut headers = HeaderMap::new();
-            tell_timeout(&mut headers, Protocol::Grpc, left);
+            write_timeout(&mut headers, Protocol::Grpc, left);
             headers[grpc::TIMEOUT].clone()
         };
         assert_eq!(written(left), "100000m");

@@ -136,9 +136,10 @@ impl ClientTransport {
     ) -> Exchange {
         match &self.0 {
             Transport::Sidecar(sidecar) => {
-                let pool = match target.protocol.is_http2() {
-                    true => &sidecar.http2,
-                    false => &sidecar.http1,
+                let pool = if target.protocol.is_http2() {
+                    &sidecar.http2
+                } else {
+                    &sidecar.http1
                 };
                 exchange_on(pool, target.protocol, request).await
             }
@@ -272,9 +273,10 @@ impl Exchange {
 fn options(reuse: bool, protocol: Protocol) -> PoolOptions {
     PoolOptions {
         reuse,
-        protocol: match protocol.is_http2() {
-            true => shakedown_wire::PoolProtocol::Http2,
-            false => shakedown_wire::PoolProtocol::Http1,
+        protocol: if protocol.is_http2() {
+            shakedown_wire::PoolProtocol::Http2
+        } else {
+            shakedown_wire::PoolProtocol::Http1
         },
         ..PoolOptions::default()
     }
@@ -307,12 +309,12 @@ async fn exchange_on(pool: &Pool, protocol: Protocol, request: Request<Body>) ->
 /// The gRPC status of a response: in its trailers, or in the headers of a trailers-only response. A plain HTTP response
 /// is mapped by its HTTP status. Source: gRPC over HTTP/2, "Responses".
 fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -> GrpcStatus {
-    let told = trailers
+    let value = trailers
         .and_then(|trailers| trailers.get(grpc::STATUS))
         .or_else(|| headers.get(grpc::STATUS));
-    match told {
-        Some(told) => {
-            let code = told.to_str().ok().and_then(|text| text.parse().ok());
+    match value {
+        Some(value) => {
+            let code = value.to_str().ok().and_then(|text| text.parse().ok());
             code.map_or(GrpcStatus::Unknown, GrpcStatus::from_code)
         }
         None => GrpcStatus::from_http(status),

@@ -15,7 +15,7 @@ use shakedown_results::{Event, ParticipantId, PodId, Record};
 use shakedown_scenarios::{Edits, load_text};
 
 const RATE: f64 = 10_000.0;
-const STORY: &str = "
+const SCENARIO: &str = "
 scenario: poisson
 story: Ten thousand a second.
 duration: 2s
@@ -67,8 +67,8 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
             spawn(move || serve(stream));
         }
     });
-    let story = load_text("poisson", STORY, &Edits::default()).expect("the story is good");
-    let load = &story.loads[0];
+    let scenario = load_text("poisson", SCENARIO, &Edits::default()).expect("the story is good");
+    let load = &scenario.loads[0];
     let runtime = Runtime::new().expect("a runtime");
     let options = HostOptions {
         seed: Some(7),
@@ -79,14 +79,14 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
     let into = Rc::clone(&sent);
     runtime.block_on(async {
         let schedule = Schedule::new(load, &[], env.rng("arrivals"), env.rng("mix"));
-        let goal = LoadTarget {
+        let target = LoadTarget {
             address,
             tls: None,
             aims: vec![
                 RequestTemplate::of_entry("http://localhost", &load.entries[0]).expect("a URL"),
             ],
         };
-        let terms = SendOptions {
+        let send_options = SendOptions {
             party: ParticipantId(0),
             pod: PodId(0),
             timeout: Duration::from_secs(5),
@@ -108,7 +108,16 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
             }
         });
         let zero = env.now() + LEAD;
-        fire(&env, zero, schedule, goal, terms, Stop::default(), sink).await
+        fire(
+            &env,
+            zero,
+            schedule,
+            target,
+            send_options,
+            Stop::default(),
+            sink,
+        )
+        .await
     });
     let (distance, gaps) = kolmogorov_smirnov(sent.take());
     // The critical value at 1%.

@@ -16,56 +16,59 @@ use shakedown_wire::Body;
 
 use super::{CALL_HEADER, CANCELLED, CallSpec, CallingHost};
 use crate::Exchange;
-use crate::message::{speak_grpc, tell_timeout};
+use crate::message::{speak_grpc, write_timeout};
 
 impl CallingHost {
     /// Sends an attempt and waits until its timeout or the call's deadline. Dropping the future cancels the attempt and
     /// records the cancellation.
     pub(super) async fn attempt(
         &self,
-        errand: CallSpec<'_>,
+        spec: CallSpec<'_>,
         call: &HeaderValue,
         number: u16,
         hedge: bool,
         mut request: Request<Body>,
     ) -> Exchange {
         let headers = request.headers_mut();
-        headers.insert(HOST, errand.target.authority.clone());
+        headers.insert(HOST, spec.target.authority.clone());
         headers.insert(CALL_HEADER, call.clone());
         let now = self.env.now();
-        let timeout = errand.timeout.map(|timeout| now + timeout);
-        let bound = [timeout, errand.deadline].into_iter().flatten().min();
-        let protocol = errand.target.protocol;
+        let timeout = spec.timeout.map(|timeout| now + timeout);
+        let bound = [timeout, spec.deadline].into_iter().flatten().min();
+        let protocol = spec.target.protocol;
         if protocol == Protocol::Grpc {
             speak_grpc(headers);
         }
         if let Some(bound) = bound
-            && (errand.tells_timeout || protocol == Protocol::Grpc)
+            && (spec.tells_timeout || protocol == Protocol::Grpc)
         {
-            tell_timeout(headers, protocol, bound.since(now));
+            write_timeout(headers, protocol, bound.since(now));
         }
         let this = AttemptGuard {
             caller: self,
-            errand,
+            spec,
             number,
             hedge,
             start: now,
             upstream: Cell::new(None),
         };
-        let exchange = self.outlet.exchange(errand.target, request, &this.upstream);
-        let end = bound.map_or(errand.end, |bound| bound.min(errand.end));
+        let exchange = self
+            .transport
+            .exchange(spec.target, request, &this.upstream);
+        let end = bound.map_or(spec.end, |bound| bound.min(spec.end));
         let exchange = self.env.deadline(end, exchange).await;
         let mut exchange = exchange.unwrap_or(Exchange::TIMEOUT);
         if !matches!(exchange.outcome.answer, Answer::Timeout)
             && exchange.flags == ResponseFlags::empty()
         {
             let Outcome { status, grpc, .. } = exchange.outcome;
-            exchange.outcome.answer = match status != 0 && errand.ok.holds(status, grpc) {
-                true => Answer::Ok,
-                false => Answer::Error,
+            exchange.outcome.answer = if status != 0 && spec.ok.holds(status, grpc) {
+                Answer::Ok
+            } else {
+                Answer::Error
             };
         }
-        this.tell(exchange);
+        this.record(exchange);
         exchange
     }
 
@@ -128,7 +131,7 @@ impl CallingHost {
 /// An attempt in progress. Records its end exactly once, also if it is dropped.
 struct AttemptGuard<'a> {
     caller: &'a CallingHost,
-    errand: CallSpec<'a>,
+    spec: CallSpec<'a>,
     number: u16,
     hedge: bool,
     start: Time,
@@ -137,19 +140,19 @@ struct AttemptGuard<'a> {
 }
 
 impl AttemptGuard<'_> {
-    fn tell(&self, exchange: Exchange) {
+    fn record(&self, exchange: Exchange) {
         let Some(upstream) = self.upstream.take() else {
             return;
         };
-        let (caller, errand) = (self.caller, self.errand);
+        let (caller, spec) = (self.caller, self.spec);
         let recorder = &caller.recorder;
         recorder.record(
             caller.env.now(),
             Event::Attempt {
-                root: errand.root,
+                root: spec.root,
                 from: caller.pod,
                 to: recorder.pod_at(upstream),
-                to_party: errand.to,
+                to_party: spec.to,
                 start_ns: recorder.nanos(self.start),
                 outcome: exchange.outcome,
                 flags: exchange.flags,
@@ -164,11 +167,11 @@ impl AttemptGuard<'_> {
 impl Drop for AttemptGuard<'_> {
     fn drop(&mut self) {
         // A dropped attempt of a hedged call has lost to another attempt.
-        let flags = match self.errand.hedge {
+        let flags = match self.spec.hedge {
             Some(_) => ResponseFlags::LR,
             None => ResponseFlags::empty(),
         };
-        self.tell(Exchange {
+        self.record(Exchange {
             outcome: CANCELLED,
             flags,
         });

@@ -70,14 +70,14 @@ fn facts(load: &LoadSpec, delay: Duration, status: StatusCode) -> Vec<(u64, Even
         .set_name("server", vec![IpAddr::from([10, 0, 0, 1])]);
     let memory: Rc<Memory> = Rc::default();
     let recorder: Rc<dyn Recorder> = memory.clone();
-    let outlet =
+    let transport =
         ClientTransport::direct(client.clone(), !load.new_connections, client.rng("replica"));
     let clients = Rc::new(LoadClients::new());
     clients.put(Rc::new(CallingHost::new(
         client,
         PodId(1),
         0,
-        outlet,
+        transport,
         Rc::clone(&recorder),
     )));
     let target = |_| {
@@ -103,10 +103,10 @@ fn facts(load: &LoadSpec, delay: Duration, status: StatusCode) -> Vec<(u64, Even
         run(stage.clone(), schedule, Rc::clone(&plan), clients),
     );
     let over = Rc::new(std::cell::Cell::new(false));
-    let told = Rc::clone(&over);
+    let drained = Rc::clone(&over);
     stage.spawn("watch", async move {
         plan.drained().await;
-        told.set(true);
+        drained.set(true);
     });
     sim.run(|| over.get()).unwrap();
     memory.0.take()

@@ -101,10 +101,10 @@ impl ReadLag {
     /// The time that recently readable data has waited at `now`: the lateness of the last timer, or the time by which
     /// the next one is overdue.
     pub(super) fn now(&self, now: Time) -> Duration {
-        let look = self.0.get();
-        let is_fresh = now.since(look.at) <= PERIOD;
-        let last = if is_fresh { look.lag } else { Duration::ZERO };
-        last.max(now.since(look.next))
+        let sample = self.0.get();
+        let is_fresh = now.since(sample.at) <= PERIOD;
+        let last = if is_fresh { sample.lag } else { Duration::ZERO };
+        last.max(now.since(sample.next))
     }
 }
 

@@ -13,13 +13,14 @@ use super::worker;
 use super::workers::WorkerPool;
 
 /// Opens connections until the load is closed, or until this is dropped.
-pub(super) async fn run(crew: Rc<WorkerPool>) {
+pub(super) async fn run(workers: Rc<WorkerPool>) {
     let mut sleep = None;
-    while poll_fn(|cx| crew.poll_wanted(&mut sleep, cx)).await {
-        crew.env().catch_up().await;
-        if let Some(index) = crew.grow() {
-            crew.env()
-                .spawn("load-lane", worker::run(Rc::clone(&crew), index));
+    while poll_fn(|cx| workers.poll_wanted(&mut sleep, cx)).await {
+        workers.env().catch_up().await;
+        if let Some(index) = workers.grow() {
+            workers
+                .env()
+                .spawn("load-lane", worker::run(Rc::clone(&workers), index));
         }
     }
 }

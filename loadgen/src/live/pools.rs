@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Creates the pools of a load, and counts their traffic.
 pub(super) struct LoadPools {
     env: Env,
-    goal: LoadTarget,
+    target: LoadTarget,
     options: PoolOptions,
     traffic: Arc<Traffic>,
     /// Over HTTP/2: each connection with the number of its streams. A single pool if the number of connections is not
@@ -37,30 +37,31 @@ pub(super) struct PoolHandle {
 }
 
 impl LoadPools {
-    pub(super) fn new(env: &Env, goal: &LoadTarget, terms: &SendOptions) -> LoadPools {
+    pub(super) fn new(env: &Env, target: &LoadTarget, send_options: &SendOptions) -> LoadPools {
         let traffic = Arc::new(Traffic::default());
         let options = PoolOptions {
-            protocol: match terms.http2 {
-                true => PoolProtocol::Http2,
-                false => PoolProtocol::Http1,
+            protocol: if send_options.http2 {
+                PoolProtocol::Http2
+            } else {
+                PoolProtocol::Http1
             },
-            connect_timeout: terms.timeout.min(CONNECT_TIMEOUT),
-            reuse: terms.reuse,
-            tls: goal.tls.clone(),
+            connect_timeout: send_options.timeout.min(CONNECT_TIMEOUT),
+            reuse: send_options.reuse,
+            tls: target.tls.clone(),
             traffic: Some(Arc::clone(&traffic)),
             ..PoolOptions::default()
         };
         let links = LoadPools {
             env: env.clone(),
-            goal: goal.clone(),
+            target: target.clone(),
             options,
             traffic,
             shared: RefCell::default(),
         };
-        if terms.http2 {
-            let count = terms.connections.map_or(1, |count| count.get());
+        if send_options.http2 {
+            let count = send_options.connections.map_or(1, |count| count.get());
             let quota = || {
-                terms.connections.map(|_| {
+                send_options.connections.map(|_| {
                     Quota::new(QuotaLimits {
                         connections: 1,
                         pending: u32::MAX,
@@ -111,7 +112,7 @@ impl LoadPools {
             quota,
             ..self.options.clone()
         };
-        Pool::new(self.env.clone(), self.goal.address, None, options)
+        Pool::new(self.env.clone(), self.target.address, None, options)
     }
 }
 

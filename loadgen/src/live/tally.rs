@@ -36,13 +36,14 @@ pub struct Tally {
 impl Tally {
     pub(super) fn failed(&mut self, failure: FailureKind) {
         let known = self.failures.contains_key(&failure) || self.failures.len() < FAILURES_MAX;
-        let failure = match known {
-            true => failure,
-            false => FailureKind {
+        let failure = if known {
+            failure
+        } else {
+            FailureKind {
                 cause: Cause::Other,
                 detail: String::new(),
                 ..failure
-            },
+            }
         };
         *self.failures.entry(failure).or_default() += 1;
     }

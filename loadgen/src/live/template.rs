@@ -84,7 +84,7 @@ impl RequestTemplate {
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| RequestTemplateError::Method(method.to_owned()))?;
         let path = url.path.clone();
-        url.aim(method, &path, map, body_bytes)
+        url.template(method, &path, map, body_bytes)
     }
 
     /// The request of an entry of a scenario's load, at `url`. A path in the URL is prepended to the entry's path.
@@ -99,7 +99,7 @@ impl RequestTemplate {
         }
         let path = format!("{}{}", before.trim_end_matches('/'), entry.path);
         let headers = entry.headers.iter().cloned().collect();
-        url.aim(entry.method.clone(), &path, headers, entry.size)
+        url.template(entry.method.clone(), &path, headers, entry.size)
     }
 
     pub fn server(&self) -> &Server {
@@ -114,14 +114,16 @@ impl RequestTemplate {
     /// The complete URL, with the host of the server, not that of a `host` header.
     pub fn url(&self) -> String {
         let Server { host, port, tls } = &self.server;
-        let host = match host.contains(':') {
-            true => format!("[{host}]"),
-            false => host.clone(),
+        let host = if host.contains(':') {
+            format!("[{host}]")
+        } else {
+            host.clone()
         };
         let (scheme, usual) = if *tls { ("https", 443) } else { ("http", 80) };
-        let port = match *port == usual {
-            true => String::new(),
-            false => format!(":{port}"),
+        let port = if *port == usual {
+            String::new()
+        } else {
+            format!(":{port}")
         };
         format!("{scheme}://{host}{port}{}", self.path())
     }
@@ -188,7 +190,7 @@ impl Url {
         })
     }
 
-    fn aim(
+    fn template(
         self,
         method: Method,
         path: &str,
@@ -226,33 +228,36 @@ fn with_ours(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
 mod tests {
     use super::*;
 
-    fn aim(url: &str) -> Result<RequestTemplate, RequestTemplateError> {
+    fn template(url: &str) -> Result<RequestTemplate, RequestTemplateError> {
         RequestTemplate::new(url, "GET", &[], 0)
     }
 
     #[test]
     fn a_url_gives_server_path_and_host_header() {
-        let aim = aim("http://shop.example:8080/a/b?c=d").unwrap();
+        let template = template("http://shop.example:8080/a/b?c=d").unwrap();
         assert_eq!(
-            (aim.server.host.as_str(), aim.server.port),
+            (template.server.host.as_str(), template.server.port),
             ("shop.example", 8080)
         );
-        let request = aim.request();
+        let request = template.request();
         assert_eq!(request.uri(), "/a/b?c=d");
         assert_eq!(request.headers()[HOST], "shop.example:8080");
     }
 
     #[test]
     fn a_url_without_port_and_path_is_port_80_and_the_root() {
-        let aim = aim("http://shop.example").unwrap();
-        assert_eq!((aim.server.port, aim.path()), (80, "/"));
-        assert_eq!(aim.request().headers()[HOST], "shop.example");
+        let template = template("http://shop.example").unwrap();
+        assert_eq!((template.server.port, template.path()), (80, "/"));
+        assert_eq!(template.request().headers()[HOST], "shop.example");
     }
 
     #[test]
     fn an_ipv6_address_loses_its_brackets() {
-        let aim = aim("http://[::1]:8080/").unwrap();
-        assert_eq!((aim.server.host.as_str(), aim.server.port), ("::1", 8080));
+        let template = template("http://[::1]:8080/").unwrap();
+        assert_eq!(
+            (template.server.host.as_str(), template.server.port),
+            ("::1", 8080)
+        );
     }
 
     #[test]
@@ -265,20 +270,23 @@ mod tests {
             "http://a:/",
         ] {
             assert_eq!(
-                aim(url).unwrap_err(),
+                template(url).unwrap_err(),
                 RequestTemplateError::Url(url.to_owned()),
                 "{url}"
             );
         }
         assert_eq!(
-            aim("ftp://a/").unwrap_err(),
+            template("ftp://a/").unwrap_err(),
             RequestTemplateError::Scheme("ftp".to_owned())
         );
         assert_eq!(
-            aim("http://me:pw@a/").unwrap_err(),
+            template("http://me:pw@a/").unwrap_err(),
             RequestTemplateError::User
         );
-        assert_eq!(aim("http://a:0/").unwrap_err(), RequestTemplateError::Port);
+        assert_eq!(
+            template("http://a:0/").unwrap_err(),
+            RequestTemplateError::Port
+        );
         for (header, shown) in [("x", "x"), ("a b: c", "a"), (": c", ""), ("a: \u{1}", "a")] {
             let error =
                 RequestTemplate::new("http://a/", "GET", &[header.to_owned()], 0).unwrap_err();
@@ -290,9 +298,9 @@ mod tests {
 
     #[test]
     fn https_is_tls_on_port_443() {
-        let aim = aim("https://shop.example/a").unwrap();
-        assert_eq!((aim.server.port, aim.server.tls), (443, true));
-        assert_eq!(aim.request().headers()[HOST], "shop.example");
+        let template = template("https://shop.example/a").unwrap();
+        assert_eq!((template.server.port, template.server.tls), (443, true));
+        assert_eq!(template.request().headers()[HOST], "shop.example");
     }
 
     #[test]
@@ -312,9 +320,13 @@ mod tests {
             ("http://a:1/", "/order?rush=1"),
             ("http://a:1/shop/", "/shop/order?rush=1"),
         ] {
-            let aim = RequestTemplate::of_entry(url, &entry).unwrap();
-            assert_eq!((aim.path(), aim.method()), (path, &Method::POST), "{url}");
-            assert_eq!(aim.request().headers()[HOST], "shop");
+            let template = RequestTemplate::of_entry(url, &entry).unwrap();
+            assert_eq!(
+                (template.path(), template.method()),
+                (path, &Method::POST),
+                "{url}"
+            );
+            assert_eq!(template.request().headers()[HOST], "shop");
         }
         let error = RequestTemplate::of_entry("http://a:1/?x=y", &entry).unwrap_err();
         assert_eq!(error, RequestTemplateError::Query);
@@ -323,8 +335,8 @@ mod tests {
     #[test]
     fn a_typed_header_replaces_ours_and_repeats() {
         let typed = ["Host: other", "x-a: 1", "x-a: 2"].map(str::to_owned);
-        let aim = RequestTemplate::new("http://a/", "POST", &typed, 3).unwrap();
-        let headers = aim.request().headers().clone();
+        let template = RequestTemplate::new("http://a/", "POST", &typed, 3).unwrap();
+        let headers = template.request().headers().clone();
         assert_eq!(headers[HOST], "other");
         assert_eq!(headers.get_all("x-a").iter().count(), 2);
     }

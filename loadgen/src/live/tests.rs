@@ -25,7 +25,7 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-fn terms() -> SendOptions {
+fn options() -> SendOptions {
     SendOptions {
         party: ParticipantId(0),
         pod: PodId(0),
@@ -111,17 +111,17 @@ impl Fired {
 /// Sends a load to a server that responds with `status` after `delay` of the time of arrival.
 fn fired(
     load: &LoadSpec,
-    terms: SendOptions,
+    options: SendOptions,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
 ) -> Fired {
-    fired_until(load, terms, status, delay, None)
+    fired_until(load, options, status, delay, None)
 }
 
 /// Same as [`fired`], with a request to stop at `stop_at`.
 fn fired_until(
     load: &LoadSpec,
-    terms: SendOptions,
+    options: SendOptions,
     status: StatusCode,
     delay: impl Fn(Duration) -> Duration + 'static,
     stop_at: Option<Duration>,
@@ -133,17 +133,18 @@ fn fired_until(
     let client = host(&sim, "client", 2);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(load, &[], rng("arrivals"), rng("mix"));
-    let aims = load.entries.iter();
-    let aims = aims.map(|entry| RequestTemplate::of_entry("http://10.0.0.1/", entry).unwrap());
-    let aims: Vec<RequestTemplate> = aims.collect();
+    let templates = load.entries.iter();
+    let templates =
+        templates.map(|entry| RequestTemplate::of_entry("http://10.0.0.1/", entry).unwrap());
+    let templates: Vec<RequestTemplate> = templates.collect();
     let records: Rc<RefCell<Vec<Record>>> = Rc::default();
     let result: Rc<RefCell<Option<Tally>>> = Rc::default();
     let (sink, out, env) = (Rc::clone(&records), Rc::clone(&result), client.clone());
     client.spawn("fire", async move {
-        let goal = LoadTarget {
+        let target = LoadTarget {
             address: SocketAddr::from((SERVER, 80)),
             tls: None,
-            aims,
+            aims: templates,
         };
         let sink = Rc::new(move |record: &Record| sink.borrow_mut().push(record.clone()));
         let stop = Stop::default();
@@ -154,7 +155,16 @@ fn fired_until(
                 stop.ask();
             });
         }
-        let tally = fire(&env, env.now() + LEAD, schedule, goal, terms, stop, sink).await;
+        let tally = fire(
+            &env,
+            env.now() + LEAD,
+            schedule,
+            target,
+            options,
+            stop,
+            sink,
+        )
+        .await;
         *out.borrow_mut() = Some(tally);
     });
     let flag = Rc::clone(&result);
@@ -229,7 +239,7 @@ fn serve(
 
 #[test]
 fn every_scheduled_request_is_sent_once_and_ends_once() {
-    let fired = fired(&load("200/s", 5), terms(), StatusCode::OK, |_| ms(3));
+    let fired = fired(&load("200/s", 5), options(), StatusCode::OK, |_| ms(3));
     assert_eq!(fired.ends.len(), 1000);
     assert_eq!(fired.count(Answer::Ok), 1000);
     assert_eq!((fired.sent, fired.served), (1000, 1000));
@@ -250,19 +260,19 @@ fn each_entry_of_a_mix_asks_for_its_own() {
             ..entry(1)
         })
         .to_vec();
-    let fired = fired(&load, terms(), StatusCode::OK, |_| ms(1));
+    let fired = fired(&load, options(), StatusCode::OK, |_| ms(1));
     assert_eq!(fired.paths.values().sum::<u64>(), 200);
     assert!(fired.paths["/browse"] > 50 && fired.paths["/buy"] > 50);
 }
 
 #[test]
 fn over_the_in_flight_cap_a_request_is_dropped_and_counted() {
-    let terms = SendOptions {
+    let options = SendOptions {
         in_flight: 10,
         connections: NonZeroU32::new(3),
-        ..terms()
+        ..options()
     };
-    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(5000));
+    let fired = fired(&load("100/s", 1), options, StatusCode::OK, |_| ms(5000));
     assert_eq!(fired.count(Answer::Dropped), 90);
     assert_eq!(fired.count(Answer::Ok), 10);
     assert_eq!((fired.sent, fired.served), (10, 10));
@@ -270,12 +280,12 @@ fn over_the_in_flight_cap_a_request_is_dropped_and_counted() {
 
 #[test]
 fn a_timeout_counts_at_its_value_in_line_too() {
-    let terms = SendOptions {
+    let options = SendOptions {
         timeout: ms(250),
         connections: NonZeroU32::new(1),
-        ..terms()
+        ..options()
     };
-    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(60_000));
+    let fired = fired(&load("100/s", 1), options, StatusCode::OK, |_| ms(60_000));
     assert_eq!(fired.count(Answer::Timeout), 100);
     assert_eq!(fired.tally.failed_by(Cause::Timeout), 100);
     let (corrected, _) = fired.latencies();
@@ -298,7 +308,7 @@ fn a_timeout_counts_at_its_value_in_line_too() {
 fn a_status_outside_of_success_is_an_error_with_its_status() {
     let fired = fired(
         &load("10/s", 1),
-        terms(),
+        options(),
         StatusCode::SERVICE_UNAVAILABLE,
         |_| ms(1),
     );
@@ -312,11 +322,11 @@ fn a_status_outside_of_success_is_an_error_with_its_status() {
 #[test]
 fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
     for connections in [None, NonZeroU32::new(10)] {
-        let terms = SendOptions {
+        let options = SendOptions {
             connections,
-            ..terms()
+            ..options()
         };
-        let fired = fired(&load("200/s", 20), terms, StatusCode::OK, |at| {
+        let fired = fired(&load("200/s", 20), options, StatusCode::OK, |at| {
             let phase = at.as_millis() % 10_000;
             if (5000..6000).contains(&phase) {
                 ms(6000).saturating_sub(Duration::from_nanos(
@@ -347,7 +357,7 @@ fn a_frozen_server_shows_in_the_corrected_latency_by_the_closed_form() {
 fn a_load_that_is_asked_to_stop_ends_what_is_in_flight() {
     let stop_at = Some(Duration::from_millis(1010));
     let load = load("100/s", 60);
-    let fired = fired_until(&load, terms(), StatusCode::OK, |_| ms(500), stop_at);
+    let fired = fired_until(&load, options(), StatusCode::OK, |_| ms(500), stop_at);
     let sent = fired.ends.len();
     assert!((100..=110).contains(&sent), "{sent}");
     assert_eq!(fired.count(Answer::Ok), sent);

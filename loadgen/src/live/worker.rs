@@ -17,38 +17,38 @@ use super::workers::WorkerPool;
 
 /// Processes requests until the load is closed. A worker's own connection is opened first, kept, and replaced when it
 /// ends.
-pub(super) async fn run(crew: Rc<WorkerPool>, index: usize) {
-    let own = match crew.own_pool() {
+pub(super) async fn run(workers: Rc<WorkerPool>, index: usize) {
+    let own = match workers.own_pool() {
         None => None,
         Some(pool) => {
-            if crew.keeps_connections()
+            if workers.keeps_connections()
                 && let Err(error) = pool.open().await
             {
-                return crew.not_opened(index, &FailureKind::of_send(&error, false));
+                return workers.not_opened(index, &FailureKind::of_send(&error, false));
             }
             Some(pool)
         }
     };
-    crew.opened();
-    let mut guard = Guard(crew.env().sleep_until(Time::ZERO));
-    while let Some(due) = poll_fn(|cx| crew.poll_next(index, cx)).await {
+    workers.opened();
+    let mut guard = Guard(workers.env().sleep_until(Time::ZERO));
+    while let Some(due) = poll_fn(|cx| workers.poll_next(index, cx)).await {
         let link = match own {
             Some(_) => None,
-            None => crew.link(),
+            None => workers.link(),
         };
         let pool = own.as_ref().or(link.as_ref().map(|link| &link.pool));
         let pool = pool.expect("a lane has a pool of its own or a shared one");
         let (trace, status) = (Trace::default(), Cell::new(0));
-        let began = crew.begin(&due);
-        let exchange = exchange(pool, crew.aim(&due).request(), &trace, &status);
-        let end = guard.bound(crew.env(), due.deadline, exchange).await;
+        let began = workers.begin(&due);
+        let exchange = exchange(pool, workers.template(&due).request(), &trace, &status);
+        let end = guard.bound(workers.env(), due.deadline, exchange).await;
         let end = end.unwrap_or_else(|| RequestEnd::TimedOut(phase(&trace, status.get())));
-        let way = RequestTimes {
+        let times = RequestTimes {
             began,
             connected: trace.connected(),
             written: trace.written(),
         };
-        crew.finish(&due, Some(way), end);
+        workers.finish(&due, Some(times), end);
     }
 }
 

@@ -22,8 +22,8 @@ use crate::ScheduledArrival;
 /// The state shared by the dispatcher and the workers.
 pub(super) struct WorkerPool {
     env: Env,
-    goal: LoadTarget,
-    terms: SendOptions,
+    target: LoadTarget,
+    options: SendOptions,
     zero: Time,
     sink: RecordSink,
     links: Rc<LoadPools>,
@@ -35,7 +35,7 @@ pub(super) struct WorkerPool {
 
 #[derive(Default)]
 struct WorkerPoolState {
-    lanes: Vec<Worker>,
+    workers: Vec<Worker>,
     /// Workers without a request. The one that became idle last is at the end.
     idle: VecDeque<usize>,
     /// Indices of workers that have ended.
@@ -43,7 +43,7 @@ struct WorkerPoolState {
     /// The number of workers whose connection is being opened.
     opening: usize,
     /// Requests that wait for a worker, in order of time and thus of deadline. At most the in-flight limit.
-    line: VecDeque<DueRequest>,
+    queue: VecDeque<DueRequest>,
     closed: bool,
     watcher: Option<Waker>,
     /// The task that opens connections for queued requests.
@@ -61,18 +61,18 @@ struct Worker {
 impl WorkerPool {
     pub(super) fn new(
         env: Env,
-        goal: LoadTarget,
-        terms: SendOptions,
+        target: LoadTarget,
+        options: SendOptions,
         zero: Time,
         lag: ReadLag,
         sink: RecordSink,
     ) -> WorkerPool {
         WorkerPool {
             lag,
-            links: Rc::new(LoadPools::new(&env, &goal, &terms)),
+            links: Rc::new(LoadPools::new(&env, &target, &options)),
             env,
-            goal,
-            terms,
+            target,
+            options,
             zero,
             sink,
             in_flight: Cell::new(0),
@@ -85,9 +85,9 @@ impl WorkerPool {
     }
 
     /// The template of a request.
-    pub(super) fn aim(&self, due: &DueRequest) -> &RequestTemplate {
+    pub(super) fn template(&self, due: &DueRequest) -> &RequestTemplate {
         let entry = usize::from(due.root.entry);
-        self.goal
+        self.target
             .aims
             .get(entry)
             .expect("a goal has an aim for each entry of its load")
@@ -95,7 +95,7 @@ impl WorkerPool {
 
     /// A worker's own pool; `None` if workers share connections.
     pub(super) fn own_pool(&self) -> Option<Pool> {
-        (!self.terms.http2).then(|| self.links.own())
+        (!self.options.http2).then(|| self.links.own())
     }
 
     /// A shared connection for one request; `None` if each worker has its own.
@@ -104,7 +104,7 @@ impl WorkerPool {
     }
 
     pub(super) fn keeps_connections(&self) -> bool {
-        self.terms.reuse
+        self.options.reuse
     }
 
     pub(super) fn in_flight(&self) -> u64 {
@@ -113,7 +113,7 @@ impl WorkerPool {
 
     /// Opens the connections that must exist before the first request.
     pub(super) fn open_first(self: &Rc<WorkerPool>) {
-        if !self.terms.reuse {
+        if !self.options.reuse {
             return;
         }
         for pool in self.links.shared() {
@@ -122,9 +122,9 @@ impl WorkerPool {
                 let _unopened = pool.open().await;
             });
         }
-        if !self.terms.http2 {
-            for _ in 0..self.terms.connections.map_or(1, |count| count.get()) {
-                let index = self.state.borrow_mut().add_lane();
+        if !self.options.http2 {
+            for _ in 0..self.options.connections.map_or(1, |count| count.get()) {
+                let index = self.state.borrow_mut().add_worker();
                 self.env
                     .spawn("load-lane", worker::run(Rc::clone(self), index));
             }
@@ -140,47 +140,47 @@ impl WorkerPool {
     ) {
         let due = DueRequest {
             root: Root {
-                load: self.terms.party,
+                load: self.options.party,
                 entry: arrival.entry,
                 seq: arrival.seq,
             },
             intended,
             taken: now,
             given: now,
-            deadline: now + self.terms.timeout,
+            deadline: now + self.options.timeout,
         };
         let mut state = self.state.borrow_mut();
         if self.counts(&due) {
             state.tally.own.late.record(nanos_from(intended, now));
         }
-        if self.in_flight.get() >= self.terms.in_flight {
+        if self.in_flight.get() >= self.options.in_flight {
             drop(state);
             let dropped = Outcome::none(Answer::Dropped);
             return self.record_end(now, &due, None, dropped);
         }
         self.in_flight.set(self.in_flight.get() + 1);
         // A fixed number of connections is used evenly. A variable number is kept as low as possible.
-        let idle = match self.terms.connections {
+        let idle = match self.options.connections {
             Some(_) => state.idle.pop_front(),
             None => state.idle.pop_back(),
         };
         if let Some(index) = idle {
-            let lane = &mut state.lanes[index];
-            lane.given = Some(due);
-            let waker = lane.waker.take();
+            let worker = &mut state.workers[index];
+            worker.given = Some(due);
+            let waker = worker.waker.take();
             drop(state);
             return waker.into_iter().for_each(Waker::wake);
         }
-        if self.terms.http2 {
+        if self.options.http2 {
             // A worker is a stream here. Its connection exists already, or its pool opens one.
-            let index = state.add_lane();
-            state.lanes[index].given = Some(due);
+            let index = state.add_worker();
+            state.workers[index].given = Some(due);
             drop(state);
             return self
                 .env
                 .spawn("load-lane", worker::run(Rc::clone(self), index));
         }
-        state.line.push_back(due);
+        state.queue.push_back(due);
         let grower = state.grower.take();
         drop(state);
         grower.into_iter().for_each(Waker::wake);
@@ -188,7 +188,7 @@ impl WorkerPool {
 
     /// Returns true if a request is due after the warm-up.
     fn counts(&self, due: &DueRequest) -> bool {
-        due.intended >= self.zero + self.terms.warm_up
+        due.intended >= self.zero + self.options.warm_up
     }
 
     /// Ready with true when queued requests need another connection, and with false once the load is closed.
@@ -215,10 +215,10 @@ impl WorkerPool {
     /// The time from which queued requests need another connection; `None` if they do not. A request that the generator
     /// itself delayed waits as long again for an existing connection.
     fn wanted_at(&self, state: &WorkerPoolState) -> Option<Time> {
-        let most = self.terms.connections.map(|most| most.get() as usize);
-        let alive = state.lanes.len() - state.ended.len();
+        let most = self.options.connections.map(|most| most.get() as usize);
+        let alive = state.workers.len() - state.ended.len();
         // A connection is being opened for each request before this one.
-        let first = state.line.get(state.opening)?;
+        let first = state.queue.get(state.opening)?;
         let may_grow = most.is_none_or(|most| alive < most);
         may_grow.then(|| first.taken + first.taken.since(first.intended))
     }
@@ -228,7 +228,7 @@ impl WorkerPool {
         let mut state = self.state.borrow_mut();
         let now = self.env.now();
         let wanted = !state.closed && self.wanted_at(&state).is_some_and(|at| at <= now);
-        wanted.then(|| state.add_lane())
+        wanted.then(|| state.add_worker())
     }
 
     /// Records that a worker's connection is open.
@@ -244,7 +244,7 @@ impl WorkerPool {
             let mut state = self.state.borrow_mut();
             state.opening = state.opening.saturating_sub(1);
             state.ended.push(index);
-            (state.line.pop_front(), state.grower.take())
+            (state.queue.pop_front(), state.grower.take())
         };
         if let Some(due) = first {
             self.finish(&due, None, RequestEnd::Failed(0, failure.clone()));
@@ -255,26 +255,26 @@ impl WorkerPool {
     /// The next request of a worker; `None` once the load is closed.
     pub(super) fn poll_next(&self, index: usize, cx: &mut Context<'_>) -> Poll<Option<DueRequest>> {
         // The first requests in the queue may have timed out.
-        if !self.state.borrow().line.is_empty() {
+        if !self.state.borrow().queue.is_empty() {
             self.expire(self.env.now());
         }
         let mut state = self.state.borrow_mut();
-        if let Some(due) = state.lanes[index].given.take() {
+        if let Some(due) = state.workers[index].given.take() {
             return Poll::Ready(Some(due));
         }
         if state.closed {
             return Poll::Ready(None);
         }
         // A worker that is already listed as idle was woken by its timer.
-        let listed = state.lanes[index].waker.is_some();
+        let listed = state.workers[index].waker.is_some();
         if !listed {
-            if let Some(mut due) = state.line.pop_front() {
+            if let Some(mut due) = state.queue.pop_front() {
                 due.given = self.env.now();
                 return Poll::Ready(Some(due));
             }
             state.idle.push_back(index);
         }
-        state.lanes[index].waker = Some(cx.waker().clone());
+        state.workers[index].waker = Some(cx.waker().clone());
         Poll::Pending
     }
 
@@ -283,7 +283,7 @@ impl WorkerPool {
         loop {
             let (due, phase) = {
                 let mut state = self.state.borrow_mut();
-                let next = state.line.front()?.deadline;
+                let next = state.queue.front()?.deadline;
                 if next > now {
                     return Some(next);
                 }
@@ -291,7 +291,7 @@ impl WorkerPool {
                     0 => FailurePhase::Queue,
                     _ => FailurePhase::Connect,
                 };
-                (state.line.pop_front()?, phase)
+                (state.queue.pop_front()?, phase)
             };
             self.finish(&due, None, RequestEnd::TimedOut(phase));
         }
@@ -304,29 +304,29 @@ impl WorkerPool {
         now
     }
 
-    /// Records the end of a request. `way` is `Some` if a worker processed it.
-    pub(super) fn finish(&self, due: &DueRequest, way: Option<RequestTimes>, end: RequestEnd) {
+    /// Records the end of a request. `times` is `Some` if a worker processed it.
+    pub(super) fn finish(&self, due: &DueRequest, times: Option<RequestTimes>, end: RequestEnd) {
         let now = self.env.now();
-        let written = way.and_then(|way| way.written);
-        if way.is_none() {
+        let written = times.and_then(|times| times.written);
+        if times.is_none() {
             self.record(now, Event::Sent { root: due.root });
         }
         let outcome = self.outcome(&end);
         if self.counts(due) {
             let mut state = self.state.borrow_mut();
             count(&mut state.tally, end, written.is_some());
-            if let Some((way, written)) = way.zip(written) {
+            if let Some((times, written)) = times.zip(written) {
                 let span = |from: Time, to: Time| nanos_from(from, to).max(0);
-                let connected = way.connected.unwrap_or(written);
+                let connected = times.connected.unwrap_or(written);
                 let late = span(due.intended, due.taken);
                 // A late request waits for an existing connection instead of opening its own, so that wait is the
                 // generator's.
-                let patience = match self.terms.connections {
+                let patience = match self.options.connections {
                     None => span(due.taken, due.given).min(late),
                     Some(_) => 0,
                 };
                 let sending =
-                    late + patience + span(due.given, way.began) + span(connected, written);
+                    late + patience + span(due.given, times.began) + span(connected, written);
                 let (latency, sent) = (span(due.intended, now), span(written, now));
                 let handling = nanos(self.lag.now(now)).min(sent);
                 state.tally.own.ended(latency, sent, sending, handling);
@@ -342,7 +342,7 @@ impl WorkerPool {
 
     fn outcome(&self, end: &RequestEnd) -> Outcome {
         match end {
-            RequestEnd::Answered(status) if self.terms.ok.holds(*status, None) => {
+            RequestEnd::Answered(status) if self.options.ok.holds(*status, None) => {
                 Outcome::new(*status, Answer::Ok)
             }
             RequestEnd::Answered(status) | RequestEnd::Failed(status, _) => {
@@ -356,7 +356,7 @@ impl WorkerPool {
         let nanos = |at| nanos_from(self.zero, at);
         let event = Event::Finished {
             root: due.root,
-            pod: self.terms.pod,
+            pod: self.options.pod,
             intended_ns: nanos(due.intended),
             sent_ns: sent.map(nanos),
             outcome,
@@ -381,8 +381,8 @@ impl WorkerPool {
     pub(super) fn close(&self) -> Tally {
         let mut state = self.state.borrow_mut();
         state.closed = true;
-        let lanes = state.lanes.iter_mut();
-        let mut wakers: Vec<Waker> = lanes.filter_map(|lane| lane.waker.take()).collect();
+        let workers = state.workers.iter_mut();
+        let mut wakers: Vec<Waker> = workers.filter_map(|worker| worker.waker.take()).collect();
         wakers.extend(state.grower.take());
         let mut tally = std::mem::take(&mut state.tally);
         drop(state);
@@ -398,14 +398,14 @@ impl WorkerPool {
 
 impl WorkerPoolState {
     /// Adds a worker whose connection is about to be opened.
-    fn add_lane(&mut self) -> usize {
+    fn add_worker(&mut self) -> usize {
         self.opening += 1;
         if let Some(index) = self.ended.pop() {
-            self.lanes[index] = Worker::default();
+            self.workers[index] = Worker::default();
             return index;
         }
-        self.lanes.push(Worker::default());
-        self.lanes.len() - 1
+        self.workers.push(Worker::default());
+        self.workers.len() - 1
     }
 }
 

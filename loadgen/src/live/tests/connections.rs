@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_connection_serves_one_request_after_another() {
-    let fired = fired(&load("100/s", 2), terms(), StatusCode::OK, |_| ms(1));
+    let fired = fired(&load("100/s", 2), options(), StatusCode::OK, |_| ms(1));
     assert_eq!(fired.connections, [200]);
     assert_eq!((fired.tally.opened, fired.tally.open_max), (1, 1));
     // Each request and response has a head and some bytes.
@@ -21,7 +21,7 @@ fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
     let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(1),
-        ..terms()
+        ..options()
     };
     let fired = fired(&load("100/s", 1), http2, StatusCode::OK, |_| ms(100));
     assert_eq!(fired.count(Answer::Ok), 100);
@@ -35,18 +35,18 @@ fn over_http2_requests_share_a_connection_and_none_waits_for_another() {
 
 #[test]
 fn where_connections_are_not_reused_each_request_has_its_own() {
-    let terms = SendOptions {
+    let options = SendOptions {
         reuse: false,
-        ..terms()
+        ..options()
     };
-    let fired = fired(&load("50/s", 1), terms, StatusCode::OK, |_| ms(1));
+    let fired = fired(&load("50/s", 1), options, StatusCode::OK, |_| ms(1));
     assert_eq!(fired.count(Answer::Ok), 50);
     assert_eq!(fired.connections, [1; 50]);
 }
 
 #[test]
 fn without_a_bound_no_request_waits_for_another() {
-    let fired = fired(&load("100/s", 1), terms(), StatusCode::OK, |_| ms(5000));
+    let fired = fired(&load("100/s", 1), options(), StatusCode::OK, |_| ms(5000));
     assert_eq!(fired.connections, [1; 100]);
     let (corrected, uncorrected) = fired.latencies();
     // Except for the time in which its connection was opened.
@@ -56,12 +56,12 @@ fn without_a_bound_no_request_waits_for_another() {
 
 #[test]
 fn with_a_bound_requests_wait_in_line_and_the_wait_counts() {
-    let terms = SendOptions {
+    let options = SendOptions {
         connections: NonZeroU32::new(2),
-        ..terms()
+        ..options()
     };
     // Two connections serve 20 of the 100 requests a second.
-    let fired = fired(&load("100/s", 1), terms, StatusCode::OK, |_| ms(100));
+    let fired = fired(&load("100/s", 1), options, StatusCode::OK, |_| ms(100));
     assert_eq!(fired.connections, [50, 50], "load is spread");
     assert_eq!(fired.served, 100);
     let (corrected, uncorrected) = fired.latencies();
@@ -74,7 +74,7 @@ fn over_http2_all_connections_are_opened_and_streams_are_spread() {
     let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(4),
-        ..terms()
+        ..options()
     };
     let fired = fired(&load("100/s", 1), http2, StatusCode::OK, |_| ms(100));
     assert_eq!(fired.count(Answer::Ok), 100);
@@ -90,7 +90,7 @@ fn waiting_for_a_stream_is_no_uncorrected_latency() {
     let http2 = SendOptions {
         http2: true,
         connections: NonZeroU32::new(1),
-        ..terms()
+        ..options()
     };
     // The server allows 100 streams, each for a second. Of 1,000 requests at 500 a second the last wait for seconds.
     let fired = fired(&load("500/s", 2), http2, StatusCode::OK, |_| ms(1000));
@@ -114,22 +114,23 @@ fn a_server_that_is_not_there_is_told_by_phase_and_cause() {
     let _server = host(&sim, "server", 1);
     let rng = |label| stream_seed(1, "test", label);
     let schedule = Schedule::new(&nowhere, &[], rng("arrivals"), rng("mix"));
-    let aims = vec![RequestTemplate::of_entry("http://10.0.0.1/", &nowhere.entries[0]).unwrap()];
+    let templates =
+        vec![RequestTemplate::of_entry("http://10.0.0.1/", &nowhere.entries[0]).unwrap()];
     let result: Rc<RefCell<Option<Tally>>> = Rc::default();
     let (out, env) = (Rc::clone(&result), client.clone());
     client.spawn("fire", async move {
-        let goal = LoadTarget {
+        let target = LoadTarget {
             address: SocketAddr::from((SERVER, 80)),
             tls: None,
-            aims,
+            aims: templates,
         };
         let stop = Stop::default();
         let tally = fire(
             &env,
             env.now() + LEAD,
             schedule,
-            goal,
-            terms(),
+            target,
+            options(),
             stop,
             Rc::new(|_: &Record| ()),
         );
