@@ -88,13 +88,13 @@ fn faults(document: &Document) -> Vec<ChainLink> {
             _ => {}
         }
     }
-    let told = links.into_iter().map(|(mut link, times)| {
+    let counted = links.into_iter().map(|(mut link, times)| {
         if times > 1 {
             link.words = format!("{}; {times} times", link.words);
         }
         link
     });
-    told.collect()
+    counted.collect()
 }
 
 /// Documents and resources that were refused.
@@ -123,16 +123,18 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<ChainLink> {
         let last = row.bins.last().copied().unwrap_or(0);
         let end = row.bins.len() as i64 * bin_ns;
         let stays = hump.to + 1 >= row.bins.len() && end >= document.duration_ns;
-        let rest = match stays {
-            true => format!(", and {} still at the end", units::count(last)),
-            false => String::new(),
+        let rest = if stays {
+            format!(", and {} still at the end", units::count(last))
+        } else {
+            String::new()
         };
         links.push(ChainLink {
             kind: LinkKind::Queue,
             from_ns: hump.from as i64 * bin_ns,
-            to_ns: Some(match stays {
-                true => document.duration_ns,
-                false => hump.to as i64 * bin_ns,
+            to_ns: Some(if stays {
+                document.duration_ns
+            } else {
+                hump.to as i64 * bin_ns
             }),
             subject: row.name.clone(),
             words: format!(

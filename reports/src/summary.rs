@@ -85,80 +85,86 @@ pub struct Summary {
 
 impl Summary {
     /// Creates the summary of a run with these participants, before its first record.
-    pub fn new(cast: &Participants) -> Summary {
+    pub fn new(participants: &Participants) -> Summary {
         let of_kind = |kind| {
-            cast.parties
+            participants
+                .parties
                 .iter()
                 .enumerate()
                 .filter(move |(_, party)| party.kind == kind)
         };
         Summary {
-            warm_up_ns: cast.warm_up_ns,
-            duration_ns: cast.duration_ns,
-            parties: cast
+            warm_up_ns: participants.warm_up_ns,
+            duration_ns: participants.duration_ns,
+            parties: participants
                 .parties
                 .iter()
                 .map(|party| (party.name.clone(), party.versions.clone()))
                 .collect(),
-            loads: Loads::new(of_kind(ParticipantKind::Load), cast.duration_ns),
+            loads: Loads::new(of_kind(ParticipantKind::Load), participants.duration_ns),
             edges: Edges::default(),
-            services: Services::new(of_kind(ParticipantKind::Service), cast),
+            services: Services::new(of_kind(ParticipantKind::Service), participants),
             events: Events::default(),
-            over: SeriesFold::new(cast),
+            over: SeriesFold::new(participants),
             overflows: Overflows::default(),
             entries: BTreeMap::new(),
             in_flight: 0,
         }
     }
 
-    /// Adds the next record. `cast` must contain all pods added so far.
+    /// Adds the next record. `participants` must contain all pods added so far.
     ///
     /// # Panics
-    /// If a record names a pod that is not in the cast, which is a bug of the run.
-    pub fn record(&mut self, cast: &Participants, record: &Record) {
+    /// If a record names a pod that is not in `participants`, which is a bug of the run.
+    pub fn record(&mut self, participants: &Participants, record: &Record) {
         let at_ns = record.at_ns;
         match &record.event {
-            Event::Finished { .. } => self.finished(cast, record),
+            Event::Finished { .. } => self.finished(participants, record),
             Event::CallStarted { .. } => self.in_flight += 1,
             Event::CallRouted { .. } => {}
             Event::CallEnded { .. } => {
                 self.in_flight = self.in_flight.saturating_sub(1);
-                self.called(cast, record);
+                self.called(participants, record);
             }
-            Event::Attempt { .. } => self.tried(cast, record),
+            Event::Attempt { .. } => self.tried(participants, record),
             Event::Arrived { pod, queued, .. } => {
-                self.over.arrived(cast, at_ns, *pod, *queued);
+                self.over.arrived(participants, at_ns, *pod, *queued);
             }
-            Event::Queued { pod, .. } => self.over.queued(cast, at_ns, *pod),
-            Event::Dequeued { pod, .. } => self.over.dequeued(cast, at_ns, *pod),
-            Event::Served { .. } => self.served(cast, record),
+            Event::Queued { pod, .. } => self.over.queued(participants, at_ns, *pod),
+            Event::Dequeued { pod, .. } => self.over.dequeued(participants, at_ns, *pod),
+            Event::Served { .. } => self.served(participants, record),
             Event::Worked {
                 pod,
                 since_ns,
                 core_ns,
             } => {
-                self.services
-                    .worked(&cast.pods[pod.0 as usize], *since_ns, at_ns, *core_ns);
+                self.services.worked(
+                    &participants.pods[pod.0 as usize],
+                    *since_ns,
+                    at_ns,
+                    *core_ns,
+                );
             }
-            Event::EjectionOverflow { .. } => self.overflows.record(cast, record),
+            Event::EjectionOverflow { .. } => self.overflows.record(participants, record),
             Event::PodAdded { pod } => {
                 self.services.added(pod, at_ns);
-                self.events.record(cast, record);
+                self.events.record(participants, record);
             }
             Event::Stopped { pod } => {
-                self.services.stopped(&cast.pods[pod.0 as usize], at_ns);
-                self.over.event(cast, record);
-                self.events.record(cast, record);
+                self.services
+                    .stopped(&participants.pods[pod.0 as usize], at_ns);
+                self.over.event(participants, record);
+                self.events.record(participants, record);
             }
             _ => {
-                self.over.event(cast, record);
-                self.events.record(cast, record);
+                self.over.event(participants, record);
+                self.events.record(participants, record);
             }
         }
     }
 
     /// Adds the end of a load's request.
-    fn finished(&mut self, cast: &Participants, record: &Record) {
+    fn finished(&mut self, participants: &Participants, record: &Record) {
         let Event::Finished {
             root,
             pod,
@@ -180,7 +186,7 @@ impl Summary {
         {
             let (pair, times) = ((root.load, *to), u64::from(*tries) - 1);
             // Without a sidecar each attempt has its own event.
-            if cast.pods[pod.0 as usize].meshed {
+            if participants.pods[pod.0 as usize].meshed {
                 self.over.retried(pair, at_ns, times);
             }
             if counts {
@@ -192,7 +198,7 @@ impl Summary {
     }
 
     /// Adds the end of a call.
-    fn called(&mut self, cast: &Participants, record: &Record) {
+    fn called(&mut self, participants: &Participants, record: &Record) {
         let Event::CallEnded {
             root,
             from,
@@ -208,7 +214,7 @@ impl Summary {
             return;
         };
         let at_ns = record.at_ns;
-        let caller = &cast.pods[from.0 as usize];
+        let caller = &participants.pods[from.0 as usize];
         let pair = (caller.party, *to);
         if let Some(root) = root
             && root.load == caller.party
@@ -230,7 +236,7 @@ impl Summary {
     }
 
     /// Adds the end of an attempt.
-    fn tried(&mut self, cast: &Participants, record: &Record) {
+    fn tried(&mut self, participants: &Participants, record: &Record) {
         let Event::Attempt {
             from,
             to_party,
@@ -243,7 +249,7 @@ impl Summary {
             return;
         };
         let at_ns = record.at_ns;
-        let pair = (cast.party_of(*from), *to_party);
+        let pair = (participants.party_of(*from), *to_party);
         if *hedge {
             self.over.hedged(pair, at_ns, 1);
         } else if *number > 1 {
@@ -255,7 +261,7 @@ impl Summary {
     }
 
     /// Adds the end of a request at an app.
-    fn served(&mut self, cast: &Participants, record: &Record) {
+    fn served(&mut self, participants: &Participants, record: &Record) {
         let Event::Served {
             root,
             pod,
@@ -271,8 +277,8 @@ impl Summary {
             return;
         };
         let at_ns = record.at_ns;
-        self.over.served(cast, at_ns, *pod);
-        let sender = from.map(|from| cast.party_of(from));
+        self.over.served(participants, at_ns, *pod);
+        let sender = from.map(|from| participants.party_of(from));
         let taken_up = !copy && !matches!(fate, Fate::Refused | Fate::Shed);
         if let Some(root) = root
             && sender == Some(root.load)
@@ -280,7 +286,7 @@ impl Summary {
         {
             self.loads.admitted(root.load, arrived_ns + queue_wait_ns);
         }
-        let pod = &cast.pods[pod.0 as usize];
+        let pod = &participants.pods[pod.0 as usize];
         self.services.served(
             pod,
             at_ns,

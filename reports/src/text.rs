@@ -156,9 +156,10 @@ fn seen_words(check: &CheckResult) -> String {
 }
 
 fn check_words(check: &CheckResult) -> String {
-    match check.name == check.check {
-        true => one_line(&check.check),
-        false => format!("{}: {}", one_line(&check.name), one_line(&check.check)),
+    if check.name == check.check {
+        one_line(&check.check)
+    } else {
+        format!("{}: {}", one_line(&check.name), one_line(&check.check))
     }
 }
 

@@ -305,15 +305,15 @@ fn spiteful() -> Document {
         end_ns: None,
         may_miss: false,
     };
-    let mut cast = journal::cast(2 * journal::SECOND, 0, vec![fault]);
-    for party in &mut cast.parties {
+    let mut participants = journal::participants(2 * journal::SECOND, 0, vec![fault]);
+    for party in &mut participants.parties {
         party.name = SPITE.to_owned();
         party
             .versions
             .iter_mut()
             .for_each(|version| *version = SPITE.to_owned());
     }
-    let mut records = journal::started(&cast);
+    let mut records = journal::started(&participants);
     let event = shakedown_results::Event::FaultStarted {
         fault: 0,
         pods: vec![],
@@ -336,7 +336,7 @@ fn spiteful() -> Document {
         invalid: vec![SPITE.to_owned()],
         verdict: Verdict::Invalid,
     };
-    let mut document = journal::fold(&cast, records, judgement, SPITE);
+    let mut document = journal::fold(&participants, records, judgement, SPITE);
     for text in [
         &mut document.scenario,
         &mut document.story,

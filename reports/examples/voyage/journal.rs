@@ -12,10 +12,10 @@ mod storm;
 use shakedown_reports::JudgedChecks;
 use shakedown_results::{CheckResult, Document, ParticipantId, Verdict};
 
-use requests::{Story, request};
+use requests::{PlannedRequest, request};
 
 #[allow(unused_imports, reason = "the tests fold voyages of their own")]
-pub(crate) use frame::{cast, fold, started};
+pub(crate) use frame::{fold, participants, started};
 #[allow(unused_imports, reason = "the tests make records of their own")]
 pub(crate) use requests::outcome;
 #[allow(unused_imports, reason = "the tests use them for what they hold only")]
@@ -30,20 +30,20 @@ const REVIEWS: ParticipantId = ParticipantId(1);
 /// A short run without faults, small enough for a snapshot.
 #[allow(dead_code, reason = "the example shows the stormy one")]
 pub(crate) fn calm() -> Document {
-    let cast = cast(3 * SECOND, 0, vec![]);
-    let mut records = started(&cast);
+    let participants = participants(3 * SECOND, 0, vec![]);
+    let mut records = started(&participants);
     for (load, every) in [(ParticipantId(2), 500 * MS), (ParticipantId(3), 125 * MS)] {
         for seq in 0..3 * SECOND / every {
             let took = 4 * MS + seq % 5 * 250_000;
             request(
                 &mut records,
-                &cast,
+                &participants,
                 load,
                 seq,
                 seq * every,
-                Story {
+                PlannedRequest {
                     took,
-                    ..Story::default()
+                    ..PlannedRequest::default()
                 },
             );
         }
@@ -74,5 +74,5 @@ pub(crate) fn calm() -> Document {
         invalid: vec![],
         verdict: Verdict::Pass,
     };
-    fold(&cast, records, judgement, "base")
+    fold(&participants, records, judgement, "base")
 }

@@ -21,13 +21,18 @@ pub struct Digest(String);
 
 impl Digester {
     /// Starts the digest of a run of `scenario` (expanded, with the included files) under `seed`.
-    pub fn new(package_version: &str, scenario: &str, seed: u64, cast: &Participants) -> Digester {
+    pub fn new(
+        package_version: &str,
+        scenario: &str,
+        seed: u64,
+        participants: &Participants,
+    ) -> Digester {
         let mut digester = Digester {
             hash: Sha256::new(),
             buffer: Vec::with_capacity(256),
         };
         digester.add(&(SCHEMA, package_version, JOURNAL_VERSION, scenario, seed));
-        digester.add(cast);
+        digester.add(participants);
         digester
     }
 

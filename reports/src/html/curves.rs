@@ -157,8 +157,8 @@ fn canary_figure(
     readings: &mut Readings,
 ) -> Markup {
     let steps = canary.map_or(&[][..], |canary| &canary.steps);
-    let asked: Vec<(i64, u32)> = steps.iter().map(|s| (s.at_ns, s.weight_ppm)).collect();
-    let lines = lines(rollout, weights, steps, &asked);
+    let requested: Vec<(i64, u32)> = steps.iter().map(|s| (s.at_ns, s.weight_ppm)).collect();
+    let lines = lines(rollout, weights, steps, &requested);
     let phases = phases(steps);
     let service = &rollout.service;
     let inked: Vec<(Ink, &str, usize)> = lines
@@ -172,13 +172,13 @@ fn canary_figure(
         .iter()
         .map(|(ink, _, steps)| LevelLine::of_steps(*ink, steps, backdrop.end_ns))
         .collect();
-    let told = steps.iter().map(|step| {
+    let reasons = steps.iter().map(|step| {
         let words = format!("{}: {}", step.phase, step.reason);
         (step.at_ns, words)
     });
     let why = steps
         .last()
-        .map(|last| (last, readings.steps(told, ReadingUnit::Text)));
+        .map(|last| (last, readings.steps(reasons, ReadingUnit::Text)));
     html! {
         figure {
             figcaption {
@@ -198,13 +198,13 @@ fn canary_figure(
     }
 }
 
-/// Returns one line per version with the weights in force. If none were recorded, the weights that the canary `asked`
-/// for.
+/// Returns one line per version with the weights in force. If none were recorded, the weights that the canary
+/// `requested`.
 fn lines<'a>(
     rollout: &RolloutCurves,
     weights: &[&'a Weights],
     steps: &'a [CanaryStep],
-    asked: Steps<'a>,
+    requested: Steps<'a>,
 ) -> Vec<(Ink, &'a str, Steps<'a>)> {
     let ink = |version: &str| {
         let at = rollout.versions.iter().position(|known| known == version);
@@ -215,11 +215,11 @@ fn lines<'a>(
         .filter_map(|weights| Some((ink(&weights.version)?, weights)))
         .map(|(ink, weights)| (ink, weights.version.as_str(), weights.steps.as_slice()))
         .collect();
-    if lines.is_empty() && !asked.is_empty() {
+    if lines.is_empty() && !requested.is_empty() {
         let mut named = steps.iter().map(|step| step.version.as_str());
         let named = named.find(|version| !version.is_empty());
         let version = named.unwrap_or("new version");
-        lines.push((ink(version).unwrap_or(Ink::A), version, asked));
+        lines.push((ink(version).unwrap_or(Ink::A), version, requested));
     }
     lines
 }

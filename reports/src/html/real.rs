@@ -24,9 +24,10 @@ pub(super) fn section(document: &Document) -> Markup {
 }
 
 fn facts(load: &Load, real: &RealLoad) -> Markup {
-    let protocol = match real.tls {
-        true => format!("{} over TLS", real.protocol),
-        false => real.protocol.clone(),
+    let protocol = if real.tls {
+        format!("{} over TLS", real.protocol)
+    } else {
+        real.protocol.clone()
     };
     let (connections, bytes, through) = (&real.connections, &real.bytes, &real.throughput);
     let rows = [
@@ -56,8 +57,8 @@ fn facts(load: &Load, real: &RealLoad) -> Markup {
     html! {
         table {
             tbody {
-                @for asked in &real.requests {
-                    tr { th scope="row" { (asked.method) } td { code { (asked.url) } } }
+                @for request in &real.requests {
+                    tr { th scope="row" { (request.method) } td { code { (request.url) } } }
                 }
                 @for (name, figure) in rows { tr { th scope="row" { (name) } td.n { (figure) } } }
             }

@@ -42,7 +42,7 @@ fn edge_table(rows: &[&Edge]) -> Markup {
 fn edge_row(edge: &Edge) -> Markup {
     let latency = &edge.latency_ns;
     // A load's own retries are calls, but not requests of its users.
-    let asked = edge.requests.saturating_sub(edge.retried);
+    let user_requests = edge.requests.saturating_sub(edge.retried);
     html! {
         tr {
             th scope="row" { (edge.source) }
@@ -51,7 +51,7 @@ fn edge_row(edge: &Edge) -> Markup {
             }
             td.n { (units::count(edge.requests)) }
             td.n { (units::count(edge.attempts)) }
-            td.n.warn[edge.attempts > asked] { (units::ratio(edge.attempts, asked)) }
+            td.n.warn[edge.attempts > user_requests] { (units::ratio(edge.attempts, user_requests)) }
             (bad_cell(edge.errors))
             td.n.bad[edge.errors > 0] { (units::share(edge.errors, edge.requests)) }
             @for ns in [latency.p50, latency.p90, latency.p99, latency.max] { (time_cell(ns, latency.count)) }
@@ -61,7 +61,7 @@ fn edge_row(edge: &Edge) -> Markup {
 
 /// Lists the hosts: `api, shop.example`.
 fn hosts_asked_for(edge: &Edge) -> String {
-    let hosts: Vec<&str> = edge.asked.iter().map(|asked| &*asked.host).collect();
+    let hosts: Vec<&str> = edge.asked.iter().map(|host| &*host.host).collect();
     hosts.join(", ")
 }
 

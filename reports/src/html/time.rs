@@ -89,12 +89,15 @@ pub(super) fn charts(
         .flat_map(|lane| &lane.spans)
         // A fault that lasts until the end is drawn as a line at its start, instead of a band over the rest of the
         // chart.
-        .map(|span| match span.to_ns >= document.duration_ns {
-            true => LaneSpan {
-                to_ns: span.from_ns,
-                ..*span
-            },
-            false => *span,
+        .map(|span| {
+            if span.to_ns >= document.duration_ns {
+                LaneSpan {
+                    to_ns: span.from_ns,
+                    ..*span
+                }
+            } else {
+                *span
+            }
         })
         .collect();
     let backdrop = Backdrop {

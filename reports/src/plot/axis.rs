@@ -90,13 +90,14 @@ impl Axis {
             ticks: vec![],
         };
         // Labels are at 1-2-5 steps if there is room, else at every n-th decade.
-        let every = match rungs.len() <= labels_max {
-            true => None,
-            false => Some(
+        let every = if rungs.len() <= labels_max {
+            None
+        } else {
+            Some(
                 (rungs.len() as u32)
                     .div_ceil(3)
                     .div_ceil(labels_max.max(1) as u32),
-            ),
+            )
         };
         let labelled = |rung: i64| match every {
             None => true,

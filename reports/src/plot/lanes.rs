@@ -212,9 +212,10 @@ fn is_named_above(lane: &PlotLane) -> bool {
 }
 
 fn lane_height(lane: &PlotLane) -> f64 {
-    match is_named_above(lane) {
-        true => NAMED_ABOVE_HEIGHT,
-        false => LANE_HEIGHT,
+    if is_named_above(lane) {
+        NAMED_ABOVE_HEIGHT
+    } else {
+        LANE_HEIGHT
     }
 }
 

@@ -49,8 +49,8 @@ pub(super) fn slowness(document: &Document) -> Vec<ChainLink> {
         let failing = stretches(load, is_bad);
         for (from, to) in stretches(load, slow) {
             // Already covered by the sentence about the failures.
-            let told = |(begin, end): &(u64, u64)| *begin <= from + 1 && to <= end + 1;
-            if to - from < SLOW_LEAST || failing.iter().any(told) {
+            let covered = |(begin, end): &(u64, u64)| *begin <= from + 1 && to <= end + 1;
+            if to - from < SLOW_LEAST || failing.iter().any(covered) {
                 continue;
             }
             let worst = rows(load, (from, to)).iter().map(|second| second.p99_ns);

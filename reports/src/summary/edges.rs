@@ -18,21 +18,21 @@ struct EdgeFold {
     errors: u64,
     latency: Histogram,
     /// Number of calls by called host, if it differs from the callee.
-    asked: BTreeMap<ParticipantId, u64>,
+    requested: BTreeMap<ParticipantId, u64>,
 }
 
 impl Edges {
-    /// Counts a call. `asked` is the called host, if it differs from the callee.
+    /// Counts a call. `requested` is the called host, if it differs from the callee.
     pub(super) fn call(
         &mut self,
         pair: (ParticipantId, ParticipantId),
-        asked: Option<ParticipantId>,
+        requested: Option<ParticipantId>,
         latency_ns: i64,
         answer: Answer,
     ) {
         let fold = self.by_pair.entry(pair).or_default();
-        if let Some(asked) = asked {
-            *fold.asked.entry(asked).or_default() += 1;
+        if let Some(requested) = requested {
+            *fold.requested.entry(requested).or_default() += 1;
         }
         fold.requests += 1;
         fold.errors += u64::from(answer != Answer::Ok);
@@ -56,7 +56,7 @@ impl Edges {
             source: name(from),
             destination: name(to),
             asked: fold
-                .asked
+                .requested
                 .into_iter()
                 .map(|(host, requests)| AskedHost {
                     host: name(host),

@@ -37,22 +37,22 @@ struct EventGroup {
 }
 
 impl Events {
-    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
+    pub(super) fn record(&mut self, participants: &Participants, record: &Record) {
         let at_ns = record.at_ns;
-        let told = match &record.event {
-            Event::Ready { pod } => return self.ready(at_ns, cast.pod_name(*pod)),
+        let text = match &record.event {
+            Event::Ready { pod } => return self.ready(at_ns, participants.pod_name(*pod)),
             Event::ConfigInForce { pod, version } => {
-                return self.config_in_force(at_ns, *version, cast.pod_name(*pod));
+                return self.config_in_force(at_ns, *version, participants.pod_name(*pod));
             }
             Event::Breaker {
                 at,
                 to,
                 limit,
                 open,
-            } => return self.breaker(cast, at_ns, (*at, *to, *limit), *open),
-            event => of_pods(cast, event).or_else(|| of_mesh(cast, event)),
+            } => return self.breaker(participants, at_ns, (*at, *to, *limit), *open),
+            event => of_pods(participants, event).or_else(|| of_mesh(participants, event)),
         };
-        let Some((kind, subject, detail)) = told else {
+        let Some((kind, subject, detail)) = text else {
             return;
         };
         self.push(EventRow {
@@ -125,7 +125,7 @@ impl Events {
     /// changes share a row.
     fn breaker(
         &mut self,
-        cast: &Participants,
+        participants: &Participants,
         at_ns: i64,
         (at, to, limit): (PodId, ParticipantId, BreakerLimit),
         open: bool,
@@ -147,7 +147,11 @@ impl Events {
             let row = self.push(EventRow {
                 at_ns,
                 kind: "breaker-open".to_owned(),
-                subject: format!("{} -> {}", cast.pod_name(at), party_name(cast, to)),
+                subject: format!(
+                    "{} -> {}",
+                    participants.pod_name(at),
+                    party_name(participants, to)
+                ),
                 detail: limit.name().to_owned(),
             });
             if let Some(row) = row {
@@ -206,14 +210,14 @@ impl EventGroup {
 type EventText = (&'static str, String, String);
 
 /// Faults, and pods that are added, crash or stop.
-fn of_pods(cast: &Participants, event: &Event) -> Option<EventText> {
+fn of_pods(participants: &Participants, event: &Event) -> Option<EventText> {
     Some(match event {
         Event::FaultStarted { fault, pods } => {
-            let (name, what) = fault_words(cast, *fault);
-            ("fault-started", name, with_pods(what, cast, pods))
+            let (name, what) = fault_words(participants, *fault);
+            ("fault-started", name, with_pods(what, participants, pods))
         }
         Event::FaultEnded { fault, hits } => {
-            let (name, _) = fault_words(cast, *fault);
+            let (name, _) = fault_words(participants, *fault);
             let hits = match hits {
                 0 => "touched nothing".to_owned(),
                 n => format!("touched {}", units::count(*n)),
@@ -221,7 +225,7 @@ fn of_pods(cast: &Participants, event: &Event) -> Option<EventText> {
             ("fault-ended", name, hits)
         }
         Event::PodAdded { pod } => {
-            let party = &cast.parties[usize::from(pod.party.0)];
+            let party = &participants.parties[usize::from(pod.party.0)];
             let version = party
                 .versions
                 .get(usize::from(pod.version))
@@ -232,15 +236,15 @@ fn of_pods(cast: &Participants, event: &Event) -> Option<EventText> {
                 String::new(),
             )
         }
-        Event::Crashed { pod } => ("crashed", cast.pod_name(*pod), String::new()),
-        Event::Stopped { pod } => ("stopped", cast.pod_name(*pod), String::new()),
+        Event::Crashed { pod } => ("crashed", participants.pod_name(*pod), String::new()),
+        Event::Stopped { pod } => ("stopped", participants.pod_name(*pod), String::new()),
         Event::Scaled {
             service,
             version,
             replicas,
         } => (
             "scaled",
-            version_name(cast, *service, *version),
+            version_name(participants, *service, *version),
             format!("to {}", units::counted(u64::from(*replicas), "replica")),
         ),
         Event::Invalid { reason } => ("invalid", "run".to_owned(), reason.clone()),
@@ -249,7 +253,7 @@ fn of_pods(cast: &Participants, event: &Event) -> Option<EventText> {
 }
 
 /// Events of the control plane and the proxies.
-fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
+fn of_mesh(participants: &Participants, event: &Event) -> Option<EventText> {
     Some(match event {
         Event::ConfigChanged { version } => {
             ("config-changed", configuration(*version), String::new())
@@ -260,7 +264,7 @@ fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
             reason,
         } => (
             "config-refused",
-            cast.pod_name(*pod),
+            participants.pod_name(*pod),
             format!("{resource}: {reason}"),
         ),
         Event::Canary {
@@ -271,8 +275,8 @@ fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
             reason,
         } => {
             let subject = version.map_or_else(
-                || party_name(cast, *service),
-                |version| version_name(cast, *service, version),
+                || party_name(participants, *service),
+                |version| version_name(participants, *service, version),
             );
             let weight = units::share(u64::from(*weight_ppm), 1_000_000);
             ("canary", subject, format!("{phase} at {weight}: {reason}"))
@@ -283,18 +287,18 @@ fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
             ppm,
         } => (
             "weight",
-            version_name(cast, *service, *version),
+            version_name(participants, *service, *version),
             units::share(u64::from(*ppm), 1_000_000),
         ),
         Event::Ejected { at, pod, by } => (
             "ejected",
-            cast.pod_name(*pod),
-            format!("by {}: {by}", cast.pod_name(*at)),
+            participants.pod_name(*pod),
+            format!("by {}: {by}", participants.pod_name(*at)),
         ),
         Event::Returned { at, pod } => (
             "returned",
-            cast.pod_name(*pod),
-            format!("at {}", cast.pod_name(*at)),
+            participants.pod_name(*pod),
+            format!("at {}", participants.pod_name(*at)),
         ),
         Event::DocumentRefused { document, reason } => {
             ("document-refused", document.clone(), reason.clone())
@@ -303,18 +307,18 @@ fn of_mesh(cast: &Participants, event: &Event) -> Option<EventText> {
     })
 }
 
-fn party_name(cast: &Participants, party: ParticipantId) -> String {
-    let party = cast.parties.get(usize::from(party.0));
+fn party_name(participants: &Participants, party: ParticipantId) -> String {
+    let party = participants.parties.get(usize::from(party.0));
     party.map_or(String::new(), |party| party.name.clone())
 }
 
 /// Formats a version as `reviews/v2`.
-fn version_name(cast: &Participants, party: ParticipantId, version: u16) -> String {
-    let versions = cast.parties.get(usize::from(party.0));
+fn version_name(participants: &Participants, party: ParticipantId, version: u16) -> String {
+    let versions = participants.parties.get(usize::from(party.0));
     let name = versions.and_then(|party| party.versions.get(usize::from(version)));
     match name {
-        Some(name) => format!("{}/{name}", party_name(cast, party)),
-        None => party_name(cast, party),
+        Some(name) => format!("{}/{name}", party_name(participants, party)),
+        None => party_name(participants, party),
     }
 }
 
@@ -323,21 +327,21 @@ fn configuration(version: u64) -> String {
 }
 
 /// Returns name and description of a fault.
-fn fault_words(cast: &Participants, fault: u16) -> (String, String) {
-    match cast.faults.get(usize::from(fault)) {
+fn fault_words(participants: &Participants, fault: u16) -> (String, String) {
+    match participants.faults.get(usize::from(fault)) {
         Some(planned) => (planned.name.clone(), planned.what.clone()),
         None => (format!("chaos.{fault}"), String::new()),
     }
 }
 
-fn with_pods(what: String, cast: &Participants, pods: &[PodId]) -> String {
+fn with_pods(what: String, participants: &Participants, pods: &[PodId]) -> String {
     if pods.is_empty() {
         return what;
     }
     let mut names: Vec<String> = pods
         .iter()
         .take(NAMED_MAX)
-        .map(|pod| cast.pod_name(*pod))
+        .map(|pod| participants.pod_name(*pod))
         .collect();
     if pods.len() > NAMED_MAX {
         names.push(format!("{} more", pods.len() - NAMED_MAX));

@@ -32,14 +32,14 @@ struct OutageRow {
 }
 
 impl OutageFold {
-    pub(super) fn new(cast: &Participants) -> OutageFold {
+    pub(super) fn new(participants: &Participants) -> OutageFold {
         OutageFold {
-            gap_ns: cast.duration_ns / GAPS,
+            gap_ns: participants.duration_ns / GAPS,
             ..OutageFold::default()
         }
     }
 
-    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
+    pub(super) fn record(&mut self, participants: &Participants, record: &Record) {
         let (at_ns, gap_ns) = (record.at_ns, self.gap_ns);
         match &record.event {
             Event::Ejected { at, pod, .. } => {
@@ -59,11 +59,12 @@ impl OutageFold {
                 limit,
                 open,
             } => {
-                let key = (cast.party_of(*at), *to, *limit);
+                let key = (participants.party_of(*at), *to, *limit);
                 let row = self.breakers.entry(key).or_default();
-                match open {
-                    true => row.take(*at, at_ns, gap_ns),
-                    false => row.give(*at, at_ns),
+                if *open {
+                    row.take(*at, at_ns, gap_ns)
+                } else {
+                    row.give(*at, at_ns)
                 }
             }
             // A crash ends the ejection of the pod, and its proxy loses its state.

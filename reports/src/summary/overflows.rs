@@ -19,11 +19,11 @@ struct OverflowFold {
 }
 
 impl Overflows {
-    pub(super) fn record(&mut self, cast: &Participants, record: &Record) {
+    pub(super) fn record(&mut self, participants: &Participants, record: &Record) {
         let Event::EjectionOverflow { at, pod, .. } = &record.event else {
             return;
         };
-        let pair = (cast.party_of(*at), cast.party_of(*pod));
+        let pair = (participants.party_of(*at), participants.party_of(*pod));
         let fold = self.by_pair.entry(pair).or_insert_with(|| OverflowFold {
             count: 0,
             pods: BTreeSet::new(),

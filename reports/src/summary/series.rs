@@ -77,8 +77,8 @@ impl SteppedValue {
 }
 
 impl SeriesFold {
-    pub(super) fn new(cast: &Participants) -> SeriesFold {
-        let loads = cast.parties.iter().enumerate();
+    pub(super) fn new(participants: &Participants) -> SeriesFold {
+        let loads = participants.parties.iter().enumerate();
         let heat = loads
             .filter(|(_, party)| party.kind == ParticipantKind::Load)
             .map(|(at, _)| {
@@ -86,21 +86,21 @@ impl SeriesFold {
                 (ParticipantId(id), Vec::new())
             });
         SeriesFold {
-            bin_ns: bin_ns(cast.duration_ns),
+            bin_ns: bin_ns(participants.duration_ns),
             last: 0,
             heat: heat.collect(),
             retries: BTreeMap::new(),
             hedges: BTreeMap::new(),
-            pods: vec![(0, 0); cast.pods.len()],
+            pods: vec![(0, 0); participants.pods.len()],
             queued: BTreeMap::new(),
             in_hand: BTreeMap::new(),
             is_ready: BTreeSet::new(),
             ready: BTreeMap::new(),
             weights: BTreeMap::new(),
             canaries: BTreeMap::new(),
-            outage: OutageFold::new(cast),
+            outage: OutageFold::new(participants),
             names: BTreeMap::new(),
-            last_ns: cast.duration_ns,
+            last_ns: participants.duration_ns,
         }
     }
 
@@ -127,43 +127,49 @@ impl SeriesFold {
     }
 
     /// Counts an attempt that reached an app.
-    pub(super) fn arrived(&mut self, cast: &Participants, at_ns: i64, pod: PodId, queued: bool) {
-        self.shift(cast, at_ns, pod, 1, i64::from(queued));
+    pub(super) fn arrived(
+        &mut self,
+        participants: &Participants,
+        at_ns: i64,
+        pod: PodId,
+        queued: bool,
+    ) {
+        self.shift(participants, at_ns, pod, 1, i64::from(queued));
     }
 
     /// Counts a request in progress that entered the queue.
-    pub(super) fn queued(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
-        self.shift(cast, at_ns, pod, 0, 1);
+    pub(super) fn queued(&mut self, participants: &Participants, at_ns: i64, pod: PodId) {
+        self.shift(participants, at_ns, pod, 0, 1);
     }
 
     /// Counts a request that left the queue.
-    pub(super) fn dequeued(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
-        self.shift(cast, at_ns, pod, 0, -1);
+    pub(super) fn dequeued(&mut self, participants: &Participants, at_ns: i64, pod: PodId) {
+        self.shift(participants, at_ns, pod, 0, -1);
     }
 
     /// Counts an attempt that an app finished.
-    pub(super) fn served(&mut self, cast: &Participants, at_ns: i64, pod: PodId) {
-        self.shift(cast, at_ns, pod, -1, 0);
+    pub(super) fn served(&mut self, participants: &Participants, at_ns: i64, pod: PodId) {
+        self.shift(participants, at_ns, pod, -1, 0);
     }
 
     /// Adds an event other than those of requests.
-    pub(super) fn event(&mut self, cast: &Participants, record: &Record) {
+    pub(super) fn event(&mut self, participants: &Participants, record: &Record) {
         let at_ns = record.at_ns;
         self.last_ns = self.last_ns.max(at_ns);
         if let Event::Ejected { pod, .. } = &record.event {
             self.names.entry(*pod).or_insert_with(|| {
-                let known = &cast.pods[pod.0 as usize];
+                let known = &participants.pods[pod.0 as usize];
                 PodName {
-                    name: cast.pod_name(*pod),
+                    name: participants.pod_name(*pod),
                     order: (known.party, known.version, known.replica),
                 }
             });
         }
-        self.outage.record(cast, record);
+        self.outage.record(participants, record);
         match &record.event {
-            Event::Ready { pod } => self.is_ready(cast, at_ns, *pod, true),
+            Event::Ready { pod } => self.is_ready(participants, at_ns, *pod, true),
             Event::Crashed { pod } | Event::Stopped { pod } => {
-                self.is_ready(cast, at_ns, *pod, false);
+                self.is_ready(participants, at_ns, *pod, false);
             }
             Event::Weight {
                 service,
@@ -188,7 +194,7 @@ impl SeriesFold {
                         at_ns,
                         phase: phase.name().to_owned(),
                         version: version
-                            .map_or(String::new(), |at| version_name(cast, *service, at)),
+                            .map_or(String::new(), |at| version_name(participants, *service, at)),
                         weight_ppm: *weight_ppm,
                         reason: reason.clone(),
                     });
@@ -198,11 +204,11 @@ impl SeriesFold {
         }
     }
 
-    pub(super) fn finish(mut self, cast: &[(String, Vec<String>)]) -> Series {
+    pub(super) fn finish(mut self, parties: &[(String, Vec<String>)]) -> Series {
         let last = self.last;
-        let name = |id: ParticipantId| cast[usize::from(id.0)].0.clone();
+        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
         let version = |id: ParticipantId, at: u16| {
-            let versions = &cast[usize::from(id.0)].1;
+            let versions = &parties[usize::from(id.0)].1;
             versions.get(usize::from(at)).cloned().unwrap_or_default()
         };
         for level in self.levels() {
@@ -267,7 +273,14 @@ impl SeriesFold {
         }
     }
 
-    fn shift(&mut self, cast: &Participants, at_ns: i64, pod: PodId, present: i64, waiting: i64) {
+    fn shift(
+        &mut self,
+        participants: &Participants,
+        at_ns: i64,
+        pod: PodId,
+        present: i64,
+        waiting: i64,
+    ) {
         let id = pod.0 as usize;
         if self.pods.len() <= id {
             self.pods.resize(id + 1, (0, 0));
@@ -279,12 +292,12 @@ impl SeriesFold {
         // steps.
         let waiting = if present == 0 { 0 } else { waiting };
         self.pods[id] = (present, waiting);
-        let party = cast.party_of(pod);
+        let party = participants.party_of(pod);
         let bin = self.bin(at_ns);
         if waiting != before {
             moved(&mut self.queued, party, bin, (before, waiting));
         }
-        let limits = &cast.parties[usize::from(party.0)];
+        let limits = &participants.parties[usize::from(party.0)];
         if present != before_present && limits.workers.is_none() && limits.cores.is_some() {
             moved(&mut self.in_hand, party, bin, (before_present, present));
         }
@@ -295,14 +308,15 @@ impl SeriesFold {
         of_services.chain(self.ready.values_mut())
     }
 
-    fn is_ready(&mut self, cast: &Participants, at_ns: i64, id: PodId, ready: bool) {
-        let Pod { party, version, .. } = cast.pods[id.0 as usize];
-        if cast.parties[usize::from(party.0)].kind != ParticipantKind::Service {
+    fn is_ready(&mut self, participants: &Participants, at_ns: i64, id: PodId, ready: bool) {
+        let Pod { party, version, .. } = participants.pods[id.0 as usize];
+        if participants.parties[usize::from(party.0)].kind != ParticipantKind::Service {
             return;
         }
-        let changes = match ready {
-            true => self.is_ready.insert(id),
-            false => self.is_ready.remove(&id),
+        let changes = if ready {
+            self.is_ready.insert(id)
+        } else {
+            self.is_ready.remove(&id)
         };
         if !changes {
             return;
@@ -415,8 +429,8 @@ fn most(rows: Vec<Counts>, weight: impl Fn(&Counts) -> u64) -> Vec<Counts> {
         .collect()
 }
 
-fn version_name(cast: &Participants, service: ParticipantId, version: u16) -> String {
-    let party = &cast.parties[usize::from(service.0)];
+fn version_name(participants: &Participants, service: ParticipantId, version: u16) -> String {
+    let party = &participants.parties[usize::from(service.0)];
     let name = party.versions.get(usize::from(version));
     name.cloned().unwrap_or_default()
 }

@@ -39,7 +39,7 @@ enum Limit {
 impl Services {
     pub(super) fn new<'a>(
         parties: impl Iterator<Item = (usize, &'a Participant)>,
-        cast: &Participants,
+        participants: &Participants,
     ) -> Services {
         let mut folds = Vec::new();
         for (id, party) in parties {
@@ -49,13 +49,13 @@ impl Services {
                 folds.push(ServiceFold::new(party_id, at, party, version));
             }
         }
-        let (warm_up_ns, duration_ns) = (cast.warm_up_ns, cast.duration_ns);
+        let (warm_up_ns, duration_ns) = (participants.warm_up_ns, participants.duration_ns);
         let mut services = Services {
             warm_up_ns,
             duration_ns,
             folds,
         };
-        for pod in &cast.pods {
+        for pod in &participants.pods {
             services.added(pod, i64::MIN);
         }
         services

@@ -15,7 +15,7 @@ const USERS: ParticipantId = ParticipantId(1);
 const API_POD: PodId = PodId(0);
 const CLIENT: PodId = PodId(1);
 
-fn cast() -> Participants {
+fn participants() -> Participants {
     let party = |name: &str, kind, versions: Vec<String>, workers| Participant {
         name: name.to_owned(),
         kind,
@@ -90,13 +90,13 @@ fn served(arrived_ns: i64, queue_wait_ns: i64, at_ns: i64, fate: Fate) -> Record
 
 /// Returns the document of these records, with one service and one load.
 pub(crate) fn document(records: &[Record]) -> Document {
-    fold(&cast(), records)
+    fold(&participants(), records)
 }
 
-fn fold(cast: &Participants, records: &[Record]) -> Document {
-    let mut summary = Summary::new(cast);
+fn fold(participants: &Participants, records: &[Record]) -> Document {
+    let mut summary = Summary::new(participants);
     for record in records {
-        summary.record(cast, record);
+        summary.record(participants, record);
     }
     let header = SummaryHeader {
         scenario: "s".to_owned(),
@@ -106,7 +106,7 @@ fn fold(cast: &Participants, records: &[Record]) -> Document {
         seed: 1,
         engine: Engine::Native,
         version: "0".to_owned(),
-        digest: Digester::new("0", "", 1, cast).finish(),
+        digest: Digester::new("0", "", 1, participants).finish(),
         replay: String::new(),
         elapsed_ns: 0,
         cut_ns: None,
@@ -205,13 +205,13 @@ fn row(load: &Load, second: u64) -> Option<&Second> {
 #[test]
 fn a_long_run_has_rows_of_several_seconds_with_the_highest_percentiles() {
     let hours = 10 * 3_600;
-    let mut cast = cast();
-    cast.duration_ns = hours * SECOND;
-    let mut summary = Summary::new(&cast);
+    let mut participants = participants();
+    participants.duration_ns = hours * SECOND;
+    let mut summary = Summary::new(&participants);
     for second in 0..hours {
         let at = second * SECOND;
         let record = finished(at, Some(at), at + (second % 5 + 1) * MS, Answer::Ok);
-        summary.record(&cast, &record);
+        summary.record(&participants, &record);
     }
     let load = &summary.loads.finish()[0];
     assert_eq!((load.seconds_each, load.seconds.len()), (5, 7_200));
@@ -222,9 +222,9 @@ fn a_long_run_has_rows_of_several_seconds_with_the_highest_percentiles() {
 
 #[test]
 fn an_idle_load_has_no_rows_however_long_the_run() {
-    let mut cast = cast();
-    cast.duration_ns = 365 * 86_400 * SECOND;
-    let load = &Summary::new(&cast).loads.finish()[0];
+    let mut participants = participants();
+    participants.duration_ns = 365 * 86_400 * SECOND;
+    let load = &Summary::new(&participants).loads.finish()[0];
     assert_eq!((load.seconds_each, load.seconds.len()), (7_200, 0));
 }
 
@@ -304,16 +304,16 @@ fn workers_are_busy_from_dequeue_to_answer_within_the_window() {
 
 #[test]
 fn cores_are_busy_as_far_as_their_work_lies_in_the_window() {
-    let mut cast = cast();
-    cast.parties[0].workers = None;
-    cast.parties[0].cores = Some(1);
+    let mut participants = participants();
+    participants.parties[0].workers = None;
+    participants.parties[0].cores = Some(1);
     let event = Event::Worked {
         pod: API_POD,
         since_ns: SECOND,
         core_ns: SECOND,
     };
     let document = fold(
-        &cast,
+        &participants,
         &[Record {
             at_ns: 3 * SECOND,
             event,
@@ -324,15 +324,15 @@ fn cores_are_busy_as_far_as_their_work_lies_in_the_window() {
 
 #[test]
 fn a_replica_added_midway_counts_from_then_on() {
-    let cast = cast();
+    let participants = participants();
     let added = Record {
         at_ns: 6 * SECOND,
         event: Event::PodAdded {
-            pod: cast.pods[0].clone(),
+            pod: participants.pods[0].clone(),
         },
     };
     let document = fold(
-        &cast,
+        &participants,
         &[added, served(6 * SECOND, 0, 9 * SECOND, Fate::Done)],
     );
     assert_eq!(

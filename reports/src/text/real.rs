@@ -139,8 +139,9 @@ pub(crate) fn words(failure: &shakedown_results::FailureCount) -> String {
         "malformed" => "malformed HTTP",
         other => other,
     };
-    match failure.detail.is_empty() {
-        true => format!("{phase}: {cause}"),
-        false => format!("{phase}: {cause} ({})", failure.detail),
+    if failure.detail.is_empty() {
+        format!("{phase}: {cause}")
+    } else {
+        format!("{phase}: {cause} ({})", failure.detail)
     }
 }

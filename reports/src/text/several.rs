@@ -41,7 +41,7 @@ pub fn endings(
         .map(|ending| verdict_word(ending.verdict).0.len());
     let word_width = words.max().unwrap_or(0).max("INVALID".len());
     for ending in endings {
-        let (told, color) = if ending.as_told {
+        let (label, color) = if ending.as_told {
             ("as told    ", "32")
         } else {
             ("NOT AS TOLD", "1;31")
@@ -51,7 +51,7 @@ pub fn endings(
             out,
             "  {:width$}  {word:<word_width$}  {}  {}",
             one_line(&ending.variant),
-            painted(told, color, paint),
+            painted(label, color, paint),
             one_line(&ending.remark),
         )
         .expect(INTO_A_STRING);

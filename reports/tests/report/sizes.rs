@@ -60,13 +60,13 @@ fn a_made_up_run_adds_up() {
 
 #[test]
 fn an_empty_document_has_a_report() {
-    let cast = shakedown_results::Participants::default();
+    let participants = shakedown_results::Participants::default();
     let judgement = JudgedChecks {
         checks: vec![],
         invalid: vec!["no check was judged".to_owned()],
         verdict: Verdict::Invalid,
     };
-    let document = journal::fold(&cast, vec![], judgement, "base");
+    let document = journal::fold(&participants, vec![], judgement, "base");
     let page = html::render(&document);
     assert!(page.contains("This run proves nothing. No check was judged."));
     assert!(page.contains("No load was sent."));
@@ -77,13 +77,18 @@ fn an_empty_document_has_a_report() {
 
 #[test]
 fn a_load_without_an_answer_has_a_report() {
-    let cast = journal::cast(2 * journal::SECOND, 0, vec![]);
+    let participants = journal::participants(2 * journal::SECOND, 0, vec![]);
     let judgement = JudgedChecks {
         checks: vec![],
         invalid: vec![],
         verdict: Verdict::Pass,
     };
-    let document = journal::fold(&cast, journal::started(&cast), judgement, "base");
+    let document = journal::fold(
+        &participants,
+        journal::started(&participants),
+        judgement,
+        "base",
+    );
     let page = html::render(&document);
     assert!(
         page.contains(">others</h3>"),

@@ -20,7 +20,11 @@ pub(super) fn fault(name: &str, what: &str, from_s: i64, to_s: Option<i64>) -> P
 
 /// Two services and two loads. Pods 0 and 1 belong to productpage, 2 and 3 to reviews v1, 4 to reviews v2, 5
 /// and 6 to the loads.
-pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>) -> Participants {
+pub(crate) fn participants(
+    duration_ns: i64,
+    warm_up_ns: i64,
+    faults: Vec<PlannedFault>,
+) -> Participants {
     let party = |name: &str, kind, versions: &[&str], workers| Participant {
         name: name.to_owned(),
         kind,
@@ -61,12 +65,12 @@ pub(crate) fn cast(duration_ns: i64, warm_up_ns: i64, faults: Vec<PlannedFault>)
 }
 
 /// The records of the start of the mesh.
-pub(crate) fn started(cast: &Participants) -> Vec<Record> {
+pub(crate) fn started(participants: &Participants) -> Vec<Record> {
     let mut records = vec![Record {
         at_ns: -200 * MS,
         event: Event::ConfigChanged { version: 1 },
     }];
-    for pod in 0..u32::try_from(cast.pods.len()).expect("a handful") {
+    for pod in 0..u32::try_from(participants.pods.len()).expect("a handful") {
         let at_ns = i64::from(pod) * MS - 100 * MS;
         records.push(Record {
             at_ns,
@@ -85,17 +89,17 @@ pub(crate) fn started(cast: &Participants) -> Vec<Record> {
 
 /// Sorts the records by time, as in a Journal, and builds the document.
 pub(crate) fn fold(
-    cast: &Participants,
+    participants: &Participants,
     mut records: Vec<Record>,
     judgement: JudgedChecks,
     variant: &str,
 ) -> Document {
     records.sort_by_key(|record| record.at_ns);
-    let mut digester = Digester::new("0.1.0", "scenario: header-routing", 1, cast);
-    let mut summary = Summary::new(cast);
+    let mut digester = Digester::new("0.1.0", "scenario: header-routing", 1, participants);
+    let mut summary = Summary::new(participants);
     for record in &records {
         digester.record(record);
-        summary.record(cast, record);
+        summary.record(participants, record);
     }
     let edited = if variant == "base" {
         ""
@@ -112,7 +116,7 @@ pub(crate) fn fold(
         version: "0.1.0+journal.1".to_owned(),
         digest: digester.finish(),
         replay: format!("shakedown run header-routing --seed 1{edited}"),
-        elapsed_ns: cast.duration_ns + SECOND,
+        elapsed_ns: participants.duration_ns + SECOND,
         cut_ns: None,
         not_modelled: Vec::new(),
     };

@@ -9,16 +9,16 @@ use super::MS;
 
 /// Course of a synthetic request: lateness and duration in ns, attempts, and result.
 #[derive(Clone, Copy)]
-pub(super) struct Story {
+pub(super) struct PlannedRequest {
     pub(super) late: i64,
     pub(super) took: i64,
     pub(super) tries: u16,
     pub(super) answer: Answer,
 }
 
-impl Default for Story {
-    fn default() -> Story {
-        Story {
+impl Default for PlannedRequest {
+    fn default() -> PlannedRequest {
+        PlannedRequest {
             late: 0,
             took: 5 * MS,
             tries: 1,
@@ -30,11 +30,11 @@ impl Default for Story {
 /// Adds the records of a request of a load, through productpage to reviews.
 pub(super) fn request(
     records: &mut Vec<Record>,
-    cast: &Participants,
+    participants: &Participants,
     load: ParticipantId,
     seq: i64,
     intended_ns: i64,
-    story: Story,
+    planned: PlannedRequest,
 ) {
     let root = Root {
         load,
@@ -42,9 +42,9 @@ pub(super) fn request(
         seq: seq.unsigned_abs(),
     };
     let client = PodId(u32::from(load.0) + 3);
-    let outcome = outcome(story.answer);
-    let end_ns = intended_ns + story.late + story.took;
-    if story.answer == Answer::Dropped {
+    let outcome = outcome(planned.answer);
+    let end_ns = intended_ns + planned.late + planned.took;
+    if planned.answer == Answer::Dropped {
         let event = Event::Finished {
             root,
             pod: client,
@@ -59,17 +59,17 @@ pub(super) fn request(
         });
         return;
     }
-    let sent_ns = intended_ns + story.late;
+    let sent_ns = intended_ns + planned.late;
     let page = PodId(u32::try_from(seq % 2).expect("0 or 1"));
     let reviews = PodId(if load.0 == 2 { 4 } else { 2 + page.0 });
-    let reached = !matches!(story.answer, Answer::Timeout);
+    let reached = !matches!(planned.answer, Answer::Timeout);
     records.push(Record {
         at_ns: sent_ns,
         event: Event::Sent { root },
     });
     hop(
         records,
-        cast,
+        participants,
         root,
         (client, page),
         (sent_ns, end_ns),
@@ -77,14 +77,14 @@ pub(super) fn request(
         outcome,
     );
     if reached {
-        let (from, to) = (sent_ns + story.took / 4, end_ns - story.took / 8);
+        let (from, to) = (sent_ns + planned.took / 4, end_ns - planned.took / 8);
         hop(
             records,
-            cast,
+            participants,
             root,
             (page, reviews),
             (from, to),
-            story.tries,
+            planned.tries,
             outcome,
         );
     }
@@ -105,7 +105,7 @@ pub(super) fn request(
 /// Adds the records of a call between pods with its attempts, the last of which is served.
 pub(super) fn hop(
     records: &mut Vec<Record>,
-    cast: &Participants,
+    participants: &Participants,
     root: Root,
     (from, to): (PodId, PodId),
     (start_ns, end_ns): (i64, i64),
@@ -113,7 +113,7 @@ pub(super) fn hop(
     outcome: Outcome,
 ) {
     let root = Some(root);
-    let to_party = cast.party_of(to);
+    let to_party = participants.party_of(to);
     for number in 1..=tries {
         let attempt = Event::Attempt {
             root,

@@ -4,29 +4,36 @@ use shakedown_reports::JudgedChecks;
 use shakedown_results::{Answer, Document, Event, Fate, ParticipantId, PodId, Record, Verdict};
 use shakedown_types::CanaryPhase;
 
-use super::frame::{cast, check, fault, fold, started};
-use super::requests::{Chance, Story, outcome, request};
+use super::frame::{check, fault, fold, participants, started};
+use super::requests::{Chance, PlannedRequest, outcome, request};
 use super::{MS, REVIEWS, SECOND};
 
 /// A canary of reviews v2 that is promoted if `good`, else rolled back, with client retries and a queue.
 #[allow(dead_code, reason = "the tests use it for what it holds only")]
 pub(crate) fn rollout(good: bool) -> Document {
     let faults = vec![fault("rollout", "deploy reviews/v2", 60, None)];
-    let cast = cast(600 * SECOND, 30 * SECOND, faults);
-    let mut records = started(&cast);
+    let participants = participants(600 * SECOND, 30 * SECOND, faults);
+    let mut records = started(&participants);
     let mut chance = Chance(11);
     let bad_until = if good { 0 } else { 180 };
     for seq in 0..600 * 40 {
         let intended = seq * 25 * MS + chance.below(20) * MS;
         let at = intended / SECOND;
         let sick = (90..bad_until).contains(&at) && chance.below(12) == 0;
-        let story = Story {
+        let planned = PlannedRequest {
             took: 4 * MS + chance.below(3_000_000) * (1 + chance.below(4)),
             answer: if sick { Answer::Error } else { Answer::Ok },
             tries: if sick { 3 } else { 1 },
-            ..Story::default()
+            ..PlannedRequest::default()
         };
-        request(&mut records, &cast, ParticipantId(3), seq, intended, story);
+        request(
+            &mut records,
+            &participants,
+            ParticipantId(3),
+            seq,
+            intended,
+            planned,
+        );
         if (90..200).contains(&at) {
             queue(&mut records, intended, 40 * MS + chance.below(400) * MS);
         }
@@ -51,7 +58,7 @@ pub(crate) fn rollout(good: bool) -> Document {
         invalid: vec![],
         verdict: if good { Verdict::Pass } else { Verdict::Fail },
     };
-    let mut document = fold(&cast, records, judgement, "base");
+    let mut document = fold(&participants, records, judgement, "base");
     document.variant = if good { "good" } else { "base" }.to_owned();
     document
 }

@@ -4,8 +4,8 @@ use shakedown_reports::JudgedChecks;
 use shakedown_results::{Answer, Document, Event, ParticipantId, PodId, Record, Verdict};
 use shakedown_types::{BreakerLimit, Detector};
 
-use super::frame::{cast, check, fault, fold, started};
-use super::requests::{Chance, Story, request};
+use super::frame::{check, fault, fold, participants, started};
+use super::requests::{Chance, PlannedRequest, request};
 use super::{MS, REVIEWS, SECOND};
 
 /// A run with a crash, a slow service, a second in which the generator was frozen, and a refused
@@ -16,15 +16,15 @@ pub(crate) fn stormy() -> Document {
         fault("lost-replica", "crash reviews/v1/0", 18, Some(24)),
         fault("sick", "slow 1 of productpage, factor 20", 36, Some(43)),
     ];
-    let cast = cast(60 * SECOND, 5 * SECOND, faults);
-    let mut records = started(&cast);
+    let participants = participants(60 * SECOND, 5 * SECOND, faults);
+    let mut records = started(&participants);
     events_of_the_storm(&mut records);
     let mut chance = Chance(7);
     for (load, every) in [(ParticipantId(2), 50 * MS), (ParticipantId(3), 5 * MS)] {
         for seq in 0..60 * SECOND / every {
             let intended = seq * every;
-            let story = storm(intended, &mut chance);
-            request(&mut records, &cast, load, seq, intended, story);
+            let planned = storm(intended, &mut chance);
+            request(&mut records, &participants, load, seq, intended, planned);
         }
     }
     let checks = vec![
@@ -66,7 +66,7 @@ pub(crate) fn stormy() -> Document {
         ),
     ];
     fold(
-        &cast,
+        &participants,
         records,
         JudgedChecks {
             checks,
@@ -77,7 +77,7 @@ pub(crate) fn stormy() -> Document {
     )
 }
 
-fn storm(intended: i64, chance: &mut Chance) -> Story {
+fn storm(intended: i64, chance: &mut Chance) -> PlannedRequest {
     let at = intended / SECOND;
     let took = 3 * MS + chance.below(1_500_000) + chance.below(1_500_000) * chance.below(3);
     let tail = if chance.below(400) == 0 {
@@ -85,46 +85,47 @@ fn storm(intended: i64, chance: &mut Chance) -> Story {
     } else {
         0
     };
-    let calm = Story {
+    let calm = PlannedRequest {
         took: took + tail,
-        ..Story::default()
+        ..PlannedRequest::default()
     };
     match at {
         18..20 if chance.below(2) == 0 => match chance.below(3) {
-            0 => Story {
+            0 => PlannedRequest {
                 took: 1_000 * MS,
                 answer: Answer::Timeout,
                 ..calm
             },
-            1 => Story {
+            1 => PlannedRequest {
                 took: 2 * MS,
                 answer: Answer::Error,
                 ..calm
             },
-            _ => Story {
+            _ => PlannedRequest {
                 took: calm.took * 2,
                 tries: 2,
                 ..calm
             },
         },
-        20..24 if chance.below(6) == 0 => Story {
+        20..24 if chance.below(6) == 0 => PlannedRequest {
             took: calm.took * 2,
             tries: 2,
             ..calm
         },
-        36..43 if chance.below(3) == 0 => Story {
+        36..43 if chance.below(3) == 0 => PlannedRequest {
             took: calm.took * 20 + chance.below(200) * MS,
             ..calm
         },
         50 => {
             // A frozen second: requests due in it are sent at its end.
             let late = 51 * SECOND - intended;
-            match late > 980 * MS {
-                true => Story {
+            if late > 980 * MS {
+                PlannedRequest {
                     answer: Answer::Dropped,
                     ..calm
-                },
-                false => Story { late, ..calm },
+                }
+            } else {
+                PlannedRequest { late, ..calm }
             }
         }
         _ => calm,

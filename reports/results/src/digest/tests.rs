@@ -5,10 +5,10 @@ fn digest(
     version: &str,
     scenario: &str,
     seed: u64,
-    cast: &Participants,
+    participants: &Participants,
     records: &[Record],
 ) -> Digest {
-    let mut digester = Digester::new(version, scenario, seed, cast);
+    let mut digester = Digester::new(version, scenario, seed, participants);
     records.iter().for_each(|record| digester.record(record));
     digester.finish()
 }
@@ -76,9 +76,9 @@ fn a_digest_feels_every_part_of_a_run() {
 
 #[test]
 fn text_cannot_move_over_a_border() {
-    let cast = Participants::default();
+    let participants = Participants::default();
     assert_ne!(
-        digest("ab", "c", 1, &cast, &[]),
-        digest("a", "bc", 1, &cast, &[])
+        digest("ab", "c", 1, &participants, &[]),
+        digest("a", "bc", 1, &participants, &[])
     );
 }

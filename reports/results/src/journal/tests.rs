@@ -130,9 +130,9 @@ fn terms_of_the_mesh_are_written_as_names_and_flags_as_a_number() {
 
 #[test]
 fn a_pods_name_says_whose_replica_it_is() {
-    let cast = Participants::default();
+    let participants = Participants::default();
     assert_eq!(
-        cast.pod_name(PodId(7)),
+        participants.pod_name(PodId(7)),
         "pod 7",
         "a stranger is named by number"
     );

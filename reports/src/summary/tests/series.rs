@@ -62,15 +62,18 @@ fn what_dies_in_a_queue_leaves_it() {
 
 #[test]
 fn where_cores_are_the_limit_requests_in_hand_are_told() {
-    let mut cast = cast();
-    (cast.parties[0].workers, cast.parties[0].cores) = (None, Some(1));
+    let mut participants = participants();
+    (
+        participants.parties[0].workers,
+        participants.parties[0].cores,
+    ) = (None, Some(1));
     let records = [
         arrived(0, false),
         arrived(MS, false),
         served(0, 0, 2 * MS, Fate::Done),
         served(MS, 0, 70 * MS, Fate::Done),
     ];
-    let series = fold(&cast, &records).series;
+    let series = fold(&participants, &records).series;
     assert!(series.queued.is_empty());
     assert_eq!(series.in_hand[0].bins, [2, 1]);
     assert!(document(&records).series.in_hand.is_empty(), "workers are");
