@@ -44,10 +44,10 @@ pub struct Estimate {
 
 impl Estimate {
     /// Estimates the work of a scenario.
-    pub fn new(story: &ResolvedScenario) -> Estimate {
-        let mut calls = Calls::new(story);
+    pub fn new(scenario: &ResolvedScenario) -> Estimate {
+        let mut calls = Calls::new(scenario);
         let (mut requests, mut all) = (0.0, 0.0);
-        for load in &story.loads {
+        for load in &scenario.loads {
             let sent = requests_of(load);
             let weight: f64 = load.entries.iter().map(|entry| entry.weight as f64).sum();
             let each = load.entries.iter().map(|entry| {
@@ -102,15 +102,15 @@ impl Estimate {
 
 /// The expected number of calls caused by a request, by (service, endpoint).
 struct Calls<'a> {
-    story: &'a ResolvedScenario,
+    scenario: &'a ResolvedScenario,
     known: BTreeMap<(usize, usize), f64>,
     rng: Rng,
 }
 
 impl<'a> Calls<'a> {
-    fn new(story: &'a ResolvedScenario) -> Calls<'a> {
+    fn new(scenario: &'a ResolvedScenario) -> Calls<'a> {
         Calls {
-            story,
+            scenario,
             known: BTreeMap::new(),
             rng: stream_seed(0, "estimate", "counts"),
         }
@@ -131,7 +131,7 @@ impl<'a> Calls<'a> {
         }
         // The stable version represents all versions.
         let version = self
-            .story
+            .scenario
             .services
             .get(at.0)
             .and_then(|s| s.versions.first());
@@ -230,8 +230,8 @@ expect: [success(users) >= 0%]
 ";
         let set = vec![edit.to_owned()];
         let edits = Edits { variant: None, set };
-        let story = load_text("s.yaml", text, &edits).unwrap_or_else(|error| panic!("{error}"));
-        Estimate::new(&story)
+        let scenario = load_text("s.yaml", text, &edits).unwrap_or_else(|error| panic!("{error}"));
+        Estimate::new(&scenario)
     }
 
     #[test]

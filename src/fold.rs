@@ -43,23 +43,23 @@ pub(crate) struct RunLabels {
 
 impl Fold {
     pub(crate) fn new(
-        story: &ResolvedScenario,
+        scenario: &ResolvedScenario,
         seed: u64,
-        cast: &Participants,
+        participants: &Participants,
         judge: Judge,
     ) -> Fold {
         Fold {
-            digester: Digester::new(&crate::version(), &story.expanded, seed, cast),
+            digester: Digester::new(&crate::version(), &scenario.expanded, seed, participants),
             judge,
-            summary: Summary::new(cast),
+            summary: Summary::new(participants),
         }
     }
 
-    /// Adds a record. `cast` must include the pods that were added before it.
-    pub(crate) fn record(&mut self, cast: &Participants, record: &Record) {
+    /// Adds a record. `participants` must include the pods that were added before it.
+    pub(crate) fn record(&mut self, participants: &Participants, record: &Record) {
         self.digester.record(record);
         self.judge.record(record);
-        self.summary.record(cast, record);
+        self.summary.record(participants, record);
     }
 
     pub(crate) fn finish(self) -> Folded {
@@ -83,16 +83,16 @@ impl Folded {
     /// Builds the results document. `invalid` contains the reasons why the run is invalid regardless of its checks.
     pub(crate) fn document(
         self,
-        story: &ResolvedScenario,
+        scenario: &ResolvedScenario,
         labels: RunLabels,
         mut invalid: Vec<String>,
     ) -> Document {
         let verdict = shakedown_scenarios::verdict(&self.checks, &invalid);
         invalid.extend(shakedown_scenarios::not_judged(&self.checks));
         let header = SummaryHeader {
-            scenario: story.name.clone(),
+            scenario: scenario.name.clone(),
             story: labels.story,
-            variant: story.variant.clone(),
+            variant: scenario.variant.clone(),
             set: labels.set,
             seed: labels.seed,
             engine: labels.engine,

@@ -94,13 +94,13 @@ impl fmt::Debug for RunError {
 /// # Errors
 /// Fails if the backend could not execute the scenario, or if a journal could not be written or read. A failed check is
 /// not an error.
-pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, RunError> {
-    let seed = options.seed.unwrap_or(story.seed);
+pub fn run(scenario: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, RunError> {
+    let seed = options.seed.unwrap_or(scenario.seed);
     // The edits as shown in the document, the journal and the replay command, with secrets masked.
     let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
-    let (_, cast) = runner::cast(story, seed);
+    let (_, participants) = runner::cast(scenario, seed);
     if let Some(replay) = &options.replay
-        && replay.header().cast != cast
+        && replay.header().cast != participants
     {
         return Err(JournalError::Contradiction {
             line: 1,
@@ -109,20 +109,25 @@ pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, 
         .into());
     }
     let mut views = RunViews {
-        fold: Fold::new(story, seed, &cast, Judge::new(story, &cast)),
+        fold: Fold::new(
+            scenario,
+            seed,
+            &participants,
+            Judge::new(scenario, &participants),
+        ),
         journal: None,
         comparison: options.replay.map(Comparison::new),
     };
     if let Some(destination) = options.journal {
         let header = journal::JournalHeader {
             version: crate::version(),
-            scenario: story.name.clone(),
-            variant: story.variant.clone(),
+            scenario: scenario.name.clone(),
+            variant: scenario.variant.clone(),
             set: set.clone(),
             seed,
             engine: options.engine,
-            expanded: story.expanded.clone(),
-            cast: cast.clone(),
+            expanded: scenario.expanded.clone(),
+            cast: participants.clone(),
         };
         views.journal = Some(journal::JournalWriter::begin(
             destination.out,
@@ -130,7 +135,7 @@ pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, 
             &header,
         )?);
     }
-    let called = options.called.unwrap_or_else(|| story.name.clone());
+    let called = options.called.unwrap_or_else(|| scenario.name.clone());
     let setting = runner::RunnerOptions {
         seed,
         noise: options.noise,
@@ -138,10 +143,10 @@ pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, 
         stop: options.stop,
     };
     let ended = runner::run(
-        story,
+        scenario,
         setting,
         options.engine,
-        &mut |cast: &Participants, record: &Record| views.record(cast, record),
+        &mut |participants: &Participants, record: &Record| views.record(participants, record),
     )
     .map_err(|source| RunError::Runner {
         called: called.clone(),
@@ -150,16 +155,16 @@ pub fn run(story: &ResolvedScenario, options: RunOptions) -> Result<RunOutcome, 
     })?;
     let elapsed_ns = i64::try_from(ended.simulated_ns).unwrap_or(i64::MAX);
     let labels = RunLabels {
-        story: story.story.clone(),
-        replay: replay_command(story, seed, options.engine, &set, &called),
+        story: scenario.story.clone(),
+        replay: replay_command(scenario, seed, options.engine, &set, &called),
         set,
         seed,
         engine: options.engine,
         elapsed_ns,
         cut_ns: ended.cut.then_some(elapsed_ns),
-        not_modelled: not_modelled(&story.omissions),
+        not_modelled: not_modelled(&scenario.omissions),
     };
-    views.conclude(story, ended, labels)
+    views.conclude(scenario, ended, labels)
 }
 
 /// The consumers of the Journal during the run.
@@ -170,8 +175,8 @@ struct RunViews {
 }
 
 impl RunViews {
-    fn record(&mut self, cast: &Participants, record: &Record) {
-        self.fold.record(cast, record);
+    fn record(&mut self, participants: &Participants, record: &Record) {
+        self.fold.record(participants, record);
         if let Some(journal) = &mut self.journal {
             journal.record(record);
         }
@@ -182,16 +187,17 @@ impl RunViews {
 
     fn conclude(
         self,
-        story: &ResolvedScenario,
+        scenario: &ResolvedScenario,
         ended: runner::FinishedRun,
         labels: RunLabels,
     ) -> Result<RunOutcome, RunError> {
         let mut folded = self.fold.finish();
         if let Some(journal) = self.journal {
-            match ended.cut {
+            if ended.cut {
                 // The missing footer marks the journal as incomplete.
-                true => journal.leave()?,
-                false => journal.end(&folded.digest)?,
+                journal.leave()?;
+            } else {
+                journal.end(&folded.digest)?;
             }
         }
         let comparison = self.comparison.filter(|_| !ended.cut);
@@ -201,7 +207,7 @@ impl RunViews {
         if ended.cut {
             // Requests in flight have no final event, which would break an invariant of complete runs.
             let in_flight = folded.in_flight();
-            worthless = vec![cut_short(labels.elapsed_ns, story.duration, in_flight)];
+            worthless = vec![cut_short(labels.elapsed_ns, scenario.duration, in_flight)];
         }
         // The journal contains the runner's reasons too, and so the judge reports them as well.
         worthless.extend(ended.invalid);
@@ -209,7 +215,7 @@ impl RunViews {
         worthless.retain(|reason| seen.insert(reason.clone()));
         let samples = std::mem::take(&mut folded.samples);
         Ok(RunOutcome {
-            document: folded.document(story, labels, worthless.clone()),
+            document: folded.document(scenario, labels, worthless.clone()),
             samples,
             worthless,
             replayed,
@@ -246,15 +252,15 @@ pub fn not_modelled(omissions: &[Omission]) -> Vec<NotModelled> {
 
 /// The command that repeats the run. Noise does not change the results and is left out.
 fn replay_command(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     seed: u64,
     engine: Engine,
     set: &[String],
     called: &str,
 ) -> String {
     let mut command = format!("shakedown run {}", shell_word(called));
-    if story.variant != "base" {
-        command.push_str(&format!(" --variant {}", story.variant));
+    if scenario.variant != "base" {
+        command.push_str(&format!(" --variant {}", scenario.variant));
     }
     for edit in set {
         command.push_str(&format!(" --set {}", quoted(edit)));
@@ -271,9 +277,10 @@ fn replay_command(
 /// Quotes a word for a shell if necessary.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./+,:@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => quoted(word),
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        quoted(word)
     }
 }
 

@@ -138,12 +138,12 @@ impl Scenario {
     /// Fails if the scenario is invalid, if it is [`strict`](Scenario::strict) and has documents that are not modelled,
     /// or if the backend could not execute it. A failed check is not an error: see [`Run::assert_pass`].
     pub fn run(&self) -> Result<Run, ScenarioError> {
-        let story = match &self.source {
+        let scenario = match &self.source {
             ScenarioText::Named(name) => load(name, &self.edits)?,
             ScenarioText::Text { name, text } => load_text(name, text, &self.edits)?,
         };
-        if self.strict && !story.omissions.is_empty() {
-            return Err(LoadError::Wrong(refused(&story.omissions)).into());
+        if self.strict && !scenario.omissions.is_empty() {
+            return Err(LoadError::Wrong(refused(&scenario.omissions)).into());
         }
         let options = RunOptions {
             seed: self.seed,
@@ -155,7 +155,7 @@ impl Scenario {
             },
             ..RunOptions::default()
         };
-        let mut document = run(&story, options)?.document;
+        let mut document = run(&scenario, options)?.document;
         if let ScenarioText::Text { .. } = self.source {
             document.replay = self.again(document.seed);
         }

@@ -62,7 +62,7 @@ pub struct Swept {
 /// # Errors
 /// Returns the error of the lowest failing seed among the runs made.
 pub fn sweep(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     seeds: RangeInclusive<u64>,
     jobs: NonZeroUsize,
     options: impl Fn() -> RunOptions + Sync,
@@ -81,16 +81,16 @@ pub fn sweep(
                 seed: Some(seed),
                 ..options()
             };
-            let asked = options.stop.clone();
+            let requested_stop = options.stop.clone();
             let is_cut = || {
-                asked
+                requested_stop
                     .as_ref()
-                    .is_some_and(|asked| asked.load(Ordering::Relaxed))
+                    .is_some_and(|requested_stop| requested_stop.load(Ordering::Relaxed))
             };
             if is_cut() {
                 return;
             }
-            let outcome = run(story, options);
+            let outcome = run(scenario, options);
             // Interrupted runs are not part of the sweep.
             if outcome
                 .as_ref()
@@ -122,7 +122,7 @@ pub fn sweep(
         .into_iter()
         .map(|(seed, run)| run.map(|run| (seed, run)))
         .collect::<Result<_, _>>()?;
-    Ok(judge(story, &kept.written, runs))
+    Ok(judge(scenario, &kept.written, runs))
 }
 
 /// The results kept of all runs.
@@ -161,12 +161,16 @@ impl SweepResults {
 }
 
 /// Judges the runs together.
-fn judge(story: &ResolvedScenario, written: &[CheckResult], runs: BTreeMap<u64, SeedRun>) -> Swept {
+fn judge(
+    scenario: &ResolvedScenario,
+    written: &[CheckResult],
+    runs: BTreeMap<u64, SeedRun>,
+) -> Swept {
     let samples: Vec<(u64, Vec<SeedSample>)> = runs
         .iter()
         .map(|(seed, run)| (*seed, run.samples.clone()))
         .collect();
-    let mut together = over_seeds(story, &samples).into_iter();
+    let mut together = over_seeds(scenario, &samples).into_iter();
     let mut checks = Vec::new();
     if runs.is_empty() {
         return Swept {
@@ -184,7 +188,7 @@ fn judge(story: &ResolvedScenario, written: &[CheckResult], runs: BTreeMap<u64, 
                     .expect("one result for each check over seeds"),
             );
         } else {
-            checks.push(in_every_seed(story, at, check, &runs));
+            checks.push(in_every_seed(scenario, at, check, &runs));
         }
     }
     let worthless: Vec<String> = runs
@@ -198,7 +202,7 @@ fn judge(story: &ResolvedScenario, written: &[CheckResult], runs: BTreeMap<u64, 
         verdict(&checks, &worthless)
     };
     Swept {
-        failures: failures(story, &runs),
+        failures: failures(scenario, &runs),
         runs,
         checks,
         verdict,
@@ -214,10 +218,10 @@ fn measured(at: usize, runs: &BTreeMap<u64, SeedRun>) -> Vec<(u64, Measured)> {
 }
 
 /// The failing seeds: invalid runs first, then for each check in order the seeds that break it, the worst first.
-fn failures(story: &ResolvedScenario, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
+fn failures(scenario: &ResolvedScenario, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64> {
     let worthless = runs.iter().filter(|(_, run)| !run.worthless.is_empty());
     let mut seeds: Vec<u64> = worthless.map(|(seed, _)| *seed).collect();
-    for (at, check) in story.checks.iter().enumerate() {
+    for (at, check) in scenario.checks.iter().enumerate() {
         let broken = |seed: &u64| runs[seed].checks[at].pass == Some(false);
         let margin = margin(check, &measured(at, runs));
         let worst = margin.map(|margin| margin.worst_first).unwrap_or_default();
@@ -235,7 +239,7 @@ fn failures(story: &ResolvedScenario, runs: &BTreeMap<u64, SeedRun>) -> Vec<u64>
 /// Judges a plain check, which must be true under every seed. The result shows the worst seed and the margin of the
 /// others.
 fn in_every_seed(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     at: usize,
     check: &CheckResult,
     runs: &BTreeMap<u64, SeedRun>,
@@ -243,7 +247,7 @@ fn in_every_seed(
     let of = |run: &SeedRun| run.checks[at].pass;
     let unjudged = runs.iter().find(|(_, run)| of(run).is_none());
     let values = measured(at, runs);
-    let margin = story
+    let margin = scenario
         .checks
         .get(at)
         .and_then(|check| margin(check, &values));

@@ -64,19 +64,22 @@ pub(crate) fn main(args: &CheckArgs) -> Reported {
 
 /// Checks a scenario in all its variants.
 fn scenario(args: &CheckArgs, path: &str, name: &str) -> Exit {
-    let stories = match shakedown_scenarios::load_all(path) {
-        Ok(stories) => stories,
+    let scenarios = match shakedown_scenarios::load_all(path) {
+        Ok(scenarios) => scenarios,
         Err(error) => return bad_input(words(error)),
     };
     let mut findings = Findings::default();
-    for story in &stories {
-        story.warnings.iter().for_each(|it| findings.warning(it));
-        findings.omissions(&story.omissions);
+    for scenario in &scenarios {
+        scenario
+            .warnings
+            .iter()
+            .for_each(|warning| findings.warning(warning));
+        findings.omissions(&scenario.omissions);
     }
-    let variants = stories.len() - 1;
+    let variants = scenarios.len() - 1;
     let s = if variants == 1 { "" } else { "s" };
     let what = format!("{name}: valid, with {variants} variant{s}");
-    findings.tell(args, &[what])
+    findings.print(args, &[what])
 }
 
 /// Checks mesh documents.
@@ -105,7 +108,7 @@ fn judge(args: &CheckArgs, mut files: MeshFiles) -> Exit {
     }
     findings.omissions(&files.omissions);
     let good = files.names.iter().map(|name| format!("{name}: valid"));
-    findings.tell(args, &good.collect::<Vec<_>>())
+    findings.print(args, &good.collect::<Vec<_>>())
 }
 
 /// Findings that are not errors, without duplicates.
@@ -132,15 +135,15 @@ impl Findings {
     }
 
     /// Prints all findings, then the names of the valid inputs.
-    fn tell(mut self, args: &CheckArgs, good: &[String]) -> Exit {
+    fn print(mut self, args: &CheckArgs, good: &[String]) -> Exit {
         if args.strict && !self.omissions.is_empty() {
             return bad_input(refused(&self.omissions));
         }
         let (named, harmless): (Vec<_>, Vec<_>) = self
             .omissions
             .into_iter()
-            .partition(|it| it.effect.is_some());
-        let named = named.iter().map(|it| it.warning().to_string());
+            .partition(|omission| omission.effect.is_some());
+        let named = named.iter().map(|omission| omission.warning().to_string());
         self.warnings.extend(named);
         for warning in &self.warnings {
             out::complain(format_args!("warning: {warning}"));

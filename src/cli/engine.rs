@@ -20,9 +20,12 @@ pub(crate) fn simulators() -> impl TypedValueParser<Value = Engine> {
         .help("Shakedown's own simulator: resolution of 1 ns, thousands of hosts");
     let turmoil = PossibleValue::new(Engine::Turmoil.name())
         .help("The turmoil simulator: ticks of 1 ms, up to 30 hosts; also runs the native engine and compares the results");
-    PossibleValuesParser::new([native, turmoil]).map(|name| match name == Engine::Turmoil.name() {
-        true => Engine::Turmoil,
-        false => Engine::Native,
+    PossibleValuesParser::new([native, turmoil]).map(|name| {
+        if name == Engine::Turmoil.name() {
+            Engine::Turmoil
+        } else {
+            Engine::Native
+        }
     })
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn notes(_engine: Engine, _story: &ResolvedScenario, _seed: u64) -> S
 /// Fails if the scenario cannot be run on the native engine.
 pub(crate) fn compare(
     engine: Engine,
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     turmoil: &Document,
     set: &[String],
 ) -> Result<String, Exit> {
@@ -63,7 +66,7 @@ pub(crate) fn compare(
         set: set.to_vec(),
         ..RunOptions::default()
     };
-    let native = shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))?;
+    let native = shakedown::run(scenario, options).map_err(|error| failed(Exit::Invalid, error))?;
     Ok(differences(turmoil, &native.document))
 }
 

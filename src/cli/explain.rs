@@ -62,12 +62,12 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn main(args: &ExplainArgs) -> Reported {
-    let asked = ExplainedRequest::parse(&args.request, &args.headers).map_err(bad_input)?;
+    let request = ExplainedRequest::parse(&args.request, &args.headers).map_err(bad_input)?;
     let edits = Edits {
         variant: args.variant.clone(),
         set: args.set.clone(),
     };
-    let known = MeshSource::read(&args.config, &edits, &asked).map_err(bad_input)?;
+    let known = MeshSource::read(&args.config, &edits, &request).map_err(bad_input)?;
     if args.strict && !known.omissions.is_empty() {
         return Err(bad_input(refused(&known.omissions)));
     }
@@ -75,23 +75,30 @@ pub(crate) fn main(args: &ExplainArgs) -> Reported {
     for warning in &known.warnings {
         out::complain(format_args!("warning: {warning}"));
     }
-    let told =
-        explain(&known.mesh, &sender, &asked).map_err(|problem| failed(Exit::Input, problem))?;
-    print(args, &told, &not_modelled(&known.omissions))?;
-    Ok(match told.rejected_by {
+    let explanation =
+        explain(&known.mesh, &sender, &request).map_err(|problem| failed(Exit::Input, problem))?;
+    print(args, &explanation, &not_modelled(&known.omissions))?;
+    Ok(match explanation.rejected_by {
         None => Exit::Pass,
         Some(_) => Exit::Fail,
     })
 }
 
 /// Prints the explanation as text or JSON.
-fn print(args: &ExplainArgs, told: &Explanation, not_modelled: &[NotModelled]) -> Result<(), Exit> {
+fn print(
+    args: &ExplainArgs,
+    explanation: &Explanation,
+    not_modelled: &[NotModelled],
+) -> Result<(), Exit> {
     if args.json {
-        let json = serde_json::to_string_pretty(&Printed { told, not_modelled });
+        let json = serde_json::to_string_pretty(&Printed {
+            explanation,
+            not_modelled,
+        });
         let json = json.map_err(|error| failed(Exit::Input, error))?;
         out::print(format_args!("{json}\n"))
     } else {
-        out::print(text::render(told))?;
+        out::print(text::render(explanation))?;
         for line in omitted::lines(not_modelled) {
             out::print(format_args!("Not modelled: {line}\n"))?;
         }
@@ -103,6 +110,6 @@ fn print(args: &ExplainArgs, told: &Explanation, not_modelled: &[NotModelled]) -
 #[derive(serde::Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
-    told: &'a Explanation,
+    explanation: &'a Explanation,
     not_modelled: &'a [NotModelled],
 }

@@ -86,9 +86,10 @@ impl Input {
 
     /// Detects the input's kind and reads its bytes if the kind needs them.
     pub(super) fn held(&self) -> InputKind {
-        let bytes = match self.path() == STANDARD_INPUT {
-            true => standard_input(),
-            false => std::fs::read(&self.path),
+        let bytes = if self.path() == STANDARD_INPUT {
+            standard_input()
+        } else {
+            std::fs::read(&self.path)
         };
         let Ok(bytes) = bytes else {
             return InputKind::Scenario;
@@ -138,9 +139,10 @@ fn is_scenario_by_its_lines(bytes: &[u8]) -> Option<bool> {
     if begins("scenario:") {
         return Some(true);
     }
-    match begins("apiVersion:") || begins("kind:") {
-        true => Some(false),
-        false => (begins("story:") || begins("topology:") || begins("expect:")).then_some(true),
+    if begins("apiVersion:") || begins("kind:") {
+        Some(false)
+    } else {
+        (begins("story:") || begins("topology:") || begins("expect:")).then_some(true)
     }
 }
 

@@ -16,14 +16,14 @@ pub(crate) struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     /// Installs the handler of Ctrl-C. If the system refuses it, Ctrl-C ends the process as before.
     pub(crate) fn watch() -> Interrupt {
-        let asked = Arc::new(AtomicBool::new(false));
+        let requested = Arc::new(AtomicBool::new(false));
         // The order matters because a signal that finds the flag set ends the process, and the first signal must only
         // set it.
         let code = Exit::Interrupted as i32;
-        let both = flag::register_conditional_shutdown(SIGINT, code, Arc::clone(&asked))
-            .and_then(|_| flag::register(SIGINT, Arc::clone(&asked)));
-        let _unheard = both;
-        Interrupt(asked)
+        let both = flag::register_conditional_shutdown(SIGINT, code, Arc::clone(&requested))
+            .and_then(|_| flag::register(SIGINT, Arc::clone(&requested)));
+        let _unregistered = both;
+        Interrupt(requested)
     }
 
     /// The flag, for the code that must stop.
@@ -32,7 +32,7 @@ impl Interrupt {
     }
 
     /// Returns true once Ctrl-C was pressed.
-    pub(crate) fn is_asked(&self) -> bool {
+    pub(crate) fn is_requested(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -26,9 +26,9 @@ pub(crate) fn main() -> Reported {
     let width = catalogue().map(|(name, _)| name.len()).max().unwrap_or(0);
     for (name, _) in catalogue() {
         // Warnings are printed when the scenario is run.
-        let story = shakedown_scenarios::load(name, &Edits::default())
+        let scenario = shakedown_scenarios::load(name, &Edits::default())
             .map_err(|error| bad_input(words(error)))?;
-        out::print(format_args!("{name:width$}  {}\n", story.story.trim()))?;
+        out::print(format_args!("{name:width$}  {}\n", scenario.story.trim()))?;
     }
     Ok(Exit::Pass)
 }
@@ -36,13 +36,13 @@ pub(crate) fn main() -> Reported {
 /// Prints one scenario, as written or expanded.
 pub(crate) fn show(args: &ShowArgs) -> Reported {
     if args.expanded || args.variant.is_some() {
-        let story = load(
+        let scenario = load(
             &args.scenario,
             args.variant.clone(),
             &[],
             &mut BTreeSet::new(),
         )?;
-        out::print(&story.expanded)?;
+        out::print(&scenario.expanded)?;
         return Ok(Exit::Pass);
     }
     if let Some((_, text)) = catalogue().find(|(name, _)| *name == args.scenario) {

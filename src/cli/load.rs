@@ -355,9 +355,9 @@ fn stage(text: &str) -> Result<LoadStage, String> {
 
 fn progress(interrupt: &Interrupt) -> impl FnMut(Far) + 'static {
     let mut line = ProgressLines::new();
-    let (interrupt, mut told) = (interrupt.clone(), false);
+    let (interrupt, mut reported) = (interrupt.clone(), false);
     move |far| {
-        if interrupt.is_asked() && !std::mem::replace(&mut told, true) {
+        if interrupt.is_requested() && !std::mem::replace(&mut reported, true) {
             out::complain(format_args!(
                 "interrupted: waiting for {} requests in flight; press Ctrl-C again to exit immediately",
                 far.in_flight

@@ -63,7 +63,7 @@ pub(crate) fn fault(problem: impl Display) {
 /// Prints a line on standard error. A failure to write is ignored.
 pub(crate) fn complain(line: impl Display) {
     // The failure has no other place to be reported.
-    let _untold = settle(&mut io::stderr().lock(), format_args!("{line}\n"));
+    let _unwritten = settle(&mut io::stderr().lock(), format_args!("{line}\n"));
 }
 
 /// Writes and flushes the text. A closed pipe counts as success.

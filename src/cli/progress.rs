@@ -35,9 +35,10 @@ impl ProgressLines {
         (self.last, self.shown) = (now, true);
         let mut err = std::io::stderr().lock();
         // A closed reader must not stop a run.
-        let _ = match self.terminal {
-            true => write!(err, "\r\x1b[K{}", line()),
-            false => writeln!(err, "{}", line()),
+        let _ = if self.terminal {
+            write!(err, "\r\x1b[K{}", line())
+        } else {
+            writeln!(err, "{}", line())
         };
         let _ = err.flush();
     }

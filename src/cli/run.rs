@@ -83,31 +83,31 @@ pub(crate) fn main(mut args: RunArgs) -> Reported {
     args.set.extend(scale(args.scale.take()));
     match (&args.replay, &args.scenario) {
         (Some(journal), _) => replay(&args, journal),
-        (None, Some(scenario)) if args.variant.as_deref() == Some("all") => all(&args, scenario),
-        (None, Some(scenario)) => one(&args, scenario),
+        (None, Some(source)) if args.variant.as_deref() == Some("all") => all(&args, source),
+        (None, Some(source)) => one(&args, source),
         (None, None) => unreachable!("clap requires one of them"),
     }
 }
 
-fn one(args: &RunArgs, scenario: &str) -> Reported {
-    let story = load(
-        scenario,
+fn one(args: &RunArgs, source: &str) -> Reported {
+    let scenario = load(
+        source,
         args.variant.clone(),
         &args.set,
         &mut BTreeSet::new(),
     )?;
-    strict(args.strict, &story)?;
+    strict(args.strict, &scenario)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let journal = open_journal(args.journal.as_deref())?;
     distinct(reports.all().chain(&journal))?;
     let interrupt = Interrupt::watch();
-    let outcome = perform(args, &story, scenario, journal, &interrupt)?;
+    let outcome = perform(args, &scenario, source, journal, &interrupt)?;
     if !reports.take_stdout() {
         out::print(text::render(&outcome.document, out::screen()))?;
-        out::print(engine::notes(args.engine, &story, outcome.document.seed))?;
+        out::print(engine::notes(args.engine, &scenario, outcome.document.seed))?;
         out::print(engine::compare(
             args.engine,
-            &story,
+            &scenario,
             &outcome.document,
             &args.set,
         )?)?;
@@ -124,21 +124,21 @@ fn exit_of(document: &Document) -> Exit {
     }
 }
 
-fn all(args: &RunArgs, scenario: &str) -> Reported {
+fn all(args: &RunArgs, source: &str) -> Reported {
     let variants =
-        shakedown_scenarios::variants(scenario).map_err(|error| bad_input(words(error)))?;
-    let mut told = BTreeSet::new();
-    let stories = variants
+        shakedown_scenarios::variants(source).map_err(|error| bad_input(words(error)))?;
+    let mut printed = BTreeSet::new();
+    let scenarios = variants
         .into_iter()
-        .map(|variant| load(scenario, Some(variant), &args.set, &mut told))
+        .map(|variant| load(source, Some(variant), &args.set, &mut printed))
         .collect::<Result<Vec<_>, Exit>>()?;
-    for story in &stories {
-        strict(args.strict, story)?;
+    for scenario in &scenarios {
+        strict(args.strict, scenario)?;
     }
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let (mut pages, mut journals) = (Vec::new(), Vec::new());
-    for story in &stories {
-        let named = |path: &PathBuf| beside(path, &story.variant);
+    for scenario in &scenarios {
+        let named = |path: &PathBuf| beside(path, &scenario.variant);
         let page = args.html.as_ref().filter(|_| !reports.is_html_on_stdout());
         pages.push(Output::maybe("--html", page.map(named).as_deref())?);
         journals.push(open_journal(args.journal.as_ref().map(named).as_deref())?);
@@ -153,18 +153,19 @@ fn all(args: &RunArgs, scenario: &str) -> Reported {
     let mut exit = Exit::Pass;
     let mut rows = Vec::new();
     let interrupt = Interrupt::watch();
-    for ((story, page), journal) in stories.iter().zip(pages).zip(journals) {
-        let outcome = perform(args, story, scenario, journal, &interrupt)?;
-        let told = as_told(story, &outcome.document.checks);
-        exit = exit.max(ending(&outcome.document, &told));
+    for ((scenario, page), journal) in scenarios.iter().zip(pages).zip(journals) {
+        let outcome = perform(args, scenario, source, journal, &interrupt)?;
+        let variant_outcome = as_told(scenario, &outcome.document.checks);
+        exit = exit.max(ending(&outcome.document, &variant_outcome));
         if let Some(page) = page {
             write_html(page, &html::render(&outcome.document))?;
         }
         rows.push(text::ScenarioOutcome {
-            variant: story.variant.clone(),
+            variant: scenario.variant.clone(),
             verdict: outcome.document.verdict,
-            as_told: told == VariantOutcome::As && outcome.document.verdict != Verdict::Invalid,
-            remark: remark(story, &told),
+            as_told: variant_outcome == VariantOutcome::As
+                && outcome.document.verdict != Verdict::Invalid,
+            remark: remark(scenario, &variant_outcome),
         });
         let cut = outcome.document.cut_ns.is_some();
         documents.push(outcome.document);
@@ -175,7 +176,7 @@ fn all(args: &RunArgs, scenario: &str) -> Reported {
         }
     }
     if !reports.take_stdout() {
-        show_all(args, scenario, &stories, &documents, &rows)?;
+        show_all(args, source, &scenarios, &documents, &rows)?;
     }
     reports.write(&documents, || html::compare(&documents))?;
     Ok(exit)
@@ -184,19 +185,19 @@ fn all(args: &RunArgs, scenario: &str) -> Reported {
 /// Prints a table of all variants, then the full results of those that differ from the file's expectations.
 fn show_all(
     args: &RunArgs,
-    scenario: &str,
-    stories: &[ResolvedScenario],
+    source: &str,
+    scenarios: &[ResolvedScenario],
     documents: &[Document],
     rows: &[text::ScenarioOutcome],
 ) -> Result<(), Exit> {
     let seed = documents.first().map_or(0, |document| document.seed);
-    out::print(text::endings(scenario, seed, rows, out::screen()))?;
+    out::print(text::endings(source, seed, rows, out::screen()))?;
     out::print(text::not_modelled(&passed_over(documents), out::screen()))?;
-    if let Some(story) = stories.first() {
-        out::print(engine::notes(args.engine, story, seed))?;
+    if let Some(scenario) = scenarios.first() {
+        out::print(engine::notes(args.engine, scenario, seed))?;
     }
-    for (story, document) in stories.iter().zip(documents) {
-        out::print(engine::compare(args.engine, story, document, &args.set)?)?;
+    for (scenario, document) in scenarios.iter().zip(documents) {
+        out::print(engine::compare(args.engine, scenario, document, &args.set)?)?;
     }
     for (row, document) in rows.iter().zip(documents).filter(|(row, _)| !row.as_told) {
         let rendered = text::render(document, out::screen());
@@ -209,19 +210,22 @@ fn show_all(
 }
 
 /// The contribution of one variant to the exit code of `--variant all`.
-fn ending(document: &Document, told: &VariantOutcome) -> Exit {
+fn ending(document: &Document, variant_outcome: &VariantOutcome) -> Exit {
     match document.verdict {
         Verdict::Invalid => Exit::Invalid,
         Verdict::NotJudged => Exit::NotJudged,
-        _ if *told == VariantOutcome::As => Exit::Pass,
+        _ if *variant_outcome == VariantOutcome::As => Exit::Pass,
         _ => Exit::Fail,
     }
 }
 
 /// Describes how a variant's outcome compares with the expectations in its file.
-pub(crate) fn remark(story: &ResolvedScenario, told: &VariantOutcome) -> String {
-    match (told, story.breaks.as_deref().unwrap_or_default()) {
-        (VariantOutcome::As, []) if story.checks.iter().all(|check| check.seeds.is_some()) => {
+pub(crate) fn remark(scenario: &ResolvedScenario, variant_outcome: &VariantOutcome) -> String {
+    match (
+        variant_outcome,
+        scenario.breaks.as_deref().unwrap_or_default(),
+    ) {
+        (VariantOutcome::As, []) if scenario.checks.iter().all(|check| check.seeds.is_some()) => {
             "all checks are over seeds: run a sweep to judge them".to_owned()
         }
         (VariantOutcome::As, []) => "all checks passed".to_owned(),
@@ -237,44 +241,45 @@ pub(crate) fn scale(factor: Option<String>) -> Option<String> {
     factor.map(|factor| format!("scale={factor}"))
 }
 
-/// Loads a scenario and prints its warnings, except those that `told` contains already.
+/// Loads a scenario and prints its warnings, except those that `printed` contains already.
 pub(crate) fn load(
-    scenario: &str,
+    source: &str,
     variant: Option<String>,
     set: &[String],
-    told: &mut BTreeSet<String>,
+    printed: &mut BTreeSet<String>,
 ) -> Result<ResolvedScenario, Exit> {
     let variant = variant.filter(|name| name != "base");
-    let story = shakedown_scenarios::load(
-        scenario,
+    let scenario = shakedown_scenarios::load(
+        source,
         &Edits {
             variant,
             set: set.to_vec(),
         },
     )
     .map_err(|error| bad_input(words(error)))?;
-    for warning in &story.warnings {
+    for warning in &scenario.warnings {
         let warning = format!("warning: {warning}");
-        if !told.contains(&warning) {
+        if !printed.contains(&warning) {
             out::complain(&warning);
-            told.insert(warning);
+            printed.insert(warning);
         }
     }
-    Ok(story)
+    Ok(scenario)
 }
 
 /// Refuses a scenario with omissions if `--strict` is set.
-pub(crate) fn strict(strict: bool, story: &ResolvedScenario) -> Result<(), Exit> {
-    match strict && !story.omissions.is_empty() {
-        true => Err(bad_input(refused(&story.omissions))),
-        false => Ok(()),
+pub(crate) fn strict(strict: bool, scenario: &ResolvedScenario) -> Result<(), Exit> {
+    if strict && !scenario.omissions.is_empty() {
+        Err(bad_input(refused(&scenario.omissions)))
+    } else {
+        Ok(())
     }
 }
 
 /// The fields and kinds that the variants do not model, without duplicates.
 fn passed_over(documents: &[Document]) -> Vec<NotModelled> {
     let mut parts: Vec<NotModelled> = Vec::new();
-    for part in documents.iter().flat_map(|it| &it.not_modelled) {
+    for part in documents.iter().flat_map(|document| &document.not_modelled) {
         if !parts.contains(part) {
             parts.push(part.clone());
         }
@@ -284,35 +289,32 @@ fn passed_over(documents: &[Document]) -> Vec<NotModelled> {
 
 fn perform(
     args: &RunArgs,
-    story: &ResolvedScenario,
-    scenario: &str,
+    scenario: &ResolvedScenario,
+    source: &str,
     journal: Option<Output>,
     interrupt: &Interrupt,
 ) -> Result<RunOutcome, Exit> {
     if args.engine == Engine::Turmoil {
-        let seed = args.seed.unwrap_or(story.seed);
-        engine::fits_turmoil(story, scenario, seed)?;
+        let seed = args.seed.unwrap_or(scenario.seed);
+        engine::fits_turmoil(scenario, source, seed)?;
     }
     let journal = journal.map(destination).transpose()?;
     if !args.real {
         let format = journal.as_ref().map(|journal| journal.format);
-        warn_of(Estimate::new(story).warning(1, 1, format));
+        warn_of(Estimate::new(scenario).warning(1, 1, format));
     }
     let options = RunOptions {
         seed: args.seed,
-        engine: match args.real {
-            true => Engine::Real,
-            false => args.engine,
-        },
+        engine: if args.real { Engine::Real } else { args.engine },
         noise: args.noise,
         set: args.set.clone(),
-        called: Some(scenario.to_owned()),
+        called: Some(source.to_owned()),
         journal,
         replay: None,
-        progress: progress(story),
+        progress: progress(scenario),
         stop: Some(interrupt.flag()),
     };
-    shakedown::run(story, options).map_err(|error| failed(Exit::Invalid, error))
+    shakedown::run(scenario, options).map_err(|error| failed(Exit::Invalid, error))
 }
 
 /// Prints a warning if a run is expensive.
@@ -322,10 +324,10 @@ pub(crate) fn warn_of(cost: Option<String>) {
     }
 }
 
-fn progress(story: &ResolvedScenario) -> Option<Box<dyn FnMut(i64) + Send>> {
+fn progress(scenario: &ResolvedScenario) -> Option<Box<dyn FnMut(i64) + Send>> {
     let mut progress = ProgressLines::new();
-    let (name, variant) = (story.name.clone(), story.variant.clone());
-    let total = story.duration.as_secs();
+    let (name, variant) = (scenario.name.clone(), scenario.variant.clone());
+    let total = scenario.duration.as_secs();
     Some(Box::new(move |now_ns| {
         progress.show(|| {
             format!(

@@ -64,34 +64,37 @@ pub(crate) fn main(mut args: SweepArgs) -> Reported {
     let interrupt = Interrupt::watch();
     let mut warned = BTreeSet::new();
     for variant in variants {
-        let story = load(&args.scenario, Some(variant), &args.set, &mut warned)?;
-        strict(args.strict, &story)?;
-        let swept = perform(args, &story, &interrupt)?;
-        let told = as_told(&story, &swept.checks);
+        let scenario = load(&args.scenario, Some(variant), &args.set, &mut warned)?;
+        strict(args.strict, &scenario)?;
+        let swept = perform(args, &scenario, &interrupt)?;
+        let variant_outcome = as_told(&scenario, &swept.checks);
         let seeds = swept.runs.len();
         out::print(text::sweep(
-            &story.name,
-            &story.variant,
+            &scenario.name,
+            &scenario.variant,
             seeds,
             &swept.checks,
             swept.verdict,
             out::screen(),
         ))?;
-        let without = not_modelled(&story.omissions);
+        let without = not_modelled(&scenario.omissions);
         out::print(text::not_modelled(&without, out::screen()))?;
         show_failures(&swept)?;
-        if interrupt.is_asked() {
+        if interrupt.is_requested() {
             out::print(format_args!(
                 "  interrupted: {seeds} of {} seeds ran\n",
-                seeds_of(args, &story).count()
+                seeds_of(args, &scenario).count()
             ))?;
             return Ok(Exit::Interrupted);
         }
         if several {
-            out::print(format_args!("  {}\n\n", remark(&story, &told)))?;
+            out::print(format_args!(
+                "  {}\n\n",
+                remark(&scenario, &variant_outcome)
+            ))?;
             let ending = match swept.verdict {
                 Verdict::Invalid => Exit::Invalid,
-                _ if told == VariantOutcome::As => Exit::Pass,
+                _ if variant_outcome == VariantOutcome::As => Exit::Pass,
                 _ => Exit::Fail,
             };
             exit = exit.max(ending);
@@ -103,22 +106,24 @@ pub(crate) fn main(mut args: SweepArgs) -> Reported {
 }
 
 /// The seeds of the command line, or else those of the scenario.
-fn seeds_of(args: &SweepArgs, story: &ResolvedScenario) -> RangeInclusive<u64> {
-    args.seeds.clone().unwrap_or(story.seeds.0..=story.seeds.1)
+fn seeds_of(args: &SweepArgs, scenario: &ResolvedScenario) -> RangeInclusive<u64> {
+    args.seeds
+        .clone()
+        .unwrap_or(scenario.seeds.0..=scenario.seeds.1)
 }
 
 fn perform(
     args: &SweepArgs,
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     interrupt: &Interrupt,
 ) -> Result<Swept, Exit> {
-    let seeds = seeds_of(args, story);
+    let seeds = seeds_of(args, scenario);
     let total = (seeds.end() - seeds.start()).saturating_add(1);
     let jobs = args
         .jobs
         .or_else(|| std::thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN);
-    let estimate = Estimate::new(story);
+    let estimate = Estimate::new(scenario);
     warn_of(estimate.warning(total, jobs.get() as u64, None));
     let progress = Mutex::new(ProgressLines::new());
     let options = || RunOptions {
@@ -132,12 +137,12 @@ fn perform(
             progress.show(|| {
                 format!(
                     "{} ({}): {runs} of {total} seeds",
-                    story.name, story.variant
+                    scenario.name, scenario.variant
                 )
             });
         }
     };
-    sweep(story, seeds, jobs, options, done).map_err(|error| failed(Exit::Invalid, error))
+    sweep(scenario, seeds, jobs, options, done).map_err(|error| failed(Exit::Invalid, error))
 }
 
 /// Prints the worst seeds with their replay commands.

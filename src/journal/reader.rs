@@ -136,9 +136,10 @@ fn read_line(
             source,
         })?;
         if block.is_empty() {
-            return match text.is_empty() {
-                true => Ok(false),
-                false => Err(JournalError::CutOff { line: line - 1 }),
+            return if text.is_empty() {
+                Ok(false)
+            } else {
+                Err(JournalError::CutOff { line: line - 1 })
             };
         }
         let end = block.iter().position(|byte| *byte == b'\n');
@@ -168,8 +169,9 @@ fn parse<T: Serialize + DeserializeOwned>(
     })?;
     written.clear();
     serde_json::to_writer(&mut *written, &value).expect("a journal's values are plain data");
-    match text == written.as_slice() {
-        true => Ok(value),
-        false => Err(JournalError::Rewritten { line }),
+    if text == written.as_slice() {
+        Ok(value)
+    } else {
+        Err(JournalError::Rewritten { line })
     }
 }

@@ -33,10 +33,10 @@ use crate::fold::RunLabels;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The interval between checks of the stop flag.
-const STOP_LOOK: Duration = Duration::from_millis(20);
+const STOP_POLL: Duration = Duration::from_millis(20);
 
 /// The interval between progress reports.
-const TELLING: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A load that was sent.
 struct Fired {
@@ -53,9 +53,9 @@ type Sentence = Box<dyn Fn(&[SocketAddr]) -> String>;
 /// The loads to send and the inputs of their judgement.
 pub(super) struct LoadJob {
     /// The scenario that defines loads and checks.
-    pub(super) story: ResolvedScenario,
+    pub(super) scenario: ResolvedScenario,
     /// The request templates of each load, one per entry.
-    pub(super) aims: Vec<Vec<RequestTemplate>>,
+    pub(super) templates: Vec<Vec<RequestTemplate>>,
     pub(super) seed: u64,
     pub(super) http2: bool,
     pub(super) connections: Option<NonZeroU32>,
@@ -74,21 +74,21 @@ pub(super) struct LoadJob {
 
 impl LoadJob {
     pub(super) fn of_options(options: &LoadOptions) -> Result<LoadJob, LoadRunError> {
-        let aim = RequestTemplate::new(
+        let template = RequestTemplate::new(
             &options.url,
             &options.method,
             &options.headers,
             options.body_bytes,
         )?;
-        let (own, asked) = (options.clone(), aim.clone());
+        let (own, own_template) = (options.clone(), template.clone());
         Ok(LoadJob {
-            story: text::story(options).map_err(LoadRunError::Story)?,
-            aims: vec![vec![aim]],
+            scenario: text::scenario(options).map_err(LoadRunError::Story)?,
+            templates: vec![vec![template]],
             seed: options.seed,
             http2: options.http2,
             connections: options.connections,
             trust: options.trust.clone(),
-            sentence: Box::new(move |addresses| text::sentence(&own, &asked, addresses[0])),
+            sentence: Box::new(move |addresses| text::sentence(&own, &own_template, addresses[0])),
             replay: options.replay.clone(),
             stop: options.stop.clone(),
             set: Vec::new(),
@@ -102,7 +102,11 @@ impl LoadJob {
         self,
         progress: impl FnMut(LoadProgress) + 'static,
     ) -> Result<LoadOutcome, LoadRunError> {
-        let speaks_tls = self.aims.iter().flatten().any(|aim| aim.server().tls);
+        let speaks_tls = self
+            .templates
+            .iter()
+            .flatten()
+            .any(|template| template.server().tls);
         let believed = speaks_tls.then(|| trust::read(&self.trust)).transpose()?;
         let runtime = Runtime::new()?;
         let env = runtime.host(HostOptions {
@@ -118,16 +122,20 @@ impl LoadJob {
         believed: Option<LoadTrust>,
         progress: impl FnMut(LoadProgress) + 'static,
     ) -> Result<LoadOutcome, LoadRunError> {
-        let goals = self.goals(env, believed).await?;
-        let addresses: Vec<SocketAddr> = goals.iter().map(|goal| goal.address).collect();
-        let cast = shakedown_scenarios::cast(&self.story, &[]);
-        let views = Rc::new(RefCell::new(LoadFold::new(&self.story, cast.clone())));
-        let counts: Rc<ParticipantProgress> = Rc::new(vec![Cell::default(); cast.parties.len()]);
-        let telling = env.spawn_owned(
+        let targets = self.targets(env, believed).await?;
+        let addresses: Vec<SocketAddr> = targets.iter().map(|target| target.address).collect();
+        let participants = shakedown_scenarios::cast(&self.scenario, &[]);
+        let views = Rc::new(RefCell::new(LoadFold::new(
+            &self.scenario,
+            participants.clone(),
+        )));
+        let counts: Rc<ParticipantProgress> =
+            Rc::new(vec![Cell::default(); participants.parties.len()]);
+        let reporting = env.spawn_owned(
             "load-progress",
-            tell(
+            report_progress(
                 env.clone(),
-                self.story.duration,
+                self.scenario.duration,
                 Rc::clone(&counts),
                 progress,
             ),
@@ -141,23 +149,28 @@ impl LoadJob {
         let flag = self.stop.clone();
         let stopping = env.spawn_owned("load-stop", follow(env.clone(), flag, stop.clone()));
         let zero = env.now() + LEAD;
-        let loads = self.story.loads.iter().zip(goals).map(|(load, goal)| {
-            let schedule = self.schedule(env, load);
-            let terms = self.terms(load, &cast);
-            live::fire(
-                env,
-                zero,
-                schedule,
-                goal,
-                terms,
-                stop.clone(),
-                Rc::clone(&sink),
-            )
-        });
+        let loads = self
+            .scenario
+            .loads
+            .iter()
+            .zip(targets)
+            .map(|(load, target)| {
+                let schedule = self.schedule(env, load);
+                let options = self.send_options(load, &participants);
+                live::fire(
+                    env,
+                    zero,
+                    schedule,
+                    target,
+                    options,
+                    stop.clone(),
+                    Rc::clone(&sink),
+                )
+            });
         let tallies = join_all(loads).await;
-        drop((telling, stopping));
+        drop((reporting, stopping));
         let mut views = views.take();
-        let loads = self.story.loads.iter().zip(tallies).zip(&addresses);
+        let loads = self.scenario.loads.iter().zip(tallies).zip(&addresses);
         let fired = loads.map(|((load, tally), address)| Fired {
             name: load.name.clone(),
             address: *address,
@@ -165,13 +178,13 @@ impl LoadJob {
         });
         let fired: Vec<Fired> = fired.collect();
         views.invalid(self.empty.clone());
-        views.invalid(worthless(&fired, &cast, &counts));
+        views.invalid(worthless(&fired, &participants, &counts));
         let cut = fired.iter().filter_map(|one| one.tally.cut).max();
         views.invalid(cut.map(|cut| {
             format!(
                 "it was cut short at {} of {}: its figures are of that time alone",
                 text::duration(cut),
-                text::duration(self.story.duration)
+                text::duration(self.scenario.duration)
             )
         }));
         let labels = RunLabels {
@@ -184,12 +197,12 @@ impl LoadJob {
             not_modelled: Vec::new(),
             cut_ns: cut.map(|cut| i64::try_from(cut.as_nanos()).unwrap_or(i64::MAX)),
         };
-        let mut document = views.conclude(&self.story, labels);
+        let mut document = views.conclude(&self.scenario, labels);
         let window_ns = document.duration_ns - document.warm_up_ns;
-        let rows = document.loads.iter_mut().zip(&fired).zip(&self.aims);
-        for ((load, one), aims) in rows {
+        let rows = document.loads.iter_mut().zip(&fired).zip(&self.templates);
+        for ((load, one), templates) in rows {
             let asking = real::Asking {
-                aims,
+                templates,
                 address: one.address,
                 http2: self.http2,
             };
@@ -202,14 +215,14 @@ impl LoadJob {
     }
 
     fn schedule(&self, env: &Env, load: &LoadSpec) -> Schedule {
-        let place = &self.story.places[load.place.0 as usize];
+        let place = &self.scenario.places[load.place.0 as usize];
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
         Schedule::new(load, &[], rng("arrivals"), rng("mix"))
     }
 
-    fn terms(&self, load: &LoadSpec, cast: &Participants) -> SendOptions {
-        let party = party_of(cast, &load.name);
-        let pod = cast.pods.iter().position(|pod| pod.party == party);
+    fn send_options(&self, load: &LoadSpec, participants: &Participants) -> SendOptions {
+        let party = party_of(participants, &load.name);
+        let pod = participants.pods.iter().position(|pod| pod.party == party);
         let pod = pod.expect("a load has a client host");
         SendOptions {
             party,
@@ -220,21 +233,21 @@ impl LoadJob {
             http2: self.http2,
             connections: self.connections,
             reuse: !load.new_connections,
-            warm_up: self.story.warm_up,
+            warm_up: self.scenario.warm_up,
             precise: load.arrivals == Arrivals::Poisson,
         }
     }
 
     /// The target of each load.
-    async fn goals(
+    async fn targets(
         &self,
         env: &Env,
         believed: Option<LoadTrust>,
     ) -> Result<Vec<LoadTarget>, LoadRunError> {
         let mut known: BTreeMap<&Server, (SocketAddr, Option<TlsClient>)> = BTreeMap::new();
-        let mut goals = Vec::new();
-        for aims in &self.aims {
-            let server = aims.first().expect("a load has an entry").server();
+        let mut targets = Vec::new();
+        for templates in &self.templates {
+            let server = templates.first().expect("a load has an entry").server();
             if !known.contains_key(server) {
                 let tls = match (&believed, server.tls) {
                     (Some(believed), true) => {
@@ -245,13 +258,13 @@ impl LoadJob {
                 known.insert(server, (address_of(env, server, tls.as_ref()).await?, tls));
             }
             let (address, tls) = known[server].clone();
-            goals.push(LoadTarget {
+            targets.push(LoadTarget {
                 address,
                 tls,
-                aims: aims.clone(),
+                aims: templates.clone(),
             });
         }
-        Ok(goals)
+        Ok(targets)
     }
 }
 
@@ -304,8 +317,10 @@ async fn try_out(env: &Env, address: SocketAddr, tls: Option<&TlsClient>) -> io:
     Ok(())
 }
 
-fn party_of(cast: &Participants, load: &str) -> ParticipantId {
-    cast.party(load).expect("a cast has its story's loads")
+fn party_of(participants: &Participants, load: &str) -> ParticipantId {
+    participants
+        .party(load)
+        .expect("a cast has its story's loads")
 }
 
 /// The progress of each participant.
@@ -349,13 +364,13 @@ async fn follow(env: Env, flag: Option<Arc<AtomicBool>>, stop: Stop) {
         return;
     };
     while !flag.load(Ordering::Relaxed) {
-        env.sleep(STOP_LOOK).await;
+        env.sleep(STOP_POLL).await;
     }
     stop.ask();
 }
 
 /// Reports the combined progress of all loads periodically.
-async fn tell(
+async fn report_progress(
     env: Env,
     duration: Duration,
     counts: Rc<ParticipantProgress>,
@@ -363,7 +378,7 @@ async fn tell(
 ) {
     let begun = env.now();
     loop {
-        env.sleep(TELLING).await;
+        env.sleep(PROGRESS_INTERVAL).await;
         let mut all = LoadProgress {
             now_ns: i64::try_from(env.now().since(begun).as_nanos()).unwrap_or(i64::MAX),
             duration,
@@ -380,9 +395,13 @@ async fn tell(
 }
 
 /// The reasons why the loads are invalid, prefixed with the load's name if there are several.
-fn worthless(fired: &[Fired], cast: &Participants, counts: &ParticipantProgress) -> Vec<String> {
+fn worthless(
+    fired: &[Fired],
+    participants: &Participants,
+    counts: &ParticipantProgress,
+) -> Vec<String> {
     let reasons = fired.iter().flat_map(|one| {
-        let (_, reached) = counts[usize::from(party_of(cast, &one.name).0)].get();
+        let (_, reached) = counts[usize::from(party_of(participants, &one.name).0)].get();
         let named = |reason| match fired {
             [_] => reason,
             _ => format!("{}: {reason}", one.name),

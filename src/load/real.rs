@@ -24,7 +24,7 @@ const CPU_PPM_MAX: u64 = 900_000;
 
 /// The requests of one load and their destination.
 pub(super) struct Asking<'a> {
-    pub(super) aims: &'a [RequestTemplate],
+    pub(super) templates: &'a [RequestTemplate],
     pub(super) address: SocketAddr,
     pub(super) http2: bool,
 }
@@ -37,9 +37,9 @@ pub(super) fn row(load: &Load, asking: &Asking<'_>, tally: &Tally, window_ns: i6
     };
     let window_ns = window_ns.max(0).unsigned_abs();
     let answered = load.statuses.iter().map(|status| status.count).sum();
-    let requests = asking.aims.iter().map(|aim| Asked {
-        method: aim.method().to_string(),
-        url: masked(&aim.url()),
+    let requests = asking.templates.iter().map(|template| Asked {
+        method: template.method().to_string(),
+        url: masked(&template.url()),
     });
     let failures = tally.failures.iter().map(|(failure, count)| FailureCount {
         phase: failure.phase.name().to_owned(),
@@ -51,7 +51,10 @@ pub(super) fn row(load: &Load, asking: &Asking<'_>, tally: &Tally, window_ns: i6
         requests: requests.collect(),
         address: asking.address.to_string(),
         protocol: if asking.http2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned(),
-        tls: asking.aims.iter().any(|aim| aim.server().tls),
+        tls: asking
+            .templates
+            .iter()
+            .any(|template| template.server().tls),
         failures: failures.collect(),
         timed_out_unsent: tally.timed_out_unsent,
         connections: Connections {
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_latency_that_is_the_generators_own_is_invalid() {
-        for (whole, without, said) in [
+        for (whole, without, invalid) in [
             (100 * MS, 95 * MS, false),
             (100 * MS, 70 * MS, true),
             // The limit is relative: the same delay is small beside a long latency and large beside a short one.
@@ -181,7 +184,11 @@ mod tests {
             (MS / 10, MS / 50, false),
         ] {
             let reasons = distorted(&own(whole, without));
-            assert_eq!(!reasons.is_empty(), said, "{whole} {without}: {reasons:?}");
+            assert_eq!(
+                !reasons.is_empty(),
+                invalid,
+                "{whole} {without}: {reasons:?}"
+            );
         }
     }
 

@@ -18,29 +18,29 @@ use crate::secret::masked;
 
 /// Loads the scenario and keeps the parts that a load on a real server can use.
 pub(super) fn job(options: &ScenarioLoadOptions) -> Result<LoadJob, LoadRunError> {
-    let mut story = shakedown_scenarios::load(&options.scenario, &options.edits)?;
-    let urls = urls(&story, &options.targets, options.http2).map_err(LoadRunError::Story)?;
-    let mut aims = Vec::new();
-    let mut told = Vec::new();
-    for (load, url) in story.loads.iter().zip(&urls) {
+    let mut scenario = shakedown_scenarios::load(&options.scenario, &options.edits)?;
+    let urls = urls(&scenario, &options.targets, options.http2).map_err(LoadRunError::Story)?;
+    let mut templates = Vec::new();
+    let mut servers = Vec::new();
+    for (load, url) in scenario.loads.iter().zip(&urls) {
         let entries = load.entries.iter();
         let of_load: Vec<RequestTemplate> = entries
             .map(|entry| RequestTemplate::of_entry(url, entry))
             .collect::<Result<_, _>>()?;
         let server = of_load.first().map(RequestTemplate::server).cloned();
-        told.push((load.name.clone(), server));
-        aims.push(of_load);
+        servers.push((load.name.clone(), server));
+        templates.push(of_load);
     }
-    let checks = story.checks.len();
+    let checks = scenario.checks.len();
     let mut skipped = Vec::new();
-    leave_out(&mut story, &mut skipped);
-    let empty = (checks > 0 && story.checks.is_empty())
+    leave_out(&mut scenario, &mut skipped);
+    let empty = (checks > 0 && scenario.checks.is_empty())
         .then(|| "no check of this scenario is about its loads alone".to_owned());
-    let words = story.story.trim().to_owned();
+    let words = scenario.story.trim().to_owned();
     Ok(LoadJob {
-        sentence: Box::new(move |addresses| sentence(&words, &told, addresses)),
-        aims,
-        seed: options.seed.unwrap_or(story.seed),
+        sentence: Box::new(move |addresses| sentence(&words, &servers, addresses)),
+        templates,
+        seed: options.seed.unwrap_or(scenario.seed),
         http2: options.http2,
         connections: options.connections,
         trust: options.trust.clone(),
@@ -49,17 +49,21 @@ pub(super) fn job(options: &ScenarioLoadOptions) -> Result<LoadJob, LoadRunError
         set: options.edits.set.iter().map(|edit| masked(edit)).collect(),
         skipped,
         empty,
-        story,
+        scenario,
     })
 }
 
 /// Returns the URL of each load, or the errors, one per line.
 fn urls(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     targets: &[TargetOverride],
     http2: bool,
 ) -> Result<Vec<String>, String> {
-    let names: Vec<&str> = story.loads.iter().map(|load| load.name.as_str()).collect();
+    let names: Vec<&str> = scenario
+        .loads
+        .iter()
+        .map(|load| load.name.as_str())
+        .collect();
     let mut wrong = Vec::new();
     for target in targets {
         match &target.load {
@@ -76,7 +80,7 @@ fn urls(
         }
     }
     let mut urls = Vec::new();
-    for load in &story.loads {
+    for load in &scenario.loads {
         let is_its =
             |target: &&TargetOverride| target.load.as_ref().is_none_or(|name| *name == load.name);
         let given = targets.iter().rfind(is_its).map(|target| &target.url);
@@ -90,7 +94,7 @@ fn urls(
         let mut spoken = load
             .entries
             .iter()
-            .map(|entry| story.protocol(entry.service));
+            .map(|entry| scenario.protocol(entry.service));
         if spoken.clone().any(|protocol| protocol == Protocol::Grpc) {
             wrong.push(format!(
                 "not supported yet: load `{}` calls gRPC, which is not available for loads on real servers",
@@ -118,24 +122,24 @@ fn urls(
 }
 
 /// Removes the parts that the real server replaces, and records them in `skipped`.
-fn leave_out(story: &mut ResolvedScenario, skipped: &mut Vec<String>) {
-    let names: Vec<&str> = story.services.iter().map(|s| s.name.as_str()).collect();
+fn leave_out(scenario: &mut ResolvedScenario, skipped: &mut Vec<String>) {
+    let names: Vec<&str> = scenario.services.iter().map(|s| s.name.as_str()).collect();
     skipped.push(format!(
         "topology: {} (replaced by the real servers)",
         names.join(", ")
     ));
-    if !story.mesh.is_empty() {
-        let documents = story
+    if !scenario.mesh.is_empty() {
+        let documents = scenario
             .mesh
             .iter()
             .map(|document| format!("{}/{}", document.kind(), document.meta().name));
         let documents: Vec<String> = documents.collect();
         skipped.push(format!("mesh: {}", documents.join(", ")));
     }
-    for item in std::mem::take(&mut story.chaos) {
+    for item in std::mem::take(&mut scenario.chaos) {
         skipped.push(format!("chaos: {}", item.name));
     }
-    for load in &story.loads {
+    for load in &scenario.loads {
         let apart = [
             (load.clients > 1).then_some("its clients (one client sends all requests)"),
             (load.zones.len() > 1).then_some("their zones"),
@@ -145,7 +149,7 @@ fn leave_out(story: &mut ResolvedScenario, skipped: &mut Vec<String>) {
             skipped.push(format!("load {}: {}", load.name, apart.join(" and ")));
         }
     }
-    story.checks.retain(|check| match foreign(check) {
+    scenario.checks.retain(|check| match foreign(check) {
         None => true,
         Some(reason) => {
             skipped.push(format!("check {}: {reason}", check.name));
@@ -199,7 +203,7 @@ fn of_metric(metric: &Metric) -> Option<String> {
         Figure::Gauge(gauge, _) => gauge == Gauge::InFlight,
         _ => false,
     };
-    if !seen || !metric.conditions.iter().all(is_met_in_sight) {
+    if !seen || !metric.conditions.iter().all(is_client_visible) {
         return Some(format!("{} cannot be observed by a client", metric.text));
     }
     metric.window.as_ref().and_then(of_window)
@@ -213,7 +217,7 @@ const fn is_seen(measure: RequestMeasure) -> bool {
 }
 
 /// Returns true if a client alone can decide if a request meets a condition.
-fn is_met_in_sight(condition: &Condition) -> bool {
+fn is_client_visible(condition: &Condition) -> bool {
     match condition.test {
         Test::Ok | Test::Timeout | Test::Dropped | Test::Status(..) => true,
         Test::Grpc(_) => false,

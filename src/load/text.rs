@@ -20,7 +20,7 @@ const FILE: &str = "load";
 const INTO_A_STRING: &str = "writing into a string succeeds";
 
 /// Parses the load as a scenario, or returns a description of its errors.
-pub(super) fn story(options: &LoadOptions) -> Result<ResolvedScenario, String> {
+pub(super) fn scenario(options: &LoadOptions) -> Result<ResolvedScenario, String> {
     if options.stages.iter().all(|stage| stage.rate.milli() == 0) {
         return Err(
             "invalid rate: no request is sent at 0/s; expected a --rate or --stage above 0/s"
@@ -34,10 +34,10 @@ pub(super) fn story(options: &LoadOptions) -> Result<ResolvedScenario, String> {
             duration(options.duration)
         ));
     }
-    let mut story = load_text(FILE, &written(options), &Edits::default())
+    let mut scenario = load_text(FILE, &written(options), &Edits::default())
         .map_err(|error| in_words(&error, options.expect.len()))?;
-    story.loads[0].in_flight = options.in_flight;
-    Ok(story)
+    scenario.loads[0].in_flight = options.in_flight;
+    Ok(scenario)
 }
 
 fn written(options: &LoadOptions) -> String {
@@ -106,7 +106,7 @@ pub(super) fn duration_ns(ns: i64) -> String {
 /// Describes the load for the results document.
 pub(super) fn sentence(
     options: &LoadOptions,
-    aim: &RequestTemplate,
+    template: &RequestTemplate,
     address: SocketAddr,
 ) -> String {
     let rates: Vec<String> = options
@@ -136,8 +136,8 @@ pub(super) fn sentence(
         "Open loop, {}, {arrivals}, for {}: {} {} at {address}, over {connections}{protocol}.",
         rates.join(", then "),
         duration(options.duration),
-        aim.method(),
-        masked_path(aim.path()),
+        template.method(),
+        masked_path(template.path()),
     )
 }
 

@@ -14,19 +14,19 @@ pub(super) struct LoadFold {
 }
 
 impl LoadFold {
-    pub(super) fn new(story: &ResolvedScenario, cast: Participants) -> LoadFold {
-        let judge = Judge::new(story, &cast).of_real_servers();
-        let fold = Fold::new(story, story.seed, &cast, judge);
+    pub(super) fn new(scenario: &ResolvedScenario, participants: Participants) -> LoadFold {
+        let judge = Judge::new(scenario, &participants).of_real_servers();
+        let fold = Fold::new(scenario, scenario.seed, &participants, judge);
         LoadFold {
-            fold: Some((cast, fold)),
+            fold: Some((participants, fold)),
             last_ns: 0,
         }
     }
 
     pub(super) fn record(&mut self, record: &Record) {
         self.last_ns = record.at_ns;
-        if let Some((cast, fold)) = &mut self.fold {
-            fold.record(cast, record);
+        if let Some((participants, fold)) = &mut self.fold {
+            fold.record(participants, record);
         }
     }
 
@@ -41,18 +41,18 @@ impl LoadFold {
         }
     }
 
-    pub(super) fn conclude(self, story: &ResolvedScenario, labels: RunLabels) -> Document {
-        let (cast, fold) = self.fold.expect("views are concluded once");
+    pub(super) fn conclude(self, scenario: &ResolvedScenario, labels: RunLabels) -> Document {
+        let (participants, fold) = self.fold.expect("views are concluded once");
         let mut folded = fold.finish();
         let invariants = std::mem::take(&mut folded.invariants);
-        let mut document = folded.document(story, labels, invariants);
+        let mut document = folded.document(scenario, labels, invariants);
         // Rates are those of the time in which the load was sent.
         if let Some(cut_ns) = document.cut_ns {
             document.duration_ns = cut_ns.clamp(document.warm_up_ns, document.duration_ns);
         }
         // The server is outside of Shakedown: only its responses are known.
         let is_service = |name: &str| {
-            let mut parties = cast.parties.iter();
+            let mut parties = participants.parties.iter();
             parties.any(|party| party.kind == ParticipantKind::Service && party.name == name)
         };
         document.services.retain(|row| !is_service(&row.name));

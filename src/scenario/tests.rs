@@ -53,9 +53,9 @@ fn chaos_of_a_built_scenario_breaks_what_it_breaks() {
 
 #[test]
 fn a_variant_of_a_story_of_the_catalogue_breaks_as_told() {
-    let story = Scenario::open("header-routing").set("duration=5s");
-    story.run().unwrap().assert_pass();
-    story
+    let scenario = Scenario::open("header-routing").set("duration=5s");
+    scenario.run().unwrap().assert_pass();
+    scenario
         .variant("fragile")
         .run()
         .unwrap()
@@ -211,12 +211,12 @@ fn requests_are_answered_where_routes_lead_them() {
         ("hasty", "api"),
     ] {
         let edge = edge(source, "cart");
-        let asked: Vec<(&str, u64)> = edge
+        let requested: Vec<(&str, u64)> = edge
             .asked
             .iter()
-            .map(|asked| (&*asked.host, asked.requests))
+            .map(|called| (&*called.host, called.requests))
             .collect();
-        assert_eq!(asked, [(host, edge.requests)], "{source}");
+        assert_eq!(requested, [(host, edge.requests)], "{source}");
         assert_eq!(edge.attempts, edge.requests, "{source}");
     }
     assert_eq!(edge("users", "api").asked, []);
@@ -290,9 +290,9 @@ fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
             set: vec![format!("expect=[{{quick: max(fans) < {limit}}}]")],
         };
         let text = ROUTED.replace("work: 1ms", "work: exp(1ms)");
-        let story = load_text("routed.yaml", &text, &edits).unwrap();
+        let scenario = load_text("routed.yaml", &text, &edits).unwrap();
         let jobs = std::num::NonZeroUsize::MIN;
-        crate::sweep::sweep(&story, 1..=3, jobs, RunOptions::default, |_| {}).unwrap()
+        crate::sweep::sweep(&scenario, 1..=3, jobs, RunOptions::default, |_| {}).unwrap()
     };
     let of = |swept: &crate::sweep::Swept| {
         let check = swept.checks.iter().find(|check| check.name == "quick");

@@ -2,7 +2,7 @@ use shakedown_scenarios::{Edits, load_text};
 
 use super::*;
 
-fn story() -> ResolvedScenario {
+fn scenario() -> ResolvedScenario {
     let text = "
 scenario: s
 story: s
@@ -18,12 +18,12 @@ expect:
 
 fn swept(jobs: usize) -> Swept {
     let jobs = NonZeroUsize::new(jobs).unwrap();
-    sweep(&story(), 1..=4, jobs, RunOptions::default, |_| {}).unwrap()
+    sweep(&scenario(), 1..=4, jobs, RunOptions::default, |_| {}).unwrap()
 }
 
 #[test]
 fn what_is_kept_of_a_seed_is_small_beside_its_document() {
-    let whole = run(&story(), RunOptions::default()).unwrap();
+    let whole = run(&scenario(), RunOptions::default()).unwrap();
     let document = serde_json::to_string(&whole.document).unwrap().len();
     let swept = swept(2);
     assert_eq!((swept.runs.len(), swept.verdict), (4, Verdict::Pass));
@@ -38,6 +38,6 @@ fn what_is_kept_of_a_seed_is_small_beside_its_document() {
 
 #[test]
 fn the_number_of_jobs_changes_nothing_that_is_said() {
-    let said = |swept: Swept| (swept.verdict, swept.checks);
-    assert_eq!(said(swept(1)), said(swept(3)));
+    let results = |swept: Swept| (swept.verdict, swept.checks);
+    assert_eq!(results(swept(1)), results(swept(3)));
 }

@@ -10,15 +10,15 @@ use crate::cli::fault::bad_input;
 
 /// Refuses each part of a scenario that turmoil cannot simulate, by its line.
 pub(crate) fn fits_turmoil(
-    story: &ResolvedScenario,
-    scenario: &str,
+    scenario: &ResolvedScenario,
+    source: &str,
     seed: u64,
 ) -> Result<(), Exit> {
-    let fit = turmoil_fit(story, seed);
+    let fit = turmoil_fit(scenario, seed);
     if !fit.refused.is_empty() {
-        let root = document(scenario);
+        let root = document(source);
         let lines = fit.refused.iter().map(|refusal| {
-            let place = place(root.as_ref(), &story.variant, scenario, refusal);
+            let place = place(root.as_ref(), &scenario.variant, source, refusal);
             format!(
                 "{place}: `{}` is not supported by --engine turmoil: {}",
                 refusal.path.join("."),
@@ -34,13 +34,13 @@ pub(crate) fn fits_turmoil(
 const STRETCHED_MAX: usize = 4;
 
 /// Returns the summary's notes on the precision of a run on turmoil. Empty for the native engine.
-pub(crate) fn notes(engine: Engine, story: &ResolvedScenario, seed: u64) -> String {
+pub(crate) fn notes(engine: Engine, scenario: &ResolvedScenario, seed: u64) -> String {
     if engine == Engine::Native {
         return String::new();
     }
     let mut text =
         "  note    turmoil runs in ticks of 1 ms: every sleep and every hop is rounded up to whole ticks".to_owned();
-    let fit = turmoil_fit(story, seed);
+    let fit = turmoil_fit(scenario, seed);
     let rounded: Vec<String> = fit
         .rounded
         .iter()
@@ -65,11 +65,11 @@ pub(crate) fn notes(engine: Engine, story: &ResolvedScenario, seed: u64) -> Stri
 
 /// Parses the scenario file as a tree. The file was read before, so `None` means that it has been removed meanwhile or
 /// that the scenario does not come from a file.
-fn document(scenario: &str) -> Option<Node> {
-    let known = shakedown_scenarios::catalogue().find(|(name, _)| *name == scenario);
+fn document(source: &str) -> Option<Node> {
+    let known = shakedown_scenarios::catalogue().find(|(name, _)| *name == source);
     let (name, bytes) = match known {
         Some((name, text)) => (format!("scenarios/{name}.yaml"), text.as_bytes().to_vec()),
-        None => (scenario.to_owned(), std::fs::read(scenario).ok()?),
+        None => (source.to_owned(), std::fs::read(source).ok()?),
     };
     let documents = tree::parse_bytes(&name, &bytes).ok()?;
     documents.into_iter().next()
@@ -77,19 +77,14 @@ fn document(scenario: &str) -> Option<Node> {
 
 /// The source location of a refused part: in the variant if found there, else in the base scenario, else the file as a
 /// whole.
-fn place(
-    root: Option<&Node>,
-    variant: &str,
-    scenario: &str,
-    refusal: &UnsupportedPart,
-) -> Location {
+fn place(root: Option<&Node>, variant: &str, source: &str, refusal: &UnsupportedPart) -> Location {
     let of_variant = root.and_then(|root| root.find(&["variants", variant]));
     let exact = [of_variant, root]
         .into_iter()
         .flatten()
         .find_map(|root| follow(root, &refusal.path));
     let whole =
-        || Location::whole(root.map_or_else(|| scenario.into(), |root| root.place.file.clone()));
+        || Location::whole(root.map_or_else(|| source.into(), |root| root.place.file.clone()));
     exact.unwrap_or_else(whole)
 }
 

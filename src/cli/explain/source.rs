@@ -37,7 +37,7 @@ impl MeshSource {
     pub(super) fn read(
         paths: &[PathBuf],
         edits: &Edits,
-        asked: &ExplainedRequest,
+        request: &ExplainedRequest,
     ) -> Result<MeshSource, String> {
         let mut known = MeshSource {
             mesh: Mesh::default(),
@@ -72,7 +72,7 @@ impl MeshSource {
             return Err(problems.sorted().to_string());
         }
         if !known.complete && known.mesh.registry.services.is_empty() {
-            known.mesh.registry = Registry::named_by(&known.mesh.documents, asked.port());
+            known.mesh.registry = Registry::named_by(&known.mesh.documents, request.port());
             known.mesh.registry.extend(&files.services);
         }
         known.warn_of_documents();
@@ -86,20 +86,20 @@ impl MeshSource {
                 "{name}: more than one scenario is given; expected at most one, because a scenario defines all services"
             ));
         }
-        let story = load(path, edits).map_err(words)?;
+        let scenario = load(path, edits).map_err(words)?;
         self.warnings
-            .extend(story.warnings.iter().map(ToString::to_string));
-        (self.mesh.registry, self.loads) = registry(&story);
+            .extend(scenario.warnings.iter().map(ToString::to_string));
+        (self.mesh.registry, self.loads) = registry(&scenario);
         self.mesh.options = MeshOptions {
-            root_namespace: story.control.root_namespace.clone(),
-            trust_domain: story.control.trust_domain.clone(),
-            outbound_allow_any: story.control.outbound_allow_any,
-            destination_rules_for: story.control.destination_rules_for,
-            virtual_services_for: story.control.virtual_services_for,
+            root_namespace: scenario.control.root_namespace.clone(),
+            trust_domain: scenario.control.trust_domain.clone(),
+            outbound_allow_any: scenario.control.outbound_allow_any,
+            destination_rules_for: scenario.control.destination_rules_for,
+            virtual_services_for: scenario.control.virtual_services_for,
             ..MeshOptions::default()
         };
-        self.mesh.documents.extend(story.mesh);
-        self.omissions.extend(story.omissions);
+        self.mesh.documents.extend(scenario.mesh);
+        self.omissions.extend(scenario.omissions);
         self.complete = true;
         Ok(())
     }
@@ -163,9 +163,9 @@ impl MeshSource {
 
 /// Builds the registry of a scenario's services, with replicas at the addresses of a simulated run, and returns the
 /// address of the first pod of each load.
-fn registry(story: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>) {
+fn registry(scenario: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>) {
     let mut registry = Registry::new();
-    for service in &story.services {
+    for service in &scenario.services {
         registry.insert(Service::new(
             &service.name,
             &service.namespace,
@@ -173,22 +173,22 @@ fn registry(story: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>) {
         ));
     }
     let mut loads = BTreeMap::new();
-    let cast = shakedown_scenarios::cast(story, &[]);
-    for (number, pod) in cast.pods.iter().enumerate() {
+    let participants = shakedown_scenarios::cast(scenario, &[]);
+    for (number, pod) in participants.pods.iter().enumerate() {
         // Participants are numbered services first, then loads.
         let party = usize::from(pod.party.0);
-        let Some(service) = story.services.get(party) else {
-            if let Some(load) = story.loads.get(party - story.services.len()) {
+        let Some(service) = scenario.services.get(party) else {
+            if let Some(load) = scenario.loads.get(party - scenario.services.len()) {
                 let first = loads.entry(load.name.clone());
                 first.or_insert_with(|| address(number));
                 registry
                     .clients
-                    .insert(address(number), client(load, locality(story, pod)));
+                    .insert(address(number), client(load, locality(scenario, pod)));
             }
             continue;
         };
         let version = &service.versions[usize::from(pod.version)];
-        let locality = locality(story, pod);
+        let locality = locality(scenario, pod);
         let endpoint = Endpoint {
             address: SocketAddr::new(address(number), service.port),
             labels: augment_labels(&locality, version.labels.clone()),
@@ -214,8 +214,8 @@ fn client(load: &LoadSpec, locality: Locality) -> Workload {
     }
 }
 
-fn locality(story: &ResolvedScenario, pod: &Pod) -> Locality {
-    let zone = &story.zones[usize::from(pod.zone)];
+fn locality(scenario: &ResolvedScenario, pod: &Pod) -> Locality {
+    let zone = &scenario.zones[usize::from(pod.zone)];
     Locality {
         region: zone.region.clone(),
         zone: zone.name.clone(),

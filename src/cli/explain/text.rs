@@ -20,18 +20,18 @@ const LISTED: usize = 8;
 const PLACES: usize = 72;
 
 /// Renders the whole explanation.
-pub(super) fn render(told: &Explanation) -> String {
+pub(super) fn render(explanation: &Explanation) -> String {
     let mut walk = Walk {
-        told,
+        explanation,
         cluster: None,
         rows: Vec::new(),
     };
-    walk.way();
+    walk.add_rows();
     walk.write()
 }
 
 struct Walk<'a> {
-    told: &'a Explanation,
+    explanation: &'a Explanation,
     /// The cluster described by the rows being added.
     cluster: Option<&'a str>,
     rows: Vec<TextRow>,
@@ -44,13 +44,17 @@ struct TextRow {
 }
 
 impl<'a> Walk<'a> {
-    fn way(&mut self) {
-        let told = self.told;
-        self.row("listener", &told.listener, None);
-        self.some("virtual host", told.virtual_host.as_deref(), "virtual_host");
-        self.some("route", told.route.as_deref(), "route");
-        self.passed_over(&told.passed_over);
-        let policies = &told.policies;
+    fn add_rows(&mut self) {
+        let explanation = self.explanation;
+        self.row("listener", &explanation.listener, None);
+        self.some(
+            "virtual host",
+            explanation.virtual_host.as_deref(),
+            "virtual_host",
+        );
+        self.some("route", explanation.route.as_deref(), "route");
+        self.passed_over(&explanation.passed_over);
+        let policies = &explanation.policies;
         if let Some(fault) = &policies.fault {
             self.decided("fault", &fault_words(fault), "fault");
         }
@@ -60,17 +64,17 @@ impl<'a> Walk<'a> {
                 self.row("  response header", line, None);
             }
         }
-        if let Some(redirect) = &told.redirect {
+        if let Some(redirect) = &explanation.redirect {
             let words = format!("{} to {}", redirect.status, redirect.location);
             self.decided("redirect", &words, "redirect");
         }
-        if let Some(answer) = &told.direct_response {
+        if let Some(answer) = &explanation.direct_response {
             let words = format!("{} {:?}", answer.status, answer.body);
             self.decided("direct response", &words, "direct_response");
         }
-        self.some("host", told.host.as_deref(), "host");
-        self.some("path", told.path.as_deref(), "path");
-        self.cluster = told.cluster.as_deref();
+        self.some("host", explanation.host.as_deref(), "host");
+        self.some("path", explanation.path.as_deref(), "path");
+        self.cluster = explanation.cluster.as_deref();
         for line in &policies.request_headers {
             self.decided("request header", line, "headers");
         }
@@ -79,10 +83,13 @@ impl<'a> Walk<'a> {
         }
         self.clusters();
         self.cluster = None;
-        if told.path.is_some() {
-            let timeout = told.timeout_ms.map_or_else(|| "none".into(), time);
+        if explanation.path.is_some() {
+            let timeout = explanation.timeout_ms.map_or_else(|| "none".into(), time);
             self.decided("timeout", &timeout, "timeout");
-            let retries = told.retries.as_ref().map_or_else(|| "none".into(), retries);
+            let retries = explanation
+                .retries
+                .as_ref()
+                .map_or_else(|| "none".into(), retries);
             self.decided("retries", &retries, "retries");
         }
         for mirror in &policies.mirrors {
@@ -119,21 +126,24 @@ impl<'a> Walk<'a> {
     }
 
     fn clusters(&mut self) {
-        let told = self.told;
-        if let Some(cluster) = &told.cluster {
+        let explanation = self.explanation;
+        if let Some(cluster) = &explanation.cluster {
             self.decided("cluster", cluster, "cluster");
             if cluster == PASSTHROUGH {
                 let words = "no service has this host: forwarded to its original destination";
                 return self.row("  endpoints", words, None);
             }
-            self.upstream(told.policies.cluster.as_ref(), told.endpoints.as_deref());
-            self.inbound(&told.inbound);
+            self.upstream(
+                explanation.policies.cluster.as_ref(),
+                explanation.endpoints.as_deref(),
+            );
+            self.inbound(&explanation.inbound);
             return;
         }
-        let Some(targets) = &told.weighted_clusters else {
+        let Some(targets) = &explanation.weighted_clusters else {
             return;
         };
-        if let Some(header) = &told.split_by {
+        if let Some(header) = &explanation.split_by {
             self.row(
                 "split by",
                 &format!("the number in the header {header}, or else at random"),
@@ -151,7 +161,7 @@ impl<'a> Walk<'a> {
         let millionths = u64::from(target.weight) * 1_000_000 / total.max(1);
         let share = percent(u32::try_from(millionths).unwrap_or(u32::MAX));
         self.decided("cluster", &format!("{share} {}", target.cluster), "cluster");
-        if self.told.host.is_none() {
+        if self.explanation.host.is_none() {
             self.row("  host", &target.host, None);
         }
         for line in &target.request_headers {
@@ -188,7 +198,7 @@ impl<'a> Walk<'a> {
             self.decided("  slow start", &slow_start_words(slow), "balancer");
         }
         if let Some(locality) = policies.locality {
-            let by = match self.told.decision("balancer", self.cluster) {
+            let by = match self.explanation.decision("balancer", self.cluster) {
                 Some(_) => "balancer",
                 // Failover needs no setting of its own: Istio turns it on with outlier detection.
                 None => "outlier_detection",
@@ -246,16 +256,16 @@ impl<'a> Walk<'a> {
 
     /// Adds the settings that the endpoints' own proxies apply.
     fn inbound(&mut self, inbound: &[InboundView]) {
-        for told in inbound {
+        for view in inbound {
             self.row(
                 "  inbound proxy",
-                &format!("of {}", told.workloads.join(", ")),
+                &format!("of {}", view.workloads.join(", ")),
                 None,
             );
-            if let Some(limit) = &told.rate_limit {
+            if let Some(limit) = &view.rate_limit {
                 self.decided("    rate limit", &rate_words(limit), "rate_limit");
             }
-            if let Some(adaptive) = &told.adaptive_concurrency {
+            if let Some(adaptive) = &view.adaptive_concurrency {
                 let words = format!(
                     "between {} and {} concurrent requests, recalculated every {}; excess requests get {}",
                     adaptive.min,
@@ -265,7 +275,7 @@ impl<'a> Walk<'a> {
                 );
                 self.decided("    adaptive concurrency", &words, "adaptive_concurrency");
             }
-            if let Some(shed) = &told.shed {
+            if let Some(shed) = &view.shed {
                 let words = format!(
                     "{} concurrent requests; {} queued for at most {}, or {} while the queue is congested",
                     shed.concurrency,
@@ -275,7 +285,7 @@ impl<'a> Walk<'a> {
                 );
                 self.decided("    shed", &words, "shed");
             }
-            if let Some(limits) = &told.limits {
+            if let Some(limits) = &view.limits {
                 self.decided("    limits", &limit_words(limits), "connection_pool");
             }
         }
@@ -299,7 +309,7 @@ impl<'a> Walk<'a> {
 
     /// Adds a row with the line of YAML that decided it, if any.
     fn decided(&mut self, what: &str, value: &str, by: &str) {
-        let decision = self.told.decision(by, self.cluster);
+        let decision = self.explanation.decision(by, self.cluster);
         self.row(what, value, decision);
     }
 
@@ -313,7 +323,9 @@ impl<'a> Walk<'a> {
         self.rows.push(TextRow {
             what: what.to_owned(),
             value: value.to_owned(),
-            place: decision.map_or_else(String::new, |it| format!("{}:{}", it.file, it.line)),
+            place: decision.map_or_else(String::new, |decision| {
+                format!("{}:{}", decision.file, decision.line)
+            }),
         });
     }
 
@@ -333,12 +345,12 @@ impl<'a> Walk<'a> {
                 place => writeln!(text, "{line:PLACES$}  {place}"),
             };
         }
-        let _ = match &self.told.rejected_by {
+        let _ = match &self.explanation.rejected_by {
             Some(rejection) => writeln!(text, "\nRejected: {}", rejected(rejection)),
-            None if self.told.path.is_some() => writeln!(text, "\nForwarded."),
+            None if self.explanation.path.is_some() => writeln!(text, "\nForwarded."),
             None => writeln!(text, "\nAnswered by the proxy, as configured."),
         };
-        for note in &self.told.notes {
+        for note in &self.explanation.notes {
             let _ = match (&note.file, note.line) {
                 (Some(file), Some(line)) => writeln!(text, "Note: {file}:{line}: {}", note.text),
                 _ => writeln!(text, "Note: {}", note.text),

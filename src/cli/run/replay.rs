@@ -43,24 +43,24 @@ pub(super) fn replay(args: &RunArgs, path: &Path) -> Reported {
         );
         return Err(bad_input(text));
     }
-    let mut story =
+    let mut scenario =
         shakedown_scenarios::load_text(&header.scenario, &header.expanded, &Edits::default())
             .map_err(bad_input)?;
-    story.variant.clone_from(&header.variant);
-    story.expanded.clone_from(&header.expanded);
+    scenario.variant.clone_from(&header.variant);
+    scenario.expanded.clone_from(&header.expanded);
     let options = RunOptions {
         seed: Some(header.seed),
         engine: header.engine,
         set: header.set.clone(),
         replay: Some(reader),
-        progress: progress(&story),
+        progress: progress(&scenario),
         stop: Some(Interrupt::watch().flag()),
         ..RunOptions::default()
     };
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     distinct(reports.all())?;
     let mut outcome =
-        shakedown::run(&story, options).map_err(|error| failed(Exit::Invalid, error))?;
+        shakedown::run(&scenario, options).map_err(|error| failed(Exit::Invalid, error))?;
     // The journal does not record the path of its scenario file.
     outcome.document.replay = format!(
         "shakedown run --replay {}",

@@ -36,17 +36,17 @@ fn target(text: &str) -> TargetOverride {
 
 #[test]
 fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
-    let mut story = shop();
+    let mut scenario = shop();
     let mut skipped = Vec::new();
-    leave_out(&mut story, &mut skipped);
-    let kept: Vec<&str> = story
+    leave_out(&mut scenario, &mut skipped);
+    let kept: Vec<&str> = scenario
         .checks
         .iter()
         .map(|check| check.name.as_str())
         .collect();
     assert_eq!(kept, ["kept", "statuses", "gauge"]);
-    assert!(story.chaos.is_empty());
-    let told = skipped.join("\n");
+    assert!(scenario.chaos.is_empty());
+    let text = skipped.join("\n");
     for wanted in [
         "topology: shop",
         "chaos: sick",
@@ -57,19 +57,19 @@ fn checks_that_a_client_can_judge_are_kept_and_the_others_told() {
         "check of-tries: ",
         "check of-seeds: over seeds",
     ] {
-        assert!(told.contains(wanted), "{wanted}\n{told}");
+        assert!(text.contains(wanted), "{wanted}\n{text}");
     }
 }
 
 #[test]
 fn a_target_that_is_given_wins_over_the_files() {
-    let story = shop();
+    let scenario = shop();
     let given = [target("users=https://a"), target("tests=http://b:1")];
     assert_eq!(
-        urls(&story, &given, false).unwrap(),
+        urls(&scenario, &given, false).unwrap(),
         ["https://a", "http://b:1"]
     );
-    let file = urls(&story, &given[1..], false).unwrap();
+    let file = urls(&scenario, &given[1..], false).unwrap();
     assert_eq!(file, ["http://localhost:1/v2", "http://b:1"]);
 }
 
@@ -89,8 +89,8 @@ fn retries_of_a_load_are_refused() {
         set: vec!["load.users.retries={times: 2}".to_owned()],
         ..Edits::default()
     };
-    let story = load_text("shop.yaml", SHOP, &edits).unwrap();
-    let words = urls(&story, &[target("tests=http://b")], false).unwrap_err();
+    let scenario = load_text("shop.yaml", SHOP, &edits).unwrap();
+    let words = urls(&scenario, &[target("tests=http://b")], false).unwrap_err();
     assert!(words.contains("load.users.retries=null"), "{words}");
 }
 

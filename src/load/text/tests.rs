@@ -61,34 +61,34 @@ fn a_metric_without_a_subject_is_one_of_the_load() {
 
 #[test]
 fn the_written_scenario_says_what_was_asked_for() {
-    let story = story(&options(&["p99 < 250ms", "errors < 0.1%"])).unwrap();
-    assert_eq!(story.checks.len(), 2);
-    assert_eq!(story.duration, Duration::from_secs(30));
-    assert_eq!(story.warm_up, Duration::from_secs(5));
-    let load = &story.loads[0];
+    let scenario = scenario(&options(&["p99 < 250ms", "errors < 0.1%"])).unwrap();
+    assert_eq!(scenario.checks.len(), 2);
+    assert_eq!(scenario.duration, Duration::from_secs(30));
+    assert_eq!(scenario.warm_up, Duration::from_secs(5));
+    let load = &scenario.loads[0];
     assert_eq!(load.arrivals, Arrivals::Poisson);
     assert_eq!(load.timeout, Duration::from_millis(1500));
     assert_eq!(load.in_flight, 3);
     assert_eq!(load.stages[0].from, Rate::parse("1500/s").unwrap());
-    assert_eq!(story.warnings, Vec::<String>::new());
+    assert_eq!(scenario.warnings, Vec::<String>::new());
 }
 
 #[test]
 fn a_load_without_a_check_is_judged_by_its_successes() {
-    let checks = story(&options(&[])).unwrap().checks;
+    let checks = scenario(&options(&[])).unwrap().checks;
     let texts: Vec<&str> = checks.iter().map(|check| check.text.as_str()).collect();
     assert_eq!(texts, ["success(load) >= 99%"]);
 }
 
 #[test]
 fn a_wrong_check_is_named_by_its_number() {
-    let words = story(&options(&["p99 < 250ms", "p99 < 250"])).unwrap_err();
+    let words = scenario(&options(&["p99 < 250ms", "p99 < 250"])).unwrap_err();
     assert!(words.starts_with("check 2"), "{words}");
     assert!(words.contains("250"), "{words}");
 }
 
 #[test]
 fn quotes_and_line_breaks_cannot_leave_their_check() {
-    let words = story(&options(&["p99 < 'x'\nscenario: evil"])).unwrap_err();
+    let words = scenario(&options(&["p99 < 'x'\nscenario: evil"])).unwrap_err();
     assert!(words.starts_with("check 1"), "{words}");
 }
