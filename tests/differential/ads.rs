@@ -90,10 +90,10 @@ impl Fixture {
 }
 
 /// The subscriptions and sent resources of a fixture's stream.
-struct Told {
+struct StreamState {
     stream: usize,
     /// The subscribed names by type; `None` is a wildcard subscription.
-    asked: BTreeMap<String, Option<BTreeSet<String>>>,
+    subscribed: BTreeMap<String, Option<BTreeSet<String>>>,
     /// The versions that were sent, by type and name.
     sent: BTreeMap<(String, String), String>,
     nonce: u64,
@@ -173,14 +173,14 @@ impl StreamingService<Request> for Ads {
     }
 }
 
-impl Told {
+impl StreamState {
     /// Records the subscriptions of a request. Returns true if a response is due.
-    fn ask(&mut self, request: &Request) -> bool {
+    fn subscribe(&mut self, request: &Request) -> bool {
         let names = &request.resource_names_subscribe;
-        let first = !self.asked.contains_key(&request.type_url);
+        let first = !self.subscribed.contains_key(&request.type_url);
         if names.is_empty() {
             if first {
-                self.asked.insert(request.type_url.clone(), None);
+                self.subscribed.insert(request.type_url.clone(), None);
             }
             return first;
         }
@@ -189,10 +189,10 @@ impl Told {
             let key = (request.type_url.clone(), name.clone());
             self.sent.remove(&key);
         }
-        let asked = self.asked.entry(request.type_url.clone());
-        let asked = asked.or_insert_with(|| Some(BTreeSet::new()));
-        if let Some(asked) = asked {
-            asked.extend(names.iter().cloned());
+        let subscribed = self.subscribed.entry(request.type_url.clone());
+        let subscribed = subscribed.or_insert_with(|| Some(BTreeSet::new()));
+        if let Some(subscribed) = subscribed {
+            subscribed.extend(names.iter().cloned());
         }
         true
     }
@@ -232,9 +232,9 @@ impl Ads {
             written.streams.push(changed);
             written.streams.len()
         };
-        let mut told = Told {
+        let mut state = StreamState {
             stream,
-            asked: BTreeMap::new(),
+            subscribed: BTreeMap::new(),
             sent: BTreeMap::new(),
             nonce: 0,
         };
@@ -245,7 +245,7 @@ impl Ads {
                     note(&self.refusals, &request);
                     let answered = (stream, request.response_nonce.clone());
                     fixture.written().unanswered.remove(&answered);
-                    if !told.ask(&request) {
+                    if !state.subscribe(&request) {
                         continue;
                     }
                     vec![request.type_url]
@@ -255,7 +255,7 @@ impl Ads {
                 Either::Right(_) => ResourceKind::ALL.map(|kind| kind.url().to_owned()).to_vec(),
             };
             for type_url in types {
-                let Some(response) = self.response(fixture, &mut told, &type_url) else {
+                let Some(response) = self.response(fixture, &mut state, &type_url) else {
                     continue;
                 };
                 if sender.send(Ok(response)).is_err() {
@@ -266,21 +266,26 @@ impl Ads {
     }
 
     /// The response due to a stream for a type; `None` if nothing changed.
-    fn response(&self, fixture: &Fixture, told: &mut Told, type_url: &str) -> Option<Response> {
-        let asked = told.asked.get(type_url)?;
+    fn response(
+        &self,
+        fixture: &Fixture,
+        state: &mut StreamState,
+        type_url: &str,
+    ) -> Option<Response> {
+        let subscribed = state.subscribed.get(type_url)?;
         let mut written = fixture.written();
         let mut response = Response {
             type_url: type_url.to_owned(),
             ..Response::default()
         };
-        let wanted = |name: &String| asked.as_ref().is_none_or(|names| names.contains(name));
+        let wanted = |name: &String| subscribed.as_ref().is_none_or(|names| names.contains(name));
         let of_type = |resource: &&Resource| resource.body.type_url == type_url;
         for resource in written.resources.iter().filter(of_type) {
             let key = (type_url.to_owned(), resource.name.clone());
-            if !wanted(&resource.name) || told.sent.get(&key) == Some(&resource.version) {
+            if !wanted(&resource.name) || state.sent.get(&key) == Some(&resource.version) {
                 continue;
             }
-            told.sent.insert(key, resource.version.clone());
+            state.sent.insert(key, resource.version.clone());
             let mut body = resource.body.clone();
             self.add_log(&mut body);
             response.resources.push(Sent {
@@ -294,14 +299,14 @@ impl Ads {
             let found = |resource: &Resource| of_type(&resource) && resource.name == *name;
             written.resources.iter().any(found)
         };
-        let gone = asked.iter().flatten().filter(|name| !is_there(name));
+        let gone = subscribed.iter().flatten().filter(|name| !is_there(name));
         response.removed_resources = gone.cloned().collect();
         if response.resources.is_empty() && response.removed_resources.is_empty() {
             return None;
         }
-        told.nonce += 1;
-        response.nonce = told.nonce.to_string();
-        let unanswered = (told.stream, response.nonce.clone());
+        state.nonce += 1;
+        response.nonce = state.nonce.to_string();
+        let unanswered = (state.stream, response.nonce.clone());
         written.unanswered.insert(unanswered);
         Some(response)
     }

@@ -9,7 +9,7 @@ use shakedown_xds::proto::endpoint::ClusterLoadAssignment;
 use shakedown_xds::proto::manager::HttpConnectionManager;
 use shakedown_xds::proto::route::RouteConfiguration;
 
-use crate::client::Asked;
+use crate::client::ClientRequest;
 use crate::upstream::{Act, Manner, OK};
 
 /// The port of every service.
@@ -84,15 +84,15 @@ pub(crate) struct Host {
 /// A step of a case. Each starts after the previous one has finished.
 pub(crate) enum Step {
     /// A single request.
-    One(Asked),
+    One(ClientRequest),
     /// Concurrent requests.
-    All(Vec<Asked>),
+    All(Vec<ClientRequest>),
     /// A pause in milliseconds.
     Pause(u64),
     /// A new configuration.
     Change(Change),
     /// Concurrent requests, with a new configuration this number of milliseconds after the step's start.
-    Amid(Vec<Asked>, u64, Change),
+    Amid(Vec<ClientRequest>, u64, Change),
 }
 
 /// A new configuration of Envoy's messages: the case's first one, edited further.
@@ -277,13 +277,13 @@ impl Case {
     }
 
     /// Sends a request after the previous step has finished.
-    pub(crate) fn send(mut self, asked: Asked) -> Case {
-        self.steps.push(Step::One(asked));
+    pub(crate) fn send(mut self, request: ClientRequest) -> Case {
+        self.steps.push(Step::One(request));
         self
     }
 
     /// Sends requests concurrently.
-    pub(crate) fn together(mut self, all: Vec<Asked>) -> Case {
+    pub(crate) fn together(mut self, all: Vec<ClientRequest>) -> Case {
         self.steps.push(Step::All(all));
         self
     }
@@ -304,7 +304,7 @@ impl Case {
     }
 
     /// Sends requests concurrently, and replaces the configuration while they are in progress.
-    pub(crate) fn amid(mut self, all: Vec<Asked>, after: u64, change: Change) -> Case {
+    pub(crate) fn amid(mut self, all: Vec<ClientRequest>, after: u64, change: Change) -> Case {
         self.steps.push(Step::Amid(all, after, change));
         self
     }
@@ -355,89 +355,89 @@ pub(crate) fn change(
 }
 
 /// A GET of a path on `app`.
-pub(crate) fn get(path: &str) -> Asked {
-    asked("GET", path)
+pub(crate) fn get(path: &str) -> ClientRequest {
+    request("GET", path)
 }
 
 /// A POST of a body to a path on `app`.
-pub(crate) fn post(path: &str, body: &str) -> Asked {
-    let mut asked = asked("POST", path);
-    asked.body = body.into();
-    asked
+pub(crate) fn post(path: &str, body: &str) -> ClientRequest {
+    let mut request = request("POST", path);
+    request.body = body.into();
+    request
 }
 
 /// A request to `app`.
-pub(crate) fn asked(method: &str, path: &str) -> Asked {
-    Asked {
+pub(crate) fn request(method: &str, path: &str) -> ClientRequest {
+    ClientRequest {
         method: method.into(),
         path: path.into(),
         host: Some("app".into()),
-        ..Asked::default()
+        ..ClientRequest::default()
     }
 }
 
 /// A request of exactly these bytes.
-pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> Asked {
-    Asked {
+pub(crate) fn raw(bytes: impl Into<Vec<u8>>) -> ClientRequest {
+    ClientRequest {
         raw: Some(bytes.into()),
-        ..asked("GET", "/")
+        ..request("GET", "/")
     }
 }
 
 /// A gRPC call over HTTP/1.1, which the proxies recognise by its content type.
-pub(crate) fn grpc(path: &str) -> Asked {
-    asked("POST", path).header("content-type", "application/grpc")
+pub(crate) fn grpc(path: &str) -> ClientRequest {
+    request("POST", path).header("content-type", "application/grpc")
 }
 
-impl Asked {
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Asked {
+impl ClientRequest {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> ClientRequest {
         self.headers.push((name.into(), value.into()));
         self
     }
 
     /// Sets the method of a request given as bytes, because a response to HEAD has no body.
-    pub(crate) fn of_method(mut self, method: &str) -> Asked {
+    pub(crate) fn of_method(mut self, method: &str) -> ClientRequest {
         self.method = method.into();
         self
     }
 
     /// Sets the authority.
-    pub(crate) fn to(mut self, host: &str) -> Asked {
+    pub(crate) fn to(mut self, host: &str) -> ClientRequest {
         self.host = Some(host.into());
         self
     }
 
     /// Uses HTTP/2.
-    pub(crate) fn h2(mut self) -> Asked {
+    pub(crate) fn h2(mut self) -> ClientRequest {
         self.http2 = true;
         self
     }
 
     /// Requests a web socket, sends this text on it, and closes after receiving `wants` bytes. `None` waits for the
     /// peer to close.
-    pub(crate) fn websocket(self, says: &'static str, wants: Option<usize>) -> Asked {
-        let mut asked = self
+    pub(crate) fn websocket(self, says: &'static str, wants: Option<usize>) -> ClientRequest {
+        let mut request = self
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13");
-        asked.talk = Some((says, wants));
-        asked
+        request.talk = Some((says, wants));
+        request
     }
 
     /// Closes the caller's connection after this number of milliseconds.
-    pub(crate) fn leaves_after(mut self, ms: u64) -> Asked {
+    pub(crate) fn leaves_after(mut self, ms: u64) -> ClientRequest {
         self.leaves_after = Some(ms);
         self
     }
 
     /// Sends the request this number of milliseconds after the start of the step.
-    pub(crate) fn after(mut self, ms: u64) -> Asked {
+    pub(crate) fn after(mut self, ms: u64) -> ClientRequest {
         self.after = ms;
         self
     }
 
     /// Also compares if the proxy closes the connection after the answer.
-    pub(crate) fn watch_close(mut self) -> Asked {
+    pub(crate) fn watch_close(mut self) -> ClientRequest {
         self.watch_close = true;
         self
     }

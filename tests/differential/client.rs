@@ -15,7 +15,7 @@ const CLOSING: Duration = Duration::from_millis(1500);
 
 /// A request to send.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct ClientRequest {
     /// True to use HTTP/2 with prior knowledge.
     pub(crate) http2: bool,
     pub(crate) method: String,
@@ -66,27 +66,27 @@ impl Answer {
 }
 
 /// Sends a request on a new connection.
-pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
-    if asked.after > 0 {
-        env.sleep(Duration::from_millis(asked.after)).await;
+pub(crate) async fn send_request(env: &Env, to: SocketAddr, request: &ClientRequest) -> Answer {
+    if request.after > 0 {
+        env.sleep(Duration::from_millis(request.after)).await;
     }
     let Ok(stream) = env.connect(to, None).await else {
         return Answer::none("refused");
     };
-    let patience = asked.leaves_after.map_or(PATIENCE, Duration::from_millis);
+    let patience = request.leaves_after.map_or(PATIENCE, Duration::from_millis);
     let answering = async {
-        if asked.http2 {
-            return http2::send(env, stream, asked).await;
+        if request.http2 {
+            return http2::send(env, stream, request).await;
         }
         let mut connection = Connection::new(stream);
-        if connection.write(&bytes(asked)).await.is_err() {
+        if connection.write(&bytes(request)).await.is_err() {
             return Answer::none("closed");
         }
-        let mut answer = read(&mut connection, &asked.method).await;
-        if let Some((says, wants)) = asked.talk.filter(|_| answer.status == 101) {
+        let mut answer = read(&mut connection, &request.method).await;
+        if let Some((says, wants)) = request.talk.filter(|_| answer.status == 101) {
             return talk(&mut connection, answer, says, wants).await;
         }
-        if asked.watch_close && answer.end == "whole" {
+        if request.watch_close && answer.end == "whole" {
             let closed = env.timeout(CLOSING, connection.closed()).await.is_ok();
             answer.end = if closed {
                 "whole, then closed"
@@ -98,7 +98,7 @@ pub(crate) async fn ask(env: &Env, to: SocketAddr, asked: &Asked) -> Answer {
     };
     match env.timeout(patience, answering).await {
         Ok(answer) => answer,
-        Err(_) if asked.leaves_after.is_some() => Answer::none("left"),
+        Err(_) if request.leaves_after.is_some() => Answer::none("left"),
         Err(_) => Answer::none("no answer in time"),
     }
 }
@@ -147,22 +147,22 @@ async fn read(connection: &mut Connection, method: &str) -> Answer {
     }
 }
 
-fn bytes(asked: &Asked) -> Vec<u8> {
-    if let Some(raw) = &asked.raw {
+fn bytes(request: &ClientRequest) -> Vec<u8> {
+    if let Some(raw) = &request.raw {
         return raw.clone();
     }
-    let mut text = format!("{} {} HTTP/1.1\r\n", asked.method, asked.path);
-    if let Some(host) = &asked.host {
+    let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
+    if let Some(host) = &request.host {
         text += &format!("host: {host}\r\n");
     }
-    for (name, value) in &asked.headers {
+    for (name, value) in &request.headers {
         text += &format!("{name}: {value}\r\n");
     }
-    if !asked.body.is_empty() {
-        text += &format!("content-length: {}\r\n", asked.body.len());
+    if !request.body.is_empty() {
+        text += &format!("content-length: {}\r\n", request.body.len());
     }
     text += "\r\n";
     let mut bytes = text.into_bytes();
-    bytes.extend_from_slice(&asked.body);
+    bytes.extend_from_slice(&request.body);
     bytes
 }

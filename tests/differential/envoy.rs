@@ -50,7 +50,7 @@ impl Envoy {
     ) -> io::Result<Envoy> {
         let bootstrap = folder.join("bootstrap.json");
         fs::write(&bootstrap, bootstrap_of(address, ads).to_string())?;
-        let said = fs::File::create(folder.join("envoy.err"))?;
+        let stderr = fs::File::create(folder.join("envoy.err"))?;
         let wrapper = Command::new("sh")
             .args(["-c", WRAPPER])
             .arg(binary)
@@ -62,7 +62,7 @@ impl Envoy {
             )
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(said)
+            .stderr(stderr)
             .spawn()?;
         Ok(Envoy {
             wrapper,
@@ -85,7 +85,7 @@ impl Envoy {
     }
 
     /// Envoy's standard error.
-    pub(crate) fn said(&self) -> String {
+    pub(crate) fn stderr(&self) -> String {
         fs::read_to_string(self.folder.join("envoy.err")).unwrap_or_default()
     }
 }

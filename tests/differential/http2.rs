@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, Env};
 
-use crate::client::{Answer, Asked};
+use crate::client::{Answer, ClientRequest};
 use crate::http1::{Connection, Content, Framing};
 use crate::upstream::{Act, Upstream};
 
@@ -117,19 +117,19 @@ async fn answer(
 }
 
 /// Sends one request on a new connection.
-pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer {
+pub(crate) async fn send(env: &Env, stream: BoxStream, client_request: &ClientRequest) -> Answer {
     let uri = format!(
         "http://{}{}",
-        asked.host.as_deref().unwrap_or(""),
-        asked.path
+        client_request.host.as_deref().unwrap_or(""),
+        client_request.path
     );
     let uri: Option<Uri> = uri.parse().ok();
     let holds = |uri: &Uri| {
         uri.path_and_query()
-            .is_some_and(|path| *path == *asked.path)
+            .is_some_and(|path| *path == *client_request.path)
     };
     let Some(uri) = uri.filter(holds) else {
-        return send_frames(stream, asked).await;
+        return send_frames(stream, client_request).await;
     };
     let Ok((mut sender, connection)) = h2::client::handshake(TokioIo::new(stream)).await else {
         return Answer::none("no HTTP/2");
@@ -139,20 +139,24 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
         let _ = connection.await;
     });
     let mut request = Request::new(());
-    *request.method_mut() = asked.method.parse().expect("a case's method is one");
+    *request.method_mut() = client_request
+        .method
+        .parse()
+        .expect("a case's method is one");
     *request.uri_mut() = uri;
-    let pairs: Vec<(&str, &str)> = asked
+    let pairs: Vec<(&str, &str)> = client_request
         .headers
         .iter()
         .map(|(n, v)| (n.as_str(), v.as_str()))
         .collect();
     *request.headers_mut() = map(&pairs);
-    let Ok((response, mut stream)) = sender.send_request(request, asked.body.is_empty()) else {
+    let Ok((response, mut stream)) = sender.send_request(request, client_request.body.is_empty())
+    else {
         return Answer::none("refused by HTTP/2");
     };
-    if !asked.body.is_empty() {
+    if !client_request.body.is_empty() {
         // A peer that has already answered may refuse the body.
-        let _ = stream.send_data(asked.body.clone().into(), true);
+        let _ = stream.send_data(client_request.body.clone().into(), true);
     }
     match response.await {
         Ok(response) => {
@@ -172,16 +176,22 @@ pub(crate) async fn send(env: &Env, stream: BoxStream, asked: &Asked) -> Answer 
 }
 
 /// Sends a GET with a path that the library refuses, and reads status and body of the answer.
-async fn send_frames(stream: BoxStream, asked: &Asked) -> Answer {
+async fn send_frames(stream: BoxStream, client_request: &ClientRequest) -> Answer {
     /// Source: RFC 7541, appendix A.
     const STATUSES: [(u8, u16); 4] = [(0x88, 200), (0x8c, 400), (0x8d, 404), (0x8e, 500)];
     let text = |text: &str| {
         let length = u8::try_from(text.len()).expect("a case's text is short");
         [&[length], text.as_bytes()].concat()
     };
-    let host = text(asked.host.as_deref().unwrap_or(""));
+    let host = text(client_request.host.as_deref().unwrap_or(""));
     // `:method: GET`, `:scheme: http`, `:path` and `:authority`.
-    let block = [&[0x82, 0x86, 0x44][..], &text(&asked.path), &[0x41], &host].concat();
+    let block = [
+        &[0x82, 0x86, 0x44][..],
+        &text(&client_request.path),
+        &[0x41],
+        &host,
+    ]
+    .concat();
     let length = u8::try_from(block.len()).expect("a case's head is short");
     // END_STREAM and END_HEADERS.
     let head = [&[0, 0, length, 1, 0x5, 0, 0, 0, 1][..], &block].concat();

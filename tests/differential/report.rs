@@ -90,7 +90,7 @@ fn unknown(ends: &BTreeMap<usize, (&'static str, End)>) -> Vec<&'static str> {
 fn judge(name: &'static str, outcome: Outcome) -> End {
     let listed: Vec<&Listed> = LISTED
         .iter()
-        .filter(|it| it.cases.contains(&name))
+        .filter(|listed| listed.cases.contains(&name))
         .collect();
     let pending = PENDING.iter().find(|pending| pending.cases.contains(&name));
     let stale = |what: &str| End::Failed(vec![format!("{what}: strike it from the list")]);
@@ -104,22 +104,31 @@ fn judge(name: &'static str, outcome: Outcome) -> End {
         Outcome::Equal if listed.is_empty() => End::Equal,
         Outcome::Equal => stale("it is listed, and equal"),
         Outcome::Differs(all) => {
-            let everywhere = |field: &str| EVERYWHERE.iter().any(|it| it.field == field);
-            let rest: Vec<&Difference> = all.iter().filter(|it| !everywhere(&it.field)).collect();
+            let everywhere = |field: &str| {
+                EVERYWHERE
+                    .iter()
+                    .any(|everywhere| everywhere.field == field)
+            };
+            let rest: Vec<&Difference> = all
+                .iter()
+                .filter(|difference| !everywhere(&difference.field))
+                .collect();
             if rest.is_empty() {
                 return judge(name, Outcome::Equal);
             }
-            let is_of =
-                |entry: &Listed, it: &Difference| entry.fields.iter().any(|f| covers(f, &it.field));
-            let accepted = |it: &Difference| listed.iter().any(|entry| is_of(entry, it));
+            let is_of = |entry: &Listed, difference: &Difference| {
+                entry.fields.iter().any(|f| covers(f, &difference.field))
+            };
+            let accepted =
+                |difference: &Difference| listed.iter().any(|entry| is_of(entry, difference));
             let mut failed: Vec<String> = rest
                 .iter()
-                .filter(|it| !accepted(it))
-                .map(|it| text(it))
+                .filter(|difference| !accepted(difference))
+                .map(|difference| text(difference))
                 .collect();
             for entry in listed
                 .iter()
-                .filter(|entry| !rest.iter().any(|it| is_of(entry, it)))
+                .filter(|entry| !rest.iter().any(|difference| is_of(entry, difference)))
             {
                 failed.push(format!("listed, and equal in it: {}", entry.why));
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use shakedown_types::RequestEvent;
 
 use crate::case::{Compare, Step};
-use crate::client::{Answer, Asked};
+use crate::client::{Answer, ClientRequest};
 use crate::upstream::Received;
 
 /// A proxy's access log entry.
@@ -48,7 +48,7 @@ pub(crate) type Fields = BTreeMap<String, String>;
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     /// Step, request and answer, in the order sent.
-    pub(crate) answers: Vec<(usize, Asked, Answer)>,
+    pub(crate) answers: Vec<(usize, ClientRequest, Answer)>,
     /// In the order logged.
     pub(crate) facts: Vec<Fact>,
     /// In the order received.
@@ -63,13 +63,13 @@ impl Run {
         let mut facts: Vec<Option<&Fact>> = self.facts.iter().map(Some).collect();
         let mut received: Vec<Option<&Received>> = self.received.iter().map(Some).collect();
         let mut blocks: Vec<(usize, Fields)> = Vec::new();
-        let (mut untold, mut unreached) = (Vec::new(), Vec::new());
+        let (mut unlogged, mut unreached) = (Vec::new(), Vec::new());
         let ids: Vec<Option<&str>> = self
             .answers
             .iter()
-            .map(|(_, asked, _)| id_of(asked))
+            .map(|(_, request, _)| id_of(request))
             .collect();
-        for (index, (step, asked, answer)) in self.answers.iter().enumerate() {
+        for (index, (step, request, answer)) in self.answers.iter().enumerate() {
             let id = ids[index];
             let mut fields = Fields::new();
             put_answer(&mut fields, answer);
@@ -82,7 +82,7 @@ impl Run {
                 .find(|fact| fact.is_some_and(mine))
                 .and_then(Option::take);
             if found.is_none() {
-                untold.push(index);
+                unlogged.push(index);
             }
             put_fact(&mut fields, found);
             let of_mine = |received: &Received| {
@@ -100,17 +100,17 @@ impl Run {
             if reached.is_empty() {
                 unreached.push(index);
             }
-            put_received(&mut fields, &reached, id, asked, compare);
+            put_received(&mut fields, &reached, id, request, compare);
             blocks.push((*step, fields));
         }
         // Entries with other ids than those sent are assigned in order.
-        for (index, fact) in untold.into_iter().zip(facts.into_iter().flatten()) {
+        for (index, fact) in unlogged.into_iter().zip(facts.into_iter().flatten()) {
             blocks[index].1.remove("told");
             put_fact(&mut blocks[index].1, Some(fact));
         }
         for (index, received) in unreached.into_iter().zip(received.into_iter().flatten()) {
-            let asked = &self.answers[index].1;
-            put_received(&mut blocks[index].1, &[received], None, asked, compare);
+            let request = &self.answers[index].1;
+            put_received(&mut blocks[index].1, &[received], None, request, compare);
         }
         // The assignment of answers to concurrent requests is random, but the set of answers is not.
         let together = |step: usize| matches!(steps.get(step), Some(Step::All(_) | Step::Amid(..)));
@@ -158,8 +158,8 @@ impl Run {
 /// The counts by step and kind.
 pub(crate) type Counts = BTreeMap<(usize, &'static str), BTreeMap<String, u32>>;
 
-fn id_of(asked: &Asked) -> Option<&str> {
-    header(&asked.headers, "x-request-id")
+fn id_of(request: &ClientRequest) -> Option<&str> {
+    header(&request.headers, "x-request-id")
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -194,7 +194,7 @@ fn put_received(
     fields: &mut Fields,
     reached: &[&Received],
     id: Option<&str>,
-    asked: &Asked,
+    request: &ClientRequest,
     compare: Compare,
 ) {
     fields.insert("reached".into(), reached.len().to_string());
@@ -212,7 +212,7 @@ fn put_received(
             fields.insert(format!("reached {nth} cut"), "yes".into());
         }
         let normal = |name: &str, value: &str| match name {
-            "x-forwarded-for" => normal_forwarded(value, asked),
+            "x-forwarded-for" => normal_forwarded(value, request),
             _ => normal_received(name, value, nth, id),
         };
         put_headers(
@@ -275,12 +275,12 @@ fn masked_cookie(value: &str) -> String {
 
 /// Masks the proxy's own address, which is the part that the caller did not send and depends on the machine's
 /// interfaces.
-fn normal_forwarded(value: &str, asked: &Asked) -> String {
-    let said = header(&asked.headers, "x-forwarded-for").unwrap_or_default();
-    match value.strip_prefix(said) {
+fn normal_forwarded(value: &str, request: &ClientRequest) -> String {
+    let sent = header(&request.headers, "x-forwarded-for").unwrap_or_default();
+    match value.strip_prefix(sent) {
         Some("") => value.to_owned(),
-        Some(own) if own.starts_with(',') => format!("{said},<own>"),
-        Some(_) if said.is_empty() => "<own>".to_owned(),
+        Some(own) if own.starts_with(',') => format!("{sent},<own>"),
+        Some(_) if sent.is_empty() => "<own>".to_owned(),
         _ => value.to_owned(),
     }
 }

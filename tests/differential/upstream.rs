@@ -302,9 +302,9 @@ async fn perform(env: &Env, connection: &mut Connection, method: &str, mut act: 
 
 /// Exchanges data until either side closes.
 async fn converse(connection: &mut Connection, talk: Talk) {
-    while let Some(heard) = connection.piece().await {
-        let said = match talk {
-            Talk::Echo => connection.write(&heard).await,
+    while let Some(data) = connection.piece().await {
+        let written = match talk {
+            Talk::Echo => connection.write(&data).await,
             Talk::Silent => Ok(()),
             Talk::Reset => return connection.reset_on_drop(),
             Talk::Bye(text) => {
@@ -313,7 +313,7 @@ async fn converse(connection: &mut Connection, talk: Talk) {
                 return;
             }
         };
-        if said.is_err() {
+        if written.is_err() {
             return;
         }
     }

@@ -19,7 +19,7 @@ use shakedown_types::MeshEvent;
 
 use crate::ads::{self, Fixture, Refusals, Source};
 use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
-use crate::client::{Asked, ask};
+use crate::client::{ClientRequest, send_request};
 use crate::envoy::{ADMIN_PORT, Envoy};
 use crate::mesh;
 use crate::seen::{Counts, Difference, Fact, Run, differences, same_shares};
@@ -34,9 +34,9 @@ const APP_PORT: u16 = 20_000;
 /// The time limit for the proxies to become ready.
 const READY: Duration = Duration::from_secs(10);
 /// The time limit for a proxy to log a completed request.
-const TELLING: Duration = Duration::from_millis(500);
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
 /// The polling interval.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The outcome of a case.
 #[derive(Debug)]
@@ -163,9 +163,12 @@ impl<'a> World<'a> {
                     ..MeshOptions::default()
                 });
                 let inbound = matches!(case.config, Config::Inbound(_));
-                let at = |index| match inbound {
-                    true => vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()],
-                    false => vec![block.upstream(index)],
+                let at = |index| {
+                    if inbound {
+                        vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()]
+                    } else {
+                        vec![block.upstream(index)]
+                    }
                 };
                 cluster.set_registry(mesh::registry(
                     case,
@@ -291,7 +294,7 @@ impl<'a> World<'a> {
             if self.env.now() > deadline {
                 let text = format!(
                     "not ready in time: Envoy {envoy_is}, ours {ours_is}; Envoy said: {}",
-                    self.envoy.said()
+                    self.envoy.stderr()
                 );
                 return Err(Outcome::Broken(text));
             }
@@ -301,7 +304,7 @@ impl<'a> World<'a> {
             if envoy_is || matches!(refused, Err(Outcome::Broken(_))) {
                 refused?;
             }
-            self.env.sleep(LOOK).await;
+            self.env.sleep(POLL_INTERVAL).await;
         }
         if let Some(status) = &self.status {
             // A timeout is ignored, because rejected resources are reported below.
@@ -311,13 +314,13 @@ impl<'a> World<'a> {
     }
 
     async fn says_ready(&self, to: SocketAddr, path: &str) -> bool {
-        let asked = Asked {
+        let request = ClientRequest {
             method: "GET".into(),
             path: path.into(),
             host: Some("admin".into()),
-            ..Asked::default()
+            ..ClientRequest::default()
         };
-        ask(&self.env, to, &asked).await.status == 200
+        send_request(&self.env, to, &request).await.status == 200
     }
 
     fn refusals(&self) -> std::result::Result<(), Outcome> {
@@ -357,7 +360,7 @@ impl<'a> World<'a> {
     /// Sends all requests through one of the proxies.
     async fn drive(&self, envoy: bool) -> Run {
         self.journal.borrow_mut().clear();
-        let told = if envoy {
+        let logged_before = if envoy {
             self.envoy.facts().len()
         } else {
             self.our_facts().len()
@@ -370,8 +373,8 @@ impl<'a> World<'a> {
         let mut number = 0u64;
         for _ in 0..repetitions {
             for (step, what) in self.case.steps.iter().enumerate() {
-                let (asked, change) = match what {
-                    Step::One(asked) => (std::slice::from_ref(asked), None),
+                let (requests, change) = match what {
+                    Step::One(request) => (std::slice::from_ref(request), None),
                     Step::All(all) => (&all[..], None),
                     Step::Amid(all, after, change) => (&all[..], Some((*after, change))),
                     Step::Change(change) => (&[][..], Some((0, change))),
@@ -381,45 +384,45 @@ impl<'a> World<'a> {
                     }
                 };
                 run.steps.push((step, self.journal.borrow().len()));
-                let asked: Vec<Asked> = asked
+                let requests: Vec<ClientRequest> = requests
                     .iter()
-                    .map(|asked| identified(asked.clone(), &mut number))
+                    .map(|request| identified(request.clone(), &mut number))
                     .collect();
-                let asking = asked.iter().map(|asked| {
-                    let to = self.listener(envoy, asked);
-                    async move { ask(&self.env, to, asked).await }
+                let asking = requests.iter().map(|request| {
+                    let to = self.listener(envoy, request);
+                    async move { send_request(&self.env, to, request).await }
                 });
                 let asking = futures_util::future::join_all(asking);
                 let changing = self.change(envoy, change);
                 let (answers, ()) = futures_util::future::join(asking, changing).await;
                 run.answers.extend(
-                    asked
+                    requests
                         .into_iter()
                         .zip(answers)
-                        .map(|(asked, answer)| (step, asked, answer)),
+                        .map(|(request, answer)| (step, request, answer)),
                 );
             }
         }
-        let deadline = self.env.now() + TELLING;
+        let deadline = self.env.now() + LOG_TIMEOUT;
         loop {
             run.facts = if envoy {
                 self.envoy.facts()
             } else {
                 self.our_facts()
             }
-            .split_off(told);
+            .split_off(logged_before);
             if run.facts.len() >= run.answers.len() || self.env.now() > deadline {
                 break;
             }
-            self.env.sleep(LOOK).await;
+            self.env.sleep(POLL_INTERVAL).await;
         }
         // A truncated request is recorded when its connection ends, which may be last.
-        self.env.sleep(LOOK).await;
+        self.env.sleep(POLL_INTERVAL).await;
         run.received = self.journal.take();
         run
     }
 
-    fn listener(&self, envoy: bool, asked: &Asked) -> SocketAddr {
+    fn listener(&self, envoy: bool, request: &ClientRequest) -> SocketAddr {
         let address = if envoy {
             self.block.envoy()
         } else {
@@ -430,7 +433,7 @@ impl<'a> World<'a> {
         } else {
             OUTBOUND_PORT
         };
-        (address, asked.port.unwrap_or(usual)).into()
+        (address, request.port.unwrap_or(usual)).into()
     }
 
     fn our_facts(&self) -> Vec<Fact> {
@@ -444,17 +447,17 @@ impl<'a> World<'a> {
 }
 
 /// Adds a request id to identify the request, unless it has one or is given as bytes.
-fn identified(mut asked: Asked, number: &mut u64) -> Asked {
+fn identified(mut request: ClientRequest, number: &mut u64) -> ClientRequest {
     *number += 1;
-    let has = asked
+    let has = request
         .headers
         .iter()
         .any(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
-    if asked.raw.is_none() && !has {
+    if request.raw.is_none() && !has {
         let id = format!("00000000-0000-4000-8000-{:012x}", *number);
-        asked.headers.push(("x-request-id".into(), id));
+        request.headers.push(("x-request-id".into(), id));
     }
-    asked
+    request
 }
 
 fn hosts(case: &Case) -> Vec<Host> {
@@ -516,6 +519,6 @@ fn shares(a: &Counts, b: &Counts) -> Vec<Difference> {
             });
         }
     }
-    all.retain(|it| it.envoy != it.ours);
+    all.retain(|difference| difference.envoy != difference.ours);
     all
 }

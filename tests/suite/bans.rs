@@ -87,19 +87,19 @@ fn clippy(test: &str, line: &str) -> Option<(bool, String)> {
 #[test]
 fn what_reaches_past_env_turns_the_lints_red() {
     for (at, (line, ban)) in PLANTED.iter().enumerate() {
-        let Some((passed, said)) = clippy(&format!("planted-{at}"), line) else {
+        let Some((passed, stderr)) = clippy(&format!("planted-{at}"), line) else {
             return;
         };
-        assert!(!passed && said.contains(ban), "{line}\n{said}");
+        assert!(!passed && stderr.contains(ban), "{line}\n{stderr}");
     }
 }
 
 #[test]
 fn what_stays_inside_is_green() {
-    if let Some((passed, said)) = clippy(
+    if let Some((passed, stderr)) = clippy(
         "planted-good",
         "pub fn f() -> u8 { std::collections::BTreeMap::<u8, u8>::new().len() as u8 }",
     ) {
-        assert!(passed, "{said}");
+        assert!(passed, "{stderr}");
     }
 }

@@ -199,7 +199,7 @@ impl<'a> Page<'a> {
 }
 
 /// Checks a page in both colour schemes and widths.
-fn look(browser: &mut Browser, path: &Path) {
+fn check_page(browser: &mut Browser, path: &Path) {
     for (scheme, width) in [("light", WIDE), ("dark", WIDE), ("light", NARROW)] {
         let who = format!("{}, {scheme}, {width} pixels", path.display());
         let mut page = Page::open(browser, path, scheme, width);
@@ -249,6 +249,6 @@ fn reports_are_fit_to_be_seen() {
     };
     let one = page("one.html", &["header-routing", "--variant", "fragile"], 1);
     let all = page("all.html", &["canary-in-a-minute", "--variant", "all"], 0);
-    look(&mut browser, &one);
-    look(&mut browser, &all);
+    check_page(&mut browser, &one);
+    check_page(&mut browser, &all);
 }

@@ -111,17 +111,17 @@ fn json_has_every_key_whatever_becomes_of_the_request() {
     ] {
         let args = ["explain", "--config", &path, "--json", "--request", url];
         let ran = shakedown(&args).exits(code);
-        let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
-        let told = told.as_object().expect("it is an object");
+        let explanation: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+        let explanation = explanation.as_object().expect("it is an object");
         for key in KEYS {
-            assert!(told.contains_key(key), "{url}: {key}");
+            assert!(explanation.contains_key(key), "{url}: {key}");
         }
-        for decision in told["decided_by"].as_array().expect("it is a list") {
+        for decision in explanation["decided_by"].as_array().expect("it is a list") {
             for key in ["what", "file", "line", "column", "document", "field"] {
                 assert!(!decision[key].is_null(), "{url}: {key} of {decision}");
             }
         }
-        assert_eq!(told["rejected_by"].is_null(), code == 0, "{url}");
+        assert_eq!(explanation["rejected_by"].is_null(), code == 0, "{url}");
     }
     let args = [
         "explain",
@@ -132,10 +132,10 @@ fn json_has_every_key_whatever_becomes_of_the_request() {
         "http://reviews:9080/",
     ];
     let ran = shakedown(&args);
-    let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
-    assert_eq!(told["cluster"], serde_json::Value::Null);
-    assert_eq!(told["weighted_clusters"][0]["weight"], 75);
-    assert_eq!(told["weighted_clusters"][1]["weight"], 25);
+    let explanation: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    assert_eq!(explanation["cluster"], serde_json::Value::Null);
+    assert_eq!(explanation["weighted_clusters"][0]["weight"], 75);
+    assert_eq!(explanation["weighted_clusters"][1]["weight"], 25);
 }
 
 #[test]
@@ -147,8 +147,8 @@ fn a_scenario_tells_services_endpoints_and_callers() {
     ]
     .concat();
     let ran = shakedown(&args).exits(0);
-    let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
-    assert_eq!(told["endpoints"][0]["workload"], "reviews-v2");
+    let explanation: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+    assert_eq!(explanation["endpoints"][0]["workload"], "reviews-v2");
     let from = ["--from", "reveiws"];
     let ran = shakedown(&[&args[..], &from].concat()).exits(2);
     assert!(
@@ -183,9 +183,9 @@ fn caught(test: &str, text: &str, url: &str) -> (String, String) {
     let path = file(&folder(test), "mesh.yaml", text);
     let checked = shakedown(&["check", &path]).exits(0);
     let args = ["explain", "--config", &path, "--request", url];
-    let told = shakedown(&[&args[..], &["-H", "end-user: jason"]].concat());
+    let explanation = shakedown(&[&args[..], &["-H", "end-user: jason"]].concat());
     let plain = |text: String| text.replace(&path, "mesh.yaml");
-    (plain(checked.stderr), plain(told.stdout))
+    (plain(checked.stderr), plain(explanation.stdout))
 }
 
 fn of_reviews(spec: &str) -> String {
@@ -201,7 +201,7 @@ fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
     let text = of_reviews(&format!(
         "  http:\n    - {{match: [{{uri: {{prefix: /od10}}}}], {TO}}}\n    - {{match: [{{uri: {{prefix: /od100}}}}], {TO}}}\n"
     ));
-    let (warned, told) = caught("explain-shadow", &text, "http://reviews:9080/od100");
+    let (warned, explanation) = caught("explain-shadow", &text, "http://reviews:9080/od100");
     assert!(
         warned.starts_with(
             "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:16 takes"
@@ -209,8 +209,8 @@ fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
         "{warned}"
     );
     assert!(
-        told.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"),
-        "{told}"
+        explanation.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"),
+        "{explanation}"
     );
 }
 
@@ -218,7 +218,7 @@ fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
 fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
     let one = of_reviews(&format!("  http: [{{timeout: 1s, {TO}}}]\n"));
     let two = one.replace("{name: reviews}", "{name: younger}");
-    let (warned, told) = caught(
+    let (warned, explanation) = caught(
         "explain-twins",
         &format!("{one}---\n{two}"),
         "http://reviews:9080/",
@@ -227,7 +227,10 @@ fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
         warned.contains("VirtualService younger: no request for `reviews` meets it"),
         "{warned}"
     );
-    assert!(told.contains("VirtualService/younger has no say"), "{told}");
+    assert!(
+        explanation.contains("VirtualService/younger has no say"),
+        "{explanation}"
+    );
 }
 
 #[test]
@@ -235,10 +238,12 @@ fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
     let text = of_reviews(&format!(
         "  http:\n    - {{match: [{{headers: {{end-user: {{exact: Jason}}}}}}], {TO}}}\n    - {{{TO}}}\n"
     ));
-    let (warned, told) = caught("explain-case", &text, "http://reviews:9080/");
+    let (warned, explanation) = caught("explain-case", &text, "http://reviews:9080/");
     assert_eq!(warned, "");
-    let line = told.lines().find(|line| line.contains("passed over"));
-    let line = line.unwrap_or_else(|| panic!("{told}"));
+    let line = explanation
+        .lines()
+        .find(|line| line.contains("passed over"));
+    let line = line.unwrap_or_else(|| panic!("{explanation}"));
     assert!(
         line.contains("is not `Jason`; the case of letters counts"),
         "{line}"
@@ -249,20 +254,23 @@ fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
 #[test]
 fn a_port_that_no_service_has_is_noted() {
     let text = of_reviews(&format!("  http: [{{{TO}}}]\n"));
-    let (_, told) = caught("explain-port", &text, "http://reviews:80/");
-    assert!(told.contains("has port 9080, and no port 80"), "{told}");
+    let (_, explanation) = caught("explain-port", &text, "http://reviews:80/");
+    assert!(
+        explanation.contains("has port 9080, and no port 80"),
+        "{explanation}"
+    );
 }
 
 #[test]
 fn a_variant_of_a_scenario_tells_what_it_changes() {
-    let ask = |variant: &[&str]| {
+    let attempts = |variant: &[&str]| {
         let args = ["explain", "--scenario", "crash-fail-over", "--json"];
         let request = ["--request", "http://api:8080/"];
         let ran = shakedown(&[&args[..], variant, &request].concat());
-        let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
-        told["retries"]["attempts"].clone()
+        let explanation: serde_json::Value = serde_json::from_str(&ran.stdout).expect("it is JSON");
+        explanation["retries"]["attempts"].clone()
     };
-    assert_ne!(ask(&[]), ask(&["--variant", "fragile"]));
+    assert_ne!(attempts(&[]), attempts(&["--variant", "fragile"]));
     let alone = mesh("explain-variant");
     let args = ["explain", "--config", &alone, "--variant", "fragile"];
     let ran = shakedown(&[&args[..], &["--request", "http://reviews/"]].concat()).exits(2);
@@ -278,8 +286,8 @@ fn a_variant_of_a_scenario_tells_what_it_changes() {
 fn a_file_that_cannot_be_read_is_told_with_the_cause() {
     for command in [&["check"][..], &["run"]] {
         let ran = shakedown(&[command, &["./no-such-file.yaml"]].concat()).exits(2);
-        let said = &ran.stderr;
-        assert!(said.contains("no-such-file.yaml"), "{said}");
-        assert!(said.contains("No such file or directory"), "{said}");
+        let stderr = &ran.stderr;
+        assert!(stderr.contains("no-such-file.yaml"), "{stderr}");
+        assert!(stderr.contains("No such file or directory"), "{stderr}");
     }
 }

@@ -64,9 +64,9 @@ fn a_run_that_is_interrupted_reports_what_happened_until_then() {
     wait_for(&journal);
     interrupt(&child);
     let output = child.wait_with_output().expect("the command ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("cut short"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{stdout}");
+    assert!(stdout.contains("cut short"), "{stdout}");
     let document = std::fs::read_to_string(json).expect("the results are written");
     let document: Value = serde_json::from_str(&document).expect("the document is JSON");
     assert_eq!(document["verdict"], "invalid");
@@ -110,8 +110,8 @@ fn calls_in_flight_at_the_interrupt_are_counted_apart() {
     }
     interrupt(&child);
     let output = child.wait_with_output().expect("the command ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(130), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{stdout}");
     let (mut calls, mut ok) = (0_i64, 0_i64);
     let lines = std::fs::read_to_string(journal).expect("the journal is written");
     for line in lines.lines().skip(1) {
@@ -132,7 +132,7 @@ fn calls_in_flight_at_the_interrupt_are_counted_apart() {
     assert_eq!(document["loads"][0]["scheduled"], ok);
     let in_flight = shakedown_reports::units::counted(calls.unsigned_abs(), "call");
     let words = format!("with {in_flight} in flight that no figure includes");
-    assert!(said.contains(&words), "{said}");
+    assert!(stdout.contains(&words), "{stdout}");
     let page = std::fs::read_to_string(html).expect("the report is written");
     assert!(page.contains(&words));
 }
@@ -144,7 +144,7 @@ fn a_sweep_that_is_interrupted_judges_the_seeds_that_ran() {
     wait_for_handler(&child);
     interrupt(&child);
     let output = child.wait_with_output().expect("the command ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("of 1000000 seeds ran"), "{said}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{stdout}");
+    assert!(stdout.contains("of 1000000 seeds ran"), "{stdout}");
 }

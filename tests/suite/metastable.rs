@@ -16,7 +16,7 @@ use shakedown::Scenario;
 use shakedown_results::Verdict;
 
 /// A database that serves 300 requests per second.
-const STORY: &str = "\
+const SCENARIO: &str = "\
 scenario: metastable
 story: A database stops for 2 s. Every timeout is retried once, as far as the budget allows.
 duration: 150s
@@ -41,7 +41,7 @@ expect:
 
 /// Returns true if the database recovers under this load, with an optional retry budget.
 fn heals(rate: &str, budget: Option<&str>) -> bool {
-    let mut scenario = Scenario::yaml(STORY).set(format!("load.users.rate={rate}"));
+    let mut scenario = Scenario::yaml(SCENARIO).set(format!("load.users.rate={rate}"));
     if let Some(budget) = budget {
         scenario = scenario.set(format!("load.users.retries.budget={budget}"));
     }

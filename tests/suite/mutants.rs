@@ -342,9 +342,10 @@ fn documents(number: u64) -> String {
             mutate(&mut document, &mut draw);
         }
         text.push_str("---\n");
-        match is_text {
-            true => block(&document, 0, &mut text),
-            false => text.push_str(&format!("{document}\n")),
+        if is_text {
+            block(&document, 0, &mut text);
+        } else {
+            text.push_str(&format!("{document}\n"));
         }
     }
     if is_text {

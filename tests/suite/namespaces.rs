@@ -4,7 +4,7 @@ use shakedown::Scenario;
 
 /// Half of `stock` is slow and fails. The shoppers' rule ejects the failing half, and the clerks' rule allows hardly
 /// any concurrent requests. The rule of a third namespace applies to neither.
-const STORY: &str = "\
+const SCENARIO: &str = "\
 scenario: two-namespaces
 story: Two callers in two namespaces meet the same service under other rules.
 duration: 60s
@@ -82,23 +82,23 @@ variants:
 
 #[test]
 fn callers_of_two_namespaces_meet_the_limits_and_ejections_of_their_own() {
-    Scenario::yaml(STORY).run().unwrap().assert_pass();
+    Scenario::yaml(SCENARIO).run().unwrap().assert_pass();
 }
 
 #[test]
 fn a_rule_exported_to_one_caller_protects_that_alone() {
-    let run = Scenario::yaml(STORY).variant("everybody").run().unwrap();
+    let run = Scenario::yaml(SCENARIO).variant("everybody").run().unwrap();
     run.assert_breaks(&["bounded", "ejects", "suffers"]);
 }
 
 #[test]
 fn without_an_export_rules_are_for_whom_the_mesh_says() {
-    let run = Scenario::yaml(STORY).variant("default").run().unwrap();
+    let run = Scenario::yaml(SCENARIO).variant("default").run().unwrap();
     run.assert_breaks(&["bounded", "ejects"]);
 }
 
 #[test]
 fn two_runs_of_callers_apart_are_the_same_run() {
-    let run = || Scenario::yaml(STORY).seed(7).run().unwrap();
+    let run = || Scenario::yaml(SCENARIO).seed(7).run().unwrap();
     assert_eq!(run().document.digest, run().document.digest);
 }

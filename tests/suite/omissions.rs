@@ -45,7 +45,7 @@ spec:
   http: [{route: [{destination: {host: shop, subset: v1}}]}]
 ";
 
-const STORY: &str = "\
+const SCENARIO: &str = "\
 scenario: shop
 story: Nothing is wrong here.
 duration: 2s
@@ -62,7 +62,7 @@ const POLICY: &str = "AuthorizationPolicy deny-all: passed over: this kind is no
                       requests that it would deny are let through";
 
 /// Errors and warnings, with the test's folder removed.
-fn told(ran: &Ran, path: &str) -> String {
+fn stderr_of(ran: &Ran, path: &str) -> String {
     ran.stderr.replace(path, "shop.yaml")
 }
 
@@ -72,14 +72,14 @@ fn a_folder_of_other_kinds_is_checked_and_each_is_named() {
     let path = file(&folder, "shop.yaml", SHOP);
     file(&folder, "notes.txt", "no YAML: [");
     let ran = shakedown(&["check", folder.to_str().unwrap()]).exits(0);
-    let told = told(&ran, &path);
-    let lines: Vec<&str> = told.lines().collect();
-    assert_eq!(lines.len(), 3, "{told}");
+    let stderr = stderr_of(&ran, &path);
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 3, "{stderr}");
     assert_eq!(lines[0], format!("warning: shop.yaml:16:7: {POLICY}"));
     // The field is written once and applies to two.
     let begins =
         "warning: shop.yaml:26:5: DestinationRule shop: passed over: `tls` is not modelled: ";
-    assert!(lines[1].starts_with(begins), "{told}");
+    assert!(lines[1].starts_with(begins), "{stderr}");
     assert_eq!(
         lines[2],
         "passed over, without effect on requests: 1 Deployment"
@@ -92,22 +92,22 @@ fn strict_refuses_what_is_not_modelled_and_warnings_can_fail() {
     let folder = folder("front-strict");
     let path = file(&folder, "shop.yaml", SHOP);
     let ran = shakedown(&["check", "--strict", &path]).exits(2);
-    let told = told(&ran, &path);
+    let stderr = stderr_of(&ran, &path);
     assert!(
-        told.contains("error: shop.yaml:11:7: Deployment shop-v1: this kind is not modelled"),
-        "{told}"
+        stderr.contains("error: shop.yaml:11:7: Deployment shop-v1: this kind is not modelled"),
+        "{stderr}"
     );
     assert!(
-        told.contains("error: shop.yaml:26:5: DestinationRule shop: `tls` is not modelled"),
-        "{told}"
+        stderr.contains("error: shop.yaml:26:5: DestinationRule shop: `tls` is not modelled"),
+        "{stderr}"
     );
     shakedown(&["check", "--fail-on", "warning", &path]).exits(1);
     let service = SHOP.split("---").next().unwrap();
     let path = file(&folder, "service.yaml", service);
     shakedown(&["check", "--strict", "--fail-on", "warning", &path]).exits(0);
-    let story = file(&folder, "story.yaml", STORY);
+    let scenario = file(&folder, "story.yaml", SCENARIO);
     for command in ["run", "sweep"] {
-        let ran = shakedown(&[command, "--strict", &story]).exits(2);
+        let ran = shakedown(&[command, "--strict", &scenario]).exits(2);
         assert!(
             ran.stderr.contains("AuthorizationPolicy deny-all"),
             "{}",
@@ -123,7 +123,7 @@ fn a_misspelt_kind_is_an_error_and_nothing_follows_from_it() {
     let path = file(&folder, "shop.yaml", text);
     let ran = shakedown(&["check", &path]).exits(2);
     assert_eq!(
-        told(&ran, &path),
+        stderr_of(&ran, &path),
         "error: shop.yaml:21:7: unknown kind `DestinationRul`: did you mean `DestinationRule`?\n"
     );
 }
@@ -132,11 +132,11 @@ fn a_misspelt_kind_is_an_error_and_nothing_follows_from_it() {
 fn a_verdict_lists_what_the_run_was_without() {
     let folder = folder("front-verdict");
     file(&folder, "shop.yaml", SHOP);
-    let story = file(&folder, "story.yaml", STORY);
+    let scenario = file(&folder, "story.yaml", SCENARIO);
     let (json, html) = (folder.join("r.json"), folder.join("r.html"));
     let ran = shakedown(&[
         "run",
-        &story,
+        &scenario,
         "--json",
         json.to_str().unwrap(),
         "--html",
@@ -163,9 +163,9 @@ fn a_verdict_lists_what_the_run_was_without() {
         rows.iter()
             .any(|row| row["field"] == "tls" && !row["effect"].is_null())
     );
-    let ran = shakedown(&["run", &story, "--variant", "all"]).exits(0);
+    let ran = shakedown(&["run", &scenario, "--variant", "all"]).exits(0);
     assert_eq!(ran.stdout.matches(named).count(), 1, "{}", ran.stdout);
-    let ran = shakedown(&["sweep", &story, "--seeds", "1..2"]).exits(0);
+    let ran = shakedown(&["sweep", &scenario, "--seeds", "1..2"]).exits(0);
     assert!(ran.stdout.contains(named), "{}", ran.stdout);
 }
 
@@ -253,10 +253,10 @@ fn standard_input_is_taken_for_documents_and_for_scenarios() {
         ran.stderr
     );
     assert_eq!(ran.stdout, "<stdin>: valid\n");
-    let story = STORY.replace("mesh: [{file: shop.yaml}]\n", "");
-    let ran = shakedown_reading(&["check", "-"], &story).exits(0);
+    let scenario = SCENARIO.replace("mesh: [{file: shop.yaml}]\n", "");
+    let ran = shakedown_reading(&["check", "-"], &scenario).exits(0);
     assert_eq!(ran.stdout, "<stdin>: valid, with 1 variant\n");
-    let ran = shakedown_reading(&["run", "-", "--variant", "all"], &story).exits(0);
+    let ran = shakedown_reading(&["run", "-", "--variant", "all"], &scenario).exits(0);
     assert!(ran.stdout.contains("same"), "{}", ran.stdout);
     let args = ["explain", "--config", "-", "--request", "http://shop:8080/"];
     let ran = shakedown_reading(&args, SHOP).exits(0);
@@ -309,29 +309,32 @@ fn routes(host: &str, http: &str) -> String {
 #[test]
 fn the_hosts_of_a_virtual_service_count_as_services() {
     let redirect = routes("old", "{redirect: {authority: new}}");
-    let told = explained("front-redirect", &redirect, "http://old/", 0);
-    assert!(!told["redirect"].is_null(), "{told}");
+    let explanation = explained("front-redirect", &redirect, "http://old/", 0);
+    assert!(!explanation["redirect"].is_null(), "{explanation}");
     let direct = routes("old", "{directResponse: {status: 410}}");
-    let told = explained("front-direct", &direct, "http://old/", 0);
-    assert_eq!(told["direct_response"]["status"], 410, "{told}");
+    let explanation = explained("front-direct", &direct, "http://old/", 0);
+    assert_eq!(
+        explanation["direct_response"]["status"], 410,
+        "{explanation}"
+    );
     let other = routes(
         "b",
         "{route: [{destination: {host: c, port: {number: 8080}}}]}",
     );
-    let told = explained("front-other", &other, "http://b/", 0);
+    let explanation = explained("front-other", &other, "http://b/", 0);
     assert_eq!(
-        told["cluster"],
+        explanation["cluster"],
         "outbound|8080||c.default.svc.cluster.local"
     );
     let canary = routes(
         "pod",
         "{route: [{destination: {host: pod-primary}, weight: 100}, {destination: {host: pod-canary}, weight: 0}]}",
     );
-    let told = explained("front-canary", &canary, "http://pod/", 0);
-    let names = told.to_string();
+    let explanation = explained("front-canary", &canary, "http://pod/", 0);
+    let names = explanation.to_string();
     assert!(
         names.contains("pod-primary") && !names.contains("PassthroughCluster"),
-        "{told}"
+        "{explanation}"
     );
 }
 
@@ -342,10 +345,10 @@ fn a_port_that_is_not_served_is_the_same_written_or_not() {
         "{route: [{destination: {host: inventory.shop.svc.cluster.local, port: {number: 8080}}}]}",
     ) + "---\n{apiVersion: v1, kind: Service, metadata: {name: inventory, namespace: shop}, spec: {ports: [{port: 8080}]}}\n";
     let answer = |url| {
-        let mut told = explained("front-port-80", &text, url, 0);
+        let mut explanation = explained("front-port-80", &text, url, 0);
         // The app would see the authority as written.
-        told.as_object_mut().unwrap().remove("host");
-        told
+        explanation.as_object_mut().unwrap().remove("host");
+        explanation
     };
     let short = answer("http://inventory.shop/stock");
     assert_eq!(short, answer("http://inventory.shop:80/stock"));
@@ -373,9 +376,9 @@ fn an_unknown_command_gets_a_suggestion_and_shells_get_completions() {
 
 #[test]
 fn colours_are_printed_where_they_are_asked_for_alone() {
-    let story = STORY.replace("mesh: [{file: shop.yaml}]\n", "");
+    let scenario = SCENARIO.replace("mesh: [{file: shop.yaml}]\n", "");
     let painted = |when| {
-        shakedown_reading(&["run", "-", "--color", when], &story)
+        shakedown_reading(&["run", "-", "--color", when], &scenario)
             .exits(0)
             .stdout
     };
@@ -389,7 +392,7 @@ fn every_error_line_has_one_prefix() {
     let path = file(
         &folder,
         "shop.yaml",
-        STORY
+        SCENARIO
             .replace("duration: 2s", "duration: 2")
             .replace("story:", "stroy:"),
     );

@@ -12,8 +12,8 @@ fn unread(args: &[&str]) -> (Option<i32>, String) {
         .stderr(Stdio::piped())
         .output()
         .expect("the command starts");
-    let said = String::from_utf8(output.stderr).expect("the command prints UTF-8");
-    (output.status.code(), said)
+    let stderr = String::from_utf8(output.stderr).expect("the command prints UTF-8");
+    (output.status.code(), stderr)
 }
 
 #[test]
@@ -62,6 +62,6 @@ fn a_full_disk_is_told_of() {
         .output()
         .expect("the command starts");
     assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("write to standard output"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("write to standard output"), "{stderr}");
 }

@@ -57,10 +57,10 @@ fn noise_between_polls_changes_nothing() {
     let folder = folder("noise");
     let drawing = file(&folder, "drawing.yaml", DRAWING);
     for scenario in [drawing.as_str(), "canary-in-a-minute"] {
-        let quiet = document(&[scenario]);
+        let without_noise = document(&[scenario]);
         for noise in ["1", "2"] {
             assert_eq!(
-                quiet,
+                without_noise,
                 document(&[scenario, "--noise", noise]),
                 "{scenario}: real time leaks in"
             );
@@ -172,9 +172,9 @@ fn a_compressed_journal_replays_and_is_a_tenth_of_a_plain_one() {
 fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
     let (folder, bytes) = short_journal("journal-tampered", "run.jsonl");
     let text = String::from_utf8(bytes).expect("a plain journal is text");
-    let cast = "\"pods\":[{\"party\":0";
-    assert!(text.contains(cast));
-    let changed = text.replacen(cast, "\"pods\":[{\"party\":1", 1);
+    let participants = "\"pods\":[{\"party\":0";
+    assert!(text.contains(participants));
+    let changed = text.replacen(participants, "\"pods\":[{\"party\":1", 1);
     let path = file(&folder, "changed.jsonl", changed);
     let ran = shakedown(&["run", "--replay", &path]);
     assert!([2, 3].contains(&ran.code), "exit code {}", ran.code);

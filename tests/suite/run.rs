@@ -40,8 +40,8 @@ fn null_removes_a_key_by_set_and_the_replay_command_runs_from_here() {
 fn a_warning_of_all_variants_is_printed_once() {
     let folder = folder("warnings-once");
     // Without `workers` it never overloads.
-    let story = SHOP.replace("workers: 4, ", "");
-    let path = file(&folder, "shop.yaml", story);
+    let scenario = SHOP.replace("workers: 4, ", "");
+    let path = file(&folder, "shop.yaml", scenario);
     for args in [["run", "--variant"], ["sweep", "--variant"]] {
         let mut args = vec![args[0], &path, args[1], "all"];
         if args[0] == "sweep" {
@@ -83,10 +83,10 @@ fn a_run_whose_checks_are_all_over_seeds_is_not_judged_and_says_by_what_it_is() 
 #[test]
 fn a_run_that_will_take_very_long_warns_before_it_begins() {
     let folder = folder("estimate");
-    let story = SHOP
+    let scenario = SHOP
         .replace("rate: 10/s", "rate: 10k/s")
         .replace("2s", "365d");
-    let path = file(&folder, "shop.yaml", story);
+    let path = file(&folder, "shop.yaml", scenario);
     let mut run = Command::new(env!("CARGO_BIN_EXE_shakedown"))
         .args(["run", &path])
         .stdout(Stdio::null())

@@ -48,13 +48,13 @@ fn a_host_is_known_if_a_document_declares_it() {
         assert_eq!(warnings(&format!("{{host: {host}}}")), "", "{host}");
     }
     for host in ["wed", "web.prod.svc.cluster.local", "api.example.com"] {
-        let told = warnings(&format!("{{host: {host}}}"));
+        let warning = warnings(&format!("{{host: {host}}}"));
         let begins = format!(
             "VirtualService a: no service `{host}`, so that its requests are answered 503 NC: "
         );
         assert!(
-            told.contains(&begins) && told.ends_with("[IST0101]"),
-            "{told}"
+            warning.contains(&begins) && warning.ends_with("[IST0101]"),
+            "{warning}"
         );
     }
 }
@@ -73,19 +73,19 @@ fn without_a_service_document_hosts_are_not_looked_up() {
 #[test]
 fn ports_are_those_of_the_service_and_of_http() {
     assert_eq!(warnings("{host: web, port: {number: 8080}}"), "");
-    let told = warnings("{host: web, port: {number: 80}}");
+    let warning = warnings("{host: web, port: {number: 80}}");
     assert!(
-        told.ends_with(
+        warning.ends_with(
             "service `web` has no port 80, so that its requests are answered 503 NC: expected `8080` [IST0101]"
         ),
-        "{told}"
+        "{warning}"
     );
-    let told = warnings("{host: db, port: {number: 5432}}");
+    let warning = warnings("{host: db, port: {number: 5432}}");
     assert!(
-        told.ends_with(
+        warning.ends_with(
             "port 5432 of service `db` does not speak HTTP, so that its requests are answered 503 NC: it has none for HTTP"
         ),
-        "{told}"
+        "{warning}"
     );
 }
 
@@ -140,10 +140,10 @@ spec:
     assert!(!ran.stderr.contains("IST0101"), "{}", ran.stderr);
 }
 
-fn story(test: &str, service: &str) -> Ran {
+fn run_scenario(test: &str, service: &str) -> Ran {
     let folder = folder(test);
     file(&folder, "mesh.yaml", service);
-    let story = file(
+    let scenario = file(
         &folder,
         "story.yaml",
         "\
@@ -156,7 +156,7 @@ load: {users: {to: shop GET /, rate: 10/s}}
 expect: [any: success(users) == 100%]
 ",
     );
-    shakedown(&["run", &story]).exits(0)
+    shakedown(&["run", &scenario]).exits(0)
 }
 
 #[test]
@@ -166,18 +166,18 @@ fn a_run_says_of_a_service_document_that_the_topology_differs() {
             "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{ports: [{{port: {port}}}]}}\n"
         )
     };
-    let ran = story("services-same", &service("shop", 8080));
+    let ran = run_scenario("services-same", &service("shop", 8080));
     assert!(
         ran.stdout.contains("without effect on requests: 1 Service"),
         "{}",
         ran.stdout
     );
-    let ran = story("services-port", &service("shop", 80));
+    let ran = run_scenario("services-port", &service("shop", 80));
     assert!(
         ran.stdout.contains("where `shop` has port 8080"),
         "{}",
         ran.stdout
     );
-    let ran = story("services-name", &service("cart", 8080));
+    let ran = run_scenario("services-name", &service("cart", 8080));
     assert!(ran.stdout.contains("which has no `cart`"), "{}", ran.stdout);
 }

@@ -42,7 +42,7 @@ fn turmoil_judges_header_routing_as_the_native_engine_does_and_twice_the_same() 
 
 /// The canary scenario in a quarter of its time at half its rate: 2m30s of 100/s instead of ten minutes of 200/s.
 fn short_canary(test: &str) -> String {
-    let mut story = shakedown(&["show", "bad-canary-rolls-back"])
+    let mut scenario = shakedown(&["show", "bad-canary-rolls-back"])
         .exits(0)
         .stdout;
     for (long, short) in [
@@ -53,21 +53,27 @@ fn short_canary(test: &str) -> String {
         ("during 5m..10m", "during 2m..2m30s"),
         ("promoted within 6m", "promoted within 2m30s"),
     ] {
-        assert!(story.contains(long), "the story has no `{long}`:\n{story}");
-        story = story.replace(long, short);
+        assert!(
+            scenario.contains(long),
+            "the story has no `{long}`:\n{scenario}"
+        );
+        scenario = scenario.replace(long, short);
     }
-    file(&folder(test), "bad-canary-rolls-back.yaml", story)
+    file(&folder(test), "bad-canary-rolls-back.yaml", scenario)
 }
 
 #[test]
 fn turmoil_judges_both_endings_of_a_bad_canary_as_the_native_engine_does_and_twice_the_same() {
-    let story = short_canary("turmoil-canary");
+    let scenario = short_canary("turmoil-canary");
     for (variant, code) in [("base", 0), ("fragile", 1)] {
         let native = ["--variant", variant];
         let turmoil = ["--variant", variant, "--engine", "turmoil"];
-        let first = document(&story, &turmoil, code);
-        assert_eq!(outcome(&document(&story, &native, code)), outcome(&first));
-        let again = document(&story, &turmoil, code);
+        let first = document(&scenario, &turmoil, code);
+        assert_eq!(
+            outcome(&document(&scenario, &native, code)),
+            outcome(&first)
+        );
+        let again = document(&scenario, &turmoil, code);
         assert_eq!(first, again, "{variant}: another document for the same run");
     }
 }
@@ -97,13 +103,13 @@ fn turmoil_judges_a_crash_and_a_pause_as_the_native_engine_does() {
 
 /// Asserts that turmoil refuses a scenario at a location, with a reason that contains a word.
 #[track_caller]
-fn refused(test: &str, story: &str, place: &str, reason: &str) {
-    let path = file(&folder(test), "story.yaml", story);
+fn refused(test: &str, scenario: &str, place: &str, reason: &str) {
+    let path = file(&folder(test), "story.yaml", scenario);
     let ran = shakedown(&["run", &path, "--engine", "turmoil"]).exits(2);
-    let told = format!("{path}:{place}: ");
+    let prefix = format!("{path}:{place}: ");
     assert!(
-        ran.stderr.contains(&told) && ran.stderr.contains(reason),
-        "not told `{told}` with `{reason}`:\n{}",
+        ran.stderr.contains(&prefix) && ran.stderr.contains(reason),
+        "not told `{prefix}` with `{reason}`:\n{}",
         ran.stderr
     );
 }
@@ -151,9 +157,9 @@ chaos:
   - {at: 1ms, for: 1ms, do: pause, target: front}
   - {at: 100ms, for: 100ms, do: partition, target: users <-> front}
 ";
-    let story = format!("{ONE}{rest}");
-    refused("turmoil-partition", &story, "9:5", "`chaos.chaos.1`");
-    refused("turmoil-partition", &story, "9:5", "partition");
+    let scenario = format!("{ONE}{rest}");
+    refused("turmoil-partition", &scenario, "9:5", "`chaos.chaos.1`");
+    refused("turmoil-partition", &scenario, "9:5", "partition");
 }
 
 #[test]
@@ -165,9 +171,9 @@ topology:
     front:
       endpoints: {GET /: [{fail: {rate: 1%, with: reset}}]}
 ";
-    let story = format!("{ONE}{rest}");
-    refused("turmoil-latency", &story, "7:3", "`exp(1ms)` is drawn");
-    refused("turmoil-reset", &story, "9:5", "RST");
+    let scenario = format!("{ONE}{rest}");
+    refused("turmoil-latency", &scenario, "7:3", "`exp(1ms)` is drawn");
+    refused("turmoil-reset", &scenario, "9:5", "RST");
 }
 
 #[test]
@@ -220,8 +226,8 @@ fn a_check_that_the_native_engine_judges_otherwise_is_named() {
 
 #[test]
 fn a_host_that_runs_out_of_ports_on_turmoil_is_explained() {
-    let story = BUSY.replace("exp(1ms)", "1s").replace("800/s", "4k/s");
-    let path = file(&folder("turmoil-ports"), "ports.yaml", story);
+    let scenario = BUSY.replace("exp(1ms)", "1s").replace("800/s", "4k/s");
+    let path = file(&folder("turmoil-ports"), "ports.yaml", scenario);
     let ran = shakedown(&["run", &path, "--engine", "turmoil"]).exits(3);
     assert!(
         ran.stderr.contains("no port left for users/0"),

@@ -4,7 +4,7 @@ use shakedown_xds::proto::route::WeightedCluster;
 use shakedown_xds::proto::route::route_action::ClusterSpecifier;
 use shakedown_xds::proto::route::weighted_cluster::{ClusterWeight, RandomValueSpecifier};
 
-use crate::case::{Case, asked, get, grpc, host, mesh, xds};
+use crate::case::{Case, get, grpc, host, mesh, request, xds};
 use crate::messages::wrapped;
 use crate::upstream::{Act, OK};
 
@@ -173,7 +173,7 @@ fn cors() -> Vec<Case> {
     let policy = "corsPolicy: {allowOrigins: [{exact: 'http://a.example'}], allowMethods: [GET, POST], allowHeaders: [x-a], exposeHeaders: [x-r], maxAge: 24h, allowCredentials: true}";
     let of = |name: &'static str| mesh(name).routes(&format!("[{{{policy}, TO_APP}}]"));
     let preflight = |origin: &str| {
-        asked("OPTIONS", "/")
+        request("OPTIONS", "/")
             .header("origin", origin)
             .header("access-control-request-method", "GET")
     };
@@ -186,7 +186,7 @@ fn cors() -> Vec<Case> {
             .wants("200 -"),
         of("cors: no origin").get("/").wants("200 -"),
         of("cors: OPTIONS that is no preflight")
-            .send(asked("OPTIONS", "/").header("origin", "http://a.example"))
+            .send(request("OPTIONS", "/").header("origin", "http://a.example"))
             .wants("200 -"),
         of("cors: what the app says of itself")
             .app(&[Act::Reply(200, &[("access-control-allow-origin", "*")], "ok")])

@@ -6,7 +6,7 @@ use shakedown_xds::proto::cluster::circuit_breakers::thresholds::RetryBudget;
 use shakedown_xds::proto::core::RoutingPriority;
 
 use crate::case::{Case, get, grpc, host, mesh, xds};
-use crate::client::Asked;
+use crate::client::ClientRequest;
 use crate::messages::wrapped;
 use crate::upstream::{Act, OK, status};
 
@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// The given number of requests at short intervals.
-fn several(count: u64) -> Vec<Asked> {
+fn several(count: u64) -> Vec<ClientRequest> {
     (0..count).map(|nth| get("/").after(nth * 30)).collect()
 }
 

@@ -10,7 +10,7 @@ use shakedown_xds::proto::route::weighted_cluster::ClusterWeight;
 use shakedown_xds::proto::route::{RetryPolicy, WeightedCluster};
 
 use crate::case::{Case, Xds, change, get, host, xds};
-use crate::client::Asked;
+use crate::client::ClientRequest;
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK, status};
 
@@ -27,7 +27,7 @@ const FAILS_LATE: Act = Act::Late(200, &FAILS);
 const FAILS: Act = status(503);
 
 /// The given number of requests, one every `every` milliseconds.
-fn steady(count: u64, every: u64) -> Vec<Asked> {
+fn steady(count: u64, every: u64) -> Vec<ClientRequest> {
     (0..count).map(|nth| get("/").after(nth * every)).collect()
 }
 

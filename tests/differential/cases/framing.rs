@@ -5,7 +5,7 @@ mod bodies;
 mod targets;
 
 use crate::case::{Case, get, host, mesh, post, raw, xds};
-use crate::client::Asked;
+use crate::client::ClientRequest;
 use crate::messages::ms;
 use crate::upstream::{Act, Manner};
 
@@ -22,28 +22,28 @@ pub(super) fn cases() -> Vec<Case> {
 const ONCE: &str = "[{TO_APP, retries: {attempts: 0}}]";
 
 /// A request given as bytes. The case also compares if the connection is closed.
-fn line(text: &str) -> Asked {
+fn line(text: &str) -> ClientRequest {
     raw(text).watch_close()
 }
 
 /// A POST with these header lines and this body.
-fn framed(lines: &str, body: &str) -> Asked {
+fn framed(lines: &str, body: &str) -> ClientRequest {
     line(&format!(
         "POST / HTTP/1.1\r\nhost: app\r\n{lines}\r\n\r\n{body}"
     ))
 }
 
 /// A GET with exactly this target.
-fn target(text: &str) -> Asked {
+fn target(text: &str) -> ClientRequest {
     line(&format!("GET {text} HTTP/1.1\r\nhost: app\r\n\r\n"))
 }
 
 /// A GET with these header lines.
-fn headed(lines: &str) -> Asked {
+fn headed(lines: &str) -> ClientRequest {
     line(&format!("GET / HTTP/1.1\r\nhost: app\r\n{lines}\r\n\r\n"))
 }
 
-fn sends(case: Case, all: impl IntoIterator<Item = Asked>) -> Case {
+fn sends(case: Case, all: impl IntoIterator<Item = ClientRequest>) -> Case {
     all.into_iter().fold(case, Case::send)
 }
 
@@ -185,9 +185,11 @@ fn request_heads() -> Vec<Case> {
 
 fn http2() -> Vec<Case> {
     let length = |value: &str| {
-        let mut asked = post("/", "hello").h2();
-        asked.headers.push(("content-length".into(), value.into()));
-        asked
+        let mut request = post("/", "hello").h2();
+        request
+            .headers
+            .push(("content-length".into(), value.into()));
+        request
     };
     let framed = |headers, pieces| Act::Framed(200, headers, pieces);
     let acts = [

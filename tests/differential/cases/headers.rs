@@ -5,7 +5,7 @@ use shakedown_xds::proto::manager::http_connection_manager::InternalAddressConfi
 use shakedown_xds::proto::protobuf::BoolValue;
 
 use crate::case::{Case, Xds, get, inbound, mesh, xds};
-use crate::client::Asked;
+use crate::client::ClientRequest;
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, OK, status};
 
@@ -28,7 +28,7 @@ pub(super) fn loopback_is_internal() -> Option<InternalAddressConfig> {
     })
 }
 
-fn many() -> Asked {
+fn many() -> ClientRequest {
     get("/")
         .header("proxy-authorization", "Basic x")
         .header("authorization", "y")
@@ -64,7 +64,7 @@ fn many() -> Asked {
         .header("x-b3-traceid", "463ac35c9f6413ad48485a3953bb6124")
 }
 
-fn hops() -> Asked {
+fn hops() -> ClientRequest {
     get("/")
         .header("connection", "x-drop, keep-alive")
         .header("x-drop", "1")
@@ -222,8 +222,8 @@ fn internal() -> Vec<Case> {
 }
 
 /// Marks the caller as internal by `x-forwarded-for`.
-fn inside(asked: Asked) -> Asked {
-    asked.header("x-forwarded-for", "127.0.0.9")
+fn inside(request: ClientRequest) -> ClientRequest {
+    request.header("x-forwarded-for", "127.0.0.9")
 }
 
 fn believed(x: &mut Xds) {

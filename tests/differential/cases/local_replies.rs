@@ -5,8 +5,8 @@ use shakedown_xds::proto::core::data_source::Specifier;
 use shakedown_xds::proto::route::route::Action;
 use shakedown_xds::proto::route::{DirectResponseAction, RedirectAction};
 
-use crate::case::{Case, Xds, asked, get, grpc, host, mesh, post, raw, xds};
-use crate::client::Asked;
+use crate::case::{Case, Xds, get, grpc, host, mesh, post, raw, request, xds};
+use crate::client::ClientRequest;
 use crate::upstream::{Act, Manner, OK, status};
 
 const NO_RETRY: &str = "[{TO_APP, retries: {attempts: 0}}]";
@@ -132,7 +132,7 @@ fn plain() -> Vec<Case> {
         xds("an answer of the route's own to HEAD", |x| {
             respond(x, 200, "body")
         })
-        .send(asked("HEAD", "/"))
+        .send(request("HEAD", "/"))
         .wants("200 -"),
         xds("a redirect", redirect).get("/old?q=1").wants("301 -"),
         mesh("the caller goes away before the answer: DC")
@@ -142,7 +142,7 @@ fn plain() -> Vec<Case> {
         mesh("a HEAD request's local reply has no body")
             .routes(NO_RETRY)
             .host(host("a").is(Manner::Refuses))
-            .send(asked("HEAD", "/"))
+            .send(request("HEAD", "/"))
             .wants("503 UF"),
     ]
 }
@@ -169,11 +169,11 @@ fn bodies() -> Vec<Case> {
             .wants("200 -"),
         mesh("204 has no length").app(&[Act::Reply(204, &[], "")]).get("/").wants("204 -"),
         mesh("304 has no length").app(&[Act::Reply(304, &[("etag", "x")], "")]).get("/").wants("304 -"),
-        mesh("HEAD keeps the length").app(&[OK]).send(asked("HEAD", "/")).wants("200 -"),
+        mesh("HEAD keeps the length").app(&[OK]).send(request("HEAD", "/")).wants("200 -"),
         mesh("an empty answer has length 0").app(&[Act::Reply(200, &[], "")]).get("/").wants("200 -"),
         mesh("a body goes through").send(post("/", "hello")).wants("200 -"),
         mesh("a GET with a body goes through")
-            .send(Asked { body: "hello".into(), ..get("/") })
+            .send(ClientRequest { body: "hello".into(), ..get("/") })
             .wants("200 -"),
         mesh("a chunked body goes through")
             .send(raw("POST / HTTP/1.1\r\nhost: app\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"))

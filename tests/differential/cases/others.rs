@@ -15,7 +15,7 @@ use shakedown_xds::proto::route::route_action::hash_policy::{Header, PolicySpeci
 use shakedown_xds::proto::route::route_action::{ClusterSpecifier, HashPolicy};
 use shakedown_xds::proto::route::weighted_cluster::ClusterWeight;
 
-use crate::case::{Case, Xds, asked, get, host, xds};
+use crate::case::{Case, Xds, get, host, request, xds};
 use crate::messages::{labels, wrapped};
 use crate::upstream::OK;
 
@@ -104,9 +104,9 @@ fn lines(case: Case) -> Case {
         .get("/c?q=1")
         .get("/c?q=2")
         .get("/d/e/f")
-        .send(asked("PUT", "/a"))
-        .send(asked("DELETE", "/a"))
-        .send(asked("OPTIONS", "/a"))
+        .send(request("PUT", "/a"))
+        .send(request("DELETE", "/a"))
+        .send(request("OPTIONS", "/a"))
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -")
 }
 

@@ -5,7 +5,7 @@ use shakedown_xds::proto::matcher::string_matcher::MatchPattern;
 use shakedown_xds::proto::route::header_matcher::HeaderMatchSpecifier;
 use shakedown_xds::proto::route::{HeaderMatcher, HedgePolicy, RetryPolicy};
 
-use crate::case::{Case, Xds, asked, get, grpc, host, mesh, post, xds};
+use crate::case::{Case, Xds, get, grpc, host, mesh, post, request, xds};
 use crate::messages::{ms, wrapped};
 use crate::upstream::{Act, Manner, OK, status};
 
@@ -165,7 +165,7 @@ fn istio() -> Vec<Case> {
         mesh("a POST is tried again, too")
             .routes("[{TO_APP, retries: {attempts: 1, retryOn: gateway-error}}]")
             .app(&[status(502), OK])
-            .send(asked("POST", "/"))
+            .send(request("POST", "/"))
             .wants("200 -"),
         mesh("what the caller asks of retries counts for nothing")
             .app(&[status(503), OK])

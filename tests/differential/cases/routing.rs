@@ -7,7 +7,7 @@ use shakedown_xds::proto::route::header_matcher::HeaderMatchSpecifier;
 use shakedown_xds::proto::route::query_parameter_matcher::QueryParameterMatchSpecifier;
 use shakedown_xds::proto::route::{HeaderMatcher, QueryParameterMatcher};
 
-use crate::case::{Case, asked, get, host, mesh, raw, xds};
+use crate::case::{Case, get, host, mesh, raw, request, xds};
 use crate::messages::{all_to, to};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -77,7 +77,7 @@ fn paths() -> Vec<Case> {
     ]
 }
 
-fn with(value: &str) -> crate::client::Asked {
+fn with(value: &str) -> crate::client::ClientRequest {
     get("/").header("x-t", value)
 }
 
@@ -139,14 +139,14 @@ fn others() -> Vec<Case> {
         .wants("200 -, 200 -, 200 -"),
         when("a method", "{method: {exact: POST}}")
             .get("/")
-            .send(asked("POST", "/"))
+            .send(request("POST", "/"))
             .wants("200 -, 200 -"),
         when(
             "a method by regular expression",
             "{method: {regex: 'PUT|POST'}}",
         )
-        .send(asked("PUT", "/"))
-        .send(asked("DELETE", "/"))
+        .send(request("PUT", "/"))
+        .send(request("DELETE", "/"))
         .wants("200 -, 200 -"),
         when("a scheme", "{scheme: {exact: http}}")
             .get("/")

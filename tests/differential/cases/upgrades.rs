@@ -37,20 +37,20 @@ fn of_route(x: &mut Xds, may: bool) {
 }
 
 fn refused() -> Vec<Case> {
-    let asks = |kind: &str| {
+    let upgrade_request = |kind: &str| {
         raw(format!(
             "GET / HTTP/1.1\r\nhost: app\r\nconnection: upgrade\r\nupgrade: {kind}\r\n\r\n"
         ))
     };
     vec![
         xds("an upgrade that is not allowed: 403", |_| {})
-            .send(asks("websocket").watch_close())
+            .send(upgrade_request("websocket").watch_close())
             .wants("403 -"),
         xds("an upgrade of another kind: 403", allow)
-            .send(asks("foo").watch_close())
+            .send(upgrade_request("foo").watch_close())
             .wants("403 -"),
         xds("an upgrade to HTTP/2 is not looked at", |_| {})
-            .send(asks("h2c"))
+            .send(upgrade_request("h2c"))
             .wants("200 -"),
         xds("an upgrade that only one header names is none", |_| {})
             .send(get("/").header("upgrade", "websocket"))
@@ -60,7 +60,7 @@ fn refused() -> Vec<Case> {
             allow(x);
             of_route(x, false);
         })
-        .send(asks("websocket").watch_close())
+        .send(upgrade_request("websocket").watch_close())
         .wants("403 -"),
         xds("an upgrade that is refused, to gRPC", |_| {})
             .send(grpc("/service/method").websocket("", None))
@@ -69,24 +69,24 @@ fn refused() -> Vec<Case> {
             allow(x);
             x.host().routes.clear();
         })
-        .send(asks("websocket").watch_close())
+        .send(upgrade_request("websocket").watch_close())
         .wants("404 NR"),
         xds("an upgrade without a host: 503", |x| {
             allow(x);
             x.cluster("app").common_lb_config = super::balancing::panic_at(0.0);
         })
         .empty("app")
-        .send(asks("websocket").watch_close())
+        .send(upgrade_request("websocket").watch_close())
         .wants("503 UH"),
         xds("an upgrade that a route answers", |x| {
             allow(x);
             super::local_replies::respond(x, 200, "no");
         })
-        .send(asks("websocket").watch_close())
+        .send(upgrade_request("websocket").watch_close())
         .wants("200 -"),
         xds("an upgrade that the app does not take", allow)
             .app(&[status(403)])
-            .send(asks("websocket").watch_close())
+            .send(upgrade_request("websocket").watch_close())
             .wants("403 -"),
         xds("another protocol that nobody has asked for", allow)
             .app(&[ECHO])

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shakedown_xds::proto::Resource;
 
-use super::{Block, LOOK, READY, World, hosts};
+use super::{Block, POLL_INTERVAL, READY, World, hosts};
 use crate::case::{Case, Change, Config, Host, Xds};
 use crate::messages;
 
@@ -28,14 +28,14 @@ impl World<'_> {
         ));
         let deadline = self.env.now() + READY;
         // The stream's task must run before the fixture has unacknowledged responses.
-        self.env.sleep(LOOK).await;
+        self.env.sleep(POLL_INTERVAL).await;
         while !fixture.is_settled() {
             assert!(
                 self.env.now() < deadline,
                 "{}: a change is not taken in time",
                 self.case.name
             );
-            self.env.sleep(LOOK).await;
+            self.env.sleep(POLL_INTERVAL).await;
         }
         self.env.sleep(TAKING_OVER).await;
     }

@@ -20,7 +20,7 @@ fn counts_add_up_over_tls_and_are_the_servers_own() {
     );
     assert_eq!(count(&document, "scheduled"), 100);
     assert_eq!(count(&document, "ok"), 100);
-    assert_eq!(server.asked("GET /shop?x=1"), 100);
+    assert_eq!(server.requests_to("GET /shop?x=1"), 100);
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn http2_is_agreed_on_by_tls() {
     let args = [&SHORT[..], &["--http2", "--cacert", &authority]].concat();
     let document = results(&url(&server), &args);
     assert_eq!(count(&document, "ok"), 100);
-    assert_eq!(server.asked("GET /shop?x=1"), 100);
+    assert_eq!(server.requests_to("GET /shop?x=1"), 100);
 }
 
 #[test]

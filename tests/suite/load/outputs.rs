@@ -124,7 +124,7 @@ fn secrets_are_sent_and_shown_nowhere() {
     ] {
         assert_eq!(sent.get(name).and_then(|v| v.to_str().ok()), Some(value));
     }
-    assert!(server.asked("GET /?token=s3cr3t-2") > 0);
+    assert!(server.requests_to("GET /?token=s3cr3t-2") > 0);
 }
 
 #[test]

@@ -58,10 +58,13 @@ fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
     assert_eq!(names, ["served", "bought", "tested"]);
     let sent = |at: usize| document["loads"][at]["sent"].as_u64();
     assert_eq!((sent(0), sent(1)), (Some(200), Some(25)));
-    let (browsed, bought) = (shop.asked("GET /v2/"), shop.asked("POST /v2/order"));
+    let (browsed, bought) = (
+        shop.requests_to("GET /v2/"),
+        shop.requests_to("POST /v2/order"),
+    );
     assert!(bought > 20 && browsed > 100, "{browsed} and {bought}");
     assert_eq!(browsed + bought, 200);
-    assert_eq!(tests.asked("GET /"), 25);
+    assert_eq!(tests.requests_to("GET /"), 25);
     for wanted in [
         "skipped topology: shop",
         "skipped chaos: sick",

@@ -62,7 +62,7 @@ impl Server {
         let (seen, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let last = Last::default();
         let headers = Arc::clone(&last);
-        let (tell, told) = mpsc::channel();
+        let (address_sender, address_receiver) = mpsc::channel();
         let (log, end) = (Arc::clone(&seen), Arc::clone(&stop));
         let (certificate, key) = certificate(matches!(habit, Habit::SelfSigned));
         let authority = certificate.clone();
@@ -72,7 +72,9 @@ impl Server {
             runtime.block_on(async {
                 let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 let listener = env.listen(any).expect("a port");
-                tell.send(listener.local_addr()).expect("the test waits");
+                address_sender
+                    .send(listener.local_addr())
+                    .expect("the test waits");
                 let own = env.clone();
                 let _server = env.spawn_owned("server", async move {
                     match habit {
@@ -92,7 +94,7 @@ impl Server {
                 }
             });
         });
-        let address = told.recv().expect("the server listens");
+        let address = address_receiver.recv().expect("the server listens");
         Server {
             address,
             seen,
@@ -126,7 +128,7 @@ impl Server {
     }
 
     /// The number of requests with this request line, as in `GET /path`.
-    pub(super) fn asked(&self, wanted: &str) -> u64 {
+    pub(super) fn requests_to(&self, wanted: &str) -> u64 {
         let seen = self.seen.lock().expect("no server panics");
         seen.iter().filter(|(_, what)| what == wanted).count() as u64
     }

@@ -1,7 +1,7 @@
 //! Cases of the framing and heads of responses.
 
 use super::{ONCE, sends};
-use crate::case::{Case, asked, get, mesh};
+use crate::case::{Case, get, mesh, request};
 use crate::upstream::Act;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -105,7 +105,7 @@ fn response_lengths() -> Vec<Case> {
                 Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"]),
                 Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n"]),
             ]),
-            (0..5).flat_map(|_| [asked("HEAD", "/").watch_close(), asked("HEAD", "/").h2()]),
+            (0..5).flat_map(|_| [request("HEAD", "/").watch_close(), request("HEAD", "/").h2()]),
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 502 UPE, 502 UPE, 502 UPE, 502 UPE"),
     ]

@@ -1,7 +1,7 @@
 //! Cases of request bodies: lengths, codings and chunks.
 
 use super::{framed, line, sends};
-use crate::case::{Case, asked, mesh, raw};
+use crate::case::{Case, mesh, raw, request};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut all = bodies();
@@ -20,7 +20,7 @@ fn bodies() -> Vec<Case> {
         .of_method(method)
     };
     let sized = |method: &str| {
-        let mut sized = asked(method, "/");
+        let mut sized = request(method, "/");
         sized.body = b"abc".to_vec();
         sized
     };
