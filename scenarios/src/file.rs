@@ -227,7 +227,7 @@ const EXAMPLES: Examples = &[
 pub(crate) fn decoder() -> Decoder {
     Decoder::new()
         .choice("word")
-        .later(UNSUPPORTED)
+        .unsupported(UNSUPPORTED)
         .examples(EXAMPLES)
         .null_is_absent()
 }

@@ -122,7 +122,7 @@ fn resource<T: DeserializeOwned>(
     let decoder = Decoder::new()
         .word("field")
         .prefix(prefix)
-        .later(fields::NOT_MODELLED);
+        .unsupported(fields::NOT_MODELLED);
     let read = decoder.decode_partial::<Envelope<T>>(node);
     errors.append(read.errors);
     let document = DocumentHeader::key(node, &header.kind);

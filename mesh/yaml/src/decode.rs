@@ -48,7 +48,7 @@ pub struct Partial<T> {
     pub value: Option<T>,
     /// All errors, in order of place.
     pub errors: Diagnostics,
-    /// Keys of [`Decoder::later`], in the order in which they were met.
+    /// Keys of [`Decoder::unsupported`], in the order in which they were met.
     pub passed: Vec<PassedOver>,
 }
 
@@ -101,8 +101,8 @@ impl Decoder {
     /// Keys that are not modelled: passed over by [`decode_partial`](Self::decode_partial), errors for
     /// [`decode`](Self::decode).
     #[must_use]
-    pub fn later(mut self, later: Unsupported) -> Self {
-        self.0.unsupported = later;
+    pub fn unsupported(mut self, keys: Unsupported) -> Self {
+        self.0.unsupported = keys;
         self
     }
 

@@ -66,7 +66,7 @@ impl ScenarioReader<'_> {
             .filter(|(key, entry)| *key != "all" && !entry.node.is_null())
         {
             if key == "outside" {
-                self.later(&entry.key, key);
+                self.unsupported(&entry.key, key);
                 continue;
             }
             let Some(latency) = self.durations(&entry.node) else {

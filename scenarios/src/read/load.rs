@@ -76,7 +76,7 @@ impl ScenarioReader<'_> {
             && let Some(text) = written.as_str()
             && text.starts_with("file(")
         {
-            self.later(&written.place, "arrivals: file(...)");
+            self.unsupported(&written.place, "arrivals: file(...)");
             let mut rest = node.clone();
             rest.as_map_mut().map(|map| map.shift_remove("arrivals"));
             return self.decode_or_default(&rest);

@@ -86,7 +86,7 @@ impl<'s> ScenarioReader<'s> {
     fn reported<T>(&mut self, read: Partial<T>) -> Option<T> {
         self.errors.append(read.errors);
         for passed in read.passed {
-            self.later(&passed.place, &passed.key);
+            self.unsupported(&passed.place, &passed.key);
         }
         read.value
     }
@@ -95,7 +95,7 @@ impl<'s> ScenarioReader<'s> {
         self.errors.add(place, message);
     }
 
-    pub(super) fn later(&mut self, place: &FilePlace, what: &str) {
+    pub(super) fn unsupported(&mut self, place: &FilePlace, what: &str) {
         self.error(place, format!("not supported yet: `{what}`"));
     }
 

@@ -163,7 +163,7 @@ impl ScenarioReader<'_> {
         if !cost.is_zero() {
             let sidecar = long(sidecar, "cost");
             let place = get(&sidecar, "cost").unwrap_or(&sidecar).place.clone();
-            self.later(&place, "sidecar: cost");
+            self.unsupported(&place, "sidecar: cost");
         }
         true
     }

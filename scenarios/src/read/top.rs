@@ -220,7 +220,7 @@ impl ScenarioReader<'_> {
         if let Some(replicas) = get(node, "replicas")
             && keys.replicas.0 != 1
         {
-            self.later(&replicas.place, "control: replicas");
+            self.unsupported(&replicas.place, "control: replicas");
         }
         if let Some(written) = get(node, "telemetry")
             && keys.telemetry.0.is_zero()

@@ -260,7 +260,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
             },
         };
         if !variants.contains(&variant) {
-            if let Some(effect) = self.session.later(name, variant) {
+            if let Some(effect) = self.session.effect_of(name, variant) {
                 return Err(DecodeError::passed(variant, effect).pointing(place));
             }
             let accepted = variants.iter().copied();

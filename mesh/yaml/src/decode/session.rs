@@ -101,7 +101,7 @@ impl<'a> DecodeSession<'a> {
             return;
         }
         let names = std::iter::once(of).chain(others);
-        if let Some(effect) = names.clone().find_map(|of| self.later(of.name, key)) {
+        if let Some(effect) = names.clone().find_map(|of| self.effect_of(of.name, key)) {
             // A key without a value is not reported, because ignoring it changes nothing.
             let is_empty = entry.node.as_list().is_some_and(<[Node]>::is_empty);
             if !entry.node.is_null() && !is_empty {
@@ -124,7 +124,7 @@ impl<'a> DecodeSession<'a> {
     }
 
     /// Returns the effect of ignoring a key or variant; `None` if it must not be ignored.
-    pub(super) fn later(&self, name: &str, key: &str) -> Option<&'static str> {
+    pub(super) fn effect_of(&self, name: &str, key: &str) -> Option<&'static str> {
         let keys = of_name(self.options.unsupported, name);
         keys.iter()
             .find(|(known, _)| *known == key)

@@ -214,10 +214,13 @@ fn a_raw_part_is_kept_as_it_stands() {
 
 #[test]
 fn a_key_that_comes_later_is_refused_as_such() {
-    let decoder = Decoder::new().word("field").prefix("Thing x: ").later(&[
-        ("Service", &[("queue", "nothing waits")]),
-        ("Step", &[("hang", "nothing hangs")]),
-    ]);
+    let decoder = Decoder::new()
+        .word("field")
+        .prefix("Thing x: ")
+        .unsupported(&[
+            ("Service", &[("queue", "nothing waits")]),
+            ("Step", &[("hang", "nothing hangs")]),
+        ]);
     let node = &parse("f", "name: a\nqueue: 3\nworkrs: 1\nsteps: [hang]").unwrap()[0];
     assert_eq!(
         decoder.decode::<Service>(node).unwrap_err().to_string(),
@@ -236,7 +239,7 @@ fn what_is_in_error_is_left_out_of_a_partial_value() {
 
 #[test]
 fn what_is_not_modelled_is_passed_over_with_its_place_and_effect() {
-    let decoder = Decoder::new().later(&[
+    let decoder = Decoder::new().unsupported(&[
         ("Service", &[("queue", "nothing waits")]),
         ("Step", &[("hang", "nothing hangs")]),
     ]);
@@ -247,7 +250,7 @@ fn what_is_not_modelled_is_passed_over_with_its_place_and_effect() {
     let passed: Vec<String> = read
         .passed
         .iter()
-        .map(|it| format!("{} {}: {}", it.place, it.key, it.effect))
+        .map(|passed| format!("{} {}: {}", passed.place, passed.key, passed.effect))
         .collect();
     assert_eq!(
         passed,
@@ -269,7 +272,7 @@ fn a_missing_key_is_reported_with_its_example() {
 fn an_unknown_variant_is_reported_with_its_word() {
     let decoder = Decoder::new()
         .choice("step")
-        .later(&[("Step", &[("hang", "")])]);
+        .unsupported(&[("Step", &[("hang", "")])]);
     let node = &parse("f", "name: a\nsteps: [rset, hnag]").unwrap()[0];
     assert_eq!(
         decoder.decode::<Service>(node).unwrap_err().to_string(),

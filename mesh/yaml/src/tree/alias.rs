@@ -85,9 +85,10 @@ impl AliasCopies {
                 "nested too deeply: at most {MAX_DEPTH} levels are read"
             ));
         }
-        match self.fits(measure) {
-            true => Ok((node, measure)),
-            false => Err(too_much()),
+        if self.fits(measure) {
+            Ok((node, measure))
+        } else {
+            Err(too_much())
         }
     }
 

@@ -121,9 +121,10 @@ impl Scan {
         // The column of the nearest key or dash on this line.
         let mut parent = indent as isize - 1;
         let goes_on = self.depth > 0 || self.quote.is_some();
-        let mut at = match goes_on {
-            true => BlockPosition::Ended { column: indent },
-            false => BlockPosition::Start,
+        let mut at = if goes_on {
+            BlockPosition::Ended { column: indent }
+        } else {
+            BlockPosition::Start
         };
         while column < letters.len() {
             if self.quote.is_some() {
