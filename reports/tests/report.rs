@@ -219,7 +219,7 @@ fn endings_stand_side_by_side_on_the_same_axes() {
 }
 
 #[test]
-fn a_subject_has_one_colour_in_all_endings_whoever_else_is_drawn_beside_it() {
+fn a_subject_keeps_its_colour_in_all_runs_regardless_of_other_subjects() {
     let counts = |name: &str| shakedown_results::series::Counts {
         name: name.to_owned(),
         bins: vec![3, 2, 3],
@@ -264,7 +264,7 @@ fn a_subject_has_one_colour_in_all_endings_whoever_else_is_drawn_beside_it() {
 }
 
 #[test]
-fn a_run_is_told_in_short_before_its_checks_and_charts_and_each_line_knows_its_time() {
+fn the_summary_precedes_checks_and_charts_and_each_line_has_its_time() {
     let page = html::render(&journal::stormy());
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}"));
     assert!(at("id=\"verdict\"") < at("id=\"short\""));
@@ -286,7 +286,7 @@ fn endings_of_nobody_and_of_the_spiteful_have_a_page() {
 }
 
 #[test]
-fn a_report_says_which_world_it_is_of_and_what_that_leaves_out() {
+fn a_report_names_its_execution_mode_and_what_that_does_not_model() {
     let mut document = journal::calm();
     assert!(html::render(&document).contains("Not modelled: the kernel's TCP"));
     document.mode = Mode::Real;

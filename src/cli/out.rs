@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_error_and_a_full_disk_is_one() {
+    fn a_closed_pipe_is_no_error_and_a_full_disk_is_one() {
         assert!(settle(&mut Broken(ErrorKind::BrokenPipe), "text").is_ok());
         assert!(settle(&mut Broken(ErrorKind::StorageFull), "text").is_err());
     }

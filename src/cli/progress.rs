@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pipe_gets_a_line_each_ten_seconds_and_a_terminal_at_once() {
+    fn progress_is_written_every_ten_seconds_to_pipes_and_immediately_to_terminals() {
         let seconds = Duration::from_secs;
         assert!(!is_due(false, false, seconds(9)));
         assert!(is_due(false, false, seconds(10)));

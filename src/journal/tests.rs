@@ -70,7 +70,7 @@ fn what_was_written_is_read_back() {
 }
 
 #[test]
-fn a_compressed_journal_is_a_tenth_of_a_plain_one_and_compares_alike() {
+fn a_compressed_journal_is_a_tenth_of_the_size_and_compares_equal() {
     let run = records(9_000);
     let (plain, small) = (written(&run), written_as(Format::Zstd, &run));
     assert!(small.len() * 10 < plain.len(), "{} bytes", small.len());

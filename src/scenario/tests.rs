@@ -63,7 +63,7 @@ fn a_variant_of_a_story_of_the_catalogue_breaks_as_told() {
 }
 
 #[test]
-fn what_is_wrong_with_a_built_scenario_is_said_in_the_languages_words() {
+fn errors_in_a_built_scenario_use_the_languages_terms() {
     let error = shop().duration("4").run().unwrap_err().to_string();
     assert!(
         error.contains("`4` has no unit: a duration is written `5s`"),
@@ -256,7 +256,7 @@ fn unwrap_prints_what_the_command_prints() {
 }
 
 #[test]
-fn a_check_in_json_has_a_number_a_unit_and_a_sample_size() {
+fn a_json_check_has_a_value_a_unit_and_a_sample_size() {
     let run = shop()
         .check("quick", "p99(users) < 1s")
         .check("always", "always success(users) >= 90% per 1s")

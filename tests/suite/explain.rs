@@ -67,7 +67,7 @@ fn mesh(test: &str) -> String {
 }
 
 #[test]
-fn the_way_of_a_request_is_told_with_the_line_behind_each_step() {
+fn a_requests_path_is_explained_with_the_line_behind_each_step() {
     let path = mesh("explain-text");
     let args = [
         "explain",
@@ -197,7 +197,7 @@ fn of_reviews(spec: &str) -> String {
 const TO: &str = "route: [{destination: {host: reviews, port: {number: 9080}}}]";
 
 #[test]
-fn a_route_that_no_request_reaches_is_warned_of_and_told_by_its_lines() {
+fn an_unreachable_route_is_warned_about_and_explained_with_its_lines() {
     let text = of_reviews(&format!(
         "  http:\n    - {{match: [{{uri: {{prefix: /od10}}}}], {TO}}}\n    - {{match: [{{uri: {{prefix: /od100}}}}], {TO}}}\n"
     ));
@@ -234,7 +234,7 @@ fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
 }
 
 #[test]
-fn a_header_in_the_wrong_case_is_told_at_the_route_that_passed_it_over() {
+fn a_header_case_mismatch_is_reported_at_the_route_not_matched() {
     let text = of_reviews(&format!(
         "  http:\n    - {{match: [{{headers: {{end-user: {{exact: Jason}}}}}}], {TO}}}\n    - {{{TO}}}\n"
     ));

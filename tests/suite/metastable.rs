@@ -77,7 +77,7 @@ fn without_a_budget_a_database_heals_below_half_its_capacity() {
 }
 
 #[test]
-fn a_retry_budget_heals_as_long_as_it_leaves_the_load_below_the_capacity() {
+fn a_retry_budget_recovers_only_if_it_keeps_load_below_capacity() {
     // 280/s plus 5% of retries are 294/s, plus 10% are 308/s.
     assert!(heals("280/s", Some("5%")));
     assert!(!heals("280/s", Some("10%")));

@@ -170,7 +170,7 @@ fn a_verdict_lists_what_the_run_was_without() {
 }
 
 #[test]
-fn files_of_other_tools_in_a_folder_are_named_and_are_no_scenarios() {
+fn other_tools_files_in_a_folder_are_listed_and_are_no_scenarios() {
     let folder = folder("front-tools");
     let files = [
         (

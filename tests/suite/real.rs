@@ -38,7 +38,7 @@ fn the_journal_of_a_real_run_is_not_replayed() {
     reason = "two commands at once: their real time is most of this test"
 )]
 #[test]
-fn a_good_canary_is_promoted_and_a_bad_one_rolled_back_on_real_sockets() {
+fn on_real_sockets_good_canaries_are_promoted_and_bad_ones_rolled_back() {
     let endings = [
         ("base", 0, "canary(shop) == promoted"),
         ("bad", 1, "canary(shop) == rolled-back"),

@@ -91,7 +91,7 @@ fn another_seed_gives_another_digest_and_other_events_where_the_story_draws() {
 }
 
 #[test]
-fn a_journal_replays_and_a_changed_one_shows_the_first_event_that_differs() {
+fn a_journal_replays_and_a_changed_one_shows_the_first_differing_event() {
     let folder = folder("journal");
     let journal = folder.join("run.jsonl");
     let path = journal.to_str().expect("test paths are UTF-8");

@@ -20,7 +20,7 @@ variants:
 ";
 
 #[test]
-fn null_removes_a_key_by_set_and_the_replay_command_runs_from_here() {
+fn set_null_removes_a_key_and_the_replay_command_runs_from_here() {
     let folder = folder("set null").join("deeper");
     std::fs::create_dir(&folder).expect("a folder can be made");
     let path = file(&folder, "shop.yaml", SHOP);
@@ -59,7 +59,7 @@ fn a_warning_of_all_variants_is_printed_once() {
 }
 
 #[test]
-fn a_run_whose_checks_are_all_over_seeds_is_not_judged_and_says_by_what_it_is() {
+fn a_run_with_only_checks_over_seeds_is_unjudged_and_suggests_sweep() {
     let folder = folder("over-seeds");
     let seeds = SHOP.replace("success(u) == 100%", "mean(u) < 1s over seeds");
     let path = file(&folder, "shop.yaml", seeds);

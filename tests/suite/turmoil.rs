@@ -25,7 +25,7 @@ fn outcome(document: &Value) -> Vec<String> {
 }
 
 #[test]
-fn turmoil_judges_header_routing_as_the_native_engine_does_and_twice_the_same() {
+fn turmoil_judges_header_routing_like_the_native_engine_and_is_deterministic() {
     for (variant, code) in [("base", 0), ("fragile", 1)] {
         let native = ["--variant", variant];
         let turmoil = ["--variant", variant, "--engine", "turmoil"];
@@ -63,7 +63,7 @@ fn short_canary(test: &str) -> String {
 }
 
 #[test]
-fn turmoil_judges_both_endings_of_a_bad_canary_as_the_native_engine_does_and_twice_the_same() {
+fn turmoil_judges_both_bad_canary_outcomes_like_the_native_engine_deterministically() {
     let scenario = short_canary("turmoil-canary");
     for (variant, code) in [("base", 0), ("fragile", 1)] {
         let native = ["--variant", variant];

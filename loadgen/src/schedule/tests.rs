@@ -78,7 +78,7 @@ fn a_surge_within_a_ramp_bends_it() {
 }
 
 #[test]
-fn a_surge_counts_from_0_s_and_not_from_the_start_of_the_load() {
+fn a_surge_is_scheduled_from_time_zero_not_from_the_load_start() {
     let mut load = load(Arrivals::Constant, vec![level("100/s")], 4);
     load.start = Duration::from_secs(1);
     let counts = by_second(&surged(&load, &[surge(2, Some(3), 5)]), 4);

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_was_never_good_is_left_out_and_the_others_are_in_force() {
+    fn a_document_without_a_valid_version_is_excluded_and_others_are_applied() {
         let written = documents(&[rule("v1"), routes("a", "v1"), bad("b", "")]);
         let (mesh, refused) = AdmissionOutcome::default().admit(mesh(), &written);
         assert_eq!(names(&refused), ["VirtualService/b"]);

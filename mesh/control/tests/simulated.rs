@@ -110,7 +110,7 @@ fn a_change_is_pushed_after_the_quiet_time_and_only_what_changed() {
 }
 
 #[test]
-fn a_document_that_does_not_validate_is_refused_and_its_last_good_version_stays() {
+fn an_invalid_document_is_rejected_and_its_last_valid_version_stays_active() {
     let voyage = Voyage::new(1);
     voyage
         .cluster

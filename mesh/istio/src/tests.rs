@@ -52,7 +52,7 @@ fn routes(http: &str) -> String {
 }
 
 #[test]
-fn an_unknown_field_is_told_with_its_document_and_the_field_that_was_meant() {
+fn an_unknown_field_is_reported_with_its_document_and_a_suggested_field() {
     let text = "
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -74,7 +74,7 @@ mesh.yaml:10:3: DestinationRule payment: unknown field `subset`: did you mean `s
 }
 
 #[test]
-fn a_field_that_is_not_modelled_is_refused_where_nothing_may_be_passed_over() {
+fn an_unmodelled_field_is_rejected_where_omissions_are_not_allowed() {
     let text = "
 apiVersion: networking.istio.io/v1beta1
 kind: VirtualService

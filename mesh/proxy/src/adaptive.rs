@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_grows_by_its_root_while_round_trips_stay_at_the_minimum() {
+    fn the_limit_grows_by_its_square_root_while_rtt_stays_minimal() {
         let mut controller = measured();
         window(&mut controller, 60, 10);
         assert!(controller.admit(at(111)));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_is_measured_anew_after_its_interval_and_the_limit_comes_back() {
+    fn the_minimum_rtt_is_remeasured_after_its_interval_and_the_limit_restored() {
         let mut controller = measured();
         controller.limit = 40;
         controller.advance(at(60_011));
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_ends_at_its_time_and_the_next_begins_when_that_is_seen() {
+    fn a_window_ends_on_time_and_the_next_starts_at_that_observation() {
         let mut controller = measured();
         window(&mut controller, 60, 10);
         controller.advance(at(109));
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn the_minimum_is_measured_anew_at_its_time_and_up_to_its_jitter_later() {
+    fn the_minimum_rtt_is_remeasured_on_schedule_plus_at_most_the_jitter() {
         for (random, due) in [(0, 60_010), (4_000 * MS, 64_010), (10_000 * MS, 61_010)] {
             let settings = Settings {
                 min_rtt_requests: 1,
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_that_comes_down_to_the_least_is_not_one_at_the_least() {
+    fn the_window_that_reaches_the_minimum_limit_is_not_counted() {
         let mut controller = measured();
         controller.set(4);
         for _ in 0..5 {

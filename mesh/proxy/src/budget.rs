@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_is_a_share_of_the_requests_cut_to_whole_ones_and_overrides_the_limit() {
+    fn a_retry_budget_truncates_its_share_of_requests_and_overrides_the_limit() {
         for (requests, allowed) in [
             (0, 3),
             (15, 3),

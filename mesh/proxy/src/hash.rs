@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_that_is_missing_is_made_where_it_has_a_time_to_live() {
+    fn a_missing_cookie_is_generated_if_it_has_a_ttl() {
         let value = xx_hash(b"10.0.0.7:4000010.0.0.1:80", 0);
         let text = format!("{value:016x}");
         let made = hash(&[policy(cookie(Some(60)))], &HeaderMap::new(), "/");

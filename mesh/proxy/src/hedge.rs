@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hedge_is_due_a_delay_after_the_last_try_began_until_there_were_enough() {
+    fn hedges_are_due_a_delay_after_the_last_try_until_the_maximum() {
         let mut hedges = hedges(2);
         assert_eq!(hedges.due(), None, "nothing has been tried");
         hedges.try_begun(at(10));

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_back_is_given_out_again_and_no_more_is_kept_than_the_bound() {
+    fn returned_objects_are_reused_and_at_most_the_bound_is_kept() {
         let spares = ObjectPool::default();
         assert_eq!(spares.take(), None);
         (0..KEPT_MAX + 7).for_each(|number| spares.put(number));

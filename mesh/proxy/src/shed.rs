@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_came_later_is_looked_at_when_the_queue_comes_to_stand() {
+    fn a_later_arrival_is_reevaluated_when_a_standing_queue_forms() {
         let mut shed = one_at_a_time();
         shed.arrive(at(0));
         let first = wait(&mut shed, 10);

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_read_as_it_is_written_and_nothing_else_is_one() {
+    fn a_request_id_parses_its_own_format_and_rejects_other_text() {
         let id = RequestId(0x6f1b_7e5c_37d6_4b2a_9a3e_0d9a_6b1c_2d3e);
         let text = "6f1b7e5c-37d6-4b2a-9a3e-0d9a6b1c2d3e";
         assert_eq!(id.to_string(), text);

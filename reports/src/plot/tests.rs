@@ -118,7 +118,7 @@ fn a_second_in_which_nothing_ended_has_no_latency() {
 }
 
 #[test]
-fn seconds_without_a_row_are_empty_bins_up_to_the_end_of_the_load() {
+fn seconds_without_a_row_are_empty_bins_until_the_load_ends() {
     let row = Second {
         from_s: 3,
         offered: 7,

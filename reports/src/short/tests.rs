@@ -122,7 +122,7 @@ fn what_led_to_it_comes_before_what_followed() {
 }
 
 #[test]
-fn bad_seconds_far_apart_are_two_stretches_and_one_bad_request_of_many_is_none() {
+fn distant_bad_seconds_are_two_intervals_and_a_rare_failure_is_none() {
     let bad = |failed| Second {
         from_s: 0,
         ok: 100,
@@ -144,7 +144,7 @@ fn bad_seconds_far_apart_are_two_stretches_and_one_bad_request_of_many_is_none()
 }
 
 #[test]
-fn a_queue_that_never_empties_is_told_with_what_is_left_of_it() {
+fn a_queue_that_never_drains_is_reported_with_its_remaining_length() {
     let mut document = run();
     let grown: Vec<(usize, u64)> = (60..120).map(|at| (at, (at as u64 - 59) * 100)).collect();
     document.series.queued = vec![counts("db", &grown)];
@@ -172,7 +172,7 @@ fn requests_that_are_slow_and_do_not_fail_are_told_of_too() {
 }
 
 #[test]
-fn a_breaker_is_told_by_the_limit_that_turns_requests_away_and_by_its_longest_time() {
+fn a_breaker_is_reported_by_its_rejecting_limit_and_its_longest_interval() {
     let row = |limit: &str, spans: &[(i64, i64)]| Stretches {
         name: format!("web -> db ({limit})"),
         spans: spans

@@ -168,7 +168,7 @@ fn the_warm_up_is_in_the_seconds_and_not_in_the_totals() {
 }
 
 #[test]
-fn an_answer_in_the_drain_counts_and_has_a_row_after_the_duration() {
+fn a_response_in_the_drain_counts_in_a_row_after_the_duration() {
     let at = 10 * SECOND - MS;
     let document = document(&[finished(at, Some(at), 12 * SECOND, Answer::Timeout)]);
     let load = &document.loads[0];

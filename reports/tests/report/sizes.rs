@@ -9,7 +9,7 @@ fn a_report_stays_small() {
 }
 
 #[test]
-fn a_report_of_thousands_of_rows_of_each_kind_stays_below_two_megabytes() {
+fn a_report_with_thousands_of_rows_per_kind_stays_below_two_megabytes() {
     let mut document = journal::stormy();
     let mut load = document.loads[1].clone();
     // The maximum number of rows of a real run, ten seconds each.

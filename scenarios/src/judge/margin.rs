@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_seed_is_the_one_nearest_to_the_limit_or_furthest_beyond() {
+    fn the_worst_seed_is_nearest_to_the_limit_or_furthest_beyond_it() {
         let ns = MeasuredUnit::Nanoseconds;
         let ms = |values: [i128; 4]| values.map(|ms| ms * 1_000_000);
         let margin = new("p99(users) < 250ms", ns, 250_000_000, &ms([20, 90, 40, 10]));

@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_ends_with_the_load_takes_in_the_drain_by_start_alone() {
+    fn a_window_ending_with_the_load_includes_the_drain_only_by_start() {
         let mut slots = slots(None, CellKind::Plain);
         assert!(slots.by_start(1_500).is_some());
         assert!(slots.by_time(1_500).is_none());

@@ -177,7 +177,7 @@ impl Run {
 }
 
 #[test]
-fn requests_belong_to_the_window_in_which_they_start_and_answers_to_the_one_in_which_they_end() {
+fn requests_count_in_their_start_window_and_responses_in_their_end_window() {
     let mut run = Run::new(&[
         "count(users during 10s..20s) == 2",
         "count(users during 20s..30s) == 0",
@@ -191,7 +191,7 @@ fn requests_belong_to_the_window_in_which_they_start_and_answers_to_the_one_in_w
 }
 
 #[test]
-fn the_warm_up_is_left_out_unless_a_time_below_it_is_named() {
+fn the_warm_up_is_excluded_unless_an_earlier_time_is_named() {
     let mut run = Run::new(&[
         "success(users) == 100%",
         "success(users during 0s..1m) == 50%",
@@ -295,7 +295,7 @@ fn a_service_is_judged_by_version_replica_endpoint_zone_and_sender() {
 }
 
 #[test]
-fn a_request_goes_via_what_its_descendants_reach_even_after_it_is_over() {
+fn a_request_is_via_whatever_its_descendants_reach_even_after_it_ended() {
     let mut run = Run::new(&[
         "share(users where via api/v2) == 50%",
         "share(users where via api/v1) == 25%",
@@ -318,7 +318,7 @@ fn a_request_goes_via_what_its_descendants_reach_even_after_it_is_over() {
 }
 
 #[test]
-fn an_edge_is_judged_by_calls_and_an_edge_to_a_version_by_attempts() {
+fn an_edge_is_judged_by_calls_and_a_version_edge_by_attempts() {
     let mut run = Run::new(&[
         "count(web -> api) == 1",
         "success(web -> api) == 100%",

@@ -39,7 +39,7 @@ fn hit(chaos: &str) -> Vec<u32> {
 }
 
 #[test]
-fn pods_are_services_by_version_and_replica_then_clients_then_the_control_plane() {
+fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
     let story = story("");
     let cast = cast(&story, &[]);
     let names: Vec<String> = (0..cast.pods.len())
@@ -137,7 +137,7 @@ fn faults_are_sorted_by_start_and_may_end_in_the_drain() {
 }
 
 #[test]
-fn an_item_that_is_drawn_to_begin_as_the_run_ends_does_not_happen() {
+fn an_item_drawn_to_start_at_the_runs_end_never_happens() {
     let at = |at: &str| {
         let item = format!("{{at: uniform({at}..{at}), do: crash, target: web}}");
         plan(&story(&item), streams(1)).len()
@@ -206,7 +206,7 @@ fn what_may_miss_is_told_to_the_run() {
 }
 
 #[test]
-fn the_cast_tells_what_pods_can_do_at_once_and_where_the_control_plane_is() {
+fn participants_list_pod_concurrency_limits_and_the_control_planes_zone() {
     let mut story = story("");
     story.services[1].versions[0].workers = None;
     story.services[1].versions[0].cores = Some(2);
@@ -276,7 +276,7 @@ fn what_chaos_does_to_versions_loads_and_work_is_told_in_words() {
 }
 
 #[test]
-fn up_to_four_pods_are_named_one_by_one_and_links_with_their_arrow() {
+fn up_to_four_pods_are_listed_individually_and_links_with_their_arrow() {
     let words = |item: &str| plan(&story(item), streams(1)).remove(0).fault.what;
     let four = words("{at: 1s, do: crash, target: 4 of api}");
     assert_eq!(four.matches("api/v").count(), 4, "{four}");
@@ -291,7 +291,7 @@ fn up_to_four_pods_are_named_one_by_one_and_links_with_their_arrow() {
 }
 
 #[test]
-fn a_deployed_version_is_in_the_cast_without_pods_and_its_pods_are_drawn_when_they_are_there() {
+fn a_deployed_version_is_planned_without_pods_which_are_drawn_once_present() {
     let story = story(
         "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",
     );

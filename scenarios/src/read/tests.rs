@@ -263,7 +263,7 @@ fn what_never_overloads_is_warned_of() {
 
 /// Loads the scenarios next to the checkout, if that folder exists. The language was designed for these.
 #[test]
-fn stories_beside_the_checkout_load_or_ask_for_what_is_not_supported_yet() {
+fn scenarios_beside_the_checkout_load_or_fail_with_not_supported_yet() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/scenarios");
     let Ok(entries) = std::fs::read_dir(&folder) else {
         eprintln!("skipped: there is no folder {}", folder.display());

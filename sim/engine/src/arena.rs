@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_of_a_removed_entry_finds_nothing_when_its_slot_is_used_again() {
+    fn a_removed_entrys_key_finds_nothing_after_its_slot_is_reused() {
         let mut arena = Arena::new();
         let first = arena.insert("first");
         assert_eq!(arena.remove(first), Some("first"));

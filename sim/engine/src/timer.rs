@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_one_instant_come_in_the_order_in_which_they_were_asked_for() {
+    fn entries_of_one_instant_are_returned_in_insertion_order() {
         let mut timers = TimerHeap::new();
         timers.insert(at(7), "late");
         timers.insert(at(5), "first");

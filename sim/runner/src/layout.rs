@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_pods_share_an_address_and_none_ends_in_0_or_255() {
+    fn pod_addresses_are_unique_and_never_end_in_0_or_255() {
         let addresses: Vec<IpAddr> = (0..2_000)
             .map(|pod| Addresses::SIMULATED.address(PodId(pod)))
             .collect();

@@ -95,7 +95,7 @@ fn retries_of_a_load_are_refused() {
 }
 
 #[test]
-fn a_service_of_http2_is_loaded_by_http2_and_one_of_grpc_not_at_all() {
+fn an_http2_service_is_loaded_over_http2_and_grpc_is_rejected() {
     let of = |protocol: &str| {
         let text = SHOP
             .replace("workers: 4", &format!("protocol: {protocol}, workers: 4"))

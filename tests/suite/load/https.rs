@@ -34,7 +34,7 @@ fn http2_is_agreed_on_by_tls() {
 }
 
 #[test]
-fn a_certificate_that_nobody_vouches_for_is_bad_input_and_nothing_is_sent() {
+fn an_untrusted_certificate_is_bad_input_and_no_request_is_sent() {
     let server = Server::start(Habit::Tls);
     let other = Server::start(Habit::Tls);
     let authority = file(&folder("https-stranger"), "ca.pem", &other.authority);

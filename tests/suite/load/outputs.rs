@@ -70,7 +70,7 @@ fn outputs_of_a_run_are_checked_before_it_begins() {
 }
 
 #[test]
-fn a_file_that_is_there_keeps_its_content_until_the_load_has_ended() {
+fn an_existing_output_file_is_kept_until_the_load_has_ended() {
     let path = file(&folder("load-keeps"), "old.json", "old");
     // The load is refused after its outputs were opened.
     let args = ["--rate", "0/s", "--json", &path];
@@ -128,7 +128,7 @@ fn secrets_are_sent_and_shown_nowhere() {
 }
 
 #[test]
-fn a_header_file_that_cannot_be_read_is_told_by_line_and_not_by_content() {
+fn an_invalid_header_file_is_reported_by_line_without_its_content() {
     let folder = folder("load-header-file");
     let bad = file(&folder, "headers", "x-a: 1\nhidden\n");
     let args = [&SHORT[..], &["--header-file", &bad]].concat();

@@ -37,7 +37,7 @@ fn load(file: &str, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn each_load_of_a_scenario_goes_to_its_target_and_its_checks_are_judged() {
+fn scenario_loads_are_sent_to_their_targets_and_their_checks_are_judged() {
     let (shop, tests) = (Server::start(Habit::Slow), Server::start(Habit::Slow));
     let path = file(&folder("load-scenario"), "shop.yaml", SHOP);
     let users = format!("users=http://{}/v2", shop.address);
@@ -116,7 +116,7 @@ fn a_scenario_without_a_check_of_its_loads_proves_nothing() {
 }
 
 #[test]
-fn what_a_scenario_lacks_and_what_it_has_of_its_own_is_told() {
+fn missing_targets_and_conflicting_options_of_a_scenario_are_reported() {
     let path = file(&folder("load-lacks"), "shop.yaml", SHOP);
     let ran = load(&path, &["--target", "users=http://localhost:1"]).exits(2);
     assert!(

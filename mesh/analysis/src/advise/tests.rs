@@ -73,7 +73,7 @@ fn a_route_behind_one_that_takes_all_of_it_is_told() {
 }
 
 #[test]
-fn a_prefix_that_takes_a_longer_name_is_told_as_what_it_is() {
+fn a_string_prefix_that_shadows_a_longer_prefix_is_reported_as_textual() {
     let found = routes(&[
         "match: [{uri: {prefix: /od10}}]",
         "match: [{uri: {prefix: /od100}}]",
@@ -201,7 +201,7 @@ fn a_rule_that_nobody_meets_is_told_with_the_reason() {
 }
 
 #[test]
-fn a_rule_of_another_namespace_is_told_where_it_says_that_it_is_for_others() {
+fn a_rule_outside_its_services_namespace_is_reported_if_exported_wider() {
     let far = rule("far", "b", &format!("{RANDOM}, exportTo: ['*']"));
     let mut mesh = mesh(&far);
     let mut known = Service::new("web", "b", vec![Port::http(80)]);
@@ -233,7 +233,7 @@ fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
 }
 
 #[test]
-fn a_rule_that_selects_nobody_else_and_hides_the_services_rule_is_told() {
+fn a_workload_selector_that_hides_the_services_rule_from_others_is_reported() {
     let some = "workloadSelector: {matchLabels: {app: x}}";
     let found =
         messages(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));

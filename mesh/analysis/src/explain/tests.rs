@@ -133,7 +133,7 @@ fn a_header_decides_the_subset_and_the_lines_are_told() {
 }
 
 #[test]
-fn a_prefix_is_one_of_the_text_and_takes_what_a_person_did_not_mean() {
+fn a_prefix_match_is_textual_and_matches_unintended_paths() {
     let text = routes(&[
         &format!(
             "name: a, match: [{{uri: {{exact: /b}}}}, {{uri: {{prefix: /a}}}}], route: [{ANY}]"
@@ -255,7 +255,7 @@ fn a_subset_that_nobody_defines_is_a_cluster_that_does_not_exist() {
 }
 
 #[test]
-fn a_service_without_endpoints_is_refused_unless_no_endpoints_are_known_at_all() {
+fn a_service_without_endpoints_is_rejected_unless_no_service_has_known_endpoints() {
     let request = ExplainedRequest::parse("http://ratings/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
     let explained = |mesh: &Mesh| explain(mesh, &SenderWorkload::default(), &request).unwrap();
@@ -290,7 +290,7 @@ fn an_abort_of_all_refuses_and_one_of_some_does_not() {
 }
 
 #[test]
-fn of_a_delegate_each_part_is_told_under_the_document_that_said_it() {
+fn each_part_of_a_delegate_is_attributed_to_its_defining_document() {
     let root = routes(&[
         "match: [{uri: {prefix: /a}}], timeout: 3s, delegate: {name: part}",
         &format!("route: [{ANY}]"),
@@ -334,7 +334,7 @@ fn of_a_delegate_each_part_is_told_under_the_document_that_said_it() {
 }
 
 #[test]
-fn a_subsets_policy_is_told_where_it_stands_and_the_services_for_the_rest() {
+fn subset_policy_fields_are_attributed_to_the_subset_others_to_the_service() {
     let policy = "trafficPolicy: {loadBalancer: {simple: RANDOM}, connectionPool: {http: {http2MaxRequests: 7}}}, \
                   subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 3}}}]";
     let text = routes(&["route: [{destination: {host: reviews, subset: v1}}]"]) + &rule(policy);
@@ -391,7 +391,7 @@ fn a_route_for_certain_callers_is_told_to_them_alone() {
 }
 
 #[test]
-fn a_host_that_nobody_has_is_let_out_or_refused_as_the_mesh_says() {
+fn an_unknown_host_passes_through_or_is_rejected_per_outbound_traffic_policy() {
     let request = ExplainedRequest::parse("http://example.com/", [""; 0]).unwrap();
     let mut mesh = mesh(&routes(&[&format!("route: [{ANY}]")]));
     let out = explain(&mesh, &SenderWorkload::default(), &request).unwrap();
@@ -429,7 +429,7 @@ fn what_is_said_of_a_port_is_told_where_it_stands() {
 }
 
 #[test]
-fn a_url_without_a_port_means_port_80_and_says_where_the_service_is() {
+fn urls_without_a_port_use_port_80_and_suggest_the_services_url() {
     let text = routes(&[&format!("route: [{ANY}]")]);
     let answer = |url| Explanation {
         // Excluded because the application would see the authority as it is written.

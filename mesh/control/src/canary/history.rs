@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn old_samples_are_dropped_but_for_the_one_that_a_window_begins_with() {
+    fn old_samples_are_dropped_except_the_one_at_the_window_start() {
         let mut kept = history(&[(POD, 0, 0, 0)]);
         for at in 1..1_000 {
             kept.add(POD, Time::ZERO + s(at), counts(at, 0), s(60));

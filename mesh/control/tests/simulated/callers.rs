@@ -42,7 +42,7 @@ fn versions(proxies: &[Proxy]) -> Vec<String> {
 }
 
 #[test]
-fn callers_that_are_equal_to_a_document_see_the_same_routes_and_others_see_theirs() {
+fn callers_equivalent_under_a_document_share_routes_and_others_do_not() {
     let voyage = voyage();
     voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
     voyage.start_control();

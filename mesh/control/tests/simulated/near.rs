@@ -42,7 +42,7 @@ fn voyage(zones: [&str; 4]) -> Voyage {
 }
 
 #[test]
-fn clients_of_one_zone_get_the_same_endpoints_and_those_of_another_zone_others() {
+fn clients_share_endpoints_within_a_zone_but_not_across_zones() {
     let voyage = voyage(["a", "a", "b", "b"]);
     voyage
         .cluster

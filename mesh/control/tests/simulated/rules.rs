@@ -46,7 +46,7 @@ fn held(proxy: &Proxy) -> (String, bool) {
 }
 
 #[test]
-fn callers_of_a_namespace_with_a_rule_of_its_own_get_other_clusters() {
+fn callers_in_a_namespace_with_its_own_rule_get_different_clusters() {
     let (voyage, proxies) = voyage(&["default", "web", "bank"]);
     let all = || -> Vec<_> { proxies.iter().map(held).collect() };
     let first = all();

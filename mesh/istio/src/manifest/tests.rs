@@ -34,7 +34,7 @@ fn a_kind_that_is_not_modelled_is_passed_over_with_its_effect() {
 }
 
 #[test]
-fn a_kind_of_a_foreign_group_is_passed_over_and_needs_no_name() {
+fn a_kind_in_an_unknown_api_group_is_skipped_without_a_name() {
     let found = read("{apiVersion: cert-manager.io/v1, kind: Certificate}");
     assert_eq!(
         warnings(&found),
@@ -54,7 +54,7 @@ fn a_misspelt_kind_of_istio_is_an_error_and_not_passed_over() {
 }
 
 #[test]
-fn a_kind_without_an_effect_says_so_but_for_the_meshs_own_settings() {
+fn a_kind_without_an_effect_reports_none_except_the_mesh_config_map() {
     let found = read(
         "{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}
 ---

@@ -184,7 +184,7 @@ fn a_rule_is_for_namespaces_each_named_once() {
 }
 
 #[test]
-fn a_rule_that_selects_workloads_is_for_its_own_namespace_and_by_whole_labels() {
+fn a_workload_selector_rule_is_limited_to_its_namespace_and_exact_labels() {
     for (more, wanted) in [
         (
             "exportTo: ['*'], workloadSelector: {matchLabels: {a: b}}",

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_host_may_be_drawn_twice_and_the_first_stays_on_a_tie() {
+    fn the_same_host_may_be_drawn_twice_and_ties_keep_the_first() {
         assert_eq!(
             least_request(2, 2, |_| 1, &mut Script::new(&[0, 0])),
             Some(0)

@@ -204,7 +204,7 @@ mod tests {
         /// With Envoy's sizes the remaining hosts gain entries, because the ring keeps its size. A request of a
         /// remaining host moves only to a new entry or not at all, and no more requests move than new entries exist.
         #[test]
-        fn a_request_of_a_host_that_stays_moves_only_to_a_new_place(
+        fn a_request_of_a_remaining_host_moves_only_to_a_new_entry(
             weights in prop::collection::vec(1u32..4, 2..14),
             gone in 0usize..14,
             seed: u64,

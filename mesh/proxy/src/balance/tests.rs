@@ -302,7 +302,7 @@ fn priorities(healthy: &[(u32, bool)]) -> Vec<Host> {
 }
 
 #[test]
-fn the_next_priority_takes_over_when_the_first_is_gone_and_gives_back() {
+fn the_next_priority_takes_over_on_failure_and_returns_traffic_on_recovery() {
     for policy in POLICIES {
         let layout = [(0, true), (0, true), (1, true), (2, true)];
         let mut bench = Bench::new(policy, priorities(&layout));
@@ -526,7 +526,7 @@ fn what_is_in_no_subset_falls_back_as_is_said() {
 }
 
 #[test]
-fn a_subset_of_no_host_may_fall_back_to_one_of_fewer_labels() {
+fn an_empty_subset_may_fall_back_to_a_subset_with_fewer_labels() {
     let mut bench = with_subsets(Fallback::None, Some(SelectorFallback::To(Fallback::Any)));
     let subsets = bench.options.subsets.as_mut().unwrap();
     Arc::make_mut(subsets).selectors[1].fallback =

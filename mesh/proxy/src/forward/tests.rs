@@ -50,7 +50,7 @@ fn a_timeout_of_zero_is_none() {
 }
 
 #[test]
-fn the_upstream_is_told_the_shorter_of_the_try_and_what_is_left_of_the_route() {
+fn the_upstream_gets_the_shorter_of_per_try_and_remaining_route_timeout() {
     let remaining = |per_try, route, elapsed| {
         let expected = bounds(&action(per_try, route)).expected(ms(elapsed));
         expected.map(|span| span.as_millis())
@@ -64,7 +64,7 @@ fn the_upstream_is_told_the_shorter_of_the_try_and_what_is_left_of_the_route() {
 }
 
 #[test]
-fn an_upstream_whose_try_goes_on_after_its_timeout_has_the_routes_time() {
+fn with_hedging_on_per_try_timeout_the_upstream_gets_the_route_timeout() {
     let mut action = action(Some(300), Some(900));
     action.hedge.on_per_try_timeout = true;
     assert_eq!(bounds(&action).expected(ms(100)), Some(ms(800)));
@@ -85,7 +85,7 @@ fn of_grpc(max: u64, offset: u64, timeout: Option<&'static str>) -> Option<Durat
 }
 
 #[test]
-fn a_grpc_callers_timeout_takes_the_place_of_the_routes_up_to_the_maximum() {
+fn a_grpc_timeout_header_overrides_the_route_timeout_up_to_the_maximum() {
     assert_eq!(of_grpc(1000, 0, Some("500m")), Some(ms(500)));
     assert_eq!(of_grpc(1000, 0, Some("2S")), Some(ms(1000)));
     assert_eq!(of_grpc(1000, 0, None), Some(ms(1000)));

@@ -136,7 +136,7 @@ fn a_described_request_may_leave_the_common_bucket_alone() {
 }
 
 #[test]
-fn each_value_of_an_open_descriptor_has_a_bucket_until_others_push_it_out() {
+fn each_value_of_a_wildcard_descriptor_has_its_own_bucket_until_evicted() {
     let mut limit = limit(None);
     limit.descriptors = vec![LimitDescriptor {
         entries: entries(&[("user", "")]),

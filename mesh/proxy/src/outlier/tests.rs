@@ -81,7 +81,7 @@ const BY_GATEWAY: Detector = Detector::ConsecutiveGatewayFailure;
 const BY_LOCAL: Detector = Detector::ConsecutiveLocalOriginFailure;
 
 #[test]
-fn the_fifth_5xx_in_a_row_takes_a_host_out_and_the_fourth_does_not() {
+fn the_fifth_consecutive_5xx_ejects_a_host_and_the_fourth_does_not() {
     let mut cluster = Cluster::new(2, |_| {});
     assert_eq!(cluster.answers(0, 500, 4, 0), []);
     assert_eq!(cluster.answers(0, 500, 1, 0), [BY_5XX]);
@@ -123,7 +123,7 @@ fn gateway_failures_are_502_503_and_504_and_count_only_where_enforced() {
 }
 
 #[test]
-fn where_errors_are_not_split_a_timeout_is_a_504_and_a_reset_a_503() {
+fn without_split_errors_timeouts_count_as_504_and_resets_as_503() {
     for outcome in [AttemptOutcome::TimedOut, AttemptOutcome::Failed] {
         let mut cluster = Cluster::new(2, |settings| {
             settings.enforcing.consecutive_gateway_failure = 100;
@@ -154,7 +154,7 @@ fn where_errors_are_split_failures_to_reach_a_host_count_by_themselves() {
 }
 
 #[test]
-fn a_host_that_is_out_counts_on_and_is_not_taken_out_again() {
+fn an_ejected_host_keeps_counting_failures_and_is_not_ejected_again() {
     let mut cluster = Cluster::new(2, |_| {});
     cluster.answers(0, 500, 5, 0);
     assert_eq!(cluster.answers(0, 500, 50, 1), []);
@@ -223,7 +223,7 @@ fn a_count_that_is_past_its_threshold_fires_no_more() {
 }
 
 #[test]
-fn any_answer_that_is_no_5xx_starts_the_count_of_gateway_failures_again() {
+fn any_response_other_than_5xx_resets_the_consecutive_gateway_failure_count() {
     let mut cluster = Cluster::new(2, |settings| {
         settings.enforcing.consecutive_gateway_failure = 100;
         settings.enforcing.consecutive_5xx = 0;
@@ -272,7 +272,7 @@ fn a_return_clears_the_count_of_failures_to_reach_the_host() {
 }
 
 #[test]
-fn one_of_nine_is_too_many_for_ten_percent_and_one_of_ten_is_not() {
+fn one_ejection_of_nine_exceeds_ten_percent_but_not_one_of_ten() {
     for (hosts, out) in [(9, 0), (10, 1), (19, 1), (20, 2)] {
         let mut cluster = Cluster::new(hosts, |settings| settings.max_ejection_percent = 10);
         for host in 0..hosts {

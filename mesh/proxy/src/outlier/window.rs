@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_within_the_window_waits_a_whole_window_and_takes_others_along() {
+    fn a_change_within_the_merge_window_waits_a_full_window_with_others() {
         let mut merge = MergeWindow::default();
         merge.changed(at(0), WINDOW);
         assert_eq!(merge.changed(at(300), WINDOW), MergeTime::At(at(1300)));

@@ -91,7 +91,7 @@ fn every_local_reply_is_envoys() {
 }
 
 #[test]
-fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
+fn a_reply_has_a_text_plain_content_type_only_with_a_body() {
     let with = LocalReply::RouteTimeout.into_response(false, false, |_| ());
     assert_eq!(with.headers()[CONTENT_TYPE], "text/plain");
     let without = LocalReply::NoRoute.into_response(false, false, |_| ());
@@ -99,7 +99,7 @@ fn a_reply_with_a_body_is_plain_text_and_one_without_says_nothing_of_it() {
 }
 
 #[test]
-fn every_503_and_504_with_a_body_is_plain_text_to_those_who_speak_no_grpc() {
+fn every_503_and_504_body_is_plain_text_for_non_grpc_callers() {
     let reset = |reason| LocalReply::Reset {
         reason,
         retried: false,

@@ -126,7 +126,7 @@ fn a_refused_connection_counts_as_connect_failure_and_as_reset() {
 }
 
 #[test]
-fn a_termination_after_the_request_is_no_connect_failure_and_not_before_it() {
+fn termination_after_the_request_is_neither_connect_failure_nor_reset_before_request() {
     assert!(!reset(RetryOn::CONNECT_FAILURE, CLOSED, true));
     assert!(!reset(RetryOn::RESET_BEFORE_REQUEST, CLOSED, true));
     assert!(reset(RetryOn::RESET_BEFORE_REQUEST, CLOSED, false));
@@ -134,7 +134,7 @@ fn a_termination_after_the_request_is_no_connect_failure_and_not_before_it() {
 }
 
 #[test]
-fn a_per_try_timeout_is_retried_by_5xx_gateway_error_and_reset_only() {
+fn per_try_timeouts_are_retried_only_by_5xx_gateway_error_and_reset() {
     let timeout = |on| retries(on, AttemptFailure::PerTryTimeout);
     assert!(timeout(RetryOn::SERVER_ERROR));
     assert!(timeout(RetryOn::GATEWAY_ERROR));
@@ -189,7 +189,7 @@ fn an_overflow_is_never_retried() {
 }
 
 #[test]
-fn a_refused_stream_is_retried_by_its_condition_and_by_what_takes_any_reset() {
+fn a_refused_stream_is_retried_by_refused_stream_and_by_reset() {
     let refused = ResetReason::RemoteRefusedStreamReset;
     assert!(reset(RetryOn::REFUSED_STREAM, refused, true));
     assert!(reset(RetryOn::RESET, refused, true));

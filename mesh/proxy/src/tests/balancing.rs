@@ -61,7 +61,7 @@ fn requests_with_one_hash_come_to_one_host() {
 }
 
 #[test]
-fn a_caller_without_the_cookie_is_given_one_that_leads_to_the_same_host() {
+fn a_caller_without_the_cookie_gets_one_that_selects_the_same_host() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "1");
         scene.answer(UP2, 9080, 200, "2");
@@ -104,7 +104,7 @@ fn a_policy_that_looks_at_no_hash_makes_no_cookie() {
 }
 
 #[test]
-fn a_retry_of_a_hashed_request_that_avoids_its_host_finds_the_other() {
+fn a_hashed_retry_that_avoids_the_previous_host_finds_another() {
     play(|scene| async move {
         scene.answer(UP2, 9080, 200, "2");
         let mut policy = retry(RetryOn::CONNECT_FAILURE);
@@ -126,7 +126,7 @@ fn a_retry_of_a_hashed_request_that_avoids_its_host_finds_the_other() {
 }
 
 #[test]
-fn a_host_that_the_control_plane_calls_unhealthy_leaves_the_next_priority_to_answer() {
+fn a_host_marked_unhealthy_by_eds_fails_over_to_the_next_priority() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "near");
         scene.answer(UP2, 9080, 200, "far");
@@ -147,7 +147,7 @@ fn a_host_that_the_control_plane_calls_unhealthy_leaves_the_next_priority_to_ans
 }
 
 #[test]
-fn traffic_fails_over_when_the_near_hosts_are_ejected_and_comes_back_with_them() {
+fn traffic_fails_over_when_near_hosts_are_ejected_and_returns_with_them() {
     play(|scene| async move {
         let broken = Rc::new(Cell::new(true));
         let is_broken = Rc::clone(&broken);
@@ -191,7 +191,7 @@ fn traffic_fails_over_when_the_near_hosts_are_ejected_and_comes_back_with_them()
 }
 
 #[test]
-fn nobody_healthy_is_uh_without_a_panic_threshold_and_a_try_with_one() {
+fn no_healthy_host_yields_uh_unless_a_panic_threshold_allows_a_try() {
     for (percent, status) in [(0, 503), (50, 200)] {
         play(move |scene| async move {
             scene.answer(UP1, 9080, 200, "1");
@@ -249,7 +249,7 @@ fn a_route_reaches_the_subset_that_it_asks_for() {
 }
 
 #[test]
-fn a_route_that_asks_for_a_subset_without_hosts_is_no_healthy_upstream() {
+fn a_route_to_a_subset_without_hosts_returns_no_healthy_upstream() {
     play(|scene| async move {
         scene.proxy(to_version("v3"));
         let answer = scene.get("/").await;

@@ -89,7 +89,7 @@ fn flags(scene: &Scene) -> Vec<String> {
 }
 
 #[test]
-fn one_connection_and_one_pending_give_one_active_one_queued_and_one_overflow() {
+fn one_connection_and_one_pending_allow_one_active_one_queued_one_overflow() {
     play(|scene| async move {
         slow(&scene, UP1, 200);
         scene.proxy(routed(limited(&[UP1], |cluster| {
@@ -372,7 +372,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn whatever_is_cancelled_when_no_limit_is_passed_and_nothing_stays_in_hand(
+    fn cancelling_at_any_time_exceeds_no_breaker_limit_and_leaks_no_resource(
         waits in prop::collection::vec(0..80u64, 1..12),
         requests in 1..4u32,
         connections in 1..4u32,

@@ -106,7 +106,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn a_retry_is_admitted_if_and_only_if_the_budget_of_that_moment_has_room(
+    fn a_retry_is_admitted_if_and_only_if_the_current_budget_allows(
         steps in prop::collection::vec(step(), 1..80),
         share_ppm in prop_oneof![Just(200_000), 0..=1_000_000u32],
         min_concurrency in 0..5u32,
@@ -129,7 +129,7 @@ fn hold(scene: &Scene, number: usize) -> Vec<Owned> {
 }
 
 #[test]
-fn a_budget_is_a_fifth_of_the_requests_in_hand_and_retries_in_their_wait_count() {
+fn a_budget_is_a_fifth_of_active_requests_including_retries_in_backoff() {
     play(|scene| async move {
         let env = scene.env(UP1);
         let had = Rc::new(std::cell::Cell::new(0));

@@ -307,7 +307,7 @@ proptest! {
 /// Cancels a caller at each quarter of a millisecond of a request: during connects, sends, waits, retries, hedges and
 /// the body.
 #[test]
-fn a_caller_that_goes_at_any_moment_of_a_request_leaves_nothing_in_hand() {
+fn a_caller_cancelling_at_any_point_of_a_request_leaks_no_resources() {
     for (over_http2, soft) in [(false, false), (false, true), (true, false), (true, true)] {
         let setting = Setting {
             connections: 2,

@@ -200,7 +200,7 @@ fn in_force(scene: &Scene) -> Vec<u64> {
 }
 
 #[test]
-fn a_proxy_is_ready_and_routes_once_its_first_configuration_is_in_force() {
+fn a_proxy_is_ready_and_routes_once_its_first_configuration_is_applied() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
         let control = Scripted::new(all_of_it);
@@ -222,7 +222,7 @@ fn a_proxy_is_ready_and_routes_once_its_first_configuration_is_in_force() {
 }
 
 #[test]
-fn a_bad_resource_is_refused_and_the_last_good_one_goes_on_serving() {
+fn a_bad_resource_is_rejected_and_the_last_good_one_keeps_serving() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
         let control = Scripted::new(|request| {
@@ -304,7 +304,7 @@ fn a_restarted_proxy_serves_its_last_good_configuration_without_a_control_plane(
 }
 
 #[test]
-fn a_lost_control_plane_is_found_again_and_told_the_versions_in_hand() {
+fn a_lost_control_plane_is_reconnected_and_sent_the_current_versions() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 200, "ok");
         Scripted::new(all_of_it).start(&scene);
@@ -362,7 +362,7 @@ fn a_listener_that_goes_closes_its_port() {
 }
 
 #[test]
-fn a_proxy_whose_only_listener_cannot_bind_refuses_it_and_is_not_ready() {
+fn a_proxy_whose_only_listener_cannot_bind_rejects_it_and_is_unready() {
     play(|scene| async move {
         let taken = scene.env(POD).listen(at(POD, bootstrap().outbound_port));
         let taken = taken.unwrap();

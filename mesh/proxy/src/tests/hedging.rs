@@ -182,7 +182,7 @@ fn hedges_end_after_their_number_and_any_may_win() {
 }
 
 #[test]
-fn a_failure_of_one_try_waits_for_the_other_without_a_retry_policy() {
+fn without_a_retry_policy_a_failed_try_waits_for_the_hedge() {
     play(|scene| async move {
         by_try(&scene, &[(70, 500), (70, 200)]);
         via(&scene, |action| action.hedge = after(50, 1));

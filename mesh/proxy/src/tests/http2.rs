@@ -294,7 +294,7 @@ fn another_reset_is_told_and_not_tried_again() {
 }
 
 #[test]
-fn a_caller_of_grpc_over_http2_is_answered_with_a_status_of_its_own() {
+fn a_grpc_caller_over_http2_gets_local_replies_as_grpc_status() {
     play(|scene| async move {
         // Nothing listens at the upstream.
         scene.proxy(speaking(HTTP2));
@@ -317,7 +317,7 @@ fn a_caller_of_grpc_over_http2_is_answered_with_a_status_of_its_own() {
 }
 
 #[test]
-fn a_caller_that_resets_its_stream_leaves_dc_and_the_connection_goes_on() {
+fn a_caller_stream_reset_is_flagged_dc_and_the_connection_stays_open() {
     play(|scene| async move {
         let env = scene.env(CALLER);
         scene.serve(UP1, 9080, {

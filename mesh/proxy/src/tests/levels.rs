@@ -123,7 +123,7 @@ fn a_caller_cannot_call_itself_internal() {
 }
 
 #[test]
-fn a_request_for_an_empty_host_goes_where_those_of_any_host_go() {
+fn a_request_with_an_empty_host_matches_the_wildcard_virtual_host() {
     play(|scene| async move {
         let seen = listen(&scene, UP1);
         scene.proxy(simple(&[at(UP1, 9080)]));
@@ -184,7 +184,7 @@ fn a_copy_goes_on_from_whom_its_request_was_forwarded_for() {
 }
 
 #[test]
-fn a_mirror_of_no_share_gets_no_copy_and_one_of_half_about_half() {
+fn a_mirror_share_of_zero_copies_nothing_and_half_copies_about_half() {
     let copies = |numerator: u32| {
         play(move |scene| async move {
             let (original, copy) = (listen(&scene, UP1), listen(&scene, UP2));

@@ -333,7 +333,7 @@ fn a_response_streams_through_and_is_over_with_its_last_byte() {
 }
 
 #[test]
-fn a_caller_that_goes_amid_the_body_leaves_dc_and_the_status_it_got() {
+fn a_caller_disconnect_during_the_body_yields_dc_with_the_sent_status() {
     play(|scene| async move {
         serve_in_pieces(&scene, PIECES);
         scene.proxy(simple(&[at(UP1, 9080)]));

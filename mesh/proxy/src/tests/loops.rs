@@ -88,7 +88,7 @@ fn an_endpoint_that_is_the_proxy_itself_is_refused_on_either_side() {
 /// Envoy does not detect such a loop either, unless its `cdn_loop` filter is configured, and Istio does not configure
 /// it.
 #[test]
-fn a_loop_over_two_proxies_ends_at_the_request_limit_and_leaves_nothing() {
+fn a_loop_over_two_proxies_ends_at_the_request_limit_without_leaks() {
     const REQUESTS: u32 = 8;
     play(|scene| async move {
         let toward = |host| {

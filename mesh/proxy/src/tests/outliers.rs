@@ -71,7 +71,7 @@ async fn ask_for(scene: &Scene, span: Duration) {
 }
 
 #[test]
-fn a_failing_host_is_out_at_once_and_returns_on_the_first_tick_after_its_time() {
+fn ejection_is_immediate_and_ends_on_the_first_tick_after_its_time() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 503, "");
         scene.answer(UP2, 9080, 200, "");
@@ -114,7 +114,7 @@ fn a_change_within_the_merge_window_is_seen_a_window_after_it() {
 }
 
 #[test]
-fn of_hosts_that_return_on_one_tick_the_first_is_seen_at_once_and_the_others_a_window_later() {
+fn all_but_the_first_host_returned_by_one_tick_wait_one_window() {
     play(|scene| async move {
         scene.answer(UP1, 9080, 503, "");
         scene.answer(UP2, 9080, 503, "");

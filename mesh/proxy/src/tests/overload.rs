@@ -59,7 +59,7 @@ async fn at_once(scene: &Scene, number: usize) -> Vec<(u16, String)> {
 }
 
 #[test]
-fn one_place_at_the_app_serves_one_after_the_other_and_refuses_who_finds_the_line_full() {
+fn a_concurrency_of_one_serves_serially_and_rejects_on_a_full_queue() {
     play(|scene| async move {
         slow(&scene);
         scene.proxy(behind(queue(1)));

@@ -127,7 +127,7 @@ fn a_connection_is_named_anew_when_the_configuration_has_changed() {
 }
 
 #[test]
-fn a_caller_on_real_sockets_is_named_on_the_side_of_the_destination() {
+fn a_caller_on_real_sockets_is_identified_at_the_destination() {
     let runtime = Runtime::new().unwrap();
     let address = "127.0.0.1".parse().unwrap();
     let options = HostOptions {

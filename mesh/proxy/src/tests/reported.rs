@@ -8,7 +8,7 @@ use shakedown_xds::table::RouteActionKind;
 use super::scene::*;
 
 #[test]
-fn the_cluster_of_a_request_with_the_header_is_reported_before_its_answer() {
+fn a_request_with_the_header_reports_its_cluster_before_the_response() {
     play(|scene| async move {
         // Nothing listens at the upstream: the report does not depend on a response.
         let reviews = cluster(REVIEWS, &[at(UP1, 9080)]);

@@ -157,7 +157,7 @@ fn a_body_over_a_mebibyte_streams_through_and_is_tried_once() {
 }
 
 #[test]
-fn a_per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
+fn per_try_timeout_bounds_each_try_and_is_not_retried_without_5xx() {
     let run = |on: RetryOn| {
         play(move |scene| async move {
             scene.answer_after(ms(60_000), UP1, 9080, 200, "");
@@ -244,7 +244,7 @@ async fn read_head(stream: &mut BoxStream) {
 }
 
 #[test]
-fn istios_inbound_default_tries_again_what_was_not_sent_and_no_more_than_twice() {
+fn istios_inbound_default_retries_only_unsent_requests_at_most_twice() {
     play(|scene| async move {
         // Nothing listens, so no byte was sent.
         scene.proxy(retried(inbound(), &[at(UP1, 9080)]));

@@ -133,7 +133,7 @@ fn an_abort_is_not_retried_here() {
 }
 
 #[test]
-fn a_delay_holds_a_request_back_to_the_millisecond_and_may_end_in_an_abort() {
+fn a_delay_fault_has_millisecond_precision_and_may_precede_an_abort() {
     play(|scene| async move {
         let mut fault = abort(418);
         fault.delay = Some((ms(50), RequestShare::ALL));
@@ -470,7 +470,7 @@ fn a_limit_per_connection_gives_each_its_own_bucket() {
 }
 
 #[test]
-fn a_limit_that_is_not_enforced_marks_the_request_and_lets_it_pass() {
+fn an_unenforced_rate_limit_marks_the_request_and_lets_it_pass() {
     play(|scene| async move {
         let seen = listen(&scene, UP1);
         let mut watched = limit(1, ms(10_000));
@@ -489,7 +489,7 @@ fn a_limit_that_is_not_enforced_marks_the_request_and_lets_it_pass() {
 }
 
 #[test]
-fn a_caller_is_told_how_many_tries_it_took_once_there_was_one_to_make() {
+fn the_response_reports_the_attempt_count_if_any_try_was_made() {
     play(|scene| async move {
         let count = |scene: Scene, clusters| async move {
             let mut table = routed(

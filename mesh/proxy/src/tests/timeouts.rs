@@ -55,7 +55,7 @@ fn a_per_try_timeout_counts_from_the_connection() {
 }
 
 #[test]
-fn a_try_that_waits_for_a_connection_has_its_time_from_when_it_gets_one() {
+fn a_per_try_timeout_starts_when_the_try_gets_a_connection() {
     // Envoy 1.40 with `max_connections: 1` and 200 ms: 504 after 201 ms and after 383 ms.
     play(|scene| async move {
         hang(&scene);
@@ -99,7 +99,7 @@ fn a_connect_that_hangs_is_not_bounded_by_the_per_try_timeout() {
 }
 
 #[test]
-fn a_try_that_gives_no_sign_is_tried_again_and_says_so_in_the_end() {
+fn an_idle_try_is_retried_and_finally_reports_per_try_idle_timeout() {
     // Envoy 1.40: 504, URX,UT, upstream_per_try_idle_timeout, two attempts.
     play(|scene| async move {
         hang(&scene);
@@ -230,7 +230,7 @@ fn an_incomplete_request_that_stops_is_answered_408_with_si() {
 }
 
 #[test]
-fn each_piece_of_a_request_starts_the_idle_timeout_again_and_the_routes_begins_with_its_end() {
+fn request_chunks_reset_the_idle_timeout_and_the_last_starts_route_timeout() {
     play(|scene| async move {
         hang(&scene);
         via(&scene, |action| {
@@ -246,7 +246,7 @@ fn each_piece_of_a_request_starts_the_idle_timeout_again_and_the_routes_begins_w
 }
 
 #[test]
-fn a_try_that_fails_while_the_body_still_comes_is_tried_again_with_all_of_it() {
+fn a_try_that_fails_during_the_upload_is_retried_with_all_data() {
     play(|scene| async move {
         let tries = std::rc::Rc::new(std::cell::Cell::new(0));
         let count = std::rc::Rc::clone(&tries);
@@ -392,7 +392,7 @@ async fn half_a_head(scene: &Scene, text: &str) -> (String, Duration) {
 }
 
 #[test]
-fn headers_that_do_not_end_in_time_are_answered_408_and_a_silent_connection_is_not() {
+fn incomplete_headers_time_out_with_408_and_an_idle_connection_does_not() {
     // Observed in Envoy 1.40.
     play(|scene| async move {
         hang(&scene);

@@ -160,7 +160,7 @@ fn a_web_socket_ends_when_it_has_been_idle_for_long_enough() {
 }
 
 #[test]
-fn a_routes_timeout_does_not_bound_a_web_socket_and_its_streams_duration_does() {
+fn max_stream_duration_bounds_a_websocket_and_the_route_timeout_does_not() {
     play(|scene| async move {
         chat(&scene);
         let mut action = to(REVIEWS);

@@ -298,7 +298,7 @@ fn hold(burst: Burst, bytes_per_stream: u64) -> Found {
 }
 
 #[test]
-fn callers_that_leave_every_stream_half_open_cost_little_and_starve_no_other() {
+fn many_half_open_streams_cost_little_memory_and_starve_no_other_caller() {
     let burst = Burst {
         connections: 20,
         streams: 1_000,

@@ -134,7 +134,7 @@ fn labels_of_failover_count_from_the_first_on() {
 }
 
 #[test]
-fn a_label_with_a_value_asks_for_that_value_and_splits_a_locality() {
+fn a_label_with_a_value_requires_that_value_and_splits_a_locality() {
     let endpoints = [
         endpoint(1, at("eu", "a", ""), &[("version", "v1")]),
         endpoint(2, at("eu", "a", ""), &[("version", "v2")]),
@@ -228,7 +228,7 @@ fn shares_go_to_the_localities_that_they_name_and_to_no_other() {
 }
 
 #[test]
-fn a_share_of_several_localities_is_split_by_their_endpoints_and_rounded_up() {
+fn a_multi_locality_share_is_split_by_endpoint_count_and_rounded_up() {
     let endpoints = [
         endpoint(1, at("eu", "a", ""), &[]),
         endpoint(2, at("us", "a", ""), &[]),

@@ -137,7 +137,7 @@ fn a_rule_that_is_hidden_lets_the_roots_hold() {
 }
 
 #[test]
-fn what_the_root_keeps_to_itself_holds_for_its_callers_before_the_services() {
+fn a_private_root_namespace_rule_precedes_the_services_rule_for_root_callers() {
     let mesh = mesh(&[
         ("root", "istio-system", "exportTo: ['.']"),
         ("home", "shop", ""),
@@ -193,7 +193,7 @@ fn rules_of_other_exports_do_not_merge_and_the_youngest_counts() {
 }
 
 #[test]
-fn a_rule_for_more_than_an_older_one_goes_into_that_and_is_lost_to_the_others() {
+fn a_newer_rule_exported_wider_merges_into_the_older_and_disappears_elsewhere() {
     let mesh = mesh(&[
         ("a", "shop", "exportTo: [web]"),
         ("b", "shop", "exportTo: [web, bank]"),
@@ -219,7 +219,7 @@ fn a_rule_that_selects_workloads_holds_for_those_of_its_namespace() {
 }
 
 #[test]
-fn a_rule_that_selects_some_of_a_namespace_hides_the_services_from_the_others_too() {
+fn a_selector_rule_hides_the_services_rule_from_its_whole_namespace() {
     let mesh = mesh(&[
         ("home", "shop", ""),
         (
@@ -246,7 +246,7 @@ fn a_rule_that_selects_callers_does_not_hold_before_the_app() {
 }
 
 #[test]
-fn one_for_its_own_namespace_beside_one_that_selects_is_lost_to_the_others() {
+fn a_private_rule_beside_a_selector_rule_is_lost_to_unselected_callers() {
     let mesh = mesh(&[
         ("all", "web", "exportTo: ['.']"),
         (
@@ -321,7 +321,7 @@ fn why_a_rule_has_no_say_is_known() {
 }
 
 #[test]
-fn where_the_same_rules_hold_for_all_nothing_of_callers_is_looked_at() {
+fn caller_attributes_are_ignored_where_the_same_rules_apply_to_all() {
     for rules in [
         vec![("home", "shop", ""), ("root", "istio-system", "host: '*'")],
         vec![("home", "shop", "exportTo: ['*']"), ("more", "shop", "")],

@@ -121,7 +121,7 @@ fn a_wildcard_that_no_service_has_is_served_at_port_80() {
 }
 
 #[test]
-fn a_wildcard_over_services_is_no_host_of_its_own_at_their_ports() {
+fn a_wildcard_covering_services_creates_no_virtual_host_at_their_ports() {
     let hosts = "['*.default.svc.cluster.local']";
     let table = table(&mesh(&leads("v", hosts, "my-service")));
     let goes = |host: &str| cluster_of(&table, host, "/", &[]).unwrap();

@@ -151,7 +151,7 @@ fn a_connection_pool_sets_limits_and_what_it_leaves_out_never_bites() {
 }
 
 #[test]
-fn requests_go_on_as_http2_where_that_is_asked_and_only_then_are_streams_bounded() {
+fn h2_upgrade_policy_selects_http2_and_only_then_bounds_concurrent_streams() {
     use shakedown_xds::table::UpstreamProtocol;
 
     let of = |text: &str| under_policy(&format!("connectionPool: {{http: {{{text}}}}}")).protocol;
@@ -172,7 +172,7 @@ fn requests_go_on_as_http2_where_that_is_asked_and_only_then_are_streams_bounded
 }
 
 #[test]
-fn a_retry_budget_without_a_percentage_is_a_fifth_of_a_percent_as_istio_sends_it() {
+fn a_retry_budget_without_percent_has_istios_default_of_2000_ppm() {
     let budget = |text: &str| under_policy(text).limits.default.retry_budget.unwrap();
     let default = budget("retryBudget: {}");
     assert_eq!((default.share_ppm, default.min_concurrency), (2_000, 3));

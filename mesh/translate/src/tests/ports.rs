@@ -29,7 +29,7 @@ fn what_is_said_of_a_port_stands_for_all_that_is_said() {
 }
 
 #[test]
-fn a_subsets_word_of_a_port_goes_before_all_but_the_retry_budget() {
+fn a_subsets_port_setting_overrides_everything_except_the_retry_budget() {
     let cluster = clusters(
         "{host: other, trafficPolicy: {loadBalancer: {simple: RANDOM}, retryBudget: {percent: 5}},
           subsets: [{name: s, trafficPolicy: {portLevelSettings: [{port: {number: 81}, outlierDetection: {}}]}}]}",
@@ -57,7 +57,7 @@ fn of_a_port_a_subset_replaces_part_by_part() {
 }
 
 #[test]
-fn a_hash_that_is_said_of_a_port_is_told_to_its_routes_alone() {
+fn a_consistent_hash_set_for_a_port_applies_only_to_its_routes() {
     let mesh = mesh(&rule(
         "a",
         "{host: other, trafficPolicy: {portLevelSettings: [{port: {number: 81}, loadBalancer: {consistentHash: {useSourceIp: true}}}]}}",

@@ -52,7 +52,7 @@ spec:
 }
 
 #[test]
-fn a_port_of_http2_or_grpc_is_reached_by_http2_in_every_subset() {
+fn an_http2_or_grpc_port_is_reached_over_http2_in_every_subset() {
     assert_eq!(
         outbound_of(PortProtocol::Http, MY_SERVICE),
         [UpstreamProtocol::Http1; 3]
@@ -105,7 +105,7 @@ fn inbound_of(protocol: PortProtocol) -> (UpstreamProtocol, bool) {
 }
 
 #[test]
-fn an_app_is_spoken_to_as_its_port_says_and_calls_of_grpc_are_not_tried_again_there() {
+fn the_inbound_protocol_follows_the_port_and_grpc_is_not_retried_there() {
     assert_eq!(
         inbound_of(PortProtocol::Http),
         (UpstreamProtocol::Http1, true)

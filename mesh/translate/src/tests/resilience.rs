@@ -64,7 +64,7 @@ fn outlier_detection_is_sent_as_istio_sends_it() {
 }
 
 #[test]
-fn failures_to_reach_a_host_are_enforced_only_where_they_are_counted_apart() {
+fn local_origin_failures_are_enforced_only_if_counted_separately() {
     let of = |text: &str| {
         let sent = sent(&format!("outlierDetection: {{{text}}}")).outlier_detection;
         let sent = sent.unwrap();
@@ -106,7 +106,7 @@ fn limits_are_sent_as_the_greatest_numbers_with_what_remains_tracked() {
 }
 
 #[test]
-fn an_outbound_route_without_a_word_is_tried_again_twice_as_istio_says() {
+fn an_outbound_route_without_a_retry_policy_has_istios_two_retries() {
     let policy = super::super::retries::outbound(None, false).unwrap();
     let sent: Vec<&str> = policy.retry_on.split(',').collect();
     assert_eq!(
@@ -158,7 +158,7 @@ fn an_inbound_route_is_tried_again_twice_before_anything_was_sent() {
 }
 
 #[test]
-fn numbers_among_the_conditions_are_statuses_and_add_the_condition_that_makes_them_count() {
+fn numeric_retry_conditions_are_status_codes_and_enable_retriable_status_codes() {
     let of = |text: &str| shakedown_istio::parse_retry_on(text);
     let names = |all: &[&str]| {
         all.iter()

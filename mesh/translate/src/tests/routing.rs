@@ -49,7 +49,7 @@ fn a_rewrite_becomes_envoys() {
 }
 
 #[test]
-fn a_host_among_the_headers_is_a_rewrite_and_a_rewrite_of_its_own_goes_before() {
+fn a_host_header_is_a_host_rewrite_and_explicit_rewrites_take_precedence() {
     let host = |http: &str| match forwarded(http).0.host_rewrite_specifier {
         Some(HostRewriteSpecifier::HostRewriteLiteral(host)) => host,
         other => panic!("{other:?}"),
@@ -325,7 +325,7 @@ fn document(name: &str, namespace: &str, day: u8, more: &str, to: &str) -> Strin
 }
 
 #[test]
-fn of_two_for_a_host_the_one_for_fewer_callers_counts_whatever_its_age() {
+fn the_virtual_service_exported_to_fewer_callers_wins_regardless_of_age() {
     let text = document("all", "default", 1, "", "my-service")
         + &document("named", "bank", 2, "exportTo: [shop, web], ", "twin")
         + &document("own", "shop", 3, "exportTo: ['.'], ", "other");

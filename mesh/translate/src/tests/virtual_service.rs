@@ -130,7 +130,7 @@ fn of_two_virtual_services_for_a_host_the_oldest_counts() {
 }
 
 #[test]
-fn a_host_that_only_a_virtual_service_has_is_served_at_port_80() {
+fn a_host_only_in_a_virtual_service_is_served_on_port_80() {
     let table = table(&mesh(&service(
         "{hosts: [api.example.com], http: [{route: [{destination: {host: other}}]}]}",
     )));

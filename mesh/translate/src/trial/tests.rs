@@ -35,7 +35,7 @@ fn virtual_service(http: &str) -> String {
 const TO: &str = "route: [{destination: {host: r}}]";
 
 #[test]
-fn a_route_that_no_proxy_takes_is_found_at_its_condition_for_whichever_caller() {
+fn routes_rejected_by_proxies_are_located_at_their_condition_for_any_caller() {
     let http = format!(
         "  - match: [{{uri: {{prefix: /}}}}]\n    {TO}\n  - match:\n    - {{sourceLabels: {{app: other}}, port: 81, uri: {{regex: '('}}}}\n    {TO}\n"
     );

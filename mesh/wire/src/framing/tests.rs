@@ -311,7 +311,7 @@ const MANY: &str = "GET /1 HTTP/1.1\r\nhost: h\r\n\r\n\
     GET /4 HTTP/1.1\r\nhost: h\r\nx: a\r\n b\r\n\r\n";
 
 #[test]
-fn requests_of_one_connection_pass_as_they_came_but_for_what_is_odd() {
+fn requests_on_one_connection_are_forwarded_unchanged_except_for_unusual_syntax() {
     let (all, failed, refused) = read(MANY.as_bytes(), &[usize::MAX], 1 << 16);
     let expected = MANY
         .replace("hello\r\nPOST", "helloPOST")

@@ -91,7 +91,7 @@ fn a_response_holds_its_connection_until_its_body_has_ended() {
 }
 
 #[test]
-fn a_connection_is_free_as_soon_as_the_body_says_that_it_has_ended() {
+fn a_connection_is_idle_as_soon_as_its_body_signals_the_end() {
     run(|env| async move {
         let (addr, _seen) = serve(&env, &ServerOptions::default());
         let pool = pool(&env, addr, defaults());
@@ -252,7 +252,7 @@ fn a_server_that_closes_after_its_response_is_obeyed() {
 }
 
 #[test]
-fn a_dropped_pool_closes_its_idle_connections_and_lets_a_busy_one_finish() {
+fn a_dropped_pool_closes_idle_connections_and_lets_busy_ones_finish() {
     run(|env| async move {
         let (closed, ends) = (Rc::new(RefCell::new(0)), Rc::new(RefCell::new(0)));
         let (one, two) = (Rc::clone(&closed), Rc::clone(&ends));
@@ -370,7 +370,7 @@ fn responses_without_a_body_pass_through_a_chain_with_their_headers() {
 }
 
 #[test]
-fn a_connection_that_is_answered_early_is_free_when_its_request_has_been_sent() {
+fn a_connection_answered_early_is_idle_after_its_request_is_sent() {
     run(|env| async move {
         let back = serve_raw(&env, |mut stream| async move {
             read_until(&mut stream, "\r\n\r\n").await;

@@ -56,7 +56,7 @@ fn the_last_request_of_a_connection_is_told_so() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() {
+fn an_idle_connection_times_out_and_a_busy_one_does_not() {
     run(|env| async move {
         let options = ServerOptions {
             idle_timeout: Some(ms(30)),
@@ -79,7 +79,7 @@ fn an_idle_connection_is_closed_after_its_time_and_a_busy_one_is_not() {
 }
 
 #[test]
-fn a_head_that_takes_too_long_is_answered_by_the_service_and_ends_the_connection() {
+fn late_request_heads_are_answered_by_the_service_and_end_the_connection() {
     run(|env| async move {
         let options = ServerOptions {
             service_refuses: true,
@@ -178,7 +178,7 @@ fn a_client_that_leaves_cancels_its_request() {
 }
 
 #[test]
-fn a_request_that_was_sent_reaches_its_service_although_its_caller_has_gone() {
+fn a_sent_request_reaches_its_service_even_if_the_caller_disconnected() {
     run(|env| async move {
         let mut listener = env.listen(ANY).unwrap();
         let mut stream = env.connect(listener.local_addr(), None).await.unwrap();

@@ -144,7 +144,7 @@ fn a_retry_budget_has_envoys_defaults_once_it_says_anything() {
 }
 
 #[test]
-fn outlier_detection_without_a_word_is_envoys_and_what_makes_no_sense_is_refused() {
+fn an_empty_outlier_detection_has_envoys_defaults_and_invalid_settings_are_rejected() {
     let compiled = |outlier: cluster::OutlierDetection| {
         let mut message = eds();
         message.outlier_detection = Some(outlier);
@@ -245,7 +245,7 @@ fn routes_error(message: &route::RouteConfiguration) -> String {
 }
 
 #[test]
-fn a_route_without_a_timeout_has_envoys_15_seconds_and_zero_is_none() {
+fn a_route_timeout_defaults_to_envoys_15_s_and_zero_disables_it() {
     let timeout = |value: Option<protobuf::Duration>| {
         let table = compile_routes(&routes(route::RouteAction {
             timeout: value,

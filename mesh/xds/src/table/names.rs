@@ -302,7 +302,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_map_is_what_was_put_and_not_removed_however_it_came_about(
+        fn a_map_has_the_entries_inserted_and_not_removed_for_any_history(
             steps in prop::collection::vec((any::<bool>(), 0..300u16), 0..400),
         ) {
             let mut map: NameMap<str> = NameMap::default();

@@ -25,7 +25,7 @@ fn found<'a>(table: &'a RouteTable, authority: &str) -> &'a str {
 }
 
 #[test]
-fn an_exact_name_wins_then_the_longest_suffix_then_the_longest_prefix_then_any() {
+fn exact_host_wins_then_longest_suffix_then_longest_prefix_then_wildcard() {
     let table = table(&["*", "a.*", "a.b.*", "*.com", "*.b.com", "a.b.com"], false);
     assert_eq!(found(&table, "a.b.com"), "a.b.com");
     assert_eq!(found(&table, "x.b.com"), "*.b.com");
@@ -175,7 +175,7 @@ fn header(value: ValueMatcher, invert: bool, missing_is_empty: bool) -> HeaderMa
 }
 
 #[test]
-fn a_missing_header_never_matches_unless_presence_is_asked_or_it_counts_as_empty() {
+fn a_missing_header_matches_only_by_presence_or_if_treated_as_empty() {
     let none = HeaderMap::new();
     let missing = view("/", &none);
     assert!(!header(ValueMatcher::String(exact("x")), false, false).matches(&missing));

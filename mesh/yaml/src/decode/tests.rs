@@ -140,7 +140,7 @@ fn a_required_key_that_is_in_error_is_not_missing_too() {
 }
 
 #[test]
-fn a_required_key_that_is_missing_is_told_though_another_is_in_error() {
+fn a_missing_required_key_is_reported_even_if_another_key_is_invalid() {
     assert_eq!(
         errors::<Service>("workers: -1\n"),
         "f:1:1: `name` is missing\nf:1:10: expected a whole number from 0 to 65535, found `-1`"

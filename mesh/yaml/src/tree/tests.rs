@@ -31,7 +31,7 @@ fn a_flow_pair_without_braces_is_a_map_at_its_key() {
 }
 
 #[test]
-fn what_this_yaml_does_not_have_is_refused_by_place_all_at_once() {
+fn unsupported_yaml_features_are_all_rejected_with_their_positions() {
     assert_eq!(
         errors("a: &x 1\nb: *x\nc: !t 2\na: 3\nd:\n  <<: {e: f}\n? [g]\n: h\n"),
         "\

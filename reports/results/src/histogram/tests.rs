@@ -31,7 +31,7 @@ fn a_percentile_is_the_smallest_value_with_its_share_at_or_below() {
 }
 
 #[test]
-fn percentiles_of_large_values_are_within_a_thousandth_and_never_beyond_the_extremes() {
+fn large_percentiles_are_within_a_thousandth_and_never_outside_the_extremes() {
     let values: Vec<i64> = (1..=10_000).map(|i| i * 1_234_567).collect();
     let histogram = of(values.iter().copied());
     for ppm in [100_000, 500_000, 990_000, 999_900] {

@@ -113,7 +113,7 @@ fn an_events_kind_is_its_name_in_kebab_case() {
 }
 
 #[test]
-fn terms_of_the_mesh_are_written_as_names_and_flags_as_a_number() {
+fn mesh_terms_are_serialised_as_names_and_flags_as_a_number() {
     let written: Vec<String> = [2, 8, 9, 10]
         .map(|at| serde_json::to_string(&records()[at].event).expect("an event serialises"))
         .to_vec();

@@ -57,7 +57,7 @@ fn a_pod_is_out_from_its_first_ejection_to_its_last_return() {
 }
 
 #[test]
-fn a_pod_that_is_gone_is_out_no_more_and_a_proxy_that_is_gone_forgets() {
+fn ejections_and_breaker_states_end_when_their_pod_or_proxy_is_gone() {
     let document = series_of(vec![
         out(1, CLIENT, API_POD),
         (3 * SECOND, Event::Crashed { pod: API_POD }),

@@ -55,7 +55,7 @@ fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: ResponseFlags) {
 }
 
 #[test]
-fn an_edge_from_an_entry_of_a_mix_takes_in_its_calls_alone() {
+fn an_edge_from_a_mix_entry_counts_only_that_entrys_calls() {
     let mut run = Run::new(&[
         "count(users -> web) == 3",
         "count(users.home -> web) == 1",
@@ -151,7 +151,7 @@ fn tries_are_told_apart_by_hedge_and_by_plaintext() {
 }
 
 #[test]
-fn the_wait_for_a_turn_is_the_callers_and_the_time_in_the_proxy_its_proxys() {
+fn pool_wait_is_the_callers_and_proxy_time_is_its_proxys() {
     let mut run = Run::new(&[
         "pool-wait.max(web -> api) == 30ms",
         "proxy-time.max(web -> api) == 7ms",
@@ -236,7 +236,7 @@ fn a_mirrors_copy_amplifies_nothing() {
 }
 
 #[test]
-fn a_share_of_tries_may_be_by_the_part_of_the_callee_they_went_to() {
+fn a_share_of_attempts_may_be_filtered_by_callee_version_or_pod() {
     let mut run = Run::new(&[
         "share(web -> api where via api/v2) == 25%",
         "share(web -> api where not via api/v2) == 75%",

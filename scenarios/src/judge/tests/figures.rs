@@ -61,7 +61,7 @@ fn what_was_never_sent_has_no_latency() {
 }
 
 #[test]
-fn a_latency_counts_from_when_a_request_was_due_and_the_uncorrected_from_when_it_was_sent() {
+fn latency_counts_from_the_intended_start_and_uncorrected_latency_from_the_send() {
     let mut run = Run::new(&[
         "max(users) == 500ms",
         "uncorrected.max(users) == 200ms",
@@ -105,7 +105,7 @@ fn an_endpoint_is_told_apart_from_the_others_of_its_service() {
 }
 
 #[test]
-fn tries_of_a_caller_count_beside_those_of_its_proxy_and_once_where_it_has_none() {
+fn caller_retries_add_to_its_proxys_and_count_once_without_a_proxy() {
     for (sidecar, retries) in [(true, 2), (false, 1)] {
         let check = format!("retries(web -> api) == {retries}");
         let mut run = Run::new(&[&check, "attempts(web -> api) == 2"]);
@@ -206,7 +206,7 @@ fn a_request_goes_via_the_endpoint_that_it_reached() {
 }
 
 #[test]
-fn of_all_that_a_flag_is_a_share_are_those_that_the_app_never_saw() {
+fn the_denominator_of_a_flag_share_includes_requests_rejected_before_the_app() {
     let mut run = Run::new(&[
         "share(api where flag == UO) == 50%",
         "count(api where flag == UO) == 1",
@@ -238,7 +238,7 @@ fn a_service_with_a_pod_that_has_no_limit_is_never_busy() {
 }
 
 #[test]
-fn what_waits_or_runs_at_one_endpoint_is_told_apart_from_the_others() {
+fn queued_and_in_flight_counts_are_separate_for_each_endpoint() {
     let mut run = Run::new(&[
         "queued.max(web GET /) == 1",
         "queued.max(web GET /x) == 0",

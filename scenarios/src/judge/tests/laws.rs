@@ -98,7 +98,7 @@ fn a_queue_of_a_pod_that_crashed_is_excused_from_littles_law() {
 }
 
 #[test]
-fn a_queue_that_is_not_empty_at_the_end_is_excused_from_littles_law() {
+fn a_queue_not_empty_at_the_end_is_exempt_from_littles_law() {
     let mut run = Run::new(&["count(users) > 0"]);
     run.served(None, 1, 11 * S, S, 13 * S, OK);
     run.served(None, 1, 12 * S, 10 * S, 60 * S, OK);

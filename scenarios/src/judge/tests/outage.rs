@@ -79,7 +79,7 @@ fn an_edge_counts_what_its_callers_proxies_have_out() {
 }
 
 #[test]
-fn a_pod_that_two_clusters_of_a_proxy_have_out_is_back_when_both_have_it_back() {
+fn a_pod_ejected_by_two_clusters_of_a_proxy_returns_after_both() {
     let mut run = Run::new(&["always ejected(api) == 1 during 12s..20s"]);
     ejected(&mut run, 12 * S, WEB, 1);
     ejected(&mut run, 13 * S, WEB, 1);

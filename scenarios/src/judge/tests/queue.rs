@@ -119,7 +119,7 @@ fn sweep(service: &str, seeds: u64) -> Vec<(String, Option<bool>, String)> {
 }
 
 #[test]
-fn the_formulas_of_the_single_server_queue_hold_and_a_wrong_service_time_is_noticed() {
+fn single_server_queue_formulas_pass_and_a_wrong_service_time_is_detected() {
     let right = sweep("exp(1ms)", 24);
     for (name, pass, observed) in &right {
         assert_eq!(*pass, Some(true), "{name}: {observed}");

@@ -107,7 +107,7 @@ fn states_are_shown_by_name_and_succeeded_is_promoted() {
 }
 
 #[test]
-fn weights_are_shares_in_force_and_the_first_version_has_all_before_any_is_told() {
+fn weights_are_applied_shares_and_the_first_version_initially_has_all() {
     let mut run = Run::new(&[
         "always weight(api/v1) == 100% during 0s..20s",
         "always weight(api/v2) == 0% during 0s..20s",
@@ -184,7 +184,7 @@ fn what_a_chaos_item_hit_is_added_up() {
 }
 
 #[test]
-fn configurations_are_counted_where_they_are_made_and_where_they_are_in_force() {
+fn configurations_are_counted_where_created_and_where_applied() {
     let mut run = Run::new(&[
         "pushes(control) == 1",
         "pushes(api) == 2",

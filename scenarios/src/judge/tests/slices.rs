@@ -75,7 +75,7 @@ fn differences_are_taken_from_left_to_right() {
 }
 
 #[test]
-fn an_empty_slice_before_the_deciding_ones_does_not_keep_a_recovery_from_being_judged() {
+fn an_empty_slice_before_the_deciding_ones_does_not_prevent_judging_recovery() {
     let mut run = Run::new(&[
         "recovers success(users) == 100% per 10s within 20s of sick",
         "recovers success(users) == 100% per 10s within 10s of sick",

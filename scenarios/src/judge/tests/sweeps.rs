@@ -28,7 +28,7 @@ fn judged(check: &str, values: &[i128], holds: &[bool]) -> (Option<bool>, String
 const MS: i128 = 1_000_000;
 
 #[test]
-fn a_mean_is_near_if_its_interval_is_narrow_and_holds_the_right_side() {
+fn a_mean_is_near_if_its_narrow_interval_contains_the_target() {
     let holds = [true; 4];
     let near = |values: &[i128]| judged("mean(users) ~= 1s within 1% over seeds", values, &holds).0;
     assert_eq!(

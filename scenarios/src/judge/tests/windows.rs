@@ -57,7 +57,7 @@ fn a_window_that_the_faults_put_outside_the_run_is_not_judged() {
 }
 
 #[test]
-fn an_item_that_happens_again_lasts_from_its_first_start_to_its_last_end() {
+fn a_repeating_item_lasts_from_its_first_start_to_its_last_end() {
     let mut run = Run::new(&[
         "count(users during sick) == 25",
         "count(users before sick) == 10",
@@ -81,7 +81,7 @@ fn an_item_that_happens_again_lasts_from_its_first_start_to_its_last_end() {
 }
 
 #[test]
-fn an_item_without_an_end_goes_on_to_the_end_of_the_run() {
+fn an_item_without_an_end_lasts_until_the_end_of_the_run() {
     let mut run = Run::new(&["count(users during sick) == 40"]);
     run.story.chaos[0].length = None;
     a_request_a_second(&mut run);

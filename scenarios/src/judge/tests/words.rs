@@ -107,7 +107,7 @@ fn the_right_side_is_told_as_written_without_what_follows_it() {
 }
 
 #[test]
-fn a_variant_of_which_a_check_was_not_judged_is_neither_as_told_nor_otherwise() {
+fn a_variant_with_an_unjudged_check_is_itself_not_judged() {
     let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s"]);
     let story = run.story.clone();
     run.request(35 * S, 36 * S, ERROR);

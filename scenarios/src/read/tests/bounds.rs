@@ -124,7 +124,7 @@ fn an_item_that_would_fire_for_ever_is_refused() {
 }
 
 #[test]
-fn a_part_of_a_target_is_some_of_it_and_at_most_all() {
+fn a_target_share_is_more_than_zero_and_at_most_all() {
     let item = "at: 5s, do: crash, target: {} of api";
     let message = "a part is more than 0% and at most 100%";
     bound(chaos(item), "0.01%", "0%", message);
@@ -141,7 +141,7 @@ fn replicas_are_counted_from_0_in_targets_and_in_checks() {
 }
 
 #[test]
-fn a_check_may_name_the_replicas_that_are_there_until_a_scaling_takes_them() {
+fn a_check_may_name_replicas_that_a_scaling_later_removes() {
     let text = story("chaos: [{at: 5s, do: scale, target: api, to: 1}]\n")
         .replace("api: {workers: 4,", "api: {workers: 4, versions: {v1: 3},")
         .replace("success(users) == 100%", "count(api/v1/2) == 0");
@@ -243,7 +243,7 @@ fn a_check_has_twenty_thousand_slices_at_most() {
 }
 
 #[test]
-fn a_stage_lasts_and_only_a_last_one_that_holds_may_do_without() {
+fn a_stage_needs_a_duration_unless_it_is_last_and_constant() {
     let stages = replaced("rate: 10/s", "stages: [{}]");
     let message = "a stage lasts: write `for: 1m`; only a last one that holds may do without";
     let holds = "{for: 1s, rate: 1/s}, {rate: 2/s}";
@@ -300,7 +300,7 @@ fn a_run_and_its_drain_have_a_length_that_can_be_told() {
 }
 
 #[test]
-fn a_story_has_ten_thousand_chaos_items_and_a_thousand_checks_at_most() {
+fn a_scenario_has_at_most_10000_chaos_items_and_1000_checks() {
     let items = |count: &str| {
         let count = count.parse().expect("a number");
         let item = "{at: 5s, do: crash, target: api}, ";
@@ -334,7 +334,7 @@ fn the_control_plane_is_one_pod() {
 }
 
 #[test]
-fn a_duration_that_is_too_short_for_its_windows_is_hinted_to_be_scaled() {
+fn a_duration_too_short_for_its_windows_suggests_scaling_instead() {
     let text = story("chaos: [{name: sick, at: 40s, for: 10s, do: pause, target: api}]").replace(
         "fine: success(users) == 100%",
         "fine: success(users after 50s) == 100%",

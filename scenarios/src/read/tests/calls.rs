@@ -59,7 +59,7 @@ fn a_pool_bounds_the_calls_of_one_replica_to_one_service() {
 }
 
 #[test]
-fn settings_of_defaults_and_service_merge_key_by_key_however_they_are_written() {
+fn default_and_service_settings_merge_by_key_in_any_notation() {
     let text = with_web(
         "web: {workers: 4, calls: {api: {retries: {budget: 20%}, hedge: {times: 2}}}, \
          endpoints: {GET /: [call: api GET /items/7]}}",

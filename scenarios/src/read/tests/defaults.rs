@@ -7,7 +7,7 @@ use crate::scenario::{FireTimes, OnError, Step};
 use crate::value::Distribution;
 
 #[test]
-fn a_load_without_words_waits_half_a_minute_for_each_of_ten_thousand_in_flight() {
+fn by_default_a_load_has_30_s_timeout_and_10000_in_flight() {
     let load = &read(&story("")).loads[0];
     assert_eq!(
         (load.timeout, load.in_flight),
@@ -16,7 +16,7 @@ fn a_load_without_words_waits_half_a_minute_for_each_of_ten_thousand_in_flight()
 }
 
 #[test]
-fn a_service_without_words_queues_a_thousand_and_keeps_connections_for_a_minute() {
+fn by_default_a_service_queues_1000_and_keeps_idle_connections_one_minute() {
     let version = &read(&story("")).services[1].versions[0];
     assert_eq!(version.queue.limit, Some(1_000));
     assert_eq!(version.keep_alive_idle, Duration::from_secs(60));
@@ -34,7 +34,7 @@ fn a_call_that_fails_fails_its_caller() {
 }
 
 #[test]
-fn latency_without_words_is_that_of_one_zone_two_zones_and_two_regions() {
+fn default_latency_distinguishes_same_zone_cross_zone_and_cross_region() {
     let latency = read(&story("")).latency;
     let us = |micros: u64| Distribution::constant_ns(micros * 1_000);
     assert_eq!(
@@ -54,7 +54,7 @@ fn one_latency_is_that_of_all_pairs() {
 }
 
 #[test]
-fn a_pair_of_services_may_have_a_latency_each_way_or_both_ways() {
+fn a_pair_of_services_may_have_latency_in_one_or_both_directions() {
     let latency = |pair: &str| {
         let pair = format!("topology:\n  latency: {{{pair}: 7ms}}\n");
         read(&story("").replace("topology:\n", &pair)).latency

@@ -63,7 +63,7 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
 }
 
 #[test]
-fn a_status_in_the_words_of_the_other_protocol_is_told_in_the_right_ones() {
+fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
     assert_eq!(
         errors(&story("grpc", "", "respond: 503", "")),
         "f.yaml:6:84: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"

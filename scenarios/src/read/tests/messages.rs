@@ -214,7 +214,7 @@ fn an_item_that_outlasts_the_run_ends_with_it() {
 }
 
 #[test]
-fn an_item_that_fires_again_and_again_starts_one_interval_after_its_from() {
+fn a_repeating_item_first_fires_one_interval_after_its_from() {
     let with = |check: &str| {
         let chaos = "chaos: [{name: sick, every: 20s, from: 10s, do: crash, target: api}]\n";
         story(chaos).replace("fine: success(users) == 100%", check)
@@ -236,7 +236,7 @@ fn two_checks_of_one_name_are_told() {
 }
 
 #[test]
-fn an_error_in_a_quoted_check_has_the_place_of_what_is_wrong() {
+fn an_error_in_a_quoted_check_is_located_at_the_faulty_token() {
     let text = story("").replace("fine: success(users) == 100%", "\"p99(usrs) < 1s\"");
     assert_eq!(
         errors(&text),

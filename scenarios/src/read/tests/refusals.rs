@@ -228,7 +228,7 @@ fn units_and_states_are_counted_with_where_that_means_something() {
 }
 
 #[test]
-fn values_at_an_instant_have_no_slices_and_are_not_compared_with_those_that_do() {
+fn instantaneous_values_have_no_slices_and_are_not_compared_with_windowed_ones() {
     refused(&[
         (
             "always in-flight(users) < 5 per 10s",
@@ -366,7 +366,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
 }
 
 #[test]
-fn a_variant_is_not_named_after_the_file_or_all_of_it_and_has_none_of_its_own() {
+fn a_variant_cannot_be_named_base_or_all_or_contain_variants() {
     for (name, message) in [
         ("base", "`base` is taken by the language"),
         ("all", "`all` is taken by the language"),

@@ -172,7 +172,7 @@ fn surge_and_scale_name_what_they_change() {
 }
 
 #[test]
-fn each_apply_builds_on_those_before_it_whatever_their_order_in_the_file() {
+fn each_apply_builds_on_earlier_ones_regardless_of_file_order() {
     let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: api}, spec: {host: api}}";
     let story = read(&story(&format!(
         "chaos:\n  - {{name: late, at: 9s, do: apply, mesh: [{{remove: DestinationRule/api}}]}}\n  \
@@ -199,7 +199,7 @@ fn each_apply_builds_on_those_before_it_whatever_their_order_in_the_file() {
 }
 
 #[test]
-fn after_what_happens_at_an_instant_is_after_its_start_and_during_it_to_the_end() {
+fn an_instantaneous_items_after_begins_at_start_and_during_lasts_to_end() {
     let check = |window: &str| {
         let story = story(&format!("chaos: [{DEPLOY}]\n"));
         let check = format!("count(api) == 0 {window}");

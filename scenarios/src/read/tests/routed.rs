@@ -73,7 +73,7 @@ fn a_request_that_no_endpoint_answers_is_warned_of() {
 }
 
 #[test]
-fn a_host_without_a_service_may_be_asked_for_where_routes_take_it() {
+fn a_host_without_a_service_may_be_requested_if_routes_match_it() {
     let check = "count(users -> cart) == count(users)";
     for (to, host) in [
         ("www.shop.example GET /cart", "www.shop.example"),

@@ -21,7 +21,7 @@ fn a_versions_short_form_leaves_the_rest_of_its_services_long_one() {
 }
 
 #[test]
-fn a_deployed_versions_short_form_leaves_the_rest_of_its_services_long_one() {
+fn a_deployed_versions_short_form_keeps_its_services_other_long_form_settings() {
     let text = story("chaos: [{at: 5s, do: deploy, target: api/v2, with: {queue: 5}}]\n").replace(
         "api: {workers: 4,",
         "api: {workers: 4, queue: {limit: 10, order: lifo},",
@@ -42,7 +42,7 @@ fn a_queue_may_be_unlimited() {
 }
 
 #[test]
-fn a_service_says_how_it_shares_cores_keeps_connections_and_treats_those_who_left() {
+fn a_service_configures_cpu_scheduling_connection_keep_alive_and_abandoned_requests() {
     let version = &versions("cpu: fifo, abandoned: drop, keep-alive: {idle: 5s, requests: 7}")[0];
     assert_eq!(version.cpu, CpuScheduling::Fifo);
     assert_eq!(version.abandoned, Abandoned::Drop);
@@ -56,7 +56,7 @@ fn a_key_to_come_that_is_taken_away_is_none() {
 }
 
 #[test]
-fn replicas_go_round_the_zones_that_are_named_and_the_control_plane_is_in_its_own() {
+fn replicas_spread_over_named_zones_and_the_control_plane_has_its_own() {
     let text = story("control: {zone: b}\n")
         .replace("topology:\n", "topology:\n  zones: {a: {}, b: {}}\n")
         .replace("api: {workers: 4,", "api: {workers: 4, zones: [b],");
@@ -138,7 +138,7 @@ fn an_edits_key_that_holds_a_dot_is_quoted() {
 }
 
 #[test]
-fn a_run_without_words_has_thirty_seeds_drains_half_a_minute_and_lets_anything_out() {
+fn a_default_run_has_30_seeds_30_s_drain_and_allows_outbound() {
     let story = read(&story(""));
     assert_eq!((story.seed, story.seeds), (1, (1, 30)));
     assert_eq!(story.drain, Duration::from_secs(30));

@@ -223,7 +223,7 @@ fn declared_work_queues_for_the_workers_of_its_host() {
 }
 
 #[test]
-fn the_wall_clock_is_the_epoch_at_its_origin_and_follows_the_skew() {
+fn the_wall_clock_equals_the_epoch_at_its_origin_and_follows_skew() {
     let (sim, envs) = hosts(2, MS);
     sim.run_until(at(5)).unwrap();
     sim.net().set_epoch_origin(at(3));

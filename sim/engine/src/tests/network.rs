@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_client_connects_in_one_round_trip_and_the_server_accepts_half_a_trip_later() {
+fn connect_takes_one_rtt_and_accept_one_and_a_half_rtt() {
     let (sim, envs) = hosts(2, 10 * MS);
     let log = Log::new();
     let seen = log.clone();
@@ -75,7 +75,7 @@ fn a_closed_port_refuses_and_a_strange_address_is_silent() {
 }
 
 #[test]
-fn a_source_address_must_be_the_hosts_own_and_a_port_is_bound_once() {
+fn a_source_address_must_belong_to_the_host_and_ports_bind_once() {
     let (sim, envs) = hosts(2, MS);
     let log = Log::new();
     let (env, seen) = (envs[0].clone(), log.clone());
@@ -195,7 +195,7 @@ fn an_abrupt_drop_resets_though_all_was_read() {
 }
 
 #[test]
-fn a_write_to_a_peer_that_has_closed_is_answered_with_a_reset() {
+fn a_write_to_a_closed_peer_is_answered_with_a_reset() {
     let (sim, envs) = hosts(2, 10 * MS);
     let log = Log::new();
     serve(&envs[1], 1, |_, stream| async move { drop(stream) });
@@ -237,7 +237,7 @@ fn a_dropped_listener_resets_what_it_had_not_accepted() {
 }
 
 #[test]
-fn a_full_backlog_drops_the_syn_which_is_sent_again_after_a_second() {
+fn a_full_backlog_drops_the_syn_which_is_retransmitted_after_a_second() {
     let (sim, envs) = hosts(2, 10 * MS);
     sim.net().set_backlog(id(&sim, 1), 2);
     let log = Log::new();

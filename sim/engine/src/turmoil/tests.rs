@@ -23,7 +23,7 @@ fn spans_are_rounded_up_to_whole_ticks() {
 }
 
 #[test]
-fn a_sleep_ends_at_the_first_tick_that_is_not_before_its_deadline() {
+fn a_sleep_ends_at_the_first_tick_at_or_after_its_deadline() {
     let (mut sim, a, _) = world();
     let env = sim.net().env(a);
     let woken = Rc::new(RefCell::new(Vec::new()));
@@ -117,7 +117,7 @@ fn nothing_of_a_paused_host_runs_until_it_is_resumed() {
 }
 
 #[test]
-fn a_panic_of_a_task_ends_the_run_with_its_name_and_place() {
+fn a_task_panic_ends_the_run_and_reports_its_name_and_host() {
     let (mut sim, a, _) = world();
     sim.net()
         .env(a)

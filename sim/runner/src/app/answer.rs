@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_grpc_is_told_in_the_headers_of_an_answer_that_went_well() {
+    fn a_grpc_failure_is_sent_in_headers_of_a_successful_response() {
         let unavailable = StepStatus::Grpc(GrpcStatus::Unavailable);
         let status = Some("14".to_owned());
         assert_eq!(

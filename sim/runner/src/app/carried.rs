@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_whose_caller_has_gone_holds_no_byte_of_its_connections_buffer() {
+    fn a_request_whose_caller_disconnected_retains_no_bytes_of_the_connection_buffer() {
         let buffer = Bytes::from(b"onetwosix".to_vec());
         let carried = Carried::new(headers(&buffer));
         assert!(!buffer.is_unique());
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_forwarded_is_the_same_before_and_after_the_caller_has_gone() {
+    fn forwarded_headers_are_the_same_before_and_after_the_caller_disconnects() {
         let carried = Carried::new(headers(&Bytes::from_static(b"onetwosix")));
         let call = || {
             let mut call = HeaderMap::new();

@@ -129,7 +129,7 @@ fn a_proxys_attempt_names_the_replica_by_its_address() {
 }
 
 #[test]
-fn a_proxys_attempt_at_its_own_app_is_not_one_of_the_runs() {
+fn a_proxys_attempt_to_its_own_app_is_not_recorded() {
     let journal = journal();
     journal.set_zero(at(1_000));
     journal.receive(at(3_000), PodId(0), attempt("10.0.0.1:20000"));

@@ -199,7 +199,7 @@ fn queued_ns(played: &Played) -> (i128, i128) {
 }
 
 #[test]
-fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
+fn a_request_waiting_for_a_fifo_core_is_queued_each_time() {
     // 15 ms of work every 10 ms, in two steps with a pause between: requests wait for a core before both.
     let mut build = Build::new(1);
     let steps = vec![
@@ -222,7 +222,7 @@ fn who_waits_for_a_core_in_order_is_in_the_queue_each_time_it_does() {
 }
 
 #[test]
-fn who_waits_for_a_core_when_its_pod_dies_has_waited_until_then() {
+fn queue_time_for_a_core_ends_when_the_pod_dies() {
     let mut scenario = server("100/s", "1s", |version| {
         version.cores = Some(1);
         version.cpu = CpuScheduling::Fifo;

@@ -277,7 +277,7 @@ fn overlapping_firings_of_one_item_each_touch_something() {
 }
 
 #[test]
-fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
+fn a_single_firing_may_affect_nothing_but_not_all_firings() {
     // Ten requests a second, and slowness of 10 ms every 45 ms: most firings hit no work.
     let played = |rate: &str| {
         let mut scenario = fault(ChaosAction::Slow {
@@ -311,7 +311,7 @@ fn one_firing_of_several_may_touch_nothing_and_all_of_them_may_not() {
 }
 
 #[test]
-fn a_pause_that_begins_on_a_dead_pod_and_outlasts_its_crash_touches_it() {
+fn a_pause_that_outlasts_the_crash_it_starts_in_takes_effect() {
     let played = play(&scenario(|build| {
         build.fault("1s", "1s", ChaosAction::Crash(all_of("server")));
         build.fault("1500ms", "1500ms", ChaosAction::Pause(all_of("server")));
@@ -321,7 +321,7 @@ fn a_pause_that_begins_on_a_dead_pod_and_outlasts_its_crash_touches_it() {
 }
 
 #[test]
-fn a_fault_that_outlasts_the_load_ends_in_the_drain_when_it_says() {
+fn a_fault_outlasting_the_load_ends_on_schedule_during_the_drain() {
     for (action, ok) in [
         (ChaosAction::Pause(all_of("server")), 400),
         (ChaosAction::Crash(all_of("server")), 350),

@@ -34,7 +34,7 @@ topology:
 const HANGS: &str = "    db: {workers: 100, endpoints: {GET /: [sleep: 10s]}}";
 
 #[test]
-fn a_call_for_the_rest_of_the_time_ends_with_its_callers_patience() {
+fn a_call_with_timeout_rest_ends_at_its_callers_deadline() {
     let web = "    web: {workers: 100, endpoints: {GET /: [sleep: 30ms, call: {to: db GET /, timeout: rest}]}}";
     holds(
         &format!("{web}\n{HANGS}"),
@@ -47,7 +47,7 @@ expect:
 }
 
 #[test]
-fn the_rest_shrinks_from_hop_to_hop_and_by_what_a_try_is_given() {
+fn the_rest_timeout_shrinks_with_each_hop_and_with_the_try_timeout() {
     let web = "    web: {workers: 100, endpoints: {GET /: [sleep: 10ms, call: {to: mid GET /, timeout: 60ms}]}}";
     let mid = "    mid: {workers: 100, endpoints: {GET /: [sleep: 20ms, call: {to: db GET /, timeout: rest}]}}";
     holds(
@@ -226,7 +226,7 @@ fn a_hedge_that_was_beaten_neither_succeeded_nor_failed() {
 }
 
 #[test]
-fn work_that_waits_for_a_core_while_its_pod_is_slow_is_stretched_by_what_ails_it_when_it_begins() {
+fn work_queued_for_a_core_is_stretched_by_the_slowdown_when_started() {
     // Requests arrive 10 ms apart. The second arrives before the pod is slow and gets its core while it is.
     // The third arrives while the pod is slow and gets its core afterwards.
     let web = "    web: {cores: 1, cpu: fifo, endpoints: {GET /: [work: 20ms]}}";

@@ -70,7 +70,7 @@ fn statuses(played: &Played) -> (BTreeSet<Option<GrpcStatus>>, BTreeSet<Option<G
 }
 
 #[test]
-fn requests_of_grpc_pass_from_app_to_app_and_their_trailers_say_how_they_went() {
+fn grpc_requests_pass_between_apps_and_their_trailers_contain_the_status() {
     let expect =
         "expect: [success(users) == 100%, success(web -> pay) == 100%, count(web -> pay) == 200]";
     let played = holds(&scenario("grpc", WEB, PAY, expect));
@@ -90,7 +90,7 @@ fn requests_of_http2_pass_from_app_to_app() {
 }
 
 #[test]
-fn a_failure_of_grpc_is_an_error_for_all_who_see_it_though_http_says_200() {
+fn a_grpc_failure_is_an_error_for_every_observer_despite_http_200() {
     let pay = "endpoints: {POST /shop.Pay/Charge: [fail: {rate: 100%, with: NOT_FOUND}]}";
     let expect = "expect:
   - errors(pay) == 100%

@@ -112,7 +112,7 @@ fn statuses(played: &Played) -> Vec<u16> {
 }
 
 #[test]
-fn a_hedge_is_sent_after_its_time_and_cancelled_when_the_first_try_answers() {
+fn hedges_are_sent_after_a_delay_and_cancelled_by_the_first_response() {
     use Answer::{Cancelled, Ok};
     let played = play(
         &chain(
@@ -205,7 +205,7 @@ fn an_answer_counts_whatever_its_status_but_a_broken_connection_is_none() {
 }
 
 #[test]
-fn each_hedge_has_the_timeout_of_a_try_and_the_deadline_bounds_all() {
+fn each_hedge_has_the_per_try_timeout_and_the_deadline_bounds_all() {
     let ends_ms = |deadline| {
         let scenario = chain(
             |build| vec![build.sleep("1s")],
@@ -291,7 +291,7 @@ fn a_meshed_app_hedges_through_its_sidecar() {
 }
 
 #[test]
-fn a_time_that_is_the_requests_is_the_same_for_its_hedges_at_any_replica() {
+fn a_per_request_duration_is_the_same_for_hedges_on_any_replica() {
     let won = |drawn: fn(&mut Build) -> Step| {
         let mut build = chain(|build| vec![drawn(build)], |call| call.hedge = hedge(10, 2));
         build.scenario.services[0].versions[0].replicas = 5;

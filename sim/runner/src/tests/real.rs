@@ -93,7 +93,7 @@ fn a_story_plays_on_loopback_and_its_faults_touch() {
     clippy::disallowed_methods,
     reason = "two runs at a time are what is tested"
 )]
-fn two_real_runs_at_the_same_time_keep_out_of_each_others_way() {
+fn two_concurrent_real_runs_do_not_interfere_with_each_other() {
     let other = std::thread::scope(|scope| {
         let other = scope.spawn(|| chain(|_| {}).answers(Answer::Ok));
         assert_eq!(chain(|_| {}).answers(Answer::Ok), 50);

@@ -68,7 +68,7 @@ fn a_canary_may_name_its_service_among_its_hosts() {
 }
 
 #[test]
-fn a_canary_and_a_policy_of_a_service_that_does_not_exist_change_nothing() {
+fn a_canary_and_a_policy_for_a_nonexistent_service_change_nothing() {
     let canary = "{apiVersion: flagger.app/v1beta1, kind: Canary, metadata: {name: nobody}, spec: {targetRef: {kind: Deployment, name: nobody}, \
         service: {port: 80}, analysis: {stepWeight: 50, interval: 1s}}}";
     let policy = "{apiVersion: shakedown.dev/v1, kind: ProxyPolicy, metadata: {name: nobody}, spec: {host: nobody, balancer: peakEwma}}";

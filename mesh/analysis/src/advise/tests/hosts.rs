@@ -94,7 +94,7 @@ fn a_younger_virtual_service_counts_where_the_older_has_no_route() {
 }
 
 #[test]
-fn a_younger_virtual_service_is_idle_if_the_older_has_a_route_for_all_of_its_callers() {
+fn a_newer_virtual_service_is_unused_if_an_older_covers_its_callers() {
     let all = format!("{{{TO}}}");
     for (first, second, ports) in [
         (all.clone(), for_some("sourceLabels: {app: web}"), &[][..]),

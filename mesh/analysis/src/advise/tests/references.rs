@@ -87,7 +87,7 @@ fn weightless_destinations_mirrors_and_unreached_routes_are_warned_of_alike() {
 }
 
 #[test]
-fn a_delegate_that_is_missing_is_warned_of_and_so_is_one_that_nobody_needs() {
+fn a_missing_delegate_and_an_unused_delegate_both_cause_warnings() {
     let missing = warned(&format!("[{{delegate: {{name: part}}}}, {{{ROUTE}}}]"), "");
     assert_eq!(
         missing,
@@ -148,7 +148,7 @@ fn a_rule_of_an_unknown_service_or_port_is_warned_of() {
 }
 
 #[test]
-fn a_destination_without_a_port_must_have_the_port_that_is_asked_for() {
+fn a_destination_without_a_port_must_have_the_requested_port() {
     let http = "[{route: [{destination: {host: ratings}}]}]";
     assert_eq!(
         warned(http, ""),

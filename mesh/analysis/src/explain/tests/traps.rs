@@ -13,7 +13,7 @@ fn policy(spec: &str) -> String {
 }
 
 #[test]
-fn the_routes_before_its_own_are_told_with_why_they_did_not_take_it() {
+fn preceding_routes_are_listed_with_the_reason_each_did_not_match() {
     let text = routes(&[
         &format!(
             "match: [{{headers: {{end-user: {{exact: Jason}}}}}}, {{uri: {{exact: /x}}}}], route: [{ANY}]"
@@ -232,7 +232,7 @@ fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
 }
 
 #[test]
-fn a_service_that_has_its_default_route_tells_whose_routes_are_for_others() {
+fn a_service_on_its_default_route_reports_routes_restricted_to_other_callers() {
     let text = routes(&[&format!(
         "match: [{{sourceLabels: {{app: other}}}}], route: [{ANY}]"
     )]);

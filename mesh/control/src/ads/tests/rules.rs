@@ -118,7 +118,7 @@ fn a_star_asks_for_all_and_taking_it_back_leaves_the_names() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_reported_as_removed_and_sent_when_it_comes() {
+fn a_nonexistent_name_is_reported_as_removed_and_sent_once_it_exists() {
     let first = view(1, &FULL);
     let mut s = Subscriptions::new(first.clone());
     let sent = ask(&mut s, request(Endpoints, &["nobody"]));
@@ -193,7 +193,7 @@ fn a_push_that_does_not_concern_a_proxy_is_acknowledged_by_itself() {
 }
 
 #[test]
-fn what_must_be_there_comes_first_and_what_must_go_goes_last_in_reverse() {
+fn additions_are_sent_in_dependency_order_and_removals_last_in_reverse() {
     let first = view(1, &FULL);
     let mut s = everything(&first);
     s.offer(next(
@@ -254,7 +254,7 @@ fn routes_wait_for_the_acknowledgement_of_clusters_and_endpoints() {
 }
 
 #[test]
-fn the_endpoints_of_a_cluster_that_changed_follow_it_though_they_did_not() {
+fn endpoints_of_a_changed_cluster_are_resent_even_if_unchanged() {
     let first = view(1, &FULL);
     let mut s = everything(&first);
     let mut list = FULL;
@@ -268,7 +268,7 @@ fn the_endpoints_of_a_cluster_that_changed_follow_it_though_they_did_not() {
 }
 
 #[test]
-fn there_is_one_unacknowledged_response_of_a_type_and_newer_pushes_wait_together() {
+fn each_type_has_one_unacknowledged_response_and_newer_pushes_are_coalesced() {
     let first = view(1, &FULL);
     let mut s = everything(&first);
     let second = next(&first, &[(Cluster, "a", "2"), (Endpoints, "a", "1")]);
@@ -289,7 +289,7 @@ fn there_is_one_unacknowledged_response_of_a_type_and_newer_pushes_wait_together
 }
 
 #[test]
-fn routes_of_a_push_do_not_wait_for_the_endpoints_of_the_next() {
+fn routes_of_a_push_do_not_wait_for_the_next_pushs_endpoints() {
     let first = view(1, &FULL);
     let mut s = everything(&first);
     let mut list = FULL;
@@ -438,7 +438,7 @@ fn a_type_that_is_not_served_is_answered_with_nothing_once() {
 }
 
 #[test]
-fn a_long_answer_comes_in_parts_each_when_the_one_before_is_acknowledged() {
+fn a_large_response_is_split_and_each_part_awaits_the_previous_acknowledgement() {
     let long = "x".repeat(1_000);
     let names: Vec<String> = (0..1_000).map(|n| format!("c{n:03}")).collect();
     let list: Vec<(ResourceKind, &str, &str)> = names

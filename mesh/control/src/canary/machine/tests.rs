@@ -189,7 +189,7 @@ fn a_service_without_a_new_version_is_left_to_its_stable_one() {
 }
 
 #[test]
-fn a_new_version_gets_nothing_before_its_pods_are_ready_and_every_proxy_knows_it() {
+fn a_canary_gets_no_traffic_until_pods_are_ready_and_proxies_updated() {
     let mut scene = Scene::new(&steps());
     scene.has("v2", 2, 1);
     scene.go();
@@ -236,7 +236,7 @@ fn a_good_version_climbs_is_promoted_and_becomes_the_stable_one() {
 }
 
 #[test]
-fn a_bad_version_is_rolled_back_after_its_failed_checks_and_says_why() {
+fn a_bad_version_is_rolled_back_after_failed_checks_with_a_reason() {
     let mut scene = Scene::analysing(&steps());
     scene.after(300, 15);
     assert_eq!(

@@ -70,7 +70,7 @@ fn whole(push: u64, mut response: DeltaDiscoveryResponse) -> DeltaDiscoveryRespo
 const PROVIDED: i32 = cluster::cluster::LbPolicy::ClusterProvided as i32;
 
 #[test]
-fn a_stream_opens_with_the_wildcards_and_the_node_on_the_first_alone() {
+fn streams_open_with_wildcard_requests_and_only_the_first_has_the_node() {
     let requests = AdsSession::default().open(Node {
         id: "me".into(),
         ..Default::default()
@@ -108,7 +108,7 @@ fn endpoints_are_asked_for_before_clusters_are_acknowledged() {
 }
 
 #[test]
-fn one_bad_resource_is_refused_and_the_good_ones_of_its_response_are_applied() {
+fn a_bad_resource_is_rejected_and_valid_ones_of_its_response_applied() {
     let mut session = AdsSession::default();
     receive(
         &mut session,
@@ -197,7 +197,7 @@ fn who_waits_too_long_goes_on_without() {
 }
 
 #[test]
-fn a_push_with_a_refused_resource_is_in_force_but_not_said_to_be() {
+fn a_push_with_a_rejected_resource_takes_effect_without_being_reported_applied() {
     let mut session = AdsSession::default();
     receive(&mut session, response(ResourceKind::Listener, "1", vec![]));
     receive(

@@ -69,7 +69,7 @@ fn a_localitys_weight_is_what_the_last_of_its_hosts_says() {
 }
 
 #[test]
-fn a_new_host_that_is_not_healthy_yet_leaves_the_choice_between_the_others_as_it_was() {
+fn adding_an_unhealthy_host_leaves_selection_among_the_other_hosts_unchanged() {
     let policy = LbPolicy::LeastRequest(LeastRequest {
         slow_start: slowly(),
         ..LeastRequest::ENVOY
@@ -103,7 +103,7 @@ fn in_panic_the_unhealthy_do_not_start_slowly() {
 }
 
 #[test]
-fn the_round_of_a_subset_goes_on_when_the_cluster_is_built_anew() {
+fn a_subsets_round_robin_position_survives_a_cluster_rebuild() {
     let mut bench = with_subsets(Fallback::None, None);
     let wanted = labels(&[("version", "v2")]);
     let request = Request {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_host_far_below_the_mean_is_an_outlier_by_success_rate_at_the_tick() {
+fn a_host_far_below_the_mean_success_rate_is_ejected_at_tick() {
     let mut cluster = Cluster::new(6, |settings| {
         settings.consecutive_5xx = 1000;
         settings.success_rate.request_volume = 100;
@@ -75,7 +75,7 @@ fn a_share_of_failures_above_the_threshold_is_an_outlier_where_enforced() {
 }
 
 #[test]
-fn where_errors_are_split_failures_to_reach_a_host_have_rates_of_their_own() {
+fn with_split_errors_local_origin_failures_have_their_own_rates() {
     let play = |change: fn(&mut OutlierDetection)| {
         let mut cluster = Cluster::new(5, |settings| {
             settings.split_local_origin = true;
@@ -106,7 +106,7 @@ fn where_errors_are_split_failures_to_reach_a_host_have_rates_of_their_own() {
 }
 
 #[test]
-fn a_rate_at_the_threshold_is_no_outlier_and_one_below_it_is() {
+fn a_success_rate_is_an_outlier_below_but_not_at_the_threshold() {
     // Four hosts at 100% and one at 50%: mean 90, deviation 20. A factor of 2.0 makes the threshold exactly 50.
     let play = |factor: u32| {
         let mut cluster = Cluster::new(5, |settings| {
@@ -123,7 +123,7 @@ fn a_rate_at_the_threshold_is_no_outlier_and_one_below_it_is() {
 }
 
 #[test]
-fn fewer_hosts_are_enough_for_the_one_measure_where_they_are_too_few_for_the_other() {
+fn failure_percentage_can_apply_with_fewer_hosts_than_success_rate_requires() {
     let mut cluster = Cluster::new(3, |settings| {
         settings.consecutive_5xx = 1000;
         settings.success_rate.minimum_hosts = 5;

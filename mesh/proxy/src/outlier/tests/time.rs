@@ -15,7 +15,7 @@ fn a_host_returns_on_the_first_tick_after_its_time() {
 }
 
 #[test]
-fn a_tick_at_the_very_end_of_the_time_brings_a_host_back() {
+fn a_tick_exactly_at_the_end_of_the_ejection_returns_the_host() {
     let mut cluster = Cluster::new(2, |_| {});
     cluster.answers(0, 500, 5, 10 * S);
     assert_eq!(cluster.tick(40 * S - 1), []);
@@ -42,7 +42,7 @@ fn each_ejection_lasts_one_base_time_longer_up_to_the_maximum() {
 }
 
 #[test]
-fn by_default_a_host_that_keeps_failing_is_out_for_30_s_more_each_time_up_to_300() {
+fn by_default_ejections_grow_by_30_s_each_up_to_300_s() {
     let mut cluster = Cluster::new(2, |_| {});
     let mut now = 0;
     for expected in [30, 60, 90, 120, 150, 180, 210, 240, 270, 300, 300, 300] {
@@ -57,7 +57,7 @@ fn by_default_a_host_that_keeps_failing_is_out_for_30_s_more_each_time_up_to_300
 }
 
 #[test]
-fn the_time_stops_growing_once_it_has_passed_the_maximum_by_a_base_time() {
+fn the_ejection_backoff_stops_growing_at_the_maximum_plus_one_base_time() {
     // The backoff stops growing once `backoff * base` reaches `max + base`: at 5 of 30 s for a maximum of 100 s. This
     // determines the number of healthy intervals until an ejection lasts a single base time again.
     let mut cluster = Cluster::new(2, |settings| {
@@ -87,7 +87,7 @@ fn the_time_stops_growing_once_it_has_passed_the_maximum_by_a_base_time() {
 }
 
 #[test]
-fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_interval() {
+fn ejection_backoff_drops_one_base_time_per_tick_after_a_healthy_interval() {
     let mut cluster = Cluster::new(2, |settings| settings.interval = Duration::from_secs(10));
     let out_for = |cluster: &mut Cluster, from: u64| {
         cluster.answers(0, 500, 5, from);
@@ -108,7 +108,7 @@ fn the_time_shrinks_by_one_base_time_a_tick_once_a_host_has_been_back_for_an_int
 }
 
 #[test]
-fn jitter_is_drawn_to_the_millisecond_from_nothing_to_its_maximum_and_beyond_the_longest_time() {
+fn ejection_jitter_spans_0_to_its_maximum_in_ms_beyond_max_time() {
     for (draw, jitter) in [(0, 0), (1, 1), (5000, 5000), (5001, 0), (7000, 1999)] {
         for (max, span) in [(300, 30 * S), (30, 30 * S)] {
             let mut cluster = Cluster::new(2, |settings| {

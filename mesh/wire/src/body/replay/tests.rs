@@ -54,7 +54,7 @@ fn a_body_that_came_with_its_head_is_there_at_once() {
 }
 
 #[test]
-fn a_reader_gets_what_comes_as_it_comes_and_another_gets_all_of_it() {
+fn a_reader_gets_data_as_it_arrives_and_another_gets_it_all() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
         let replay = kept(body, 100);
@@ -182,7 +182,7 @@ fn a_body_exactly_as_long_as_is_kept_is_read_again() {
 }
 
 #[test]
-fn every_reader_gets_the_trailers_and_such_a_body_is_never_given_whole() {
+fn every_reader_gets_the_trailers_and_such_bodies_are_never_returned_whole() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
         let replay = kept(body, 100);
@@ -255,7 +255,7 @@ fn a_body_that_is_read_tells_its_length_and_its_end() {
 }
 
 #[test]
-fn readers_of_a_long_body_go_at_the_pace_of_the_slowest_and_leave_followers_behind() {
+fn long_body_readers_share_the_slowest_readers_pace_and_leave_followers_behind() {
     run(|env| async move {
         let (body, mut client, _server) = arriving(&env, CHUNKED).await;
         let replay = kept(body, 5);

@@ -28,7 +28,7 @@ fn a_dropped_send_closes_its_connection_and_cancels_at_the_server() {
 }
 
 #[test]
-fn a_send_that_is_dropped_in_line_leaves_its_connection_to_the_next() {
+fn a_dropped_queued_send_leaves_its_connection_to_the_next_send() {
     run(|env| async move {
         let (addr, seen) = serve(&env, &ServerOptions::default());
         let pool = pool(&env, addr, defaults());
@@ -105,7 +105,7 @@ fn a_connection_that_the_peer_closed_while_idle_is_not_used() {
 }
 
 #[test]
-fn a_request_moves_on_from_a_connection_whose_end_has_arrived_but_not_been_noticed() {
+fn a_request_moves_to_another_connection_if_an_unnoticed_close_has_arrived() {
     run_apart(|near, far| async move {
         let mut listener = far.listen(ANY_FAR).unwrap();
         let pool = pool(&near, listener.local_addr(), defaults());
@@ -133,7 +133,7 @@ fn a_request_moves_on_from_a_connection_whose_end_has_arrived_but_not_been_notic
 }
 
 #[test]
-fn a_connection_that_closes_while_the_request_travels_is_an_error_that_the_caller_sees() {
+fn a_close_during_request_transit_is_an_error_visible_to_the_caller() {
     run_apart(|near, far| async move {
         let mut listener = far.listen(ANY_FAR).unwrap();
         let pool = pool(&near, listener.local_addr(), defaults());
@@ -169,7 +169,7 @@ fn a_connect_without_an_answer_ends_at_its_time() {
 }
 
 #[test]
-fn a_connection_that_ends_before_the_headers_is_an_error_on_the_wire() {
+fn a_connection_closed_before_the_headers_is_an_on_wire_error() {
     run(|env| async move {
         let addr = serve_raw(&env, |mut stream| async move {
             read_until(&mut stream, "\r\n\r\n").await;
@@ -233,7 +233,7 @@ fn what_is_not_http_is_a_protocol_error() {
 }
 
 #[test]
-fn a_body_that_breaks_off_is_an_error_and_its_connection_is_gone() {
+fn a_truncated_body_is_an_error_and_removes_its_connection() {
     run(|env| async move {
         let addr = serve_raw(&env, |mut stream| async move {
             read_until(&mut stream, "\r\n\r\n").await;

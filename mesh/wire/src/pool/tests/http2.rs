@@ -111,7 +111,7 @@ fn streams_beyond_our_own_limit_open_another_connection() {
 }
 
 #[test]
-fn as_many_connections_are_opened_as_the_line_needs_by_their_most_requests() {
+fn enough_connections_are_opened_for_the_queue_given_max_requests_per_connection() {
     run_apart(|near, far| async move {
         let (addr, seen, _) = serve_auto_at(&far, ANY_FAR, &ServerOptions::default());
         let options = PoolOptions {
@@ -200,7 +200,7 @@ fn a_connection_that_the_peer_closed_while_idle_is_not_used() {
 }
 
 #[test]
-fn an_idle_connection_is_closed_after_its_time_and_one_with_a_stream_is_not() {
+fn an_idle_connection_times_out_but_not_with_an_open_stream() {
     run(|env| async move {
         let (addr, _seen, _) = serve_auto_at(&env, ANY, &ServerOptions::default());
         let options = PoolOptions {

@@ -175,7 +175,7 @@ fn a_drain_waits_for_a_stream_however_long_it_takes() {
 }
 
 #[test]
-fn a_client_that_had_many_streams_cut_off_is_asked_to_connect_anew() {
+fn a_client_with_many_reset_streams_is_asked_to_reconnect() {
     run(|env| async move {
         let (addr, seen, _) = serve_auto(&env, &defaults());
         let stream = env.connect(addr, None).await.unwrap();
@@ -208,7 +208,7 @@ fn a_client_that_had_many_streams_cut_off_is_asked_to_connect_anew() {
 }
 
 #[test]
-fn what_was_read_to_tell_the_protocol_comes_in_pieces_of_any_size() {
+fn bytes_read_for_protocol_detection_are_returned_in_chunks_of_any_size() {
     run(|env| async move {
         let text: &[u8] = b"PRI /a-path-that-is-none HTTP/1.1\r\n\r\n";
         let got = Rc::new(std::cell::RefCell::new(Vec::new()));

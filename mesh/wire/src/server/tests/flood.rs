@@ -110,7 +110,7 @@ fn a_large_upload_and_its_answer_are_no_flood() {
 
 /// Uses real sockets, because tasks take no time in the simulator, so no other client would have to wait.
 #[test]
-fn a_client_that_opens_many_streams_at_once_does_not_keep_others_waiting() {
+fn a_client_opening_many_streams_at_once_does_not_delay_others() {
     run_real(async move |env| {
         let here = ([127, 0, 0, 1], 0).into();
         let (addr, seen, _) = serve_auto_at(&env, here, &defaults());

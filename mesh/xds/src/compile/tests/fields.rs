@@ -115,7 +115,7 @@ fn a_redirect_is_taken_over_field_by_field() {
 
 #[test]
 #[expect(deprecated, reason = "older control planes send the deprecated form")]
-fn what_becomes_of_a_header_that_is_there_is_said_in_the_old_form_or_the_new() {
+fn the_header_append_action_is_read_from_the_deprecated_or_current_field() {
     let compiled = |append: Option<bool>, action: HeaderAppendAction, keep: bool| {
         let option = HeaderValueOption {
             header: Some(HeaderValue {
@@ -181,7 +181,7 @@ fn a_fault_is_for_the_cluster_and_the_headers_that_it_names() {
 }
 
 #[test]
-fn a_retry_policy_without_a_word_tries_once_more_and_looks_once_for_another_host() {
+fn an_empty_retry_policy_retries_once_and_makes_one_host_selection_attempt() {
     let compiled = |message: route::RetryPolicy| {
         let message = route::RetryPolicy {
             retry_on: "5xx".into(),
@@ -223,7 +223,7 @@ fn a_retry_policy_without_a_word_tries_once_more_and_looks_once_for_another_host
 
 #[test]
 #[expect(deprecated, reason = "control planes send the deprecated form")]
-fn a_routes_requests_are_described_by_its_virtual_host_only_where_that_is_said() {
+fn a_route_includes_virtual_host_rate_limits_only_if_configured() {
     let included = |value: Option<bool>| {
         let action = route::RouteAction {
             include_vh_rate_limits: value.and_then(flag),

@@ -77,7 +77,7 @@ fn every_default_of_outlier_detection_is_envoys_number() {
 }
 
 #[test]
-fn the_longest_ejection_is_300_s_or_the_base_time_where_that_is_longer() {
+fn max_ejection_time_defaults_to_300_s_or_a_longer_base_time() {
     let longest = |base: i64| {
         let outlier = cluster::OutlierDetection {
             base_ejection_time: millis(base),

@@ -198,7 +198,7 @@ fn what_a_prefix_rewrite_exchanges_is_what_the_route_matched() {
 }
 
 #[test]
-fn a_split_may_take_its_number_from_a_header_and_targets_change_headers() {
+fn splits_may_take_their_number_from_a_header_and_targets_modify_headers() {
     let share = |name: &str, to_add| ClusterWeight {
         name: name.into(),
         weight: Some(UInt32Value { value: 1 }),
@@ -317,7 +317,7 @@ fn a_rate_limit_has_envoys_defaults() {
 }
 
 #[test]
-fn a_filter_that_is_not_known_or_not_complete_is_refused_by_path() {
+fn an_unknown_or_incomplete_filter_is_rejected_with_its_path() {
     let error = |name: &str, config: Any| {
         let mut message = routes(to_cluster());
         let route = &mut message.virtual_hosts[0].routes[0];

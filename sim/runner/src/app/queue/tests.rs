@@ -77,7 +77,7 @@ fn a_limit_of_zero_means_that_nobody_waits() {
 }
 
 #[test]
-fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
+fn a_free_server_assigned_to_a_waiter_is_unavailable_to_a_newcomer() {
     let (servers, guard, mut waits) = three(Order::Fifo);
     drop(guard);
     // The server belongs to the first entry, although it has not been polled yet.
@@ -89,7 +89,7 @@ fn a_free_server_that_was_handed_on_is_not_free_for_a_newcomer() {
 }
 
 #[test]
-fn one_whose_caller_has_gone_is_thrown_away_where_that_is_the_rule() {
+fn a_request_with_a_disconnected_caller_is_dropped_if_so_configured() {
     let servers = Servers::new(1, None, Order::Fifo, true);
     let first = guard(&servers);
     let gone = Gone::default();
@@ -102,7 +102,7 @@ fn one_whose_caller_has_gone_is_thrown_away_where_that_is_the_rule() {
 }
 
 #[test]
-fn one_whose_caller_has_gone_is_served_where_the_rule_is_to_finish() {
+fn a_request_with_a_disconnected_caller_is_served_if_so_configured() {
     let servers = Servers::new(1, None, Order::Fifo, false);
     let first = guard(&servers);
     let gone = Gone::default();

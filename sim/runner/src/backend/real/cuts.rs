@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_holds_one_way_until_it_is_healed_and_counts_what_it_held() {
+    fn a_partition_blocks_one_direction_until_healed_and_counts_blocked_traffic() {
         let [a, b] = [1, 2].map(|last| IpAddr::from([127, 16, 0, last]));
         let cx = Context::from_waker(Waker::noop());
         let cuts = Partitions::default();

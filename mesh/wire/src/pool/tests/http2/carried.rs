@@ -205,7 +205,7 @@ fn a_stream_is_over_with_its_trailers() {
 }
 
 #[test]
-fn a_body_tells_its_length_whatever_the_method_and_none_is_told_of_no_body() {
+fn content_length_is_sent_for_any_method_but_only_with_a_body() {
     run(|env| async move {
         let (addr, seen, _) = serve_auto_at(&env, ANY, &ServerOptions::default());
         let pool = pool_http2(&env, addr);

@@ -21,7 +21,7 @@ fn streams_beyond_the_peers_limit_open_another_connection() {
 }
 
 #[test]
-fn a_limit_that_the_peer_has_not_told_yet_is_met_by_refused_streams() {
+fn a_stream_limit_not_yet_announced_by_the_peer_causes_refused_streams() {
     run(|env| async move {
         let options = ServerOptions {
             max_concurrent_streams: 2,
@@ -38,7 +38,7 @@ fn a_limit_that_the_peer_has_not_told_yet_is_met_by_refused_streams() {
 }
 
 #[test]
-fn a_refused_stream_has_not_been_on_the_wire_and_other_resets_have() {
+fn a_refused_stream_was_not_on_the_wire_unlike_other_resets() {
     run(|env| async move {
         let addr = serve_streams(&env, 100, |number, (_, mut send)| {
             send.send_reset([Reason::REFUSED_STREAM, Reason::INTERNAL_ERROR][number]);
@@ -58,7 +58,7 @@ fn a_refused_stream_has_not_been_on_the_wire_and_other_resets_have() {
 }
 
 #[test]
-fn a_peer_that_goes_away_finishes_what_it_has_and_gets_no_more() {
+fn a_peer_that_sends_goaway_finishes_its_streams_and_gets_no_more() {
     run(|env| async move {
         let (addr, seen, drain) = serve_auto_at(&env, ANY, &ServerOptions::default());
         let pool = pool_http2(&env, addr);
@@ -79,7 +79,7 @@ fn a_peer_that_goes_away_finishes_what_it_has_and_gets_no_more() {
 }
 
 #[test]
-fn streams_that_a_peer_has_not_looked_at_when_it_goes_away_are_refused() {
+fn streams_unprocessed_when_the_peer_sends_goaway_are_refused() {
     run(|env| async move {
         // The peer answers the first stream, and sends GOAWAY without having processed the second.
         let addr = serve_raw(&env, |mut stream| async move {
