@@ -51,6 +51,8 @@ const PHRASES: [&str; 33] = [
 /// Comments that may contain a phrase: a part of the path, a part of the line, and the reason.
 const EXCEPTIONS: [(&str, &str, &str); 0] = [];
 
+/// The maximum number of words in the name of a test.
+const TEST_NAME_WORDS_MAX: usize = 12;
 /// The least number of times per 1,000 words that comments say *because*: constraints need reasons.
 const BECAUSE_MIN: f64 = 0.8;
 
@@ -175,6 +177,27 @@ fn comments_are_plain_technical_english() {
         rate >= BECAUSE_MIN,
         "{because} of {total} words are `because`: {rate:.2} per 1,000, at least {BECAUSE_MIN} expected"
     );
+}
+
+/// The names of test functions that have more than [`TEST_NAME_WORDS_MAX`] words.
+fn long_test_names(source: &str) -> Vec<&str> {
+    let after_attributes = source.split("#[test]").skip(1);
+    let names = after_attributes.filter_map(|rest| rest.split("fn ").nth(1)?.split('(').next());
+    names
+        .filter(|name| name.split('_').count() > TEST_NAME_WORDS_MAX)
+        .collect()
+}
+
+#[test]
+fn test_names_are_short() {
+    for file in sources() {
+        let source = std::fs::read_to_string(&file).expect("a source file is UTF-8");
+        let long = long_test_names(&source);
+        assert!(long.is_empty(), "{}: {long:?}", file.display());
+    }
+    let [short, long] = [12, 13].map(|words| vec!["a"; words].join("_"));
+    let source = [&short, &long].map(|name| format!("#[test]\n#[ignore]\nfn {name}() {{}}\n"));
+    assert_eq!(long_test_names(&source.concat()), [long]);
 }
 
 #[test]
