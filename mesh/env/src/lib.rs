@@ -14,6 +14,7 @@ mod stream;
 mod tapped;
 mod tokio_stream;
 mod turn;
+mod wakers;
 mod world;
 
 pub use env::{Elapsed, Env, Owned, Store};
@@ -24,6 +25,7 @@ pub use stream::{BoxListener, BoxStream, SocketListener, Stream};
 pub use tapped::{Tap, Tapped};
 pub use tokio_stream::TokioStream;
 pub use turn::step_aside;
+pub use wakers::Wakers;
 pub use world::{
     BoxFuture, LocalFuture, Sleep, SleepFuture, StoreValue, TaskName, WorkKind, World,
 };

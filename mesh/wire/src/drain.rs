@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::wakers::Wakers;
+use shakedown_env::Wakers;
 
 /// Shuts down a server's connections: gracefully after [`begin`](Drain::begin) or [`retire`](Drain::retire), at once if
 /// the server's accept loop is dropped. Clones share the same state.

@@ -29,7 +29,6 @@ mod server;
 mod target;
 mod tls;
 mod upgrade;
-mod wakers;
 
 pub use self::h2::{Flood, H2Body, ResetStream};
 pub use body::{Body, BodyError, CollectError, KeptBudget, Replay, ReplayBody};

@@ -11,10 +11,9 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use shakedown_env::step_aside;
+use shakedown_env::{Wakers, step_aside};
 
 use super::{Body, BodyError};
-use crate::wakers::Wakers;
 
 mod kept;
 

@@ -12,13 +12,12 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
-use shakedown_env::Env;
+use shakedown_env::{Env, Wakers};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::body::Inbox;
 use super::constraints::{Constraints, Flood};
 use super::frames::{FrameScanner, PREFACE, kind};
-use crate::wakers::Wakers;
 
 /// The size in bytes below which buffering a DATA frame costs more than its content.
 pub(super) const SMALL: usize = 256;

@@ -5,38 +5,39 @@ use std::task::{Context, Waker};
 /// The wakers of the waiters of an event. Each waiter has one waker even if different tasks poll it, so that the length
 /// is bounded by the number of waiters and not by the number of polls.
 #[derive(Debug, Default)]
-pub(crate) struct Wakers {
+pub struct Wakers {
     next: u64,
     waiting: Vec<(u64, Waker)>,
 }
 
 impl Wakers {
     /// Returns the key of a new waiter.
-    pub(crate) fn key(&mut self) -> u64 {
+    pub fn key(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
     /// Registers the task to be woken by the next event, in place of any task that polled this waiter before.
-    pub(crate) fn wait(&mut self, key: u64, cx: &Context<'_>) {
+    pub fn wait(&mut self, key: u64, cx: &Context<'_>) {
         match self.waiting.iter_mut().find(|(known, _)| *known == key) {
             Some((_, waker)) => waker.clone_from(cx.waker()),
             None => self.waiting.push((key, cx.waker().clone())),
         }
     }
 
-    pub(crate) fn forget(&mut self, key: u64) {
+    /// Removes a waiter.
+    pub fn forget(&mut self, key: u64) {
         self.waiting.retain(|(known, _)| *known != key);
     }
 
     /// Takes out all wakers, so that they can be woken without a borrow of this list.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
+    pub fn take(&mut self) -> impl Iterator<Item = Waker> + use<> {
         let waiting = std::mem::take(&mut self.waiting);
         waiting.into_iter().map(|(_, waker)| waker)
     }
 
     /// Returns true if no waiter is known.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }
