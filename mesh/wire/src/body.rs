@@ -8,11 +8,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::LeasedBody;
-use crate::framing::is_malformed;
 use crate::h2::H2Body;
 
+mod error;
 mod replay;
 
+pub(crate) use error::is_malformed;
+pub use error::{BodyError, CollectError};
 pub use replay::{KeptBudget, Replay, ReplayBody};
 
 /// The body of a request or a response.
@@ -32,60 +34,6 @@ pub enum Body {
     Replay(ReplayBody),
     /// The response of a pooled connection. It occupies the connection until its end.
     Leased(LeasedBody),
-}
-
-/// A body was cut off before its end.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// The connection failed, or the peer violated HTTP's framing.
-    #[error("read the body from its connection")]
-    Connection(#[from] hyper::Error),
-    /// The stream was reset, or its connection failed.
-    #[error("read the body from its stream")]
-    Stream(#[from] h2::Error),
-    /// A body was read again after it had grown too long to be kept, or had been cut off.
-    #[error("read a body again that is not kept")]
-    Forgotten,
-    /// A body was read again after its sender had violated HTTP/1.1's framing.
-    #[error("read a body again whose framing is broken")]
-    Malformed,
-}
-
-impl BodyError {
-    /// Returns true if the sender violated HTTP/1.1's framing. Otherwise a connection failed, or a stream was reset.
-    pub fn is_malformed(&self) -> bool {
-        match self {
-            BodyError::Connection(error) => is_malformed(error),
-            BodyError::Malformed => true,
-            BodyError::Stream(_) | BodyError::Forgotten => false,
-        }
-    }
-
-    /// Returns true if the sender reset an HTTP/2 stream. Otherwise a connection failed, or HTTP's framing was
-    /// violated.
-    pub fn is_reset_stream(&self) -> bool {
-        let h2 = match self {
-            BodyError::Stream(error) => Some(error),
-            BodyError::Connection(error) => std::error::Error::source(error)
-                .and_then(|source| source.downcast_ref::<h2::Error>()),
-            BodyError::Forgotten | BodyError::Malformed => None,
-        };
-        h2.is_some_and(|error| error.is_reset() && error.is_remote())
-    }
-}
-
-/// A body could not be collected.
-#[derive(Debug, thiserror::Error)]
-pub enum CollectError {
-    /// The body exceeds the caller's limit.
-    #[error("collect a body of more than {limit} bytes")]
-    TooLarge {
-        /// The limit in bytes.
-        limit: usize,
-    },
-    /// The body was cut off.
-    #[error(transparent)]
-    Body(#[from] BodyError),
 }
 
 impl Body {

@@ -8,7 +8,6 @@
 //!
 //! Memory: an unfinished head, at most the role's limit, and nothing between messages.
 
-use std::error::Error;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -16,8 +15,6 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{ReadBuf, ReadBufCursor};
 use shakedown_env::{Stream, Tap};
-
-use crate::BodyError;
 
 pub(crate) mod authority;
 mod chunks;
@@ -415,24 +412,4 @@ impl<R: Role> Tap for Framing<R> {
 /// Creates the error that hyper reports for an invalid message.
 fn invalid(why: BadHead) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-/// Returns true if an error was caused by an invalid message rather than by its connection.
-pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let here = if let Some(error) = error.downcast_ref::<io::Error>() {
-            error.get_ref().is_some_and(|inner| inner.is::<BadHead>())
-        } else if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            error.is_parse()
-        } else {
-            // This error has no source: a replayed body of a malformed message.
-            matches!(error.downcast_ref(), Some(BodyError::Malformed))
-        };
-        if here {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }

@@ -6,8 +6,6 @@ pub(super) const EXCEPTIONS: [(&str, &[&str], &str); 1] = [(
     &[
         "body.rs",
         "body/replay.rs",
-        "framing.rs",
-        "framing/response.rs",
         "pool.rs",
         "pool/connection.rs",
         "pool/error.rs",

@@ -7,7 +7,7 @@ use h2::Reason;
 
 use super::{QuotaBound, copy_of};
 use crate::BodyError;
-use crate::framing::is_malformed;
+use crate::body::is_malformed;
 
 /// The reason why a request got no response headers. Later failures are reported as a [`BodyError`].
 #[derive(Debug, thiserror::Error)]
