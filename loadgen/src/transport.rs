@@ -12,7 +12,7 @@ use shakedown_env::{Env, Rng};
 use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::scenario::Protocol;
 use shakedown_types::{GrpcStatus, ResponseFlags, grpc};
-use shakedown_wire::{Body, Pool, PoolOptions, SendError};
+use shakedown_wire::{Body, Pool, PoolOptions, ResponseBody, SendError};
 
 /// The port on which a sidecar accepts the requests of its app.
 pub const OUTBOUND_PORT: u16 = 15001;
@@ -322,7 +322,7 @@ fn grpc_status(status: u16, headers: &HeaderMap, trailers: Option<&HeaderMap>) -
 }
 
 /// Reads a body to its end, and returns only its trailers.
-async fn drain(mut body: Body) -> Result<Option<HeaderMap>, shakedown_wire::BodyError> {
+async fn drain(mut body: ResponseBody) -> Result<Option<HeaderMap>, shakedown_wire::BodyError> {
     use http_body_util::BodyExt as _;
     let mut trailers = None;
     while let Some(frame) = body.frame().await {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Request, Response, Version};
 use shakedown_types::ResponseFlags;
-use shakedown_wire::{BadHead, Body, ServeError};
+use shakedown_wire::{BadHead, Body, ResponseBody, ServeError};
 
 use crate::connection::DownstreamConnection;
 use crate::handle::handle;
@@ -80,7 +80,7 @@ fn refuse(
     let details = Cow::Borrowed(refusal.details);
     record.answered(refusal.status.as_u16(), refusal.flags, details);
     record.finish(ResponseFlags::empty());
-    let body = Body::full(refusal.body);
+    let body = ResponseBody::full(refusal.body);
     let mut response = Response::new(RecordedBody::of_nobody(body));
     *response.status_mut() = refusal.status;
     let headers = response.headers_mut();
@@ -102,7 +102,7 @@ fn reset(shared: &Rc<Shared>, listener: &ActiveListener) -> Response<RecordedBod
         Cow::Borrowed("http2.invalid.header.field"),
     );
     record.finish(ResponseFlags::empty());
-    Response::new(RecordedBody::of_nobody(Body::Empty))
+    Response::new(RecordedBody::of_nobody(ResponseBody::empty()))
 }
 
 /// Records a request that hyper itself answered with 400, because it accepts less than HTTP/1.1 allows. `result` is how the

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
 use shakedown_env::Env;
-use shakedown_wire::{Body, Permit, Pool, QuotaBound, SendError};
+use shakedown_wire::{Body, Permit, Pool, QuotaBound, ResponseBody, SendError};
 use shakedown_xds::proto::discovery::DeltaDiscoveryResponse;
 use shakedown_xds::table::Table;
 
@@ -83,7 +83,7 @@ impl DryRun {
     pub async fn answer(
         &self,
         request: Request<Body>,
-        upstream: &dyn Fn(SocketAddr, Request<Body>) -> Response<Body>,
+        upstream: &dyn Fn(SocketAddr, Request<Body>) -> Response<ResponseBody>,
     ) -> Response<impl HttpBody<Data = Bytes> + use<>> {
         let carrier = Function(upstream);
         let (shared, listener) = (&self.shared, &self.listener);
@@ -101,7 +101,7 @@ impl DryRun {
 }
 
 /// Answers attempts by a function.
-struct Function<'a>(&'a dyn Fn(SocketAddr, Request<Body>) -> Response<Body>);
+struct Function<'a>(&'a dyn Fn(SocketAddr, Request<Body>) -> Response<ResponseBody>);
 
 impl Carrier for Function<'_> {
     async fn carry(

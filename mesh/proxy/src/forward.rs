@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use http::Response;
 use shakedown_env::{Env, Time};
-use shakedown_wire::Body;
+use shakedown_wire::ResponseBody;
 use shakedown_xds::table::{HedgePolicy, Labels, RouteAction};
 
 use crate::loops::RequestIngress;
@@ -78,7 +78,7 @@ pub(crate) async fn forward(
     plan: ForwardPlan<'_>,
     outgoing: &mut Outgoing,
     record: &mut RequestRecord,
-) -> Result<UpstreamResponse<Body>, LocalReply> {
+) -> Result<UpstreamResponse<ResponseBody>, LocalReply> {
     let env = &shared.env;
     let bounds = AttemptTimeouts::for_route(plan.action, plan.idle, outgoing.headers());
     let outside = match outside_host(env, plan.upstream, outgoing).await {

@@ -9,7 +9,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use shakedown_env::{Elapsed, Time, WorkKind};
 use shakedown_types::{ResponseFlags, Side};
-use shakedown_wire::{Body, Upgrade};
+use shakedown_wire::{Body, ResponseBody, Upgrade};
 use shakedown_xds::table::Listener;
 
 use crate::connection::DownstreamConnection;
@@ -149,7 +149,7 @@ fn conclude(
     shared: &Rc<Shared>,
     listener: &ActiveListener,
     traits: RequestTraits,
-    answer: Result<UpstreamResponse<Body>, LocalReply>,
+    answer: Result<UpstreamResponse<ResponseBody>, LocalReply>,
     reply: &ResponseContext<'_>,
     mut record: RequestRecord,
     upgrade: Option<Upgrade>,
@@ -184,11 +184,11 @@ fn conclude(
 
 /// The response to an outcome, and the time bounds of its body; `None` if the caller is gone.
 fn respond(
-    answer: Result<UpstreamResponse<Body>, LocalReply>,
+    answer: Result<UpstreamResponse<ResponseBody>, LocalReply>,
     traits: RequestTraits,
     reply: &ResponseContext<'_>,
     record: &mut RequestRecord,
-) -> Option<(Response<Body>, BodyTimeouts)> {
+) -> Option<(Response<ResponseBody>, BodyTimeouts)> {
     let attempts = record.attempts();
     let (mut response, rest, is_bad) = match answer {
         Ok(UpstreamResponse { mut response, rest }) => {
@@ -227,10 +227,10 @@ fn respond(
 
 /// Applies the stream's deadline, which covers headers and body, to an outcome.
 fn in_time(
-    answer: Result<Result<UpstreamResponse<Body>, LocalReply>, Elapsed>,
+    answer: Result<Result<UpstreamResponse<ResponseBody>, LocalReply>, Elapsed>,
     deadline: Time,
     record: &RequestRecord,
-) -> Result<UpstreamResponse<Body>, LocalReply> {
+) -> Result<UpstreamResponse<ResponseBody>, LocalReply> {
     match answer {
         Ok(answer) => answer.map(|UpstreamResponse { response, rest }| UpstreamResponse {
             response,

@@ -12,7 +12,7 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use shakedown_types::grpc::{CONTENT_TYPE as GRPC_CONTENT_TYPE, STATUS as GRPC_STATUS};
 use shakedown_types::{GrpcStatus, ResponseFlags};
-use shakedown_wire::Body;
+use shakedown_wire::ResponseBody;
 
 pub(crate) use grpc::{is_grpc, status as grpc_status};
 
@@ -371,8 +371,8 @@ impl LocalReply {
         grpc: bool,
         suppress_envoy_headers: bool,
         finish: impl FnOnce(&mut HeaderMap),
-    ) -> Response<Body> {
-        let mut response = Response::new(Body::Empty);
+    ) -> Response<ResponseBody> {
+        let mut response = Response::new(ResponseBody::empty());
         let headers = response.headers_mut();
         match &self {
             LocalReply::Direct {
@@ -402,7 +402,7 @@ impl LocalReply {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
             }
             *response.status_mut() = self.status();
-            *response.body_mut() = Body::full(Bytes::copy_from_slice(body));
+            *response.body_mut() = ResponseBody::full(Bytes::copy_from_slice(body));
         }
         response
     }

@@ -8,7 +8,7 @@ use http::header::{HeaderMap, SET_COOKIE};
 use http::{Response, StatusCode};
 use shakedown_env::Time;
 use shakedown_types::{MeshEvent, ResponseFlags, Side};
-use shakedown_wire::Body;
+use shakedown_wire::{Body, ResponseBody};
 use shakedown_xds::table::{Direction, HedgePolicy, Listener, RouteAction, Table, WeightedCluster};
 
 use crate::connection::DownstreamConnection;
@@ -138,7 +138,7 @@ impl<'t> RequestContext<'_, 't> {
     pub(crate) async fn run(
         &mut self,
         carrier: &impl Carrier,
-    ) -> Result<UpstreamResponse<Body>, LocalReply> {
+    ) -> Result<UpstreamResponse<ResponseBody>, LocalReply> {
         let StreamContext {
             shared,
             listener,
@@ -332,7 +332,7 @@ impl UpstreamRequest<'_> {
     }
 
     /// Completes a response from upstream, and reports it to the throttle unless it signals overload.
-    fn answered(self, response: &mut Response<Body>) {
+    fn answered(self, response: &mut Response<ResponseBody>) {
         for cookie in self.hash.cookies {
             response.headers_mut().append(SET_COOKIE, cookie);
         }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
-use shakedown_wire::{Body, Pool, PoolProtocol, SendError};
+use shakedown_wire::{Body, Pool, PoolProtocol, ResponseBody, SendError};
 
 use crate::respond::ResetReason;
 
@@ -14,7 +14,7 @@ use crate::respond::ResetReason;
 #[derive(Debug)]
 pub(crate) enum AttemptResult {
     /// Response headers were received.
-    Response(Response<Body>),
+    Response(Response<ResponseBody>),
     /// The attempt ended without response headers.
     Reset { reason: ResetReason, on_wire: bool },
     /// The caller's body broke off: the caller is gone, or its body is `malformed`.

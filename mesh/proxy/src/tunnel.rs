@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use http::Response;
 use shakedown_types::ResponseFlags;
-use shakedown_wire::{Body, Drain, TunnelBounds, TunnelEnd, Upgrade, tunnel};
+use shakedown_wire::{Drain, ResponseBody, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 
 use crate::record::{BodyTimeouts, RecordedBody, RequestRecord};
 use crate::respond::MAX_DURATION;
@@ -17,7 +17,7 @@ pub(crate) fn begin(
     shared: &Rc<Shared>,
     drain: &Drain,
     caller: Upgrade,
-    mut response: Response<Body>,
+    mut response: Response<ResponseBody>,
     rest: BodyTimeouts,
     record: RequestRecord,
 ) -> Response<RecordedBody> {
@@ -38,7 +38,7 @@ pub(crate) fn begin(
             finish(record, passed.end);
         });
     }
-    Response::from_parts(head, RecordedBody::of_nobody(Body::Empty))
+    Response::from_parts(head, RecordedBody::of_nobody(ResponseBody::empty()))
 }
 
 fn finish(record: RequestRecord, end: TunnelEnd) {

@@ -1,23 +1,26 @@
-//! The body type of requests and responses: concrete, unboxed, and with exact sizes so that `content-length` is right.
+//! The body type of requests, and of responses from this process: concrete, unboxed, and with exact sizes so that
+//! `content-length` is right.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::LeasedBody;
 use crate::h2::H2Body;
 
+mod collect;
 mod error;
 mod replay;
 
+pub(crate) use collect::collect;
 pub(crate) use error::is_malformed;
 pub use error::{BodyError, CollectError};
 pub use replay::{KeptBudget, Replay, ReplayBody};
 
-/// The body of a request or a response.
+/// The body of a request, or of a response that is not received from a pool: see
+/// [`ResponseBody`](crate::ResponseBody).
 #[derive(Debug, Default)]
 pub enum Body {
     #[default]
@@ -32,8 +35,6 @@ pub enum Body {
     Stream(H2Body),
     /// A reader of a body that is kept for several readers.
     Replay(ReplayBody),
-    /// The response of a pooled connection. It occupies the connection until its end.
-    Leased(LeasedBody),
 }
 
 impl Body {
@@ -62,37 +63,9 @@ impl Body {
     ///
     /// # Errors
     /// The body is longer than `limit` bytes, or was cut off.
-    pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
-        if self.size_hint().lower() > limit as u64 {
-            return Err(CollectError::TooLarge { limit });
-        }
-        let mut first = Bytes::new();
-        let mut rest = BytesMut::new();
-        while let Some(frame) = next_frame(&mut self).await {
-            let Ok(data) = frame?.into_data() else {
-                continue;
-            };
-            if first.len() + rest.len() + data.len() > limit {
-                return Err(CollectError::TooLarge { limit });
-            }
-            if first.is_empty() {
-                first = data;
-            } else {
-                rest.extend_from_slice(&data);
-            }
-        }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&rest);
-        Ok(whole.freeze())
+    pub fn collect(self, limit: usize) -> impl Future<Output = Result<Bytes, CollectError>> {
+        collect(self, limit)
     }
-}
-
-async fn next_frame(body: &mut Body) -> Option<Result<Frame<Bytes>, BodyError>> {
-    std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await
 }
 
 impl HttpBody for Body {
@@ -114,7 +87,6 @@ impl HttpBody for Body {
             Body::Stream(stream) => Pin::new(stream)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|f| Ok(f?))),
-            Body::Leased(leased) => leased.poll_frame(cx),
             Body::Replay(replay) => Pin::new(replay).poll_frame(cx),
         }
     }
@@ -125,7 +97,6 @@ impl HttpBody for Body {
             Body::Full(bytes) | Body::Unsized(bytes) => bytes.is_none(),
             Body::Incoming(incoming) => incoming.is_end_stream(),
             Body::Stream(stream) => stream.is_end_stream(),
-            Body::Leased(leased) => leased.is_end_stream(),
             Body::Replay(replay) => replay.is_end_stream(),
         }
     }
@@ -141,7 +112,6 @@ impl HttpBody for Body {
             Body::Unsized(Some(_)) => SizeHint::default(),
             Body::Incoming(incoming) => incoming.size_hint(),
             Body::Stream(stream) => stream.size_hint(),
-            Body::Leased(leased) => leased.size_hint(),
             Body::Replay(replay) => replay.size_hint(),
         }
     }

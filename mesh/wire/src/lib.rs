@@ -1,7 +1,7 @@
 //! HTTP connections over [`Env`](shakedown_env::Env), shared by the proxy, the control plane, the load generator and
 //! the modelled apps.
 //!
-//! - [`Body`]: the body type of requests and responses.
+//! - [`Body`]: the body type of requests. [`ResponseBody`]: the body type of responses.
 //! - [`serve_http1`], [`accept_loop`]: HTTP/1.1 servers. [`serve_auto_until`], [`accept_auto_until`]: servers of
 //!   HTTP/1.1 and HTTP/2 on one port. [`Drain`] ends them gracefully.
 //! - [`Pool`]: HTTP/1.1 or HTTP/2 connections to one address, reused in Envoy's order. [`Quota`]: the resources that a
@@ -40,7 +40,7 @@ pub use grpc::{
 };
 pub use pool::{
     HttpError, LeasedBody, Permit, Pool, PoolOptions, PoolProtocol, Quota, QuotaBound, QuotaLimits,
-    SendError, Trace, Traffic,
+    ResponseBody, SendError, Trace, Traffic,
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{

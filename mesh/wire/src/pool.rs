@@ -27,6 +27,7 @@ mod lease;
 mod open;
 mod options;
 mod quota;
+mod response_body;
 mod waiting;
 mod watch;
 
@@ -36,6 +37,7 @@ use lease::Lease;
 pub use lease::LeasedBody;
 pub use options::{PoolOptions, PoolProtocol};
 pub use quota::{Permit, Quota, QuotaBound, QuotaLimits};
+pub use response_body::ResponseBody;
 use waiting::{PendingRequest, WaitSlot};
 pub use watch::{Trace, Traffic};
 
@@ -103,7 +105,7 @@ impl Pool {
     ///
     /// # Errors
     /// No connection was available, or it ended before the response's headers.
-    pub async fn send(&self, request: Request<Body>) -> Result<Response<Body>, SendError> {
+    pub async fn send(&self, request: Request<Body>) -> Result<Response<ResponseBody>, SendError> {
         self.send_telling(request, || ()).await
     }
 
@@ -116,7 +118,7 @@ impl Pool {
         &self,
         request: Request<Body>,
         connected: impl Fn(),
-    ) -> Result<Response<Body>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         self.send_observed(request, connected, None).await
     }
 
@@ -129,7 +131,7 @@ impl Pool {
         &self,
         request: Request<Body>,
         trace: &Trace,
-    ) -> Result<Response<Body>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         self.send_observed(request, || (), Some(trace)).await
     }
 
@@ -151,7 +153,7 @@ impl Pool {
         mut request: Request<Body>,
         connected: impl Fn(),
         trace: Option<&Trace>,
-    ) -> Result<Response<Body>, SendError> {
+    ) -> Result<Response<ResponseBody>, SendError> {
         loop {
             let lease = match self.shared.take_ready() {
                 Some(lease) => lease?,
@@ -160,7 +162,7 @@ impl Pool {
             connected();
             let seasoned = lease.is_seasoned();
             let failed = match lease.dispatch(request, trace).await {
-                Ok(response) => return Ok(response.map(LeasedBody::into_body)),
+                Ok(response) => return Ok(response.map(ResponseBody::from)),
                 Err(failed) => failed,
             };
             // Bounded, because each iteration uses up a connection that had closed while idle.

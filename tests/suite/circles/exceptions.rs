@@ -4,8 +4,6 @@
 pub(super) const EXCEPTIONS: [(&str, &[&str], &str); 1] = [(
     "mesh/wire",
     &[
-        "body.rs",
-        "body/replay.rs",
         "pool.rs",
         "pool/connection.rs",
         "pool/error.rs",
@@ -13,7 +11,8 @@ pub(super) const EXCEPTIONS: [(&str, &[&str], &str); 1] = [(
         "pool/http2.rs",
         "pool/lease.rs",
         "pool/open.rs",
+        "pool/response_body.rs",
         "pool/waiting.rs",
     ],
-    "a response body holds the lease of its connection, and a connection sends request bodies of the same type",
+    "the pool, its connections, its requests and their protocols use each other",
 )];

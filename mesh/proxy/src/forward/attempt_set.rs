@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use shakedown_env::Time;
 use shakedown_types::{GrpcStatus, ResponseFlags};
-use shakedown_wire::{Body, Pool};
+use shakedown_wire::{Body, Pool, ResponseBody};
 use shakedown_xds::table::RequestView;
 use smallvec::SmallVec;
 
@@ -245,7 +245,7 @@ impl<'a> AttemptSet<'a> {
     pub(super) fn judge(
         &mut self,
         happened: AttemptSetEvent,
-        landed: Option<&Response<Body>>,
+        landed: Option<&Response<ResponseBody>>,
     ) -> Result<NextStep, LocalReply> {
         match happened {
             AttemptSetEvent::Answered(open) => {
@@ -298,7 +298,7 @@ impl<'a> AttemptSet<'a> {
         }
     }
 
-    fn answered(&mut self, open: &OpenAttempt, response: &Response<Body>) -> NextStep {
+    fn answered(&mut self, open: &OpenAttempt, response: &Response<ResponseBody>) -> NextStep {
         let status = response.status().as_u16();
         let grpc = self.grpc.then(|| grpc_status(response.headers())).flatten();
         self.record
@@ -330,7 +330,10 @@ impl<'a> AttemptSet<'a> {
     }
 
     /// Prepares the accepted response for the caller.
-    pub(super) fn answer(&self, mut response: Response<Body>) -> UpstreamResponse<Body> {
+    pub(super) fn answer(
+        &self,
+        mut response: Response<ResponseBody>,
+    ) -> UpstreamResponse<ResponseBody> {
         let now = self.shared.env.now();
         // The upstream's time is not reported while the request is incomplete. Source: Envoy,
         // `Filter::onUpstreamHeaders`.

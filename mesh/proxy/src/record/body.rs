@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use shakedown_env::Time;
 use shakedown_types::ResponseFlags;
-use shakedown_wire::{Body, BodyError};
+use shakedown_wire::{BodyError, ResponseBody};
 
 use super::RequestRecord;
 use crate::respond::MAX_DURATION;
@@ -18,7 +18,7 @@ use crate::reusable_timer::ReusableTimer;
 /// A body that ends its request's record.
 #[derive(Debug)]
 pub(crate) struct RecordedBody {
-    inner: Body,
+    inner: ResponseBody,
     /// `None` once the request is over.
     record: Option<RequestRecord>,
     /// `None` if no timeout applies.
@@ -67,7 +67,11 @@ pub(crate) enum StreamError {
 
 impl RecordedBody {
     /// A body that ends `record` with its end, and breaks off at the first of its timeouts.
-    pub(crate) fn new(inner: Body, record: RequestRecord, rest: BodyTimeouts) -> RecordedBody {
+    pub(crate) fn new(
+        inner: ResponseBody,
+        record: RequestRecord,
+        rest: BodyTimeouts,
+    ) -> RecordedBody {
         if inner.is_end_stream() {
             // hyper does not poll an empty body.
             return RecordedBody::unread(inner, record);
@@ -85,13 +89,13 @@ impl RecordedBody {
     }
 
     /// A body that is never polled, because the status or the method forbids one.
-    pub(crate) fn unread(inner: Body, record: RequestRecord) -> RecordedBody {
+    pub(crate) fn unread(inner: ResponseBody, record: RequestRecord) -> RecordedBody {
         record.finish(ResponseFlags::empty());
         RecordedBody::of_nobody(inner)
     }
 
     /// A body whose request has been recorded already.
-    pub(crate) fn of_nobody(inner: Body) -> RecordedBody {
+    pub(crate) fn of_nobody(inner: ResponseBody) -> RecordedBody {
         RecordedBody {
             inner,
             record: None,
@@ -122,7 +126,7 @@ impl RecordedBody {
         };
         let met = std::task::ready!(watch.poll(cx));
         // Closes the upstream's connection before the record ends.
-        self.inner = Body::Empty;
+        self.inner = ResponseBody::empty();
         match met {
             ExpiredTimeout::Stream => self.broken(ResponseFlags::empty(), MAX_DURATION),
             ExpiredTimeout::Deadline => self.broken(ResponseFlags::UT, "response_timeout"),

@@ -12,7 +12,8 @@ use hyper::rt::{Read, ReadBuf};
 use shakedown_env::BoxStream;
 use shakedown_types::MeshEvent;
 use shakedown_wire::{
-    Body, BodyError, Drain, Pool, PoolOptions, PoolProtocol, ServerOptions, accept_auto_until,
+    Body, BodyError, Drain, Pool, PoolOptions, PoolProtocol, ResponseBody, ServerOptions,
+    accept_auto_until,
 };
 use shakedown_xds::table::{RetryOn, RouteActionKind, Table, UpstreamProtocol};
 
@@ -110,7 +111,7 @@ fn post(body: &'static str) -> Request<Body> {
 }
 
 /// Reads a body with its trailers.
-async fn read(mut body: Body) -> (String, Option<HeaderMap>) {
+async fn read(mut body: ResponseBody) -> (String, Option<HeaderMap>) {
     let (mut text, mut trailers) = (String::new(), None);
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         match frame.unwrap().into_data() {

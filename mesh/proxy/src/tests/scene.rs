@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use shakedown_engine::{HostId, HostSpec, LinkLatency, Net, Sim, SimLink, SimOptions};
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags};
-use shakedown_wire::{Body, Pool, PoolOptions, ServerOptions, accept_loop};
+use shakedown_wire::{Body, Pool, PoolOptions, ResponseBody, ServerOptions, accept_loop};
 use shakedown_xds::table::{
     Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions, LbPolicy,
     Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction,
@@ -223,7 +223,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(response: Response<Body>) -> Answer {
+    pub(crate) async fn of(response: Response<ResponseBody>) -> Answer {
         let (head, body) = response.into_parts();
         let body = body.collect(1 << 20).await.unwrap();
         Answer {
@@ -520,7 +520,7 @@ pub(crate) async fn read(stream: &mut BoxStream) -> String {
 }
 
 /// The next data frame of a body, as text.
-pub(crate) async fn frame(body: &mut Body) -> Option<String> {
+pub(crate) async fn frame(body: &mut ResponseBody) -> Option<String> {
     let next =
         std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut *body), cx));
     let data = next.await?.unwrap().into_data().unwrap();

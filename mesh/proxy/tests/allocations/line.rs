@@ -11,7 +11,7 @@ use hyper::body::Body as HttpBody;
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::UnixTime;
 use shakedown_proxy::DryRun;
-use shakedown_wire::Body;
+use shakedown_wire::{Body, ResponseBody};
 
 use super::shop;
 
@@ -44,7 +44,7 @@ impl Line {
     pub(crate) fn answer(
         &self,
         request: Request<Body>,
-        response: Response<Body>,
+        response: Response<ResponseBody>,
     ) -> (Request<Body>, Response<impl HttpBody<Data = Bytes> + use<>>) {
         let (sent, response) = (Cell::new(None), Cell::new(Some(response)));
         let upstream = |_, request| {
@@ -84,10 +84,10 @@ fn value(buffer: &mut BytesMut, text: &str) -> HeaderValue {
 }
 
 /// An upstream's response, built like the request.
-pub(crate) fn response() -> Response<Body> {
+pub(crate) fn response() -> Response<ResponseBody> {
     let mut headers = HeaderMap::with_capacity(24);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    let mut response = Response::new(Body::empty());
+    let mut response = Response::new(ResponseBody::empty());
     *response.headers_mut() = headers;
     response
 }

@@ -173,16 +173,12 @@ impl LeasedBody {
         body
     }
 
-    /// Returns the body in the form that the request path uses.
-    pub(super) fn into_body(self) -> Body {
-        if self.lease.is_none() {
-            Body::Empty
-        } else {
-            Body::Leased(self)
-        }
+    /// Returns true if the body has ended or was cut off, so that it occupies no connection any more.
+    pub(super) fn is_released(&self) -> bool {
+        self.lease.is_none()
     }
 
-    pub(crate) fn poll_frame(
+    pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -218,14 +214,14 @@ impl LeasedBody {
         })
     }
 
-    pub(crate) fn is_end_stream(&self) -> bool {
+    pub(super) fn is_end_stream(&self) -> bool {
         match &self.incoming {
             Arriving::Http1(incoming) => incoming.is_end_stream(),
             Arriving::Http2(body) => body.is_end_stream(),
         }
     }
 
-    pub(crate) fn size_hint(&self) -> SizeHint {
+    pub(super) fn size_hint(&self) -> SizeHint {
         match &self.incoming {
             Arriving::Http1(incoming) => incoming.size_hint(),
             Arriving::Http2(body) => body.size_hint(),

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use http::Response;
 use shakedown_env::Time;
-use shakedown_wire::Body;
+use shakedown_wire::ResponseBody;
 
 use super::{AttemptSet, AttemptSetEvent, BODY_TIMEOUT};
 use crate::forward::attempt_slots::AttemptSlots;
@@ -21,7 +21,7 @@ impl AttemptSet<'_> {
         &mut self,
         slots: &mut AttemptSlots<'_, '_, F>,
         alarm: &mut ReusableTimer,
-        landed: &mut Option<Response<Body>>,
+        landed: &mut Option<Response<ResponseBody>>,
     ) -> AttemptSetEvent {
         poll_fn(|cx| {
             self.poll_body(cx);
@@ -60,7 +60,7 @@ impl AttemptSet<'_> {
     fn poll_tries<F: Future<Output = AttemptResult>>(
         &mut self,
         slots: &mut AttemptSlots<'_, '_, F>,
-        landed: &mut Option<Response<Body>>,
+        landed: &mut Option<Response<ResponseBody>>,
         cx: &mut Context<'_>,
     ) -> Poll<AttemptSetEvent> {
         for index in 0..self.open.len() {

@@ -59,7 +59,10 @@ fn serve_trailers(env: &Env, at: SocketAddr) -> (SocketAddr, Rc<RefCell<Vec<Head
     (addr, got)
 }
 
-async fn next(body: &mut Body) -> Option<Frame<Bytes>> {
+async fn next<B>(body: &mut B) -> Option<Frame<Bytes>>
+where
+    B: HttpBody<Data = Bytes, Error = BodyError> + Unpin,
+{
     poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))
         .await
         .map(Result::unwrap)
