@@ -9,8 +9,6 @@
 //! provably did not, because its connection had closed while idle, moves to another connection transparently.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
@@ -20,6 +18,7 @@ use shakedown_env::{Env, step_aside};
 use crate::Body;
 
 mod connection;
+mod driver;
 mod error;
 mod http1;
 mod http2;
@@ -28,17 +27,20 @@ mod open;
 mod options;
 mod quota;
 mod response_body;
+mod shared;
 mod waiting;
 mod watch;
 
-use connection::{ConnectionState, PooledConnection};
+use connection::ConnectionState;
 pub use error::{HttpError, SendError};
 use lease::Lease;
 pub use lease::LeasedBody;
+use open::open_for_queue;
 pub use options::{PoolOptions, PoolProtocol};
 pub use quota::{Permit, Quota, QuotaBound, QuotaLimits};
 pub use response_body::ResponseBody;
-use waiting::{PendingRequest, WaitSlot};
+use shared::{AssignedConnection, PoolShared};
+use waiting::PendingRequest;
 pub use watch::{Trace, Traffic};
 
 /// Connections to one address. Clones share them. Dropping the last clone closes idle connections at once, and each
@@ -46,36 +48,6 @@ pub use watch::{Trace, Traffic};
 #[derive(Clone, Debug)]
 pub struct Pool {
     shared: Rc<PoolShared>,
-}
-
-struct PoolShared {
-    env: Env,
-    to: SocketAddr,
-    from: Option<IpAddr>,
-    options: PoolOptions,
-    state: RefCell<PoolState>,
-}
-
-/// The maximum number of idle connections that have never had a request. Such connections are left over if requests
-/// give up while their connections are being opened, and would otherwise stay idle for an hour.
-const UNUSED_MAX: usize = 16;
-
-/// Bounds: `waiting` contains at most twice the number of waiting requests, plus [`UNUSED_MAX`]. There are at most as
-/// many connections as requests of the callers, whose circuit breakers bound them.
-#[derive(Default)]
-struct PoolState {
-    /// Connections with room for a request. The most recently used one is last.
-    ready: Vec<Rc<PooledConnection>>,
-    /// Requests without a connection, in order of arrival. Requests that gave up are skipped.
-    waiting: VecDeque<Rc<WaitSlot>>,
-    /// The number of entries of `waiting` that still wait.
-    pending: usize,
-    /// The number of connections that are being opened.
-    connecting: usize,
-    /// The number of open connections.
-    open: usize,
-    /// The number of connections whose response has ended, but which hyper has not reported as free yet.
-    returning: usize,
 }
 
 impl Pool {
@@ -140,9 +112,9 @@ impl Pool {
     /// # Errors
     /// The connection could not be opened.
     pub async fn open(&self) -> Result<(), SendError> {
-        let lease = match self.shared.take_ready() {
+        let lease = match self.take_ready() {
             Some(lease) => lease?,
-            None => self.shared.wait().await?,
+            None => self.wait().await?,
         };
         lease.release();
         Ok(())
@@ -155,9 +127,9 @@ impl Pool {
         trace: Option<&Trace>,
     ) -> Result<Response<ResponseBody>, SendError> {
         loop {
-            let lease = match self.shared.take_ready() {
+            let lease = match self.take_ready() {
                 Some(lease) => lease?,
-                None => self.shared.wait().await?,
+                None => self.wait().await?,
             };
             connected();
             let seasoned = lease.is_seasoned();
@@ -171,6 +143,42 @@ impl Pool {
                 _ => return Err(failed.error),
             };
         }
+    }
+
+    /// Leases the most recently used connection with room for a request.
+    fn take_ready(&self) -> Option<Result<Lease, SendError>> {
+        let pool = &self.shared;
+        let connection = pool.last_usable()?;
+        let Some(permit) = pool.options.take(QuotaBound::Requests) else {
+            return Some(Err(SendError::overflow(QuotaBound::Requests)));
+        };
+        let lease = Lease::new(AssignedConnection::new(
+            pool,
+            Rc::clone(&connection),
+            permit,
+        ));
+        if connection.phase() != ConnectionState::Ready {
+            pool.state.borrow_mut().ready.pop();
+        }
+        Some(Ok(lease))
+    }
+
+    /// Waits in the queue for a connection, and opens one if the connections being opened do not suffice for the queue.
+    async fn wait(&self) -> Result<Lease, SendError> {
+        let pool = &self.shared;
+        if pool.state.borrow().returning > 0 {
+            // A connection whose response ends at this very instant is reported as free by its task, which runs before
+            // this task runs again.
+            step_aside().await;
+            if let Some(lease) = self.take_ready() {
+                return lease;
+            }
+        }
+        let permit = pool.options.take(QuotaBound::Pending);
+        let permit = permit.ok_or(SendError::overflow(QuotaBound::Pending))?;
+        let waiting = PendingRequest::join(pool, permit);
+        open_for_queue(pool);
+        waiting.await
     }
 
     /// Returns the protocol of the connections.
@@ -217,176 +225,6 @@ impl Pool {
     /// Closes the idle connections, for example when the endpoint is drained. Busy connections finish their requests.
     pub fn close_idle(&self) {
         self.shared.close_idle();
-    }
-}
-
-impl PoolShared {
-    /// Leases the most recently used connection with room for a request.
-    fn take_ready(&self) -> Option<Result<Lease, SendError>> {
-        let connection = self.last_usable()?;
-        let Some(permit) = self.options.take(QuotaBound::Requests) else {
-            return Some(Err(overflow(QuotaBound::Requests)));
-        };
-        let lease = Lease::new(self, Rc::clone(&connection), permit);
-        if connection.phase() != ConnectionState::Ready {
-            self.state.borrow_mut().ready.pop();
-        }
-        Some(Ok(lease))
-    }
-
-    /// Returns the most recently used ready connection, and removes those that are known to have closed.
-    fn last_usable(&self) -> Option<Rc<PooledConnection>> {
-        loop {
-            let connection = Rc::clone(self.state.borrow().ready.last()?);
-            if connection.is_usable() {
-                return Some(connection);
-            }
-            self.state.borrow_mut().ready.pop();
-            connection.retire();
-        }
-    }
-
-    /// Waits in the queue for a connection, and opens one if the connections being opened do not suffice for the queue.
-    async fn wait(self: &Rc<PoolShared>) -> Result<Lease, SendError> {
-        if self.state.borrow().returning > 0 {
-            // A connection whose response ends at this very instant is reported as free by its task, which runs before
-            // this task runs again.
-            step_aside().await;
-            if let Some(lease) = self.take_ready() {
-                return lease;
-            }
-        }
-        let permit = self.options.take(QuotaBound::Pending);
-        let permit = permit.ok_or(overflow(QuotaBound::Pending))?;
-        let waiting = PendingRequest::join(self, permit);
-        self.open_for_queue();
-        waiting.await
-    }
-
-    /// Opens a connection if those being opened do not suffice for the queue, and the quota allows one more. A pool
-    /// without any connection gets one despite the quota, because its queue would otherwise wait forever.
-    fn open_for_queue(self: &Rc<PoolShared>) {
-        let alone = {
-            let state = self.state.borrow();
-            if state.connecting.saturating_mul(self.options.room()) >= state.pending {
-                return;
-            }
-            state.connecting + state.open == 0
-        };
-        let permit = match self.options.take(QuotaBound::Connections) {
-            None if alone => self.options.take_despite_limit(QuotaBound::Connections),
-            None => return,
-            Some(permit) => permit,
-        };
-        self.state.borrow_mut().connecting += 1;
-        self.env
-            .spawn(self.options.task_name(), open::open(self, permit));
-    }
-
-    /// Assigns a connection with free capacity to the first requests in the queue. The connection is ready if capacity
-    /// remains.
-    fn offer(self: &Rc<PoolShared>, connection: &Rc<PooledConnection>) {
-        while connection.has_room() && connection.phase() != ConnectionState::Draining {
-            let slot = self.state.borrow_mut().next_in_queue();
-            let Some(slot) = slot else {
-                if connection.is_unused() && self.state.borrow().unused() >= UNUSED_MAX {
-                    return connection.retire();
-                }
-                connection.rest(self.env.now());
-                self.state.borrow_mut().ready.push(Rc::clone(connection));
-                return;
-            };
-            match self.options.take(QuotaBound::Requests) {
-                Some(permit) => {
-                    slot.settle(Ok(Lease::new(self, Rc::clone(connection), permit)));
-                }
-                None => slot.settle(Err(overflow(QuotaBound::Requests))),
-            }
-        }
-        self.open_for_queue();
-    }
-
-    /// Fails all waiting requests after a failed connect.
-    fn refuse(&self, error: &SendError) {
-        let queue: Vec<Rc<WaitSlot>> = {
-            let mut state = self.state.borrow_mut();
-            std::iter::from_fn(|| state.next_in_queue()).collect()
-        };
-        for slot in queue {
-            slot.settle(Err(error.copy_of_connect()));
-        }
-    }
-
-    /// Removes a connection from the ready ones.
-    fn remove(&self, connection: &PooledConnection) {
-        self.state
-            .borrow_mut()
-            .ready
-            .retain(|other| !std::ptr::eq(Rc::as_ptr(other), connection));
-    }
-
-    /// Prevents all ready connections from taking further requests. Those without a request close.
-    fn close_idle(&self) {
-        let ready = std::mem::take(&mut self.state.borrow_mut().ready);
-        ready.iter().for_each(|connection| connection.retire());
-    }
-}
-
-impl PoolState {
-    fn idle(&self) -> usize {
-        self.ready.iter().filter(|ready| ready.is_idle()).count()
-    }
-
-    fn unused(&self) -> usize {
-        self.ready.iter().filter(|ready| ready.is_unused()).count()
-    }
-
-    /// Records that a waiting request gave up. Entries of such requests are removed once they are the majority.
-    fn give_up(&mut self) {
-        self.pending -= 1;
-        if self.waiting.len() > 2 * self.pending + UNUSED_MAX {
-            self.waiting.retain(|slot| slot.still_waits());
-        }
-    }
-
-    fn next_in_queue(&mut self) -> Option<Rc<WaitSlot>> {
-        while let Some(slot) = self.waiting.pop_front() {
-            if slot.still_waits() {
-                self.pending -= 1;
-                return Some(slot);
-            }
-        }
-        None
-    }
-}
-
-fn overflow(bound: QuotaBound) -> SendError {
-    SendError::Overflow { bound }
-}
-
-impl Drop for PoolShared {
-    fn drop(&mut self) {
-        self.close_idle();
-    }
-}
-
-impl std::fmt::Debug for PoolShared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = self.state.borrow();
-        f.debug_struct("Pool")
-            .field("to", &self.to)
-            .field("open", &state.open)
-            .field("idle", &state.idle())
-            .field("pending", &state.pending)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Copies an error, because `io::Error` does not implement `Clone`.
-fn copy_of(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 

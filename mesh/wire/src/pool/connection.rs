@@ -6,9 +6,9 @@ use std::task::Waker;
 
 use shakedown_env::Time;
 
-use super::PoolShared;
 use super::http1::Http1;
 use super::http2::Http2;
+use super::shared::PoolShared;
 use super::watch::{Trace, TrafficMeter};
 
 /// The phase of a connection. Source: Envoy, `ConnectionPool::ActiveClient::State`.
@@ -170,11 +170,14 @@ impl PooledConnection {
         }
     }
 
-    /// Ends a request. `in_order` is false if it was cut off.
-    pub(super) fn end(self: Rc<PooledConnection>, in_order: bool) {
+    /// Ends a request. `in_order` is false if it was cut off. Returns the pool if the connection can take the next
+    /// request, so that the caller must offer it.
+    #[must_use]
+    pub(super) fn end(&self, in_order: bool) -> Option<Rc<PoolShared>> {
         self.active.set(self.active.get() - 1);
         let Some(pool) = self.pool.upgrade() else {
-            return self.leave();
+            self.leave();
+            return None;
         };
         self.since.set(pool.env.now());
         match &self.wire {
@@ -182,12 +185,11 @@ impl PooledConnection {
                 if in_order && self.phase() == ConnectionState::Busy && !http1.is_closed() =>
             {
                 if http1.is_ready() {
-                    pool.offer(&self);
-                } else {
-                    self.phase.set(ConnectionState::Returning);
-                    pool.state.borrow_mut().returning += 1;
-                    self.wake();
+                    return Some(pool);
                 }
+                self.phase.set(ConnectionState::Returning);
+                pool.state.borrow_mut().returning += 1;
+                self.wake();
             }
             RequestSender::Http1(_) => self.close(),
             RequestSender::Http2(http2) => {
@@ -195,12 +197,13 @@ impl PooledConnection {
                     self.retire();
                 }
                 match self.phase() {
-                    ConnectionState::Busy if self.has_room() => pool.offer(&self),
+                    ConnectionState::Busy if self.has_room() => return Some(pool),
                     ConnectionState::Draining => self.leave(),
                     _ => {}
                 }
             }
         }
+        None
     }
 
     /// Prevents further requests, and closes the connection once it is idle.
@@ -230,18 +233,19 @@ impl PooledConnection {
         }
     }
 
-    /// Moves the connection into or out of the ready list after a change of the peer's limit.
-    pub(super) fn fit(self: &Rc<PooledConnection>) {
-        let Some(pool) = self.pool.upgrade() else {
-            return;
-        };
+    /// Leaves the ready list if the peer has lowered its limit. Returns the pool if the peer has raised it, so that the
+    /// caller must offer the connection.
+    #[must_use]
+    pub(super) fn fit(&self) -> Option<Rc<PoolShared>> {
+        let pool = self.pool.upgrade()?;
         match self.phase() {
             ConnectionState::Ready if !self.has_room() => {
                 pool.remove(self);
                 self.phase.set(ConnectionState::Busy);
+                None
             }
-            ConnectionState::Busy if self.has_room() => pool.offer(self),
-            _ => {}
+            ConnectionState::Busy if self.has_room() => Some(pool),
+            _ => None,
         }
     }
 

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::io;
 
 use h2::Reason;
+use http::Request;
 
-use super::{QuotaBound, copy_of};
-use crate::BodyError;
+use super::quota::QuotaBound;
 use crate::body::is_malformed;
+use crate::{Body, BodyError};
 
 /// The reason why a request got no response headers. Later failures are reported as a [`BodyError`].
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,23 @@ pub enum HttpError {
     Http2(#[from] h2::Error),
 }
 
+/// A request without a response.
+pub(super) struct Failed {
+    pub(super) error: SendError,
+    /// The request, if none of it was written.
+    pub(super) unsent: Option<Request<Body>>,
+}
+
+impl Failed {
+    /// The failure of a request that may have been written.
+    pub(super) fn sent(error: SendError) -> Failed {
+        Failed {
+            error,
+            unsent: None,
+        }
+    }
+}
+
 impl SendError {
     /// Classifies the failure of an HTTP/1.1 exchange.
     pub(super) fn of_http1(error: hyper::Error, on_wire: bool) -> SendError {
@@ -92,6 +110,11 @@ impl SendError {
             Some(reason) if error.is_remote() => SendError::Reset { reason },
             _ => SendError::Protocol(error.into()),
         }
+    }
+
+    /// The failure of a request that this bound of its quota does not admit.
+    pub(super) fn overflow(bound: QuotaBound) -> SendError {
+        SendError::Overflow { bound }
     }
 
     /// Copies this connect failure for another request that waited for the same connection.
@@ -134,5 +157,13 @@ impl SendError {
             SendError::Terminated { on_wire, .. } => *on_wire,
             SendError::Reset { .. } | SendError::RequestBody(_) | SendError::Protocol(_) => true,
         }
+    }
+}
+
+/// Copies an error, because `io::Error` does not implement `Clone`.
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }

@@ -1,22 +1,20 @@
-//! HTTP/1.1 on a pooled connection, by hyper: one request at a time.
+//! HTTP/1.1 on a connection, by hyper: one request at a time.
 
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING, UPGRADE};
-use http::{Method, Request, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::{Method, Request, Response};
 use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use shakedown_env::{BoxStream, Tapped};
 
-use super::connection::{ConnectionState, PooledConnection, RequestSender};
-use super::lease::{Answered, Failed, Lease, LeasedBody};
-use super::{HttpError, SendError};
+use super::error::{Failed, HttpError, SendError};
 use crate::framing::{Awaited, Framing, Line, ResponseFraming, ResponseWatch};
 use crate::{Body, WrittenPath};
 
@@ -48,8 +46,16 @@ impl Http1 {
         self.sender.borrow().is_closed()
     }
 
+    /// Ready once the connection can take a request.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
+        self.sender.borrow_mut().poll_ready(cx)
+    }
+
     /// Sends the request, and waits for the response's headers.
-    pub(super) async fn exchange(&self, lease: Lease, mut request: Request<Body>) -> Answered {
+    pub(super) async fn exchange(
+        &self,
+        mut request: Request<Body>,
+    ) -> Result<Response<Incoming>, Failed> {
         let to_head = request.method() == Method::HEAD;
         self.watch.expect(if to_head {
             Awaited::Headers
@@ -58,21 +64,12 @@ impl Http1 {
         });
         self.watch.write_line(line_of(&request));
         announce_chunked_body(&mut request);
-        if request.headers().contains_key(UPGRADE) {
-            lease.may_be_upgraded();
-        }
         let response = self.sender.borrow_mut().try_send_request(request);
-        match response.await {
-            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                Ok(response.map(|incoming| LeasedBody::upgraded(incoming, lease)))
-            }
-            Ok(response) => Ok(response.map(|incoming| LeasedBody::http1(incoming, lease))),
-            Err(mut failed) => {
-                let unsent = failed.take_message();
-                let error = SendError::of_http1(failed.into_error(), unsent.is_none());
-                Err(Failed { error, unsent })
-            }
-        }
+        response.await.map_err(|mut failed| {
+            let unsent = failed.take_message();
+            let error = SendError::of_http1(failed.into_error(), unsent.is_none());
+            Failed { error, unsent }
+        })
     }
 }
 
@@ -104,43 +101,17 @@ fn announce_chunked_body(request: &mut Request<Body>) {
 }
 
 impl Http1Driver {
-    /// Drives the connection. Ready once it has ended.
-    pub(super) fn poll(
-        &mut self,
-        connection: &Rc<PooledConnection>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let Some(driven) = &mut self.0 else {
-            return Poll::Pending;
-        };
-        if driven.as_mut().poll(cx).is_ready() {
-            self.0 = None;
-            // An upgraded connection counts as open until its user drops it.
-            if connection.may_be_upgraded() && !connection.is_idle() {
-                return Poll::Pending;
-            }
-            return Poll::Ready(());
-        }
-        if connection.phase() == ConnectionState::Returning {
-            return poll_return(connection, cx);
-        }
-        Poll::Pending
+    /// Returns true once hyper is done with the connection.
+    pub(super) fn is_done(&self) -> bool {
+        self.0.is_none()
     }
-}
 
-/// Returns the connection to its pool once hyper reports it as free. Ready if it has ended before that.
-fn poll_return(connection: &Rc<PooledConnection>, cx: &mut Context<'_>) -> Poll<()> {
-    let RequestSender::Http1(Http1 { sender, .. }) = connection.wire() else {
-        return Poll::Pending;
-    };
-    let free = sender.borrow_mut().poll_ready(cx);
-    match (free, connection.pool()) {
-        (Poll::Pending, Some(_)) => Poll::Pending,
-        (Poll::Ready(Ok(())), Some(pool)) => {
-            connection.leave_returning();
-            pool.offer(connection);
-            Poll::Pending
+    /// Drives the connection. Ready once hyper is done with it.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(driven) = &mut self.0 {
+            let _ended = ready!(driven.as_mut().poll(cx));
+            self.0 = None;
         }
-        (Poll::Ready(Err(_)), _) | (_, None) => Poll::Ready(()),
+        Poll::Ready(())
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 on a pooled connection, by h2: many concurrent requests, one stream each. The only tasks are one per
+//! HTTP/2 on a connection, by h2: many concurrent requests, one stream each. The only tasks are one per
 //! connection, and one per request body that is still being sent when the response's headers have arrived.
 
 use std::cell::{Cell, RefCell};
@@ -16,9 +16,7 @@ use http_body::Body as _;
 use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, Env};
 
-use super::connection::PooledConnection;
-use super::lease::{Answered, Failed, Lease, LeasedBody};
-use super::{HttpError, SendError};
+use super::error::{Failed, HttpError, SendError};
 use crate::h2::{
     AccountedStream, CONNECTION_WINDOW, H2Accounting, H2Body, RESET_STREAM_DURATION, RESET_STREAMS,
     RESETS_MAX, STREAM_WINDOW, Upload, UploadError, set_length, toward_wire, upload,
@@ -35,6 +33,9 @@ pub(super) struct Http2 {
     resets: Cell<usize>,
     watch: Rc<H2Accounting>,
 }
+
+/// A response, and the rest of its request's body if that is still being sent.
+pub(super) type Answered = (Response<H2Body>, Option<Upload<BodyError>>);
 
 /// The I/O side of a connection, driven by its task.
 pub(super) struct Http2Driver(client::Connection<AccountedStream<TokioIo<BoxStream>>, Bytes>);
@@ -92,10 +93,9 @@ impl Http2 {
     /// stream is written.
     pub(super) async fn exchange(
         &self,
-        lease: Lease,
         request: Request<Body>,
         opened: impl Fn(u32),
-    ) -> Answered {
+    ) -> Result<Answered, Failed> {
         if !self.is_open() {
             return Err(Failed {
                 error: SendError::Terminated {
@@ -127,10 +127,7 @@ impl Http2 {
             return Err(Failed::sent(error));
         }
         let body = H2Body::new(recv, &head.headers).watched(&self.watch);
-        Ok(Response::from_parts(
-            head,
-            LeasedBody::http2(body, lease, upload),
-        ))
+        Ok((Response::from_parts(head, body), upload))
     }
 
     /// Opens a stream. The upload of the request's body is returned unpolled.
@@ -159,41 +156,24 @@ impl Http2 {
         Ok((response, upload))
     }
 
-    /// Adopts the peer's current limit.
-    fn follow_peer(&self) {
+    /// Adopts the peer's current limit. Returns true if it has changed.
+    pub(super) fn follow_peer(&self) -> bool {
         let peer = self.sender.borrow().current_max_send_streams();
-        self.limit
-            .set(self.most.min(u32::try_from(peer).unwrap_or(u32::MAX)));
+        let limit = self.most.min(u32::try_from(peer).unwrap_or(u32::MAX));
+        self.limit.replace(limit) != limit
     }
 }
 
 impl Http2Driver {
-    /// Drives the connection. Ready once it has ended.
-    pub(super) fn poll(
-        &mut self,
-        connection: &Rc<PooledConnection>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let super::connection::RequestSender::Http2(http2) = connection.wire() else {
-            return Poll::Pending;
-        };
+    /// Drives the connection with this sending side. Ready once it has ended.
+    pub(super) fn poll(&mut self, http2: &Http2, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if Pin::new(&mut self.0).poll(cx).is_ready() || http2.watch.flood().is_some() {
                 return Poll::Ready(());
             }
             if !http2.watch.gather() {
-                break;
+                return Poll::Pending;
             }
         }
-        if !http2.is_open() {
-            connection.retire();
-            return Poll::Pending;
-        }
-        let before = http2.limit();
-        http2.follow_peer();
-        if http2.limit() != before {
-            connection.fit();
-        }
-        Poll::Pending
     }
 }

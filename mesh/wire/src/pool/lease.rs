@@ -2,78 +2,52 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::header::UPGRADE;
+use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use shakedown_env::Owned;
 
-use super::connection::{PooledConnection, RequestSender};
-use super::quota::Permit;
+use super::connection::RequestSender;
+use super::error::Failed;
+use super::open::offer;
+use super::shared::AssignedConnection;
 use super::watch::Trace;
-use super::{PoolShared, SendError};
 use crate::h2::{H2Body, Upload};
 use crate::{Body, BodyError};
 
 /// The use of a connection, or of one of its streams, by one request. Releasing it frees the connection for another
 /// request. Dropping it unreleased closes an HTTP/1.1 connection or resets a stream.
-pub(super) struct Lease {
-    connection: Option<Rc<PooledConnection>>,
-    permit: Option<Permit>,
-    seasoned: bool,
-}
-
-/// A request without a response.
-pub(super) struct Failed {
-    pub(super) error: SendError,
-    /// The request, if none of it was written.
-    pub(super) unsent: Option<Request<Body>>,
-}
-
-/// The outcome of a dispatched request.
-pub(super) type Answered = Result<Response<LeasedBody>, Failed>;
-
-impl Failed {
-    /// The failure of a request that may have been written.
-    pub(super) fn sent(error: SendError) -> Failed {
-        Failed {
-            error,
-            unsent: None,
-        }
-    }
-}
+pub(super) struct Lease(
+    /// `None` once the lease has ended.
+    Option<AssignedConnection>,
+);
 
 impl Lease {
-    /// Assigns a request to a connection that has room.
-    pub(super) fn new(
-        pool: &PoolShared,
-        connection: Rc<PooledConnection>,
-        permit: Option<Permit>,
-    ) -> Lease {
-        let seasoned = connection.is_seasoned();
-        connection.begin(pool);
-        Lease {
-            connection: Some(connection),
-            permit,
-            seasoned,
-        }
+    pub(super) fn new(assigned: AssignedConnection) -> Lease {
+        Lease(Some(assigned))
+    }
+
+    fn assigned(&self) -> &AssignedConnection {
+        let assigned = self.0.as_ref();
+        assigned.expect("a lease keeps its connection until it is released")
     }
 
     /// Returns true if the peer had time to close the connection before this request.
     pub(super) fn is_seasoned(&self) -> bool {
-        self.seasoned
+        self.assigned().seasoned
     }
 
     /// Sends the request on the connection, and waits for the response's headers.
-    pub(super) async fn dispatch(self, request: Request<Body>, trace: Option<&Trace>) -> Answered {
-        let connection = Rc::clone(
-            self.connection
-                .as_ref()
-                .expect("a lease keeps its connection until it is released"),
-        );
+    pub(super) async fn dispatch(
+        self,
+        request: Request<Body>,
+        trace: Option<&Trace>,
+    ) -> Result<Response<LeasedBody>, Failed> {
+        let connection = &self.assigned().connection;
         let follow = |stream| {
             if let Some(trace) = trace {
                 connection.follow(trace, stream);
@@ -82,19 +56,24 @@ impl Lease {
         match connection.wire() {
             RequestSender::Http1(http1) => {
                 follow(None);
-                http1.exchange(self, request).await
+                if request.headers().contains_key(UPGRADE) {
+                    connection.expect_upgrade();
+                }
+                let response = http1.exchange(request).await?;
+                let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                Ok(response.map(|incoming| {
+                    if upgraded {
+                        LeasedBody::upgraded(incoming, self)
+                    } else {
+                        LeasedBody::http1(incoming, self)
+                    }
+                }))
             }
             RequestSender::Http2(http2) => {
                 let opened = |stream| follow(Some(stream));
-                http2.exchange(self, request, opened).await
+                let (response, upload) = http2.exchange(request, opened).await?;
+                Ok(response.map(|body| LeasedBody::http2(body, self, upload)))
             }
-        }
-    }
-
-    /// Records that the request asks for an upgrade of the connection.
-    pub(super) fn may_be_upgraded(&self) {
-        if let Some(connection) = &self.connection {
-            connection.expect_upgrade();
         }
     }
 
@@ -104,10 +83,13 @@ impl Lease {
     }
 
     fn end(&mut self, in_order: bool) {
+        let Some(assigned) = self.0.take() else {
+            return;
+        };
         // Released first, because the next request in the queue may need the permit.
-        self.permit = None;
-        if let Some(connection) = self.connection.take() {
-            connection.end(in_order);
+        drop(assigned.permit);
+        if let Some(pool) = assigned.connection.end(in_order) {
+            offer(&pool, &assigned.connection);
         }
     }
 }
@@ -152,7 +134,7 @@ impl LeasedBody {
         lease: Lease,
         upload: Option<Upload<BodyError>>,
     ) -> LeasedBody {
-        let pool = lease.connection.as_ref().and_then(|c| c.pool());
+        let pool = lease.assigned().connection.pool();
         // If the pool has been dropped, the rest of the request's body is not sent.
         let upload = upload.zip(pool).map(|(upload, pool)| {
             pool.env.spawn_owned("http2-upload", async move {

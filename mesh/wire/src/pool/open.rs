@@ -1,26 +1,70 @@
-//! The task of a connection: opens it, passes it to its pool, and drives it until it ends.
+//! Assignment of connections to waiting requests, and the task of each connection: opens it, assigns it, and drives it
+//! until it ends.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
-use std::time::Duration;
 
-use shakedown_env::{BoxStream, Env, Sleep};
+use shakedown_env::{BoxStream, Env};
 
 use super::connection::{ConnectionState, PooledConnection, RequestSender};
-use super::http1::{self, Http1};
-use super::http2::{self, Http2};
-use super::quota::Permit;
+use super::driver::{Driver, ProtocolDriver};
+use super::error::{HttpError, SendError};
+use super::http1::Http1;
+use super::http2::Http2;
+use super::options::{PoolOptions, PoolProtocol};
+use super::quota::{Permit, QuotaBound};
+use super::shared::{AssignedConnection, PoolShared, UNUSED_MAX};
 use super::watch::{self, TrafficMeter};
-use super::{HttpError, PoolOptions, PoolProtocol, PoolShared, SendError};
+
+/// Assigns a connection with free capacity to the first requests in the queue. The connection is ready if capacity
+/// remains.
+pub(super) fn offer(pool: &Rc<PoolShared>, connection: &Rc<PooledConnection>) {
+    while connection.has_room() && connection.phase() != ConnectionState::Draining {
+        let slot = pool.state.borrow_mut().next_in_queue();
+        let Some(slot) = slot else {
+            if connection.is_unused() && pool.state.borrow().unused() >= UNUSED_MAX {
+                return connection.retire();
+            }
+            connection.rest(pool.env.now());
+            pool.state.borrow_mut().ready.push(Rc::clone(connection));
+            return;
+        };
+        match pool.options.take(QuotaBound::Requests) {
+            Some(permit) => {
+                slot.settle(Ok(AssignedConnection::new(
+                    pool,
+                    Rc::clone(connection),
+                    permit,
+                )));
+            }
+            None => slot.settle(Err(SendError::overflow(QuotaBound::Requests))),
+        }
+    }
+    open_for_queue(pool);
+}
+
+/// Opens a connection if those being opened do not suffice for the queue, and the quota allows one more. A pool
+/// without any connection gets one despite the quota, because its queue would otherwise wait forever.
+pub(super) fn open_for_queue(pool: &Rc<PoolShared>) {
+    let alone = {
+        let state = pool.state.borrow();
+        if state.connecting.saturating_mul(pool.options.room()) >= state.pending {
+            return;
+        }
+        state.connecting + state.open == 0
+    };
+    let permit = match pool.options.take(QuotaBound::Connections) {
+        None if alone => pool.options.take_despite_limit(QuotaBound::Connections),
+        None => return,
+        Some(permit) => permit,
+    };
+    pool.state.borrow_mut().connecting += 1;
+    pool.env.spawn(pool.options.task_name(), open(pool, permit));
+}
 
 /// Returns the task that opens and drives one more connection.
-pub(super) fn open(
-    pool: &Rc<PoolShared>,
-    permit: Option<Permit>,
-) -> impl Future<Output = ()> + use<> {
+fn open(pool: &Rc<PoolShared>, permit: Option<Permit>) -> impl Future<Output = ()> + use<> {
     let env = pool.env.clone();
     let (to, from) = (pool.to, pool.from);
     let options = pool.options.clone();
@@ -51,19 +95,10 @@ pub(super) fn open(
         let Some((connection, permit)) = opening.opened(wire, watch) else {
             return;
         };
-        Driver {
-            env: &env,
-            end,
-            connection,
-            permit,
-            idle: options.idle_timeout,
-            sleep: None,
-            life: options.max_connection_duration.map(|life| env.sleep(life)),
-        }
-        .await;
+        Driver::new(&env, end, connection, permit, &options).await;
         // The freed permit may be the one that a waiting request needs.
         if let Some(pool) = pool.upgrade() {
-            pool.open_for_queue();
+            open_for_queue(&pool);
         }
     }
 }
@@ -80,12 +115,6 @@ async fn dial(
         Some(tls) => tls.wrap(stream).await.map_err(SendError::Handshake),
         None => Ok(stream),
     }
-}
-
-/// The future that drives a connection's I/O.
-enum ProtocolDriver {
-    Http1(Box<http1::Http1Driver>),
-    Http2(Box<http2::Http2Driver>),
 }
 
 async fn handshake(
@@ -137,7 +166,7 @@ impl Opening {
         drop(self);
         let connection = PooledConnection::new(&pool, wire, watch);
         pool.state.borrow_mut().open += 1;
-        pool.offer(&connection);
+        offer(&pool, &connection);
         Some((connection, permit))
     }
 }
@@ -147,83 +176,6 @@ impl Drop for Opening {
         self.permit = None;
         if let Some(pool) = self.pool.upgrade() {
             pool.state.borrow_mut().connecting -= 1;
-        }
-    }
-}
-
-/// Drives a connection until it ends.
-struct Driver<'a> {
-    env: &'a Env,
-    end: ProtocolDriver,
-    connection: Rc<PooledConnection>,
-    /// The connection's permit of the quota.
-    permit: Option<Permit>,
-    idle: Option<Duration>,
-    /// The idle timer. There is one per connection, which checks the idle time when it fires.
-    sleep: Option<Sleep>,
-    /// Fires when the connection must take no more requests.
-    life: Option<Sleep>,
-}
-
-impl Future for Driver<'_> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        if this.connection.phase() == ConnectionState::Closed {
-            return Poll::Ready(());
-        }
-        // The connection reports its result to its requests.
-        let ended = match &mut this.end {
-            ProtocolDriver::Http1(end) => end.poll(&this.connection, cx),
-            ProtocolDriver::Http2(end) => end.poll(&this.connection, cx),
-        };
-        if let Some(life) = &mut this.life
-            && life.as_mut().poll(cx).is_ready()
-        {
-            this.life = None;
-            this.connection.retire();
-        }
-        if ended.is_ready() || this.connection.phase() == ConnectionState::Closed {
-            return Poll::Ready(());
-        }
-        if this.poll_idle(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        this.connection.driven_by(cx.waker());
-        Poll::Pending
-    }
-}
-
-impl Driver<'_> {
-    /// Ready when the connection has been idle for too long.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(span) = self.idle else {
-            return Poll::Pending;
-        };
-        let sleep = self.sleep.get_or_insert_with(|| self.env.sleep(span));
-        while sleep.as_mut().poll(cx).is_ready() {
-            let now = self.env.now();
-            let since = self.connection.idle_since().unwrap_or(now);
-            if since + span <= now {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(since + span);
-        }
-        Poll::Pending
-    }
-}
-
-impl Drop for Driver<'_> {
-    fn drop(&mut self) {
-        let was_ready = self.connection.phase() == ConnectionState::Ready;
-        self.connection.close();
-        self.permit = None;
-        if let Some(pool) = self.connection.pool() {
-            pool.state.borrow_mut().open -= 1;
-            if was_ready {
-                pool.remove(&self.connection);
-            }
         }
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use shakedown_env::TaskName;
 
-use super::{Permit, Quota, QuotaBound, Traffic};
+use super::quota::{Permit, Quota, QuotaBound};
+use super::watch::Traffic;
 use crate::TlsClient;
 
 /// The protocol of a pool's connections.

@@ -10,6 +10,7 @@ use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use shakedown_env::BoxListener;
 
+use super::shared::UNUSED_MAX;
 use super::*;
 use crate::scene::{
     ANY, ANY_FAR, LATENCY, fetch, get, ms, pool, post, read, read_until, run, run_apart, run_real,
