@@ -1,7 +1,7 @@
 //! Checks that the files of each crate import each other without cycles.
 //!
-//! Two files may import each other, for example a parser and its parts. A larger strongly connected component must be
-//! listed in [`EXCEPTIONS`], because none of its files can be read, tested or moved without the others.
+//! Two files may import each other, for example a parser and its parts. A larger strongly connected component is a
+//! fault, because none of its files can be read, tested or moved without the others.
 //!
 //! An import is a path to an item that another file of the crate defines: in a `use`, an expression, a type, a pattern
 //! or the tokens of a macro call. Re-exports do not count as imports, but are followed to the file of the definition.
@@ -15,9 +15,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Item, UseTree, Visibility};
 
 use crate::arrows::HOUSE;
-use exceptions::EXCEPTIONS;
-
-mod exceptions;
+use crate::command::{file, folder};
 
 /// The maximum number of files that may import each other.
 const FILES_MAX: usize = 2;
@@ -427,24 +425,42 @@ fn circles_of(folder: &str) -> Vec<Vec<String>> {
 
 #[test]
 fn no_more_than_two_files_import_each_other() {
-    let mut found = BTreeSet::new();
+    let mut found = Vec::new();
     for (_, folder, _) in HOUSE {
         let circles = circles_of(folder).into_iter();
         found.extend(circles.map(|circle| (folder, circle)));
     }
-    let listed = EXCEPTIONS.iter().map(|(folder, files, _)| {
-        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
-        (*folder, files)
-    });
-    let listed: BTreeSet<(&str, Vec<String>)> = listed.collect();
-    let new: Vec<_> = found.difference(&listed).collect();
     assert!(
-        new.is_empty(),
-        "files that import each other in a circle; move what they share into a file below them: {new:#?}"
+        found.is_empty(),
+        "files that import each other in a circle; move what they share into a file below them: {found:#?}"
     );
-    let gone: Vec<_> = listed.difference(&found).collect();
-    assert!(
-        gone.is_empty(),
-        "no such circles, delete the exceptions: {gone:#?}"
-    );
+}
+
+#[test]
+fn the_check_finds_circles_of_three_files_and_no_pairs() {
+    let src = folder("circles");
+    let files = [
+        (
+            "lib.rs",
+            "mod a; mod b; mod c; mod pair; pub use a::A; use b::B;",
+        ),
+        // An import through a re-export, one in a type, and one in the tokens of a macro call.
+        ("a.rs", "use crate::b::B; pub struct A(B);"),
+        ("b.rs", "pub struct B(crate::c::C);"),
+        (
+            "c.rs",
+            "pub struct C; fn f() { println!(\"{}\", size_of::<crate::A>()) }",
+        ),
+        ("pair.rs", "mod other; use other::Other; pub struct Pair;"),
+        (
+            "pair/other.rs",
+            "use super::Pair; pub struct Other; #[cfg(test)] mod tests { use crate::A; }",
+        ),
+    ];
+    std::fs::create_dir(src.join("pair")).expect("the test's folder is empty");
+    for (name, text) in files {
+        file(&src, name, text);
+    }
+    let circles = Crate::parse(&src.join("lib.rs")).circles(&src);
+    assert_eq!(circles, [["a.rs", "b.rs", "c.rs"]]);
 }
