@@ -11,7 +11,8 @@ use std::fmt;
 
 use shakedown_istio::refused;
 use shakedown_results::{CheckResult, Document, Engine, Load as LoadResult, Verdict};
-use shakedown_scenarios::{Edits, LoadError, load, load_text};
+use shakedown_scenarios::{Edits, LoadError, load, load_text, load_tree};
+use shakedown_yaml::{Diagnostics, Node};
 
 pub use build::{LoadBuilder, ScenarioBuilder, ServiceBuilder};
 
@@ -30,7 +31,16 @@ pub struct Scenario {
 #[derive(Clone, Debug)]
 enum ScenarioText {
     Named(String),
-    Text { name: String, text: String },
+    Text {
+        name: String,
+        text: String,
+    },
+    /// A scenario built in Rust, and the errors of its values.
+    Tree {
+        name: String,
+        tree: Node,
+        errors: Diagnostics,
+    },
 }
 
 /// A scenario that could not be run. `Debug` prints the command's message, so that `unwrap` shows readable text.
@@ -141,6 +151,9 @@ impl Scenario {
         let scenario = match &self.source {
             ScenarioText::Named(name) => load(name, &self.edits)?,
             ScenarioText::Text { name, text } => load_text(name, text, &self.edits)?,
+            ScenarioText::Tree { name, tree, errors } => {
+                load_tree(name, tree.clone(), errors.clone(), &self.edits)?
+            }
         };
         if self.strict && !scenario.omissions.is_empty() {
             return Err(LoadError::Wrong(refused(&scenario.omissions)).into());
@@ -151,12 +164,12 @@ impl Scenario {
             set: self.edits.set.clone(),
             called: match &self.source {
                 ScenarioText::Named(name) => Some(name.clone()),
-                ScenarioText::Text { .. } => None,
+                ScenarioText::Text { .. } | ScenarioText::Tree { .. } => None,
             },
             ..RunOptions::default()
         };
         let mut document = run(&scenario, options)?.document;
-        if let ScenarioText::Text { .. } = self.source {
+        if !matches!(self.source, ScenarioText::Named(_)) {
             document.replay = self.again(document.seed);
         }
         Ok(Run { document })

@@ -26,6 +26,6 @@ pub use judge::{
     Judge, Margin, RunJudgement, SeedSample, VariantOutcome, as_told, margin, not_judged,
     over_seeds, verdict,
 };
-pub use load::{BASE, Edits, LoadError, load, load_all, load_text, variants};
+pub use load::{BASE, Edits, LoadError, load, load_all, load_text, load_tree, variants};
 pub use plan::{PlannedAction, cast, is_meant, plan, resolve};
 pub use source::{STANDARD_INPUT, STANDARD_INPUT_NAME, SourceError, standard_input};

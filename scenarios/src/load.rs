@@ -73,6 +73,22 @@ pub fn load_text(name: &str, text: &str, edits: &Edits) -> Result<ResolvedScenar
     File::open(ScenarioSource::text(name, text))?.load(edits)
 }
 
+/// Loads a scenario from the tree of a file, which cannot include files. `errors` are those of building the tree.
+///
+/// # Errors
+/// See [`load`].
+pub fn load_tree(
+    name: &str,
+    tree: Node,
+    mut errors: Diagnostics,
+    edits: &Edits,
+) -> Result<ResolvedScenario, LoadError> {
+    let mut file = File::of_tree(ScenarioSource::text(name, ""), tree)?;
+    errors.append(file.errors);
+    file.errors = errors;
+    file.load(edits)
+}
+
 /// Loads all variants of a path or catalogue name: the base, then the others in file order.
 ///
 /// # Errors
@@ -114,7 +130,10 @@ impl File {
                 "a scenario is one YAML document",
             ));
         }
-        let mut base = documents.remove(0);
+        File::of_tree(source, documents.remove(0))
+    }
+
+    fn of_tree(source: ScenarioSource, mut base: Node) -> Result<File, Diagnostics> {
         let mut errors = Diagnostics::new();
         let Some(map) = base.as_map_mut() else {
             let message = format!(

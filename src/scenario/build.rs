@@ -1,100 +1,216 @@
-//! Builds a scenario from Rust values. Values are written as in the scenario language (`"250ms"`, `"200/s"`,
-//! `"exp(4ms)"`), because a built scenario is read by the same parser as a file and reports the same errors.
+//! Builds a scenario from Rust values: the tree of a scenario file, which the loader reads as it reads a file. Values
+//! are written as in the scenario language (`"250ms"`, `"200/s"`, `"exp(4ms)"`). An error names the path of its value,
+//! such as `shop (built): topology.services.api.workers`.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
+use shakedown_yaml::{Diagnostics, Location, Node, tree};
 
 use super::{Scenario, ScenarioText};
+
+/// A map of a scenario under construction.
+#[derive(Clone, Debug, Default)]
+struct Section {
+    entries: Vec<(String, Part)>,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug)]
+enum Part {
+    /// A text, whatever it looks like.
+    Text(String),
+    /// A value in YAML's flow form.
+    Yaml(String),
+    List(Vec<Part>),
+    Section(Section),
+}
+
+impl Section {
+    /// Sets a key. An earlier value is replaced in its place.
+    fn set(&mut self, key: &str, part: Part) {
+        match self.entries.iter_mut().find(|(known, _)| known == key) {
+            Some((_, value)) => *value = part,
+            None => self.entries.push((key.to_owned(), part)),
+        }
+    }
+
+    /// The map that is the value of a key, which is made if it is not there.
+    fn section(&mut self, key: &str) -> &mut Section {
+        let known = self.entries.iter().position(|(known, _)| known == key);
+        let at = known.unwrap_or_else(|| {
+            self.set(key, Part::Section(Section::default()));
+            self.entries.len() - 1
+        });
+        if !matches!(self.entries[at].1, Part::Section(_)) {
+            self.entries[at].1 = Part::Section(Section::default());
+        }
+        match &mut self.entries[at].1 {
+            Part::Section(section) => section,
+            _ => unreachable!("it was made a map above"),
+        }
+    }
+
+    /// Adds an item to the list that is the value of a key.
+    fn push(&mut self, key: &str, item: Part) {
+        match self.entries.iter_mut().find(|(known, _)| known == key) {
+            Some((_, Part::List(items))) => items.push(item),
+            _ => self.set(key, Part::List(vec![item])),
+        }
+    }
+
+    fn names(&mut self, key: &str, names: &[&str]) {
+        let names = names.iter().map(|name| Part::Text((*name).to_owned()));
+        self.set(key, Part::List(names.collect()));
+    }
+
+    fn node(self, path: &str, errors: &mut Diagnostics) -> Node {
+        let entries: Vec<(String, Node)> = self
+            .entries
+            .into_iter()
+            .map(|(key, part)| {
+                let separator = if path.ends_with(' ') { "" } else { "." };
+                let node = part.node(&format!("{path}{separator}{key}"), errors);
+                (key, node)
+            })
+            .collect();
+        Node::map(entries, Location::whole(path.trim_end()))
+    }
+}
+
+impl Part {
+    fn node(self, path: &str, errors: &mut Diagnostics) -> Node {
+        let place = Location::whole(path);
+        match self {
+            Part::Text(text) => Node::string(text, place),
+            Part::Yaml(text) => match tree::parse(path, &text) {
+                Ok(mut documents) if documents.len() == 1 => documents.remove(0),
+                Ok(_) => {
+                    errors.add(&place, "expected one value in YAML's flow form");
+                    Node::null(place)
+                }
+                Err(found) => {
+                    errors.append(found);
+                    Node::null(place)
+                }
+            },
+            Part::List(items) => {
+                let items = items.into_iter().enumerate();
+                let items = items.map(|(at, item)| item.node(&format!("{path}[{at}]"), errors));
+                Node::list(items.collect(), place)
+            }
+            Part::Section(section) => section.node(path, errors),
+        }
+    }
+}
+
+fn text(text: &str) -> Part {
+    Part::Text(text.to_owned())
+}
+
+fn yaml(text: &str) -> Part {
+    Part::Yaml(text.to_owned())
+}
+
+/// Defines a setter for each key, and the list of these keys. A value is `text`, or in YAML's flow form.
+macro_rules! setters {
+    ($builder:ident, $keys:ident: $($(#[$doc:meta])* $method:ident = $key:literal, $part:ident;)*) => {
+        impl $builder {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $method(mut self, value: &str) -> $builder {
+                    self.keys.set($key, $part(value));
+                    self
+                }
+            )*
+        }
+
+        /// The keys that are set as they are in a file.
+        #[cfg(test)]
+        pub(super) const $keys: &[&str] = &[$($key),*];
+    };
+}
 
 /// Builds a [`Scenario`].
 #[derive(Clone, Debug)]
 pub struct ScenarioBuilder {
-    root: Map<String, Value>,
-    topology: Map<String, Value>,
-    services: Map<String, Value>,
-    loads: Map<String, Value>,
-    mesh: Vec<Value>,
-    chaos: Vec<Value>,
-    checks: Vec<Value>,
+    keys: Section,
     seed: Option<u64>,
+}
+
+setters! { ScenarioBuilder, SCENARIO_KEYS:
+    /// Describes the events of the scenario and the behaviour that it expects.
+    story = "story", text;
+    /// Sets the duration of load and chaos.
+    duration = "duration", text;
+    /// Sets the initial time that windows exclude.
+    warm_up = "warm-up", text;
+    /// Sets the time after `duration` in which requests in flight may finish.
+    drain = "drain", text;
+    /// Sets the factor by which the timeline is divided.
+    scale = "scale", text;
+    /// Sets the wall-clock time at 0 s: `"2025-01-01T00:00:00Z"`.
+    epoch = "epoch", text;
+    /// Sets the seeds of a sweep: `"1..30"`.
+    seeds = "seeds", text;
+    /// Sets the source of the scenario: a paper, post-mortem or URL.
+    source = "source", text;
+    /// Sets the keys of the control plane, in YAML's flow form: `"{outbound: registry-only}"`.
+    control = "control", yaml;
 }
 
 impl ScenarioBuilder {
     pub(super) fn new(name: &str) -> ScenarioBuilder {
-        let mut root = Map::new();
-        root.insert("scenario".into(), name.into());
-        ScenarioBuilder {
-            root,
-            topology: Map::new(),
-            services: Map::new(),
-            loads: Map::new(),
-            mesh: Vec::new(),
-            chaos: Vec::new(),
-            checks: Vec::new(),
-            seed: None,
-        }
+        let mut keys = Section::default();
+        keys.set("scenario", text(name));
+        keys.set("story", text("Built in Rust."));
+        ScenarioBuilder { keys, seed: None }
     }
 
-    /// Describes the events of the scenario and the behaviour that it expects.
+    /// Sets the keywords.
     #[must_use]
-    pub fn story(self, words: &str) -> ScenarioBuilder {
-        self.key("story", words.into())
-    }
-
-    /// Sets the duration of load and chaos.
-    #[must_use]
-    pub fn duration(self, duration: &str) -> ScenarioBuilder {
-        self.key("duration", duration.into())
-    }
-
-    /// Sets the initial time that windows exclude.
-    #[must_use]
-    pub fn warm_up(self, duration: &str) -> ScenarioBuilder {
-        self.key("warm-up", duration.into())
-    }
-
-    /// Sets any other top-level key of docs/language.md. The value is in YAML's flow form or JSON.
-    #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> ScenarioBuilder {
-        self.root.insert(key.to_owned(), value);
+    pub fn tags(mut self, tags: &[&str]) -> ScenarioBuilder {
+        self.keys.names("tags", tags);
         self
     }
 
-    /// Sets the one-way latency between all pods.
+    /// Sets the one-way latency between pods: one duration or distribution, or a map in YAML's flow form:
+    /// `"{same-zone: 250us, cross-zone: 1ms}"`.
     #[must_use]
     pub fn latency(mut self, latency: &str) -> ScenarioBuilder {
-        self.topology.insert("latency".into(), latency.into());
+        self.keys.section("topology").set("latency", yaml(latency));
         self
     }
 
     /// Sets the zones, in order.
     #[must_use]
     pub fn zones(mut self, names: &[&str]) -> ScenarioBuilder {
-        let zones: Map<String, Value> = names
-            .iter()
-            .map(|name| ((*name).to_owned(), json!({})))
-            .collect();
-        self.topology.insert("zones".into(), zones.into());
+        let zones = self.keys.section("topology").section("zones");
+        for name in names {
+            zones.section(name);
+        }
         self
     }
 
-    /// Adds a service.
+    /// Adds a service. Services keep the order in which they are added.
     #[must_use]
     pub fn service(mut self, service: ServiceBuilder) -> ScenarioBuilder {
-        self.services.insert(service.name, service.keys.into());
+        let services = self.keys.section("topology").section("services");
+        services.set(&service.name, Part::Section(service.keys));
         self
     }
 
     /// Adds a load.
     #[must_use]
     pub fn load(mut self, load: LoadBuilder) -> ScenarioBuilder {
-        self.loads.insert(load.name, load.keys.into());
+        let loads = self.keys.section("load");
+        loads.set(&load.name, Part::Section(load.keys));
         self
     }
 
     /// Adds a mesh document (or another edit of the mesh), as JSON.
     #[must_use]
     pub fn mesh(mut self, document: Value) -> ScenarioBuilder {
-        self.mesh.push(document);
+        self.keys.push("mesh", Part::Yaml(document.to_string()));
         self
     }
 
@@ -102,14 +218,16 @@ impl ScenarioBuilder {
     /// `json!({"name": "stuck", "at": "20s", "for": "10s", "do": "pause", "target": "api/v1/0"})`.
     #[must_use]
     pub fn chaos(mut self, item: Value) -> ScenarioBuilder {
-        self.chaos.push(item);
+        self.keys.push("chaos", Part::Yaml(item.to_string()));
         self
     }
 
     /// Adds a named check.
     #[must_use]
     pub fn check(mut self, name: &str, check: &str) -> ScenarioBuilder {
-        self.checks.push(json!({ name: check }));
+        let mut named = Section::default();
+        named.set(name, text(check));
+        self.keys.push("expect", Part::Section(named));
         self
     }
 
@@ -122,33 +240,17 @@ impl ScenarioBuilder {
 
     /// Returns the scenario.
     pub fn finish(self) -> Scenario {
-        let ScenarioBuilder {
-            mut root,
-            mut topology,
-            services,
-            loads,
-            mesh,
-            chaos,
-            checks,
-            seed,
-        } = self;
-        root.entry("story")
-            .or_insert_with(|| "Built in Rust.".into());
-        topology.insert("services".into(), services.into());
-        root.insert("topology".into(), topology.into());
-        root.insert("load".into(), loads.into());
-        root.insert("mesh".into(), mesh.into());
-        root.insert("chaos".into(), chaos.into());
-        root.insert("expect".into(), checks.into());
-        let name = root["scenario"].as_str().unwrap_or("scenario").to_owned();
-        // JSON is YAML in its flow form. Pretty-printing puts each key on its own line, so that errors have useful
-        // locations.
-        let text = serde_json::to_string_pretty(&Value::from(root)).expect("JSON values serialise");
-        let scenario = Scenario::new(ScenarioText::Text {
-            name: format!("{name} (built)"),
-            text,
-        });
-        Scenario { seed, ..scenario }
+        let name = match self.keys.entries.first() {
+            Some((_, Part::Text(name))) => format!("{name} (built)"),
+            _ => "scenario (built)".to_owned(),
+        };
+        let mut errors = Diagnostics::new();
+        let tree = self.keys.node(&format!("{name}: "), &mut errors);
+        let scenario = Scenario::new(ScenarioText::Tree { name, tree, errors });
+        Scenario {
+            seed: self.seed,
+            ..scenario
+        }
     }
 
     /// Finishes the scenario and runs it.
@@ -164,7 +266,32 @@ impl ScenarioBuilder {
 #[derive(Clone, Debug)]
 pub struct ServiceBuilder {
     name: String,
-    keys: Map<String, Value>,
+    keys: Section,
+}
+
+setters! { ServiceBuilder, SERVICE_KEYS:
+    /// Sets the namespace.
+    namespace = "namespace", text;
+    /// Sets the service account.
+    account = "account", text;
+    /// Sets the protocol: `"http"`, `"http2"` or `"grpc"`.
+    protocol = "protocol", text;
+    /// Sets the scheduling of work on cores: `"ps"` or `"fifo"`.
+    cpu = "cpu", text;
+    /// Sets the queue, in YAML's flow form: `"100"` or `"{limit: 100, order: lifo}"`.
+    queue = "queue", yaml;
+    /// Sets the treatment of a queued request whose caller has disconnected: `"finish"` or `"drop"`.
+    abandoned = "abandoned", text;
+    /// Sets the share of requests that fail, in YAML's flow form: `"5%"` or `"{rate: 5%, with: reset}"`.
+    fail = "fail", yaml;
+    /// Sets client settings by callee, in YAML's flow form: `"{any: {timeout: 1s}}"`.
+    calls = "calls", yaml;
+    /// Sets the limits of idle connections, in YAML's flow form: `"60s"` or `"{idle: 60s, requests: 100}"`.
+    keep_alive = "keep-alive", yaml;
+    /// Sets the time until a new pod is ready.
+    boot = "boot", text;
+    /// Sets the sidecar; `"none"` removes it.
+    sidecar = "sidecar", text;
 }
 
 impl ServiceBuilder {
@@ -172,46 +299,71 @@ impl ServiceBuilder {
     pub fn new(name: &str) -> ServiceBuilder {
         ServiceBuilder {
             name: name.to_owned(),
-            keys: Map::new(),
+            keys: Section::default(),
         }
     }
 
     /// Adds a version with its number of replicas. The first version added is the stable one.
     #[must_use]
     pub fn version(mut self, name: &str, replicas: u32) -> ServiceBuilder {
-        let versions = self.keys.entry("versions").or_insert_with(|| json!({}));
-        versions[name] = json!({ "replicas": replicas });
+        let version = self.keys.section("versions").section(name);
+        version.set("replicas", text(&replicas.to_string()));
         self
     }
 
     /// Sets the number of requests processed at once, per replica.
     #[must_use]
-    pub fn workers(self, workers: u32) -> ServiceBuilder {
-        self.key("workers", workers.into())
+    pub fn workers(mut self, workers: u32) -> ServiceBuilder {
+        self.keys.set("workers", text(&workers.to_string()));
+        self
     }
 
-    /// Adds an endpoint and its steps, each written as in a file: `"work: exp(4ms)"`, `"call: payment POST /charge"`.
+    /// Sets the number of `work` steps that run at once, per replica.
+    #[must_use]
+    pub fn cores(mut self, cores: u32) -> ServiceBuilder {
+        self.keys.set("cores", text(&cores.to_string()));
+        self
+    }
+
+    /// Sets the port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> ServiceBuilder {
+        self.keys.set("port", text(&port.to_string()));
+        self
+    }
+
+    /// Sets the zones to which replicas are assigned in turn.
+    #[must_use]
+    pub fn zones(mut self, names: &[&str]) -> ServiceBuilder {
+        self.keys.names("zones", names);
+        self
+    }
+
+    /// Adds a label of the pods.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> ServiceBuilder {
+        self.keys.section("labels").set(name, text(value));
+        self
+    }
+
+    /// Sets the request headers that are copied to calls.
+    #[must_use]
+    pub fn forward(mut self, headers: &[&str]) -> ServiceBuilder {
+        self.keys.names("forward", headers);
+        self
+    }
+
+    /// Adds an endpoint and its steps, each written as in a file: `"work: exp(4ms)"`, `"call: payment POST /charge"`,
+    /// `"call: {to: payment POST /charge, timeout: 1s}"`.
     #[must_use]
     pub fn endpoint<'a>(
         mut self,
         endpoint: &str,
         steps: impl IntoIterator<Item = &'a str>,
     ) -> ServiceBuilder {
-        let step = |text: &str| match text.split_once(':') {
-            Some((kind, value)) => json!({ kind.trim(): value.trim() }),
-            // The parser reports the expected form of a step.
-            None => text.into(),
-        };
-        let steps: Vec<Value> = steps.into_iter().map(step).collect();
-        let endpoints = self.keys.entry("endpoints").or_insert_with(|| json!({}));
-        endpoints[endpoint] = steps.into();
-        self
-    }
-
-    /// Sets any other key of a service.
-    #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> ServiceBuilder {
-        self.keys.insert(key.to_owned(), value);
+        let steps = steps.into_iter().map(yaml).collect();
+        let endpoints = self.keys.section("endpoints");
+        endpoints.set(endpoint, Part::List(steps));
         self
     }
 }
@@ -220,7 +372,40 @@ impl ServiceBuilder {
 #[derive(Clone, Debug)]
 pub struct LoadBuilder {
     name: String,
-    keys: Map<String, Value>,
+    keys: Section,
+}
+
+setters! { LoadBuilder, LOAD_KEYS:
+    /// Sets the target endpoint: `"shop GET /"`.
+    to = "to", text;
+    /// Sets a mix of targets, in YAML's flow form: `"{home: {to: shop GET /, weight: 9}, buy: {to: shop POST /buy}}"`.
+    mix = "mix", yaml;
+    /// Sets the rate: `"200/s"`.
+    rate = "rate", text;
+    /// Sets the rate over time, in YAML's flow form: `"[{for: 1m, to: 100/s}, {rate: 100/s}]"`.
+    stages = "stages", yaml;
+    /// Sets the size of request bodies.
+    size = "size", text;
+    /// Sets the timeout of an attempt.
+    timeout = "timeout", text;
+    /// Sets the client's own retries, in YAML's flow form: `"2"` or `"{times: 2, budget: 20%}"`.
+    retries = "retries", yaml;
+    /// Sets the statuses that count as a success, in YAML's flow form: `"200..299"` or `"[200, NOT_FOUND]"`.
+    ok = "ok", yaml;
+    /// Sets the time of the first arrival at the earliest.
+    start = "start", text;
+    /// Sets the end of arrivals.
+    stop = "stop", text;
+    /// Sets the sidecar of the clients; `"none"` removes it.
+    sidecar = "sidecar", text;
+    /// Sets the namespace.
+    namespace = "namespace", text;
+    /// Sets the service account.
+    account = "account", text;
+    /// Sets the use of connections: `"reuse"`, or `"new"` for a new connection for each request.
+    connections = "connections", text;
+    /// Sets the URL of the real server for `shakedown load --scenario`.
+    target = "target", text;
 }
 
 impl LoadBuilder {
@@ -228,46 +413,49 @@ impl LoadBuilder {
     pub fn new(name: &str) -> LoadBuilder {
         LoadBuilder {
             name: name.to_owned(),
-            keys: Map::new(),
+            keys: Section::default(),
         }
-    }
-
-    /// Sets the target endpoint: `"shop GET /"`.
-    #[must_use]
-    pub fn to(self, endpoint: &str) -> LoadBuilder {
-        self.key("to", endpoint.into())
-    }
-
-    /// Sets the rate: `"200/s"`.
-    #[must_use]
-    pub fn rate(self, rate: &str) -> LoadBuilder {
-        self.key("rate", rate.into())
     }
 
     /// Makes arrivals a Poisson process. They are evenly spaced by default.
     #[must_use]
-    pub fn poisson(self) -> LoadBuilder {
-        self.key("arrivals", "poisson".into())
-    }
-
-    /// Sets the timeout of an attempt.
-    #[must_use]
-    pub fn timeout(self, timeout: &str) -> LoadBuilder {
-        self.key("timeout", timeout.into())
+    pub fn poisson(mut self) -> LoadBuilder {
+        self.keys.set("arrivals", text("poisson"));
+        self
     }
 
     /// Adds a request header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> LoadBuilder {
-        let headers = self.keys.entry("headers").or_insert_with(|| json!({}));
-        headers[name] = value.into();
+        self.keys.section("headers").set(name, text(value));
         self
     }
 
-    /// Sets any other key of a load.
+    /// Adds a cookie.
     #[must_use]
-    pub fn key(mut self, key: &str, value: Value) -> LoadBuilder {
-        self.keys.insert(key.to_owned(), value);
+    pub fn cookie(mut self, name: &str, value: &str) -> LoadBuilder {
+        self.keys.section("cookies").set(name, text(value));
+        self
+    }
+
+    /// Sets the number of client hosts.
+    #[must_use]
+    pub fn clients(mut self, clients: u32) -> LoadBuilder {
+        self.keys.set("clients", text(&clients.to_string()));
+        self
+    }
+
+    /// Sets the limit of requests in flight.
+    #[must_use]
+    pub fn in_flight(mut self, limit: u64) -> LoadBuilder {
+        self.keys.set("in-flight", text(&limit.to_string()));
+        self
+    }
+
+    /// Sets the zones to which client hosts are assigned in turn.
+    #[must_use]
+    pub fn zones(mut self, names: &[&str]) -> LoadBuilder {
+        self.keys.names("zones", names);
         self
     }
 }

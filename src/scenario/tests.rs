@@ -72,6 +72,90 @@ fn errors_in_a_built_scenario_use_the_languages_terms() {
 }
 
 #[test]
+fn an_error_in_a_built_scenario_names_the_path_of_its_value() {
+    let error = |builder: ScenarioBuilder| builder.run().unwrap_err().to_string();
+    assert_eq!(
+        error(shop().warm_up("soon")),
+        "shop (built): warm-up: `soon` is no duration: a duration is written `5s`, `250ms`, `1m30s`"
+    );
+    let queue = ServiceBuilder::new("other").queue("{limit: many}");
+    assert_eq!(
+        error(shop().service(queue)),
+        "shop (built): topology.services.other.queue:1:9: `many` is no count: a count is written `4`, `10k`, `2M`"
+    );
+    let broken = ServiceBuilder::new("other").queue("{limit: ");
+    assert!(
+        error(shop().service(broken)).starts_with("shop (built): topology.services.other.queue:"),
+    );
+}
+
+#[test]
+fn the_first_version_added_is_the_stable_one() {
+    let service = ServiceBuilder::new("back")
+        .version("v2", 1)
+        .version("v1", 1);
+    let scenario = Scenario::build("s").service(service).finish();
+    let ScenarioText::Tree { tree, .. } = scenario.source else {
+        panic!("a built scenario is a tree")
+    };
+    let versions = tree.find(&["topology", "services", "back", "versions"]);
+    let names: Vec<&String> = versions.unwrap().as_map().unwrap().keys().collect();
+    assert_eq!(names, ["v2", "v1"]);
+}
+
+/// Keys whose setters take other values than a text, and keys that the builder does not need.
+#[test]
+fn every_key_of_a_scenario_can_be_set_in_rust() {
+    let keys = |table: &str| -> Vec<String> {
+        let rows = shakedown_scenarios::key_rows(table).into_iter();
+        rows.map(|row| row.key).collect()
+    };
+    for (table, setters, others) in [
+        (
+            "Scenario",
+            build::SCENARIO_KEYS,
+            // Variants of a built scenario are other calls of the builder.
+            &[
+                "scenario", "topology", "load", "expect", "mesh", "chaos", "variants", "tags",
+                "seed",
+            ][..],
+        ),
+        (
+            "Service",
+            build::SERVICE_KEYS,
+            &[
+                "versions",
+                "zones",
+                "labels",
+                "port",
+                "workers",
+                "cores",
+                "forward",
+                "endpoints",
+            ],
+        ),
+        (
+            "Load",
+            build::LOAD_KEYS,
+            &[
+                "arrivals",
+                "headers",
+                "cookies",
+                "zones",
+                "clients",
+                "in-flight",
+            ],
+        ),
+    ] {
+        let mut set: Vec<&str> = setters.iter().chain(others).copied().collect();
+        let mut keys = keys(table);
+        set.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(set, keys, "{table}");
+    }
+}
+
+#[test]
 #[should_panic(expected = "expected exactly [] to fail")]
 fn a_run_that_passes_breaks_nothing() {
     shop().run().unwrap().assert_breaks(&[]);
