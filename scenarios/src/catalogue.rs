@@ -2,10 +2,10 @@
 
 /// Returns the name and text of every scenario, in alphabetical order.
 pub fn catalogue() -> impl Iterator<Item = (&'static str, &'static str)> {
-    STORIES.iter().copied()
+    SCENARIOS.iter().copied()
 }
 
-const STORIES: [(&str, &str); 15] = [
+const SCENARIOS: [(&str, &str); 15] = [
     (
         "bad-canary-rolls-back",
         include_str!("../bad-canary-rolls-back.yaml"),

@@ -61,19 +61,19 @@ pub struct RunJudgement {
 
 impl Judge {
     /// A judge for a run of this scenario with these participants.
-    pub fn new(story: &ResolvedScenario, cast: &Participants) -> Judge {
-        let board = PodBoard::new(story, cast);
+    pub fn new(scenario: &ResolvedScenario, participants: &Participants) -> Judge {
+        let board = PodBoard::new(scenario, participants);
         Judge {
-            trials: story
+            trials: scenario
                 .checks
                 .iter()
-                .map(|check| CheckTrial::new(check, story, cast, &board))
+                .map(|check| CheckTrial::new(check, scenario, participants, &board))
                 .collect(),
             board,
-            laws: Laws::new(story, cast),
+            laws: Laws::new(scenario, participants),
             refusals: Refusals::default(),
             now_ns: i64::MIN,
-            duration_ns: cast.duration_ns,
+            duration_ns: participants.duration_ns,
         }
     }
 

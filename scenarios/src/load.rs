@@ -213,8 +213,8 @@ impl File {
         if !errors.is_empty() {
             return Err(LoadError::Wrong(once(errors)));
         }
-        let story = self.story(variant, &sets);
-        story.map_err(|mut errors| {
+        let scenario = self.scenario(variant, &sets);
+        scenario.map_err(|mut errors| {
             errors.append(self.scale_instead(variant, &sets));
             LoadError::Wrong(once(errors))
         })
@@ -229,7 +229,7 @@ impl File {
         let wanted = durations.last().and_then(|set| set.get("duration"));
         let hint = wanted.and_then(|wanted| {
             let to = parse_duration(wanted.as_str()?).ok()?;
-            let from = self.story(variant, &others).ok()?.duration;
+            let from = self.scenario(variant, &others).ok()?.duration;
             let factor = scale::between(from, to).filter(|_| to < from)?;
             let message = format!(
                 "a shorter `duration` leaves instants and windows of the scenario where they are: use `--scale {factor}` instead, which divides them all"
@@ -241,15 +241,15 @@ impl File {
 
     fn all(self) -> Result<Vec<ResolvedScenario>, LoadError> {
         let mut errors = self.errors.clone();
-        let mut stories = Vec::new();
-        for story in self.whole() {
-            match story {
-                Ok(story) => stories.push(story),
+        let mut scenarios = Vec::new();
+        for scenario in self.whole() {
+            match scenario {
+                Ok(scenario) => scenarios.push(scenario),
                 Err(found) => errors.append(found),
             }
         }
         if errors.is_empty() {
-            Ok(stories)
+            Ok(scenarios)
         } else {
             Err(LoadError::Wrong(once(errors)))
         }
@@ -259,11 +259,11 @@ impl File {
     fn whole(&self) -> impl Iterator<Item = Result<ResolvedScenario, Diagnostics>> + '_ {
         std::iter::once(None)
             .chain(self.variants.iter().map(Some))
-            .map(|variant| self.story(variant, &[]))
+            .map(|variant| self.scenario(variant, &[]))
     }
 
     /// Reads the file with a variant and further edits applied.
-    fn story(
+    fn scenario(
         &self,
         variant: Option<&Variant>,
         sets: &[Node],
@@ -299,8 +299,8 @@ impl File {
                 );
             }
         }
-        match read.story {
-            Ok(story) => errors.or(story),
+        match read.scenario {
+            Ok(scenario) => errors.or(scenario),
             Err(found) => {
                 errors.append(found);
                 Err(errors)
@@ -337,10 +337,10 @@ fn breaks(
 
 /// Removes duplicate errors and sorts by place. Variants share most of a file and therefore most errors.
 fn once(errors: Diagnostics) -> Diagnostics {
-    let mut told = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let distinct: Vec<Diagnostic> = errors
         .into_iter()
-        .filter(|error| told.insert(error.to_string()))
+        .filter(|error| seen.insert(error.to_string()))
         .collect();
     distinct.into_iter().collect::<Diagnostics>().sorted()
 }

@@ -42,15 +42,15 @@ pub struct PlannedAction {
 /// random stream of a label, and each source location that draws has its own label. An item whose drawn start is after
 /// the end of the run is left out.
 pub fn plan<R: Rng>(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     mut rng: impl FnMut(&str) -> R,
 ) -> Vec<PlannedAction> {
-    let pods = pods(story);
-    let duration_ns = nanos(story.duration);
-    let last_ns = duration_ns.saturating_add(nanos(story.drain));
+    let pods = pods(scenario);
+    let duration_ns = nanos(scenario.duration);
+    let last_ns = duration_ns.saturating_add(nanos(scenario.drain));
     let mut planned = Vec::new();
-    for (item, chaos) in story.chaos.iter().enumerate() {
-        let mut stream = |place: crate::scenario::DrawId| rng(label(story, place));
+    for (item, chaos) in scenario.chaos.iter().enumerate() {
+        let mut stream = |draw_id: crate::scenario::DrawId| rng(label(scenario, draw_id));
         let mut targets = stream(chaos.place);
         let mut lengths = chaos
             .length
@@ -74,10 +74,10 @@ pub fn plan<R: Rng>(
                 let end = start_ns.saturating_add(draw_ns(length, rng));
                 (end < last_ns).then_some(end)
             });
-            let (hit, others) = draw_targets(story, &pods, &chaos.action, &mut targets);
+            let (hit, others) = draw_targets(scenario, &pods, &chaos.action, &mut targets);
             let fault = PlannedFault {
                 name: chaos.name.clone(),
-                what: words(story, &pods, &chaos.action, &hit, &others),
+                what: words(scenario, &pods, &chaos.action, &hit, &others),
                 start_ns,
                 end_ns,
                 may_miss: chaos.may_miss,
@@ -96,8 +96,8 @@ pub fn plan<R: Rng>(
 }
 
 /// Lists the participants of a run: services (with versions), loads, the control plane and hosts without a service.
-pub fn cast(story: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
-    let services = story.services.iter().map(|service| Participant {
+pub fn cast(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
+    let services = scenario.services.iter().map(|service| Participant {
         name: service.name.clone(),
         kind: ParticipantKind::Service,
         versions: service
@@ -117,7 +117,7 @@ pub fn cast(story: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
         workers: None,
         cores: None,
     };
-    let loads = story.loads.iter().map(|load| {
+    let loads = scenario.loads.iter().map(|load| {
         plain(
             &load.name,
             ParticipantKind::Load,
@@ -128,38 +128,42 @@ pub fn cast(story: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
         )
     });
     let control = plain("control", ParticipantKind::Control, Vec::new());
-    let hosts = story.hosts.iter();
+    let hosts = scenario.hosts.iter();
     let hosts = hosts.map(|host| plain(&host.name, ParticipantKind::Host, Vec::new()));
-    let parties = services.chain(loads).chain([control]).chain(hosts);
+    let participants = services.chain(loads).chain([control]).chain(hosts);
     Participants {
-        parties: parties.collect(),
-        pods: pods(story),
-        zones: story.zones.iter().map(|zone| zone.name.clone()).collect(),
+        parties: participants.collect(),
+        pods: pods(scenario),
+        zones: scenario
+            .zones
+            .iter()
+            .map(|zone| zone.name.clone())
+            .collect(),
         faults: plan.iter().map(|planned| planned.fault.clone()).collect(),
-        warm_up_ns: nanos(story.warm_up),
-        duration_ns: nanos(story.duration),
+        warm_up_ns: nanos(scenario.warm_up),
+        duration_ns: nanos(scenario.duration),
     }
 }
 
 /// All pods, in the order of [`Participants::pods`].
-fn pods(story: &ResolvedScenario) -> Vec<Pod> {
+fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
     let mut pods = Vec::new();
-    let mut party = 0u16;
-    let next = |party: &mut u16| {
-        let id = ParticipantId(*party);
-        *party = party
+    let mut participant = 0u16;
+    let next = |participant: &mut u16| {
+        let id = ParticipantId(*participant);
+        *participant = participant
             .checked_add(1)
             .expect("parties are bounded when the story is read");
         id
     };
-    for service in &story.services {
-        let party = next(&mut party);
+    for service in &scenario.services {
+        let participant = next(&mut participant);
         for (index, version) in service.versions.iter().enumerate() {
             let version_index =
                 u16::try_from(index).expect("versions are bounded when the story is read");
             for (replica, zone) in (0..version.replicas).zip(version.zones.iter().cycle()) {
                 pods.push(Pod {
-                    party,
+                    party: participant,
                     version: version_index,
                     replica,
                     zone: *zone,
@@ -168,11 +172,11 @@ fn pods(story: &ResolvedScenario) -> Vec<Pod> {
             }
         }
     }
-    for load in &story.loads {
-        let party = next(&mut party);
+    for load in &scenario.loads {
+        let participant = next(&mut participant);
         for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
             pods.push(Pod {
-                party,
+                party: participant,
                 version: 0,
                 replica,
                 zone: *zone,
@@ -181,10 +185,10 @@ fn pods(story: &ResolvedScenario) -> Vec<Pod> {
         }
     }
     pods.push(Pod {
-        party: ParticipantId(party),
+        party: ParticipantId(participant),
         version: 0,
         replica: 0,
-        zone: story.control.zone,
+        zone: scenario.control.zone,
         meshed: false,
     });
     pods
@@ -207,7 +211,7 @@ fn firings(interval: &Draw, from_ns: i64, until_ns: i64, rng: &mut impl Rng) -> 
 
 /// Draws the target pods of an action, or both sides of a partition.
 fn draw_targets(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     pods: &[Pod],
     action: &ChaosAction,
     rng: &mut impl Rng,
@@ -216,10 +220,12 @@ fn draw_targets(
         ChaosAction::Crash(target)
         | ChaosAction::Pause(target)
         | ChaosAction::Slow { target, .. }
-        | ChaosAction::Fail { target, .. } => (select(story, pods, target, false, rng), Vec::new()),
+        | ChaosAction::Fail { target, .. } => {
+            (select(scenario, pods, target, false, rng), Vec::new())
+        }
         ChaosAction::Partition { from, to, .. } => {
-            let from = select(story, pods, from, true, rng);
-            (from, select(story, pods, to, true, rng))
+            let from = select(scenario, pods, from, true, rng);
+            (from, select(scenario, pods, to, true, rng))
         }
         ChaosAction::Surge { .. }
         | ChaosAction::Scale { .. }
@@ -233,35 +239,35 @@ fn draw_targets(
 /// draws the requested part of them. The label of its random stream is `PATH/late/NUMBER`, from the source location and
 /// the number of the firing.
 pub fn resolve(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     pods: &[Pod],
     there: impl Fn(PodId) -> bool,
     target: &PodTarget,
     rng: &mut impl Rng,
 ) -> Vec<PodId> {
-    draw_part(meant(story, pods, target, false, there), target, rng)
+    draw_part(meant(scenario, pods, target, false, there), target, rng)
 }
 
 /// Returns true if a target selects this pod, regardless of the target's `part`.
-pub fn is_meant(story: &ResolvedScenario, pod: &Pod, target: &PodTarget) -> bool {
-    matches(story, pod, target, false)
+pub fn is_meant(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget) -> bool {
+    matches(scenario, pod, target, false)
 }
 
 /// Selects the pods of a target and draws the requested part of them, in the order of [`Participants::pods`]. `*`, zones and
 /// regions select pods of services. With `link` (the ends of a partition) they also select clients and the control
 /// plane.
 fn select(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     pods: &[Pod],
     target: &PodTarget,
     link: bool,
     rng: &mut impl Rng,
 ) -> Vec<PodId> {
-    draw_part(meant(story, pods, target, link, |_| true), target, rng)
+    draw_part(meant(scenario, pods, target, link, |_| true), target, rng)
 }
 
 fn meant(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     pods: &[Pod],
     target: &PodTarget,
     link: bool,
@@ -269,7 +275,7 @@ fn meant(
 ) -> Vec<PodId> {
     let ids = (0u32..).map(PodId);
     ids.zip(pods)
-        .filter(|(id, pod)| there(*id) && matches(story, pod, target, link))
+        .filter(|(id, pod)| there(*id) && matches(scenario, pod, target, link))
         .map(|(id, _)| id)
         .collect()
 }
@@ -292,14 +298,14 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
     chosen
 }
 
-fn matches(story: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
-    let party = usize::from(pod.party.0);
-    let service = story.services.get(party);
-    let load = party
-        .checked_sub(story.services.len())
-        .and_then(|index| story.loads.get(index));
+fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
+    let participant = usize::from(pod.party.0);
+    let service = scenario.services.get(participant);
+    let load = participant
+        .checked_sub(scenario.services.len())
+        .and_then(|index| scenario.loads.get(index));
     let anybody = service.is_some() || link;
-    let zone = story.zones.get(usize::from(pod.zone));
+    let zone = scenario.zones.get(usize::from(pod.zone));
     let named = match &target.of {
         PodSelector::All => anybody,
         PodSelector::Zone(zone) => anybody && pod.zone == *zone,
@@ -323,8 +329,8 @@ fn matches(story: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) 
     named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
 }
 
-fn label(story: &ResolvedScenario, place: crate::scenario::DrawId) -> &str {
-    &story.places[place.0 as usize]
+fn label(scenario: &ResolvedScenario, draw_id: crate::scenario::DrawId) -> &str {
+    &scenario.places[draw_id.0 as usize]
 }
 
 fn draw_ns(draw: &Draw, rng: &mut impl Rng) -> i64 {

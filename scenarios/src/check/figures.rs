@@ -47,18 +47,18 @@ const MEASURES: [(&str, RequestMeasure); 7] = [
     ("proxy-time", RequestMeasure::ProxyTime),
 ];
 
-const LATER_FIGURES: [&str; 1] = ["hit-ratio"];
-const LATER_MEASURES: [&str; 1] = ["push"];
-const LATER_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
+const UNSUPPORTED_FIGURES: [&str; 1] = ["hit-ratio"];
+const UNSUPPORTED_MEASURES: [&str; 1] = ["push"];
+const UNSUPPORTED_GAUGES: [&str; 4] = ["connections", "memory", "stale", "unsynced"];
 const STATISTICS: [&str; 5] = ["mean", "min", "max", "p50", "p99"];
 
 /// The meaning of a metric's name.
 pub(super) enum MetricMeaning {
     Figure(Figure),
     /// A gauge that is not implemented yet.
-    LaterGauge(String),
+    UnsupportedGauge(String),
     /// Another figure or measure that is not implemented yet.
-    Later(String),
+    Unsupported(String),
 }
 
 /// Looks up the figure of a name.
@@ -81,18 +81,18 @@ fn plain(name: &str) -> Result<MetricMeaning, String> {
         let figure = Figure::Statistic(RequestMeasure::Latency, statistic);
         return Ok(MetricMeaning::Figure(figure));
     }
-    if LATER_GAUGES.contains(&name) {
-        return Ok(MetricMeaning::LaterGauge(name.to_owned()));
+    if UNSUPPORTED_GAUGES.contains(&name) {
+        return Ok(MetricMeaning::UnsupportedGauge(name.to_owned()));
     }
-    if LATER_FIGURES.contains(&name) {
-        return Ok(MetricMeaning::Later(name.to_owned()));
+    if UNSUPPORTED_FIGURES.contains(&name) {
+        return Ok(MetricMeaning::Unsupported(name.to_owned()));
     }
     let known = FIGURES
         .iter()
         .map(|(name, _)| *name)
         .chain(STATISTICS)
-        .chain(LATER_FIGURES)
-        .chain(LATER_GAUGES);
+        .chain(UNSUPPORTED_FIGURES)
+        .chain(UNSUPPORTED_GAUGES);
     Err(format!(
         "unknown metric `{name}`: {}",
         suggest::hint(name, known)
@@ -105,8 +105,8 @@ fn reduced(measure: &str, name: &str) -> Result<MetricMeaning, String> {
     {
         return Ok(MetricMeaning::Figure(reduced_gauge(*gauge, measure, name)?));
     }
-    if LATER_GAUGES.contains(&measure) || LATER_MEASURES.contains(&measure) {
-        return Ok(MetricMeaning::Later(measure.to_owned()));
+    if UNSUPPORTED_GAUGES.contains(&measure) || UNSUPPORTED_MEASURES.contains(&measure) {
+        return Ok(MetricMeaning::Unsupported(measure.to_owned()));
     }
     let known = MEASURES.iter().map(|(name, _)| *name).chain([
         "in-flight",
@@ -157,7 +157,7 @@ pub(super) fn measure(name: &str) -> Result<RequestMeasure, String> {
     if let Some((_, measure)) = MEASURES.iter().find(|(known, _)| *known == name) {
         return Ok(*measure);
     }
-    if LATER_MEASURES.contains(&name) {
+    if UNSUPPORTED_MEASURES.contains(&name) {
         return Err(format!("not supported yet: `{name}`"));
     }
     Err(format!(

@@ -8,7 +8,7 @@ use crate::scenario::Path;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CheckNames {
     /// Services in file order, then loads, as in the run's participants.
-    pub(crate) parties: Vec<ParticipantNames>,
+    pub(crate) participants: Vec<ParticipantNames>,
     pub(crate) zones: Vec<String>,
     pub(crate) chaos: Vec<ChaosSpan>,
     /// The end of the warm-up, ns.
@@ -49,8 +49,10 @@ pub(crate) struct ChaosSpan {
 }
 
 impl CheckNames {
-    pub(crate) fn party(&self, name: &str) -> Option<usize> {
-        self.parties.iter().position(|party| party.name == name)
+    pub(crate) fn participant(&self, name: &str) -> Option<usize> {
+        self.participants
+            .iter()
+            .position(|participant| participant.name == name)
     }
 
     pub(crate) fn zone(&self, name: &str) -> Option<u16> {

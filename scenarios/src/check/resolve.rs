@@ -63,7 +63,7 @@ impl Resolver<'_> {
         if matches!(written.relation, WrittenRelation::Near(_))
             && right.expression == Expression::Constant(Ratio::ZERO)
         {
-            self.say(
+            self.error(
                 right.at,
                 "`~=` measures the distance as a share of the right side, which must not be 0",
             );
@@ -98,7 +98,7 @@ impl Resolver<'_> {
 
     fn seeds(&mut self, written: &WrittenCheck) {
         if let (Some((Seeds::Over, at)), Some(_)) = (written.seeds, written.temporal) {
-            self.say(
+            self.error(
                 at,
                 "`over seeds` takes the mean of a value over a window, without a temporal word; \
                  `in >= 99% of seeds` judges any check",
@@ -185,7 +185,7 @@ impl Resolver<'_> {
         };
         let value = compute(arithmetic, *a, *b);
         if value.is_none() {
-            self.say(
+            self.error(
                 at,
                 "this cannot be computed: a division by zero, or out of range",
             );
@@ -198,7 +198,7 @@ impl Resolver<'_> {
             return Some(number);
         }
         let near = suggest::hint(word, states());
-        let message = match self.names.party(word) {
+        let message = match self.names.participant(word) {
             Some(_) => {
                 format!("`{word}` is no value: say which figure of it, such as `p99({word})`")
             }
@@ -214,12 +214,12 @@ impl Resolver<'_> {
         match figures::named(metric.measure.as_deref(), &metric.name) {
             Ok(MetricMeaning::Figure(figure)) => Some(figure),
             // `temporal` reports the missing temporal word of a bare gauge. This adds that it is not supported.
-            Ok(MetricMeaning::LaterGauge(name) | MetricMeaning::Later(name)) => {
-                self.say(expr.at, format!("not supported yet: `{name}`"));
+            Ok(MetricMeaning::UnsupportedGauge(name) | MetricMeaning::Unsupported(name)) => {
+                self.error(expr.at, format!("not supported yet: `{name}`"));
                 None
             }
             Err(message) => {
-                self.say(expr.at, message);
+                self.error(expr.at, message);
                 None
             }
         }

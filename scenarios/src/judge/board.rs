@@ -44,7 +44,7 @@ struct RolloutState {
 
 #[derive(Clone, Copy, Debug)]
 struct PodState {
-    party: ParticipantId,
+    participant: ParticipantId,
     version: u16,
     replica: u32,
     zone: u16,
@@ -88,8 +88,8 @@ impl CountChange {
 }
 
 impl PodBoard {
-    pub(super) fn new(story: &ResolvedScenario, cast: &Participants) -> PodBoard {
-        let limits = story
+    pub(super) fn new(scenario: &ResolvedScenario, participants: &Participants) -> PodBoard {
+        let limits = scenario
             .services
             .iter()
             .map(|service| {
@@ -103,18 +103,18 @@ impl PodBoard {
         let mut board = PodBoard {
             pods: Vec::new(),
             limits,
-            services: u16::try_from(story.services.len())
+            services: u16::try_from(scenario.services.len())
                 .expect("parties are bounded when the story is read"),
             rollouts: BTreeMap::new(),
             outage: OutageState::default(),
-            faults: cast
+            faults: participants
                 .faults
                 .iter()
                 .map(|fault| (fault.name.clone(), fault.start_ns))
                 .collect(),
-            applies: applies(story),
+            applies: applies(scenario),
         };
-        for pod in &cast.pods {
+        for pod in &participants.pods {
             board.add(pod, i64::MIN, true);
         }
         board
@@ -122,7 +122,7 @@ impl PodBoard {
 
     fn add(&mut self, pod: &shakedown_results::Pod, from_ns: i64, is_ready: bool) {
         self.pods.push(PodState {
-            party: pod.party,
+            participant: pod.party,
             version: pod.version,
             replica: pod.replica,
             zone: pod.zone,
@@ -226,8 +226,8 @@ impl PodBoard {
     }
 
     /// The phase of a service's canary, as a number.
-    pub(super) fn canary(&self, party: &ParticipantSelector) -> i64 {
-        let rollout = party
+    pub(super) fn canary(&self, participant: &ParticipantSelector) -> i64 {
+        let rollout = participant
             .party
             .and_then(|index| self.rollouts.get(&ParticipantId(index)));
         let Some(rollout) = rollout else { return 0 };
@@ -243,15 +243,15 @@ impl PodBoard {
     }
 
     /// The weight of a version in force, in parts per million. Until one is reported, the first version has 100%.
-    pub(super) fn weight(&self, party: &ParticipantSelector) -> i64 {
-        let (Some(service), Some(version)) = (party.party, party.version) else {
+    pub(super) fn weight(&self, participant: &ParticipantSelector) -> i64 {
+        let (Some(service), Some(version)) = (participant.party, participant.version) else {
             return 0;
         };
-        let told = self
+        let reported = self
             .rollouts
             .get(&ParticipantId(service))
             .map(|r| &r.weights);
-        match told {
+        match reported {
             Some(weights) if !weights.is_empty() => {
                 weights.get(&version).copied().map_or(0, i64::from)
             }
@@ -265,10 +265,10 @@ impl PodBoard {
     }
 
     /// The number of pods of a service or part of it, and the number of ready ones.
-    pub(super) fn pods_of(&self, party: &ParticipantSelector) -> (i64, i64) {
+    pub(super) fn pods_of(&self, participant: &ParticipantSelector) -> (i64, i64) {
         let (mut there, mut ready) = (0, 0);
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
-            if self.is_of(id, party) && pod.there.to_ns == i64::MAX {
+            if self.is_of(id, participant) && pod.there.to_ns == i64::MAX {
                 there += 1;
                 ready += i64::from(pod.is_ready);
             }
@@ -277,34 +277,46 @@ impl PodBoard {
     }
 
     /// Returns true if a pod belongs to a service, load or part of it. `*` matches any service.
-    pub(super) fn is_of(&self, id: PodId, party: &ParticipantSelector) -> bool {
+    pub(super) fn is_of(&self, id: PodId, participant: &ParticipantSelector) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
-        party
+        participant
             .party
-            .map_or(pod.party.0 < self.services, |index| pod.party.0 == index)
-            && party.version.is_none_or(|version| pod.version == version)
-            && party.replica.is_none_or(|replica| pod.replica == replica)
-            && party.zone.is_none_or(|zone| pod.zone == zone)
+            .map_or(pod.participant.0 < self.services, |index| {
+                pod.participant.0 == index
+            })
+            && participant
+                .version
+                .is_none_or(|version| pod.version == version)
+            && participant
+                .replica
+                .is_none_or(|replica| pod.replica == replica)
+            && participant.zone.is_none_or(|zone| pod.zone == zone)
     }
 
     /// Returns true if a pod may be the sender `party`. Unlike [`is_of`](Self::is_of), `*` includes loads.
-    pub(super) fn sent_by(&self, id: PodId, party: &ParticipantSelector) -> bool {
+    pub(super) fn sent_by(&self, id: PodId, participant: &ParticipantSelector) -> bool {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
-        party.party.is_none_or(|index| pod.party.0 == index)
-            && party.version.is_none_or(|version| pod.version == version)
-            && party.replica.is_none_or(|replica| pod.replica == replica)
-            && party.zone.is_none_or(|zone| pod.zone == zone)
+        participant
+            .party
+            .is_none_or(|index| pod.participant.0 == index)
+            && participant
+                .version
+                .is_none_or(|version| pod.version == version)
+            && participant
+                .replica
+                .is_none_or(|replica| pod.replica == replica)
+            && participant.zone.is_none_or(|zone| pod.zone == zone)
     }
 
     /// The index of the service or load that a pod belongs to.
-    pub(super) fn party_of(&self, id: PodId) -> Option<usize> {
+    pub(super) fn participant_of(&self, id: PodId) -> Option<usize> {
         self.pods
             .get(id.0 as usize)
-            .map(|pod| usize::from(pod.party.0))
+            .map(|pod| usize::from(pod.participant.0))
     }
 
     /// The name and start of a fault.
@@ -337,7 +349,7 @@ impl PodBoard {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return (None, None);
         };
-        let versions = self.limits.get(usize::from(pod.party.0));
+        let versions = self.limits.get(usize::from(pod.participant.0));
         versions
             .and_then(|versions| versions.get(usize::from(pod.version)))
             .copied()
@@ -346,12 +358,16 @@ impl PodBoard {
 
     /// The capacity of the matching pods (workers, or cores without workers) times the time for which they exist, ns.
     /// `None` if a pod has no limit or no pod exists.
-    pub(super) fn capacity(&self, party: &ParticipantSelector, span: TimeSpan) -> Option<i128> {
+    pub(super) fn capacity(
+        &self,
+        participant: &ParticipantSelector,
+        span: TimeSpan,
+    ) -> Option<i128> {
         let mut sum = 0;
         for (id, pod) in (0u32..).map(PodId).zip(&self.pods) {
             let from_ns = pod.there.from_ns.max(span.from_ns);
             let to_ns = pod.there.to_ns.min(span.to_ns);
-            if from_ns < to_ns && self.is_of(id, party) {
+            if from_ns < to_ns && self.is_of(id, participant) {
                 let (workers, cores) = self.limits(id);
                 sum += i128::from(workers.or(cores)?) * i128::from(to_ns - from_ns);
             }
@@ -361,8 +377,8 @@ impl PodBoard {
 }
 
 /// The documents of each `apply` item.
-fn applies(story: &ResolvedScenario) -> BTreeMap<String, Vec<String>> {
-    let documents = story.chaos.iter().filter_map(|item| match &item.action {
+fn applies(scenario: &ResolvedScenario) -> BTreeMap<String, Vec<String>> {
+    let documents = scenario.chaos.iter().filter_map(|item| match &item.action {
         ChaosAction::Apply { documents, .. } => Some((item.name.clone(), documents)),
         _ => None,
     });

@@ -11,7 +11,7 @@ use crate::scenario::ResolvedScenario;
 /// The counters behind the invariants.
 #[derive(Clone, Debug)]
 pub(super) struct Laws {
-    parties: Vec<ParticipantCounters>,
+    participants: Vec<ParticipantCounters>,
     queues: BTreeMap<PodId, QueueCounters>,
     /// The names of chaos items that must happen, each with true if it did.
     items: BTreeMap<String, bool>,
@@ -47,10 +47,10 @@ struct QueueCounters {
 }
 
 impl Laws {
-    pub(super) fn new(story: &ResolvedScenario, cast: &Participants) -> Laws {
-        let must_happen = story.chaos.iter().filter(|item| !item.may_miss);
+    pub(super) fn new(scenario: &ResolvedScenario, participants: &Participants) -> Laws {
+        let must_happen = scenario.chaos.iter().filter(|item| !item.may_miss);
         Laws {
-            parties: cast
+            participants: participants
                 .parties
                 .iter()
                 .map(|p| ParticipantCounters {
@@ -60,7 +60,11 @@ impl Laws {
                 .collect(),
             queues: BTreeMap::new(),
             items: must_happen.map(|item| (item.name.clone(), false)).collect(),
-            faults: cast.faults.iter().map(|fault| fault.name.clone()).collect(),
+            faults: participants
+                .faults
+                .iter()
+                .map(|fault| fault.name.clone())
+                .collect(),
             said: Vec::new(),
             may_end_unsent: false,
         }
@@ -74,7 +78,7 @@ impl Laws {
     pub(super) fn record(&mut self, record: &Record, board: &PodBoard) {
         match &record.event {
             Event::Sent { root } => {
-                if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
+                if let Some(load) = self.participants.get_mut(usize::from(root.load.0)) {
                     load.sent += 1;
                 }
             }
@@ -84,7 +88,7 @@ impl Laws {
                 outcome,
                 ..
             } => {
-                if let Some(load) = self.parties.get_mut(usize::from(root.load.0)) {
+                if let Some(load) = self.participants.get_mut(usize::from(root.load.0)) {
                     let dropped = outcome.answer == Answer::Dropped;
                     let sent = sent_ns.is_some() || self.may_end_unsent && !dropped;
                     load.finished_sent += u64::from(sent);
@@ -95,13 +99,13 @@ impl Laws {
             Event::Attempt {
                 to_party, outcome, ..
             } => {
-                if let Some(party) = self.parties.get_mut(usize::from(to_party.0)) {
-                    party.ok_attempts += u64::from(outcome.answer == Answer::Ok);
+                if let Some(participant) = self.participants.get_mut(usize::from(to_party.0)) {
+                    participant.ok_attempts += u64::from(outcome.answer == Answer::Ok);
                 }
             }
             Event::Arrived { pod, .. } => {
-                if let Some(party) = self.party_of(*pod, board) {
-                    party.arrived += 1;
+                if let Some(participant) = self.participant_of(*pod, board) {
+                    participant.arrived += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
             }
@@ -114,8 +118,8 @@ impl Laws {
                 fate,
                 ..
             } => {
-                if let Some(party) = self.party_of(*pod, board) {
-                    party.served += 1;
+                if let Some(participant) = self.participant_of(*pod, board) {
+                    participant.served += 1;
                 }
                 self.queue(*pod, record.at_ns, board);
                 if let Some(queue) = self.queues.get_mut(pod) {
@@ -142,8 +146,8 @@ impl Laws {
         }
     }
 
-    fn party_of(&mut self, pod: PodId, board: &PodBoard) -> Option<&mut ParticipantCounters> {
-        self.parties.get_mut(board.party_of(pod)?)
+    fn participant_of(&mut self, pod: PodId, board: &PodBoard) -> Option<&mut ParticipantCounters> {
+        self.participants.get_mut(board.participant_of(pod)?)
     }
 
     fn queue(&mut self, pod: PodId, at_ns: i64, board: &PodBoard) {
@@ -162,30 +166,30 @@ impl Laws {
     /// Returns a message for each violated invariant.
     pub(super) fn broken(self) -> Vec<String> {
         let mut broken = self.said;
-        for party in &self.parties {
-            let name = &party.name;
-            if party.sent != party.finished_sent {
+        for participant in &self.participants {
+            let name = &participant.name;
+            if participant.sent != participant.finished_sent {
                 broken.push(format!(
                     "{name}: {} requests were sent, {} of them ended",
-                    party.sent, party.finished_sent
+                    participant.sent, participant.finished_sent
                 ));
             }
-            if party.contradictions > 0 {
+            if participant.contradictions > 0 {
                 broken.push(format!(
                     "{name}: {} requests ended in contradiction to how they began",
-                    party.contradictions
+                    participant.contradictions
                 ));
             }
-            if party.arrived != party.served {
+            if participant.arrived != participant.served {
                 broken.push(format!(
                     "{name}: {} requests arrived, {} have a recorded end",
-                    party.arrived, party.served
+                    participant.arrived, participant.served
                 ));
             }
-            if party.ok_attempts > party.arrived {
+            if participant.ok_attempts > participant.arrived {
                 broken.push(format!(
                     "{name}: {} attempts succeeded, but {} arrived",
-                    party.ok_attempts, party.arrived
+                    participant.ok_attempts, participant.arrived
                 ));
             }
         }

@@ -47,11 +47,11 @@ pub(super) struct Reading {
 impl Leaf {
     pub(super) fn new(metric: &Metric, slots: Slots, own: bool) -> Leaf {
         let (all, hit) = classes(metric);
-        let parties: Vec<(ParticipantSelector, bool)> = metric
+        let participants: Vec<(ParticipantSelector, bool)> = metric
             .conditions
             .iter()
             .filter_map(|condition| match &condition.test {
-                Test::Via(party) => Some((party.clone(), condition.not)),
+                Test::Via(participant) => Some((participant.clone(), condition.not)),
                 _ => None,
             })
             .collect();
@@ -67,7 +67,7 @@ impl Leaf {
                 }
                 _ => None,
             },
-            via: (!parties.is_empty()).then(|| Via::new(parties)),
+            via: (!participants.is_empty()).then(|| Via::new(participants)),
             value: 0,
             since_ns: i64::MIN,
             own,
@@ -128,8 +128,9 @@ impl Leaf {
         core_ns: i64,
         board: &PodBoard,
     ) {
-        if let (Figure::Busy, Subject::Service(party)) = (self.metric.figure, &self.metric.subject)
-            && board.is_of(pod, party)
+        if let (Figure::Busy, Subject::Service(participant)) =
+            (self.metric.figure, &self.metric.subject)
+            && board.is_of(pod, participant)
             && board.limits(pod).0.is_none()
         {
             self.slots.spread(since_ns, at_ns, core_ns);
@@ -171,9 +172,9 @@ impl Leaf {
 
     pub(super) fn fact(&mut self, class: Class, fact: &RequestFacts, board: &PodBoard) {
         if class == Class::Arrival
-            && let (Some(via), Some(root), Subject::Load(party)) =
+            && let (Some(via), Some(root), Subject::Load(participant)) =
                 (&mut self.via, fact.root, &self.metric.subject)
-            && is_root_of(root, party)
+            && is_root_of(root, participant)
             && let Some((request, true)) = via.arrived(root.seq, fact, board)
         {
             self.count(&request);
@@ -346,10 +347,10 @@ impl Leaf {
                 of(cell.values, cell.statistic(statistic).ok_or_else(nothing)?)
             }
             Figure::Busy => {
-                let Subject::Service(party) = &self.metric.subject else {
+                let Subject::Service(participant) = &self.metric.subject else {
                     return Err(nothing());
                 };
-                let capacity = board.capacity(party, self.slots.bounds(slice)).ok_or_else(|| {
+                let capacity = board.capacity(participant, self.slots.bounds(slice)).ok_or_else(|| {
                     format!(
                         "`{}`: a service without `workers` and `cores` has no limit to be busy by",
                         self.metric.text

@@ -98,7 +98,7 @@ fn shown(unit: MeasuredUnit, value: Number) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::tests::story;
+    use crate::judge::tests::small_scenario;
 
     fn new(check: &str, unit: MeasuredUnit, limit: i128, values: &[i128]) -> Margin {
         let number = |whole: i128| Number::from_millionths(whole * 1_000_000);
@@ -114,7 +114,7 @@ mod tests {
                 (seed, measured)
             })
             .collect();
-        margin(&story(&[check]).checks[0], &values).unwrap()
+        margin(&small_scenario(&[check]).checks[0], &values).unwrap()
     }
 
     #[test]

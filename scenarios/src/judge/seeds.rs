@@ -16,11 +16,11 @@ const Z: f64 = 2.575_829_303_548_901;
 /// Judges the checks over seeds of a sweep. `samples` contains the [`RunJudgement::samples`](super::RunJudgement::samples) of
 /// each seed.
 pub fn over_seeds(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     samples: &[(u64, Vec<SeedSample>)],
 ) -> Vec<CheckResult> {
     let mut results = Vec::new();
-    for (index, check) in story.checks.iter().enumerate() {
+    for (index, check) in scenario.checks.iter().enumerate() {
         let Some(rule) = check.seeds else { continue };
         let of_check: Vec<(u64, &SeedSample)> = samples
             .iter()

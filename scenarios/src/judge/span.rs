@@ -16,8 +16,11 @@ pub(super) struct TimeSpan {
 ///
 /// # Errors
 /// An error if the window is empty, outside the run, or refers to a chaos item that does not happen.
-pub(super) fn resolve(window: &Window, cast: &Participants) -> Result<TimeSpan, String> {
-    let (from_ns, to_ns) = (time(&window.from, cast)?, time(&window.to, cast)?);
+pub(super) fn resolve(window: &Window, participants: &Participants) -> Result<TimeSpan, String> {
+    let (from_ns, to_ns) = (
+        time(&window.from, participants)?,
+        time(&window.to, participants)?,
+    );
     let show = |nanos: i64| format_ns(Ratio::whole(i128::from(nanos)));
     if from_ns >= to_ns {
         return Err(format!(
@@ -26,7 +29,7 @@ pub(super) fn resolve(window: &Window, cast: &Participants) -> Result<TimeSpan, 
             show(to_ns)
         ));
     }
-    if from_ns < 0 || to_ns > cast.duration_ns {
+    if from_ns < 0 || to_ns > participants.duration_ns {
         return Err(format!(
             "its window is outside the run: {} to {}",
             show(from_ns),
@@ -36,13 +39,13 @@ pub(super) fn resolve(window: &Window, cast: &Participants) -> Result<TimeSpan, 
     Ok(TimeSpan { from_ns, to_ns })
 }
 
-fn time(point: &TimePoint, cast: &Participants) -> Result<i64, String> {
+fn time(point: &TimePoint, participants: &Participants) -> Result<i64, String> {
     let base = match &point.base {
         Base::Zero => 0,
-        Base::WarmUp => cast.warm_up_ns,
-        Base::End => cast.duration_ns,
+        Base::WarmUp => participants.warm_up_ns,
+        Base::End => participants.duration_ns,
         Base::StartOf(name) => {
-            let starts = cast
+            let starts = participants
                 .faults
                 .iter()
                 .filter(|fault| fault.name == *name)
@@ -52,11 +55,14 @@ fn time(point: &TimePoint, cast: &Participants) -> Result<i64, String> {
                 .ok_or_else(|| format!("`{name}` does not happen in this run"))?
         }
         Base::EndOf(name) => {
-            let ends = cast.faults.iter().filter(|fault| fault.name == *name);
-            let ends = ends.map(|fault| fault.end_ns.unwrap_or(cast.duration_ns));
+            let ends = participants
+                .faults
+                .iter()
+                .filter(|fault| fault.name == *name);
+            let ends = ends.map(|fault| fault.end_ns.unwrap_or(participants.duration_ns));
             // A fault may outlast the load, but windows end with the load.
             ends.max()
-                .map(|end| end.min(cast.duration_ns))
+                .map(|end| end.min(participants.duration_ns))
                 .ok_or_else(|| format!("`{name}` does not happen in this run"))?
         }
     };

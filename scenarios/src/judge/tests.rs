@@ -26,7 +26,7 @@ pub(super) const S: i64 = 1_000_000_000;
 pub(super) const MS: i64 = 1_000_000;
 
 /// web (pod 0) calls api (v1: pods 1 and 2, v2: pod 3). users is participant 2 (pod 4).
-pub(super) fn story(checks: &[&str]) -> ResolvedScenario {
+pub(super) fn small_scenario(checks: &[&str]) -> ResolvedScenario {
     let checks: Vec<String> = checks
         .iter()
         .map(|check| format!("  - {check}\n"))
@@ -52,7 +52,7 @@ expect:
 
 /// A run of that scenario. Events are added in any order and sorted by time.
 pub(super) struct Run {
-    story: ResolvedScenario,
+    scenario: ResolvedScenario,
     pub(super) records: Vec<Record>,
     seq: u64,
 }
@@ -65,7 +65,7 @@ pub(super) const DROPPED: Outcome = Outcome::none(Answer::Dropped);
 impl Run {
     pub(super) fn new(checks: &[&str]) -> Run {
         Run {
-            story: story(checks),
+            scenario: small_scenario(checks),
             records: Vec::new(),
             seq: 0,
         }
@@ -148,9 +148,9 @@ impl Run {
     }
 
     pub(super) fn judge(mut self) -> RunJudgement {
-        let planned = plan(&self.story, |_| ChaCha8Rng::seed_from_u64(1));
-        let cast = cast(&self.story, &planned);
-        let mut judge = Judge::new(&self.story, &cast);
+        let planned = plan(&self.scenario, |_| ChaCha8Rng::seed_from_u64(1));
+        let participants = cast(&self.scenario, &planned);
+        let mut judge = Judge::new(&self.scenario, &participants);
         self.records.sort_by_key(|record| record.at_ns);
         for record in &self.records {
             judge.record(record);

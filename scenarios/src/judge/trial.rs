@@ -69,13 +69,13 @@ impl TrialOutcome {
 impl CheckTrial {
     pub(super) fn new(
         check: &Check,
-        story: &ResolvedScenario,
-        cast: &Participants,
+        scenario: &ResolvedScenario,
+        participants: &Participants,
         board: &PodBoard,
     ) -> CheckTrial {
         CheckTrial {
             check: check.clone(),
-            state: TrialState::new(check, story, cast, board),
+            state: TrialState::new(check, scenario, participants, board),
         }
     }
 
@@ -192,14 +192,14 @@ impl CheckTrial {
 impl TrialState {
     fn new(
         check: &Check,
-        story: &ResolvedScenario,
-        cast: &Participants,
+        scenario: &ResolvedScenario,
+        participants: &Participants,
         board: &PodBoard,
     ) -> Result<TrialState, String> {
-        let span = span::resolve(&check.window, cast)?;
+        let span = span::resolve(&check.window, participants)?;
         // `recovers` is observed to the end of the run, and its window is only the deadline.
         let to_ns = if check.temporal == Temporal::Recovers {
-            cast.duration_ns
+            participants.duration_ns
         } else {
             span.to_ns
         };
@@ -217,8 +217,8 @@ impl TrialState {
             watched,
             per_ns,
             is_whole: check.window == Window::WHOLE && check.per.is_none(),
-            story,
-            cast,
+            scenario,
+            participants,
             board,
         };
         let (left, right) = (builder.tree(&check.left)?, builder.tree(&check.right)?);

@@ -17,8 +17,8 @@ pub enum VariantOutcome {
 
 /// Compares the results with the expected failures: `base` and variants without `breaks` must pass, other variants must
 /// fail exactly the named checks. Checks over seeds that were not judged are ignored.
-pub fn as_told(story: &ResolvedScenario, checks: &[CheckResult]) -> VariantOutcome {
-    let breaks: &[String] = story.breaks.as_deref().unwrap_or_default();
+pub fn as_told(scenario: &ResolvedScenario, checks: &[CheckResult]) -> VariantOutcome {
+    let breaks: &[String] = scenario.breaks.as_deref().unwrap_or_default();
     let (mut otherwise, mut unknown) = (Vec::new(), Vec::new());
     for check in checks {
         let breaks = breaks.contains(&check.name);

@@ -10,7 +10,7 @@ use crate::check::ParticipantSelector;
 /// The `via` conditions of one leaf.
 #[derive(Clone, Debug)]
 pub(super) struct Via {
-    parties: Vec<(ParticipantSelector, bool)>,
+    participants: Vec<(ParticipantSelector, bool)>,
     /// The services reached so far by requests in flight, as bit masks.
     open: BTreeMap<u64, u32>,
     /// Ended requests that have not reached all services: their record and the services reached.
@@ -20,9 +20,9 @@ pub(super) struct Via {
 
 impl Via {
     /// The services, each with true if it must *not* be reached. At most 32.
-    pub(super) fn new(parties: Vec<(ParticipantSelector, bool)>) -> Via {
+    pub(super) fn new(participants: Vec<(ParticipantSelector, bool)>) -> Via {
         Via {
-            parties,
+            participants,
             open: BTreeMap::new(),
             waiting: BTreeMap::new(),
             over: Ranges::default(),
@@ -85,11 +85,11 @@ impl Via {
     }
 
     fn full(&self) -> u32 {
-        u32::MAX >> (32 - self.parties.len().clamp(1, 32))
+        u32::MAX >> (32 - self.participants.len().clamp(1, 32))
     }
 
     fn holds(&self, reached: u32) -> bool {
-        self.parties
+        self.participants
             .iter()
             .enumerate()
             .all(|(bit, (_, not))| (reached >> bit & 1 == 1) != *not)
@@ -98,9 +98,9 @@ impl Via {
     fn reached(&self, fact: &RequestFacts, board: &PodBoard) -> u32 {
         let Some(pod) = fact.to else { return 0 };
         let mut mask = 0;
-        for (bit, (party, _)) in self.parties.iter().enumerate() {
-            let endpoint = party.endpoint.is_none() || party.endpoint == fact.endpoint;
-            if endpoint && board.is_of(pod, party) {
+        for (bit, (participant, _)) in self.participants.iter().enumerate() {
+            let endpoint = participant.endpoint.is_none() || participant.endpoint == fact.endpoint;
+            if endpoint && board.is_of(pod, participant) {
                 mask |= 1 << bit;
             }
         }

@@ -6,7 +6,7 @@ use super::{cast, is_meant, plan, resolve};
 use crate::scenario::{ChaosAction, ResolvedScenario};
 use crate::{Edits, load_text};
 
-fn story(chaos: &str) -> ResolvedScenario {
+fn small_scenario(chaos: &str) -> ResolvedScenario {
     let text = format!(
         "scenario: small
 story: s
@@ -34,16 +34,16 @@ fn streams(seed: u64) -> impl FnMut(&str) -> ChaCha8Rng {
 }
 
 fn hit(chaos: &str) -> Vec<u32> {
-    let planned = plan(&story(chaos), streams(1));
+    let planned = plan(&small_scenario(chaos), streams(1));
     planned[0].pods.iter().map(|pod| pod.0).collect()
 }
 
 #[test]
 fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
-    let story = story("");
-    let cast = cast(&story, &[]);
-    let names: Vec<String> = (0..cast.pods.len())
-        .map(|at| cast.pod_name(PodId(at as u32)))
+    let scenario = small_scenario("");
+    let participants = cast(&scenario, &[]);
+    let names: Vec<String> = (0..participants.pods.len())
+        .map(|at| participants.pod_name(PodId(at as u32)))
         .collect();
     assert_eq!(
         names,
@@ -59,13 +59,16 @@ fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
             "control/0"
         ]
     );
-    let zones: Vec<u16> = cast.pods.iter().map(|pod| pod.zone).collect();
+    let zones: Vec<u16> = participants.pods.iter().map(|pod| pod.zone).collect();
     assert_eq!(
         zones,
         [0, 0, 1, 0, 0, 1, 0, 1, 0],
         "replicas go round the zones"
     );
-    assert_eq!(cast.party("users").map(|party| party.0), Some(2));
+    assert_eq!(
+        participants.party("users").map(|participant| participant.0),
+        Some(2)
+    );
 }
 
 #[test]
@@ -100,7 +103,7 @@ fn targets_name_the_pods_that_they_say() {
 #[test]
 fn the_ends_of_a_link_take_in_clients_and_the_control_plane() {
     let planned = plan(
-        &story("{at: 1s, for: 2s, do: partition, target: zone b <-> *}"),
+        &small_scenario("{at: 1s, for: 2s, do: partition, target: zone b <-> *}"),
         streams(1),
     );
     let (from, to) = (&planned[0].pods, &planned[0].others);
@@ -110,10 +113,10 @@ fn the_ends_of_a_link_take_in_clients_and_the_control_plane() {
 
 #[test]
 fn faults_are_sorted_by_start_and_may_end_in_the_drain() {
-    let story = story(
+    let scenario = small_scenario(
         "{name: late, at: 50s, for: 20s, do: pause, target: web}, {name: churn, every: 7s, from: 6s, until: 30s, for: 1s, do: crash, target: 1 of api}",
     );
-    let planned = plan(&story, streams(1));
+    let planned = plan(&scenario, streams(1));
     let times: Vec<(&str, i64, Option<i64>)> = planned
         .iter()
         .map(|p| {
@@ -140,7 +143,7 @@ fn faults_are_sorted_by_start_and_may_end_in_the_drain() {
 fn an_item_drawn_to_start_at_the_runs_end_never_happens() {
     let at = |at: &str| {
         let item = format!("{{at: uniform({at}..{at}), do: crash, target: web}}");
-        plan(&story(&item), streams(1)).len()
+        plan(&small_scenario(&item), streams(1)).len()
     };
     assert_eq!((at("59999ms"), at("60s")), (1, 0));
 }
@@ -148,7 +151,7 @@ fn an_item_drawn_to_start_at_the_runs_end_never_happens() {
 #[test]
 fn what_lasts_to_the_very_end_of_the_drain_has_no_end() {
     let planned = plan(
-        &story(
+        &small_scenario(
             "{at: 50s, for: 39s, do: pause, target: web}, {at: 51s, for: 39s, do: pause, target: web}",
         ),
         streams(1),
@@ -160,7 +163,7 @@ fn what_lasts_to_the_very_end_of_the_drain_has_no_end() {
 #[test]
 fn what_fires_again_and_again_stops_before_its_until() {
     let planned = plan(
-        &story("{every: 10s, from: 10s, until: 40s, do: crash, target: web}"),
+        &small_scenario("{every: 10s, from: 10s, until: 40s, do: crash, target: web}"),
         streams(1),
     );
     let starts: Vec<i64> = planned
@@ -173,7 +176,7 @@ fn what_fires_again_and_again_stops_before_its_until() {
 #[test]
 fn what_is_drawn_to_fire_without_an_interval_fires_a_nanosecond_later() {
     let planned = plan(
-        &story("{every: uniform(0s..0s), from: 10s, do: crash, target: web}"),
+        &small_scenario("{every: uniform(0s..0s), from: 10s, do: crash, target: web}"),
         streams(1),
     );
     let starts: Vec<i64> = planned.iter().take(3).map(|p| p.fault.start_ns).collect();
@@ -183,9 +186,9 @@ fn what_is_drawn_to_fire_without_an_interval_fires_a_nanosecond_later() {
 
 #[test]
 fn the_pods_of_a_part_are_in_the_order_of_the_cast() {
-    let story = story("{at: 1s, do: crash, target: 4 of api}");
+    let scenario = small_scenario("{at: 1s, do: crash, target: 4 of api}");
     for seed in 0..20 {
-        let pods = plan(&story, streams(seed)).remove(0).pods;
+        let pods = plan(&scenario, streams(seed)).remove(0).pods;
         assert!(pods.is_sorted(), "{pods:?}");
     }
 }
@@ -193,7 +196,7 @@ fn the_pods_of_a_part_are_in_the_order_of_the_cast() {
 #[test]
 fn what_may_miss_is_told_to_the_run() {
     let planned = plan(
-        &story(
+        &small_scenario(
             "{at: 1s, do: crash, target: web, may-miss: true}, {at: 2s, do: crash, target: web}",
         ),
         streams(1),
@@ -207,20 +210,26 @@ fn what_may_miss_is_told_to_the_run() {
 
 #[test]
 fn participants_list_pod_concurrency_limits_and_the_control_planes_zone() {
-    let mut story = story("");
-    story.services[1].versions[0].workers = None;
-    story.services[1].versions[0].cores = Some(2);
-    story.control.zone = 1;
-    let cast = cast(&story, &[]);
-    let limits: Vec<_> = cast.parties.iter().map(|p| (p.workers, p.cores)).collect();
+    let mut scenario = small_scenario("");
+    scenario.services[1].versions[0].workers = None;
+    scenario.services[1].versions[0].cores = Some(2);
+    scenario.control.zone = 1;
+    let participants = cast(&scenario, &[]);
+    let limits: Vec<_> = participants
+        .parties
+        .iter()
+        .map(|p| (p.workers, p.cores))
+        .collect();
     assert_eq!(limits[..2], [(Some(4), None), (None, Some(2))]);
-    assert_eq!(cast.pods.last().map(|pod| pod.zone), Some(1));
+    assert_eq!(participants.pods.last().map(|pod| pod.zone), Some(1));
 }
 
 #[test]
 fn the_same_seed_draws_the_same_and_another_seed_something_else() {
-    let story = story("{name: x, at: uniform(1s..59s), for: exp(3s), do: crash, target: 1 of api}");
-    let times = |seed| plan(&story, streams(seed))[0].fault.clone();
+    let scenario = small_scenario(
+        "{name: x, at: uniform(1s..59s), for: exp(3s), do: crash, target: 1 of api}",
+    );
+    let times = |seed| plan(&scenario, streams(seed))[0].fault.clone();
     assert_eq!(times(1), times(1));
     assert!((2..12).any(|seed| times(seed).start_ns != times(1).start_ns));
     let targets: std::collections::BTreeSet<String> =
@@ -235,11 +244,11 @@ fn the_same_seed_draws_the_same_and_another_seed_something_else() {
 #[test]
 fn one_more_item_shifts_no_other_draw() {
     let alone = plan(
-        &story("{name: x, at: uniform(1s..59s), do: crash, target: 1 of api}"),
+        &small_scenario("{name: x, at: uniform(1s..59s), do: crash, target: 1 of api}"),
         streams(1),
     );
     let both = plan(
-        &story(
+        &small_scenario(
             "{name: w, at: uniform(1s..2s), do: pause, target: 1 of api}, {name: x, at: uniform(1s..59s), do: crash, target: 1 of api}",
         ),
         streams(1),
@@ -251,13 +260,13 @@ fn one_more_item_shifts_no_other_draw() {
 #[test]
 fn what_chaos_does_to_versions_loads_and_work_is_told_in_words() {
     let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: api}, spec: {host: api}}";
-    let story = story(&format!(
+    let scenario = small_scenario(&format!(
         "{{at: 1s, do: slow, target: api/v1/2, factor: 2.5}}, {{at: 2s, do: slow, target: api, add: 3ms}}, \
          {{at: 3s, do: fail, target: 1 of api/v2 in zone a, rate: 5%, with: reset}}, {{at: 4s, do: surge, target: users, factor: 3}}, \
          {{at: 5s, do: scale, target: api, to: 8}}, {{at: 6s, do: deploy, target: api/v3, replicas: 2}}, \
          {{at: 7s, do: apply, mesh: [{rule}]}}, {{at: 8s, do: apply, mesh: [{{remove: DestinationRule/api}}]}}"
     ));
-    let planned = plan(&story, streams(1));
+    let planned = plan(&scenario, streams(1));
     let words: Vec<&str> = planned.iter().map(|p| p.fault.what.as_str()).collect();
     assert_eq!(
         words,
@@ -277,7 +286,7 @@ fn what_chaos_does_to_versions_loads_and_work_is_told_in_words() {
 
 #[test]
 fn up_to_four_pods_are_listed_individually_and_links_with_their_arrow() {
-    let words = |item: &str| plan(&story(item), streams(1)).remove(0).fault.what;
+    let words = |item: &str| plan(&small_scenario(item), streams(1)).remove(0).fault.what;
     let four = words("{at: 1s, do: crash, target: 4 of api}");
     assert_eq!(four.matches("api/v").count(), 4, "{four}");
     assert_eq!(
@@ -292,24 +301,24 @@ fn up_to_four_pods_are_listed_individually_and_links_with_their_arrow() {
 
 #[test]
 fn a_deployed_version_is_planned_without_pods_which_are_drawn_once_present() {
-    let story = story(
+    let scenario = small_scenario(
         "{at: 1s, do: deploy, target: api/v3, replicas: 2}, {at: 5s, do: slow, target: 1 of api/v3, factor: 2}",
     );
-    let planned = plan(&story, streams(1));
-    let ChaosAction::Slow { target, .. } = &story.chaos[planned[1].item].action else {
+    let planned = plan(&scenario, streams(1));
+    let ChaosAction::Slow { target, .. } = &scenario.chaos[planned[1].item].action else {
         panic!("slow")
     };
     assert!(planned[1].pods.is_empty());
-    let mut all = cast(&story, &planned).pods;
+    let mut all = cast(&scenario, &planned).pods;
     assert_eq!(
-        cast(&story, &planned).parties[1].versions,
+        cast(&scenario, &planned).parties[1].versions,
         ["v1", "v2", "v3"]
     );
     let before = all.len();
     for replica in 0..2 {
-        let party = shakedown_results::ParticipantId(1);
+        let participant = shakedown_results::ParticipantId(1);
         all.push(shakedown_results::Pod {
-            party,
+            party: participant,
             version: 2,
             replica,
             zone: 0,
@@ -317,7 +326,7 @@ fn a_deployed_version_is_planned_without_pods_which_are_drawn_once_present() {
         });
     }
     let there = |id: PodId| id.0 as usize != before;
-    let drawn = resolve(&story, &all, there, target, &mut streams(1)("late"));
+    let drawn = resolve(&scenario, &all, there, target, &mut streams(1)("late"));
     assert_eq!(drawn, [PodId(before as u32 + 1)]);
-    assert!(is_meant(&story, &all[before], target) && !is_meant(&story, &all[1], target));
+    assert!(is_meant(&scenario, &all[before], target) && !is_meant(&scenario, &all[1], target));
 }

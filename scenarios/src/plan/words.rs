@@ -11,7 +11,7 @@ const NAMED_MAX: usize = 4;
 
 /// Describes an action, e.g. `crash api/v1/3`.
 pub(super) fn words(
-    story: &ResolvedScenario,
+    scenario: &ResolvedScenario,
     pods: &[Pod],
     action: &ChaosAction,
     hit: &[PodId],
@@ -22,7 +22,7 @@ pub(super) fn words(
         if ids.is_empty() || ids.len() > NAMED_MAX || many {
             return target.text.clone();
         }
-        let names: Vec<String> = ids.iter().map(|id| pod_name(story, pods, *id)).collect();
+        let names: Vec<String> = ids.iter().map(|id| pod_name(scenario, pods, *id)).collect();
         names.join(", ")
     };
     match action {
@@ -55,7 +55,7 @@ pub(super) fn words(
             format!("fail {rate} of requests at {whom} with {with}")
         }
         ChaosAction::Surge { load, factor } => {
-            let (load, factor) = (&story.loads[*load].name, number(*factor));
+            let (load, factor) = (&scenario.loads[*load].name, number(*factor));
             format!("surge {load} by a factor of {factor}")
         }
         ChaosAction::Scale {
@@ -63,7 +63,7 @@ pub(super) fn words(
             version,
             to,
         } => {
-            let name = version_name(story, *service, *version);
+            let name = version_name(scenario, *service, *version);
             format!("scale {name} to {}", scenario::replicas(*to))
         }
         ChaosAction::Deploy {
@@ -71,7 +71,7 @@ pub(super) fn words(
             version,
             replicas,
         } => {
-            let name = version_name(story, *service, Some(*version));
+            let name = version_name(scenario, *service, Some(*version));
             format!("deploy {name} with {}", scenario::replicas(*replicas))
         }
         ChaosAction::Apply { documents, remove } => applied(documents, remove),
@@ -93,8 +93,8 @@ fn number(factor: Ratio) -> String {
     factor.decimal(4)
 }
 
-fn version_name(story: &ResolvedScenario, service: usize, version: Option<u16>) -> String {
-    let service = &story.services[service];
+fn version_name(scenario: &ResolvedScenario, service: usize, version: Option<u16>) -> String {
+    let service = &scenario.services[service];
     match version {
         Some(version) => format!(
             "{}/{}",
@@ -105,10 +105,10 @@ fn version_name(story: &ResolvedScenario, service: usize, version: Option<u16>) 
     }
 }
 
-fn pod_name(story: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
+fn pod_name(scenario: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
-    let party = usize::from(pod.party.0);
-    if let Some(service) = story.services.get(party) {
+    let participant = usize::from(pod.party.0);
+    if let Some(service) = scenario.services.get(participant) {
         return format!(
             "{}/{}/{}",
             service.name,
@@ -116,7 +116,7 @@ fn pod_name(story: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
             pod.replica
         );
     }
-    match story.loads.get(party - story.services.len()) {
+    match scenario.loads.get(participant - scenario.services.len()) {
         Some(load) => format!("{}/{}", load.name, pod.replica),
         None => "control".to_owned(),
     }

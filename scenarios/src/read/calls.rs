@@ -41,13 +41,13 @@ impl ScenarioReader<'_> {
 
     /// Reports errors in settings, even if no call uses them.
     fn settings(&mut self, node: &Node) {
-        let places = self.places.len();
+        let streams = self.streams.len();
         self.call_settings(node);
         self.retries(node, "");
         self.hedge(node);
         self.pool(node);
         // The settings are only validated here, so their random draws must not be recorded.
-        self.places.truncate(places);
+        self.streams.truncate(streams);
     }
 
     /// Reads the settings of a call, except for those that are maps of their own.

@@ -54,7 +54,7 @@ impl ScenarioReader<'_> {
     pub(super) fn chaos(
         &mut self,
         list: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
         warm_up: Duration,
         duration: Duration,
     ) -> Vec<ChaosItem> {
@@ -67,7 +67,7 @@ impl ScenarioReader<'_> {
             );
         }
         for (index, node) in list.iter().enumerate().take(ITEMS_MAX) {
-            items.extend(self.item(index, node, scene, warm_up, duration));
+            items.extend(self.item(index, node, names, warm_up, duration));
         }
         items
     }
@@ -76,7 +76,7 @@ impl ScenarioReader<'_> {
         &mut self,
         index: usize,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
         warm_up: Duration,
         duration: Duration,
     ) -> Option<ChaosItem> {
@@ -107,13 +107,13 @@ impl ScenarioReader<'_> {
                 let from = self.with_file(length.0, written)?;
                 Some(Draw {
                     from,
-                    place: self.place(format!("chaos.{name}.for")),
+                    place: self.stream(format!("chaos.{name}.for")),
                 })
             }),
             None => None,
         };
-        let action = self.action(action, (index, &name), node, scene);
-        let place = self.place(format!("chaos.{name}.target"));
+        let action = self.action(action, (index, &name), node, names);
+        let place = self.stream(format!("chaos.{name}.target"));
         Some(ChaosItem {
             name,
             when: when?,
@@ -198,7 +198,7 @@ impl ScenarioReader<'_> {
                 }
                 Some(FireTimes::At(Draw {
                     from,
-                    place: self.place(format!("chaos.{name}.at")),
+                    place: self.stream(format!("chaos.{name}.at")),
                 }))
             }
             (None, Some(every)) => self.every(keys, node, every, name, (warm_up, duration)),
@@ -246,7 +246,7 @@ impl ScenarioReader<'_> {
         }
         let interval = Draw {
             from: interval,
-            place: self.place(format!("chaos.{name}.every")),
+            place: self.stream(format!("chaos.{name}.every")),
         };
         Some(FireTimes::Every {
             interval,

@@ -129,13 +129,13 @@ impl ScenarioReader<'_> {
             );
             return None;
         };
-        let asked = ExternalHost {
+        let external = ExternalHost {
             name: name.to_owned(),
             port,
         };
-        let known = self.hosts.iter().position(|known| *known == asked);
+        let known = self.hosts.iter().position(|known| *known == external);
         let at = known.unwrap_or_else(|| {
-            self.hosts.push(asked);
+            self.hosts.push(external);
             self.hosts.len() - 1
         });
         let target = RequestSpec {

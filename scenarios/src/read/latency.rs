@@ -40,7 +40,7 @@ impl ScenarioReader<'_> {
         &mut self,
         topology: &Node,
         zones: &[Zone],
-        parties: &[String],
+        participants: &[String],
     ) -> LatencyRules {
         let mut rules = LatencyRules {
             zones: BTreeMap::new(),
@@ -76,7 +76,7 @@ impl ScenarioReader<'_> {
                 "same-zone" => rules.same_zone = latency,
                 "cross-zone" => rules.cross_zone = latency,
                 "cross-region" => rules.cross_region = latency,
-                pair => self.pair(pair, &entry.key, latency, zones, parties, &mut rules),
+                pair => self.pair(pair, &entry.key, latency, zones, participants, &mut rules),
             }
         }
         rules
@@ -89,7 +89,7 @@ impl ScenarioReader<'_> {
         place: &shakedown_yaml::Location,
         latency: Distribution,
         zones: &[Zone],
-        parties: &[String],
+        participants: &[String],
         rules: &mut LatencyRules,
     ) {
         let (ends, both) = match (text.split_once("<->"), text.split_once("->")) {
@@ -114,17 +114,17 @@ impl ScenarioReader<'_> {
         if let (Some(from), Some(to)) = (zone(from), zone(to)) {
             return insert(&mut rules.zones, (from, to), both, latency);
         }
-        let party = |name: &str| parties.iter().any(|party| party == name);
-        if party(from) && party(to) {
+        let participant = |name: &str| participants.iter().any(|participant| participant == name);
+        if participant(from) && participant(to) {
             let ends = (from.to_owned(), to.to_owned());
             return insert(&mut rules.parties, ends, both, latency);
         }
         for name in [from, to] {
-            if zone(name).is_none() && !party(name) && !self.incomplete {
+            if zone(name).is_none() && !participant(name) && !self.incomplete {
                 let known = zones
                     .iter()
                     .map(|z| z.name.as_str())
-                    .chain(parties.iter().map(String::as_str));
+                    .chain(participants.iter().map(String::as_str));
                 let hint = suggest::hint(name, known);
                 self.error(place, format!("no zone, service or load `{name}`: {hint}"));
                 return;

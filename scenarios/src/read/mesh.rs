@@ -217,7 +217,7 @@ impl ScenarioReader<'_> {
     pub(super) fn documents(
         &mut self,
         edited: &[Edited],
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
         control: &ControlPlane,
     ) -> Vec<Document> {
         let mut documents = Vec::new();
@@ -227,15 +227,15 @@ impl ScenarioReader<'_> {
             if let Some(via) = &edited.via {
                 vias.insert(edited.node.place.file.to_string(), via.clone());
             }
-            documents.extend(self.document(edited, scene));
+            documents.extend(self.document(edited, names));
         }
         // Errors about the whole mesh are only meaningful if every service and document is valid.
         let whole = self.errors.len() == before
             && !self.incomplete
-            && scene.skeletons.iter().all(|s| !s.open);
+            && names.skeletons.iter().all(|s| !s.open);
         if whole {
             let mesh = Mesh {
-                registry: registry(scene),
+                registry: registry(names),
                 documents: documents.clone(),
                 options: options(control),
             };
@@ -255,9 +255,9 @@ impl ScenarioReader<'_> {
 }
 
 impl ScenarioReader<'_> {
-    fn document(&mut self, edited: &Edited, scene: &TargetNames<'_>) -> Option<Document> {
+    fn document(&mut self, edited: &Edited, names: &TargetNames<'_>) -> Option<Document> {
         match Manifest::read(&edited.node) {
-            Ok(manifest) => self.taken(manifest, edited, Some(scene)),
+            Ok(manifest) => self.taken(manifest, edited, Some(names)),
             Err(errors) => {
                 self.errors.append(match &edited.via {
                     Some(via) => errors.via(via),
@@ -275,7 +275,7 @@ impl ScenarioReader<'_> {
         &mut self,
         manifest: Manifest,
         edited: &Edited,
-        scene: Option<&TargetNames<'_>>,
+        names: Option<&TargetNames<'_>>,
     ) -> Option<Document> {
         for omission in manifest.omissions {
             if !self.omissions.contains(&omission) {
@@ -290,7 +290,7 @@ impl ScenarioReader<'_> {
                     document: edited.key.clone(),
                     field: None,
                     place: edited.node.place.clone(),
-                    effect: first.and_then(|service| differs(service, scene?)),
+                    effect: first.and_then(|service| differs(service, names?)),
                 });
             }
             Content::Services(_) | Content::Nothing => {}
@@ -300,32 +300,34 @@ impl ScenarioReader<'_> {
 }
 
 /// The effect of ignoring a Service document that differs from the topology. `None` if it does not.
-fn differs(service: &registry::Service, scene: &TargetNames<'_>) -> Option<String> {
+fn differs(service: &registry::Service, names: &TargetNames<'_>) -> Option<String> {
     let (name, namespace) = (&service.name, &service.namespace);
-    let mut services = scene.services.iter();
-    let Some(known) = services.find(|it| it.name == *name && it.namespace == *namespace) else {
+    let mut services = names.services.iter();
+    let Some(known) =
+        services.find(|service| service.name == *name && service.namespace == *namespace)
+    else {
         return Some(format!(
             "services are those of the topology, which has no `{name}`: nothing answers for it"
         ));
     };
     let port = known.port;
-    (!service.ports.iter().any(|it| it.number == port)).then(|| {
+    (!service.ports.iter().any(|known| known.number == port)).then(|| {
         format!("services are those of the topology, where `{name}` has port {port}: its own ports are not served")
     })
 }
 
 /// The registry of services that documents are validated against.
-fn registry(scene: &TargetNames<'_>) -> Registry {
+fn registry(names: &TargetNames<'_>) -> Registry {
     let mut registry = Registry::new();
     let locality = |zone: &u16| {
-        let zone = &scene.zones[usize::from(*zone)];
+        let zone = &names.zones[usize::from(*zone)];
         registry::Locality {
             region: zone.region.clone(),
             zone: zone.name.clone(),
             subzone: zone.subzone.clone(),
         }
     };
-    for service in scene.services {
+    for service in names.services {
         let mut known = registry::Service::new(
             &service.name,
             &service.namespace,
@@ -345,7 +347,7 @@ fn registry(scene: &TargetNames<'_>) -> Registry {
         }
         registry.insert(known);
     }
-    for (number, load) in (1..).zip(scene.loads) {
+    for (number, load) in (1..).zip(names.loads) {
         let locality = load.zones.first().map(locality).unwrap_or_default();
         let labels = BTreeMap::from([("app".to_owned(), load.name.clone())]);
         let client = registry::Workload {

@@ -19,7 +19,7 @@ pub(super) struct ScenarioReader<'s> {
     /// Parts of the mesh's documents that are not modelled.
     pub(super) omissions: Vec<Omission>,
     /// Paths of all places that draw.
-    pub(super) places: Vec<String>,
+    pub(super) streams: Vec<String>,
     /// True if a refused section could have introduced names, so that unknown names may be right.
     pub(super) incomplete: bool,
     pub(super) source: &'s ScenarioSource,
@@ -39,7 +39,7 @@ impl<'s> ScenarioReader<'s> {
             errors: Diagnostics::new(),
             warnings: Vec::new(),
             omissions: Vec::new(),
-            places: Vec::new(),
+            streams: Vec::new(),
             incomplete: false,
             source,
             included: BTreeMap::new(),
@@ -100,10 +100,10 @@ impl<'s> ScenarioReader<'s> {
     }
 
     /// A new random stream, named by its path in the file.
-    pub(super) fn place(&mut self, path: String) -> DrawId {
+    pub(super) fn stream(&mut self, path: String) -> DrawId {
         let index =
-            u32::try_from(self.places.len()).expect("a file of bounded size has few places");
-        self.places.push(path);
+            u32::try_from(self.streams.len()).expect("a file of bounded size has few places");
+        self.streams.push(path);
         DrawId(index)
     }
 }

@@ -36,7 +36,7 @@ impl ScenarioReader<'_> {
         {
             self.error(&written.place, "`max-backoff` is `backoff` at least");
         }
-        let place = self.place(format!("{path}/retries"));
+        let place = self.stream(format!("{path}/retries"));
         (times > 0).then(|| AppRetries {
             times,
             on_5xx: on.contains(&RetriedFailure::Status),

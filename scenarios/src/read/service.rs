@@ -235,7 +235,7 @@ impl ScenarioReader<'_> {
                         Step::Fail {
                             rate,
                             with,
-                            place: self.place(format!("{path}/fail")),
+                            place: self.stream(format!("{path}/fail")),
                         },
                     );
                 }

@@ -23,7 +23,7 @@ impl ScenarioReader<'_> {
         &mut self,
         text: &str,
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<PodTarget> {
         let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let mut rest = &words[..];
@@ -32,7 +32,7 @@ impl ScenarioReader<'_> {
             part = self.part_of(amount, place)?;
             rest = tail;
         }
-        let (of, rest) = self.selector(rest, place, scene)?;
+        let (of, rest) = self.selector(rest, place, names)?;
         let mut target = PodTarget {
             of,
             zone: None,
@@ -40,7 +40,7 @@ impl ScenarioReader<'_> {
             part,
             text: text.to_owned(),
         };
-        self.narrow(&mut target, rest, place, scene)?;
+        self.narrow(&mut target, rest, place, names)?;
         Some(target)
     }
 
@@ -49,17 +49,17 @@ impl ScenarioReader<'_> {
         &mut self,
         words: &'w [&'w str],
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<(PodSelector, &'w [&'w str])> {
         Some(match words {
             ["*", rest @ ..] => (PodSelector::All, rest),
             ["zone", zone, rest @ ..] => (
-                PodSelector::Zone(self.zone_index(zone, place, scene)?),
+                PodSelector::Zone(self.zone_index(zone, place, names)?),
                 rest,
             ),
-            ["region", region, rest @ ..] => (self.region(region, place, scene)?, rest),
+            ["region", region, rest @ ..] => (self.region(region, place, names)?, rest),
             ["control", rest @ ..] => (PodSelector::Control, rest),
-            [name, rest @ ..] => (self.party(name, place, scene)?, rest),
+            [name, rest @ ..] => (self.participant(name, place, names)?, rest),
             [] => {
                 self.error(place, "expected pods: `payment`, `payment/v1`, `payment/v1/0`, `zone a`, `control` or `*`");
                 return None;
@@ -73,12 +73,12 @@ impl ScenarioReader<'_> {
         target: &mut PodTarget,
         mut rest: &[&str],
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<()> {
         loop {
             match rest {
                 ["in", "zone", name, tail @ ..] if target.zone.is_none() => {
-                    target.zone = Some(self.zone_index(name, place, scene)?);
+                    target.zone = Some(self.zone_index(name, place, names)?);
                     rest = tail;
                 }
                 ["with", pair, tail @ ..] if target.label.is_none() => {
@@ -134,15 +134,15 @@ impl ScenarioReader<'_> {
         &mut self,
         name: &str,
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<u16> {
-        let found = scene
+        let found = names
             .zones
             .iter()
             .position(|zone| zone.name == name)
             .and_then(|at| u16::try_from(at).ok());
         if found.is_none() {
-            let known: Vec<&str> = scene.zones.iter().map(|zone| zone.name.as_str()).collect();
+            let known: Vec<&str> = names.zones.iter().map(|zone| zone.name.as_str()).collect();
             self.error(
                 place,
                 format!("no zone `{name}`: {}", suggest::hint(name, known)),
@@ -155,12 +155,12 @@ impl ScenarioReader<'_> {
         &mut self,
         name: &str,
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<PodSelector> {
-        if scene.zones.iter().any(|zone| zone.region == name) {
+        if names.zones.iter().any(|zone| zone.region == name) {
             return Some(PodSelector::Region(name.to_owned()));
         }
-        let known: Vec<&str> = scene
+        let known: Vec<&str> = names
             .zones
             .iter()
             .map(|zone| zone.region.as_str())
@@ -173,29 +173,29 @@ impl ScenarioReader<'_> {
     }
 
     /// `payment`, `payment/v1`, `payment/v1/0`, or a load.
-    fn party(
+    fn participant(
         &mut self,
         text: &str,
         place: &FilePlace,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<PodSelector> {
         let mut parts = text.splitn(3, '/');
         let name = parts.next().unwrap_or_default();
         let (version, replica) = (parts.next(), parts.next());
-        if scene.loads.iter().any(|load| load.name == name) && version.is_none() {
+        if names.loads.iter().any(|load| load.name == name) && version.is_none() {
             return Some(PodSelector::Party {
                 name: name.to_owned(),
                 version: None,
                 replica: None,
             });
         }
-        let Some(service) = scene.services.iter().find(|service| service.name == name) else {
+        let Some(service) = names.services.iter().find(|service| service.name == name) else {
             if !self.incomplete {
-                let known: Vec<&str> = scene
+                let known: Vec<&str> = names
                     .services
                     .iter()
                     .map(|s| s.name.as_str())
-                    .chain(scene.loads.iter().map(|l| l.name.as_str()))
+                    .chain(names.loads.iter().map(|l| l.name.as_str()))
                     .chain(["control"])
                     .collect();
                 self.error(

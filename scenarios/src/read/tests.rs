@@ -19,7 +19,7 @@ mod routed;
 mod services;
 
 /// A small scenario to which `extra` sections are added.
-fn story(extra: &str) -> String {
+fn small_scenario(extra: &str) -> String {
     format!(
         "scenario: small
 story: Two services and a load.
@@ -49,17 +49,17 @@ fn errors(text: &str) -> String {
 #[test]
 fn every_story_of_the_catalogue_loads_with_all_its_variants() {
     for (name, _) in catalogue() {
-        let stories = load_all(name).unwrap_or_else(|error| panic!("{error}"));
+        let scenarios = load_all(name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
-            stories[0].name, name,
+            scenarios[0].name, name,
             "a story of the catalogue has its file's name"
         );
         assert!(
-            stories.len() > 1,
+            scenarios.len() > 1,
             "{name} has a variant that shows what its checks are worth"
         );
         assert!(
-            stories.iter().any(|story| story.breaks.is_some()),
+            scenarios.iter().any(|scenario| scenario.breaks.is_some()),
             "{name} has a variant that breaks something"
         );
     }
@@ -67,8 +67,8 @@ fn every_story_of_the_catalogue_loads_with_all_its_variants() {
 
 #[test]
 fn a_call_is_matched_to_the_declared_endpoint() {
-    let story = read(&story(""));
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+    let scenario = read(&small_scenario(""));
+    let Some(steps) = &scenario.services[0].versions[0].endpoints[0] else {
         panic!("declared")
     };
     let Step::Call(call) = &steps[1] else {
@@ -94,8 +94,8 @@ topology:
       endpoints: {GET /a: [sleep: 1ms]}
 load: {users: {to: a GET /b, rate: 1/s}}
 expect: [success(users) == 100%]";
-    let story = read(text);
-    let [v1, v2] = &story.services[0].versions[..] else {
+    let scenario = read(text);
+    let [v1, v2] = &scenario.services[0].versions[..] else {
         panic!("two versions")
     };
     assert_eq!(
@@ -111,19 +111,19 @@ expect: [success(users) == 100%]";
         ("gold", "lead")
     );
     assert_eq!(v2.labels["version"], "v2");
-    assert_eq!(story.services[0].endpoints.len(), 2);
+    assert_eq!(scenario.services[0].endpoints.len(), 2);
     assert!(v1.endpoints[1].is_none() && v2.endpoints[1].is_some() && v2.endpoints[0].is_some());
 }
 
 #[test]
 fn client_settings_hold_for_calls_that_have_none_of_their_own() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",
         "web: {workers: 4, calls: {any: {timeout: 1s, on-error: ignore}, api: {timeout: 2s}}, \
          endpoints: {GET /: [call: api GET /items/7, call: {to: api GET /items/8, timeout: 3s, on-error: fail}]}}",
     );
-    let story = read(&text);
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+    let scenario = read(&text);
+    let Some(steps) = &scenario.services[0].versions[0].endpoints[0] else {
         panic!("declared")
     };
     let after = |seconds| Some(AttemptBound::Span(Duration::from_secs(seconds)));
@@ -145,7 +145,7 @@ fn client_settings_hold_for_calls_that_have_none_of_their_own() {
 
 #[test]
 fn each_place_that_draws_has_a_stream_named_by_its_path() {
-    let story = read(&story(
+    let scenario = read(&small_scenario(
         "chaos: [{name: gone, at: uniform(1s..5s), for: 3s, do: crash, target: api}]",
     ));
     for path in [
@@ -155,27 +155,27 @@ fn each_place_that_draws_has_a_stream_named_by_its_path() {
         "chaos.gone.at",
     ] {
         assert!(
-            story.places.iter().any(|place| place == path),
+            scenario.places.iter().any(|place| place == path),
             "{path}: {:?}",
-            story.places
+            scenario.places
         );
     }
-    let mut distinct = story.places.clone();
+    let mut distinct = scenario.places.clone();
     distinct.sort();
     distinct.dedup();
     assert_eq!(
         distinct.len(),
-        story.places.len(),
+        scenario.places.len(),
         "no two places share a stream"
     );
 }
 
 #[test]
 fn targets_of_chaos_are_read_in_full() {
-    let story = read(&story(
+    let scenario = read(&small_scenario(
         "chaos: [{at: 5s, for: 1s, do: crash, target: 30% of api/v1 in zone a with app=api}, {at: 9s, do: partition, target: web -> users}]",
     ));
-    let ChaosAction::Crash(target) = &story.chaos[0].action else {
+    let ChaosAction::Crash(target) = &scenario.chaos[0].action else {
         panic!("crash")
     };
     assert_eq!(
@@ -194,7 +194,7 @@ fn targets_of_chaos_are_read_in_full() {
             replica: None
         }
     );
-    let ChaosAction::Partition { to, both, .. } = &story.chaos[1].action else {
+    let ChaosAction::Partition { to, both, .. } = &scenario.chaos[1].action else {
         panic!("partition")
     };
     assert_eq!(
@@ -208,12 +208,12 @@ fn targets_of_chaos_are_read_in_full() {
             false
         )
     );
-    assert_eq!(story.chaos[1].name, "chaos.1");
+    assert_eq!(scenario.chaos[1].name, "chaos.1");
 }
 
 #[test]
 fn stages_hold_and_ramp_from_the_level_before() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "rate: 10/s",
         "stages: [{for: 10s, to: 100/s}, {for: 20s, rate: 50/s}, {for: 5s, to: 0/s}]",
     );
@@ -227,13 +227,13 @@ fn stages_hold_and_ramp_from_the_level_before() {
 
 #[test]
 fn steps_of_every_kind_are_read() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "[work: 1ms, call: api GET /items/7]",
         "[sleep: exp(1ms), parallel: [work: 1ms, [work: 2ms, call: {to: api GET /items/1, times: 3, fan-out: uniform(1..4), probability: 50%}]], \
          sequence: [work: 1ms], fail: {rate: 1%, with: reset}, respond: {status: 302, size: 4kB, headers: {location: /}}]",
     );
-    let story = read(&text);
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+    let scenario = read(&text);
+    let Some(steps) = &scenario.services[0].versions[0].endpoints[0] else {
         panic!("declared")
     };
     assert!(
@@ -253,7 +253,7 @@ fn steps_of_every_kind_are_read() {
 
 #[test]
 fn what_never_overloads_is_warned_of() {
-    let text = story("").replace("api: {workers: 4, ", "api: {");
+    let text = small_scenario("").replace("api: {workers: 4, ", "api: {");
     let warnings = read(&text).warnings;
     assert_eq!(
         warnings,

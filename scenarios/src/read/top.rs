@@ -24,11 +24,11 @@ use names::callers;
 /// The maximum simulated time of a run. Sums of nanoseconds must fit 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// The maximum number of services and loads in a scenario. The journal counts them in 16 bits.
-const PARTIES_MAX: usize = 20_000;
+const PARTICIPANTS_MAX: usize = 20_000;
 
 /// The result of reading: a scenario or its errors, and the names of its checks.
 pub(crate) struct ReadResult {
-    pub(crate) story: Result<ResolvedScenario, Diagnostics>,
+    pub(crate) scenario: Result<ResolvedScenario, Diagnostics>,
     /// The names (or texts) of all checks as written, including invalid ones.
     pub(crate) checks: Vec<String>,
 }
@@ -41,11 +41,11 @@ pub(crate) fn read(
     source: &ScenarioSource,
 ) -> ReadResult {
     let mut reader = ScenarioReader::new(source);
-    let story = reader.story(node, variant, breaks);
+    let scenario = reader.scenario(node, variant, breaks);
     let checks = check_names(node);
     let ScenarioReader { errors, .. } = reader;
     ReadResult {
-        story: errors.or(()).map(|()| story),
+        scenario: errors.or(()).map(|()| scenario),
         checks,
     }
 }
@@ -64,7 +64,7 @@ fn check_names(node: &Node) -> Vec<String> {
 }
 
 impl ScenarioReader<'_> {
-    fn story(
+    fn scenario(
         &mut self,
         node: &Node,
         variant: &str,
@@ -80,8 +80,8 @@ impl ScenarioReader<'_> {
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));
-        let parties = callers(&skeletons, section("load"));
-        let latency = self.latency(topology, &zones, &parties);
+        let participants = callers(&skeletons, section("load"));
+        let latency = self.latency(topology, &zones, &participants);
         let edited = self.mesh(section("mesh"));
         self.applies(section("chaos"), &edited);
         self.routes = self.routes(&edited);
@@ -91,18 +91,18 @@ impl ScenarioReader<'_> {
         self.incomplete |= skeletons.iter().any(|s| s.open);
         let (loads, called) = self.loads(section("load"), &skeletons, &zones, duration);
         calls.extend(called);
-        let scene = TargetNames {
+        let target_names = TargetNames {
             services: &services,
             loads: &loads,
             zones: &zones,
             skeletons: &skeletons,
         };
-        let chaos = self.chaos(section("chaos"), &scene, warm_up, duration);
+        let chaos = self.chaos(section("chaos"), &target_names, warm_up, duration);
         self.bounds(node, &services, &loads, &chaos);
         let control = self.control(section("control"), &zones);
-        let mesh = self.documents(&edited, &scene, &control);
+        let mesh = self.documents(&edited, &target_names, &control);
         let names = CheckNames {
-            parties: self.party_names(&services, &loads, &calls, &chaos),
+            participants: self.participant_names(&services, &loads, &calls, &chaos),
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
             chaos: self.spans(section("chaos"), &chaos, duration),
             warm_up_ns: nanos(warm_up),
@@ -132,7 +132,7 @@ impl ScenarioReader<'_> {
             chaos,
             checks,
             breaks,
-            places: std::mem::take(&mut self.places),
+            places: std::mem::take(&mut self.streams),
             expanded: expanded(node, documents, &self.included),
             warnings: std::mem::take(&mut self.warnings),
             omissions: std::mem::take(&mut self.omissions),
@@ -271,10 +271,10 @@ impl ScenarioReader<'_> {
                 ),
             );
         }
-        if services.len() + loads.len() > PARTIES_MAX {
+        if services.len() + loads.len() > PARTICIPANTS_MAX {
             self.error(
                 &node.place,
-                format!("at most {PARTIES_MAX} services and loads"),
+                format!("at most {PARTICIPANTS_MAX} services and loads"),
             );
         }
     }

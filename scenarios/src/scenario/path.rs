@@ -9,9 +9,9 @@ impl Path {
     /// final `*` the rest.
     pub fn matches(&self, path: &str) -> bool {
         let mut declared = self.path.split('/');
-        let mut asked = path.split('/');
+        let mut requested = path.split('/');
         loop {
-            match (declared.next(), asked.next()) {
+            match (declared.next(), requested.next()) {
                 (None, None) => return true,
                 (Some("*"), Some(_)) if declared.clone().next().is_none() => return true,
                 (Some(segment), Some(actual)) => {

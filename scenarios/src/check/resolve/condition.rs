@@ -33,8 +33,8 @@ impl Resolver<'_> {
                 Ok(flag) => Test::Flag(flag),
                 Err(message) => return self.refuse(written.at, message),
             },
-            WrittenTest::Via(party) => self.via(written.at, subject, party)?,
-            WrittenTest::From(party) => Test::From(self.from(written, is, party)?),
+            WrittenTest::Via(participant) => self.via(written.at, subject, participant)?,
+            WrittenTest::From(participant) => Test::From(self.from(written, is, participant)?),
             WrittenTest::FromZone(name, at) => {
                 if is == Is::Load {
                     return self.refuse(
@@ -78,8 +78,13 @@ impl Resolver<'_> {
         self.refuse(at, message)
     }
 
-    fn via(&mut self, at: usize, subject: &Subject, party: &WrittenParticipant) -> Option<Test> {
-        let via = self.party(party)?;
+    fn via(
+        &mut self,
+        at: usize,
+        subject: &Subject,
+        participant: &WrittenParticipant,
+    ) -> Option<Test> {
+        let via = self.participant(participant)?;
         match subject {
             Subject::Load(_) => {}
             // Each attempt records the part of the callee that it was sent to.
@@ -103,7 +108,7 @@ impl Resolver<'_> {
         }
         let is_load = via
             .party
-            .is_some_and(|index| self.names.parties[usize::from(index)].is_load);
+            .is_some_and(|index| self.names.participants[usize::from(index)].is_load);
         if is_load {
             return self.refuse(at, "`via` must be a service, not a load");
         }
@@ -114,9 +119,9 @@ impl Resolver<'_> {
         &mut self,
         written: &WrittenCondition,
         is: Is,
-        party: &WrittenParticipant,
+        participant: &WrittenParticipant,
     ) -> Option<ParticipantSelector> {
-        let from = self.party(party)?;
+        let from = self.participant(participant)?;
         if is == Is::Load {
             return self.refuse(written.at, "a load's requests are sent by itself");
         }

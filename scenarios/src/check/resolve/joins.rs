@@ -10,21 +10,21 @@ pub(super) fn refused(
     conditions: &[Condition],
     from_load: bool,
 ) -> Option<&'static str> {
-    let asked = FigureQuery { figure, conditions };
+    let query = FigureQuery { figure, conditions };
     if conditions.is_empty() && figure == Figure::Share {
         return Some(
             "a share without `where` is always 100%: write `count(reviews/v2) / count(reviews)`, or `share(web -> reviews where via reviews/v2)`",
         );
     }
-    if !conditions.is_empty() && asked.takes_no_condition() {
+    if !conditions.is_empty() && query.takes_no_condition() {
         return Some("this figure takes no `where`");
     }
     match subject {
-        Subject::Load(party) => asked.of_load(party),
-        Subject::Service(party) => asked.of_service(party),
-        Subject::Edge { from, to, routed } => asked
+        Subject::Load(participant) => query.of_load(participant),
+        Subject::Service(participant) => query.of_service(participant),
+        Subject::Edge { from, to, routed } => query
             .of_edge(from, to, from_load)
-            .or_else(|| asked.of_routed_edge(to).filter(|_| *routed)),
+            .or_else(|| query.of_routed_edge(to).filter(|_| *routed)),
         Subject::Control | Subject::Fault(_) => None,
     }
 }
@@ -78,8 +78,8 @@ impl FigureQuery<'_> {
             || self.conditions.iter().any(is_its)
     }
 
-    fn of_load(self, party: &ParticipantSelector) -> Option<&'static str> {
-        if self.is_gauge() && party.zone.is_some() {
+    fn of_load(self, participant: &ParticipantSelector) -> Option<&'static str> {
+        if self.is_gauge() && participant.zone.is_some() {
             return Some("not supported yet: `in-flight` of a load in a zone");
         }
         if !self.has_flag() {
@@ -102,19 +102,20 @@ impl FigureQuery<'_> {
         None
     }
 
-    fn of_service(self, party: &ParticipantSelector) -> Option<&'static str> {
-        let endpoint = party.endpoint.is_some();
+    fn of_service(self, participant: &ParticipantSelector) -> Option<&'static str> {
+        let endpoint = participant.endpoint.is_some();
         if endpoint && self.figure == Figure::Busy {
             return Some("`busy` is a figure of replicas, not of endpoints");
         }
         if endpoint && is_of_pods(self.figure) {
             return Some("this is a figure of replicas, not of endpoints");
         }
-        if self.is(Gauge::Canary) && (party.party.is_none() || party.is_part()) {
+        if self.is(Gauge::Canary) && (participant.party.is_none() || participant.is_part()) {
             return Some("`canary` is a figure of a service: write `canary(checkout)`");
         }
-        let whole_version =
-            party.version.is_some() && party.replica.is_none() && party.zone.is_none();
+        let whole_version = participant.version.is_some()
+            && participant.replica.is_none()
+            && participant.zone.is_none();
         if self.is(Gauge::Weight) && !whole_version {
             return Some("`weight` is a figure of a version: write `weight(checkout/v2)`");
         }

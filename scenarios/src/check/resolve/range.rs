@@ -50,7 +50,7 @@ impl Resolver<'_> {
         let text = self.text;
         let (from, to) = (left.at.min(right.at), left.end.max(right.end));
         let message = format!("`{}` {verdict}: a {} {range}", &text[from..to], figure.unit);
-        self.say(side.at, message);
+        self.error(side.at, message);
     }
 }
 

@@ -35,11 +35,11 @@ impl<'a> Resolver<'a> {
     }
 
     pub(super) fn refuse<T>(&mut self, at: usize, message: impl Into<String>) -> Option<T> {
-        self.say(at, message);
+        self.error(at, message);
         None
     }
 
-    pub(super) fn say(&mut self, at: usize, message: impl Into<String>) {
+    pub(super) fn error(&mut self, at: usize, message: impl Into<String>) {
         self.problems.push(SyntaxError::new(at, message));
     }
 

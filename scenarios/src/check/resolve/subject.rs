@@ -49,12 +49,12 @@ impl Resolver<'_> {
                 self.fault(&metric.first, "refused", |item| item.applies)?
             }
             Some(second) => {
-                let first = self.party(&metric.first)?;
-                let to = self.party(second)?;
+                let first = self.participant(&metric.first)?;
+                let to = self.participant(second)?;
                 self.edge(metric, second, first, to, figure)?
             }
             None => {
-                let first = self.party(&metric.first)?;
+                let first = self.participant(&metric.first)?;
                 self.single(first)
             }
         };
@@ -109,10 +109,12 @@ impl Resolver<'_> {
         )
     }
 
-    fn single(&self, party: ParticipantSelector) -> Subject {
-        match party.party {
-            Some(index) if self.names.parties[usize::from(index)].is_load => Subject::Load(party),
-            _ => Subject::Service(party),
+    fn single(&self, participant: ParticipantSelector) -> Subject {
+        match participant.party {
+            Some(index) if self.names.participants[usize::from(index)].is_load => {
+                Subject::Load(participant)
+            }
+            _ => Subject::Service(participant),
         }
     }
 
@@ -128,10 +130,10 @@ impl Resolver<'_> {
             return self.refuse(second.at, "an edge ends at a service: say which");
         };
         let callee = usize::from(callee);
-        if self.names.parties[callee].is_load {
+        if self.names.participants[callee].is_load {
             let message = format!(
                 "`{}` is a load, which cannot be called",
-                self.names.parties[callee].name
+                self.names.participants[callee].name
             );
             return self.refuse(second.at, message);
         }
@@ -142,7 +144,7 @@ impl Resolver<'_> {
             );
         }
         if let Some(caller) = from.party {
-            let caller = &self.names.parties[usize::from(caller)];
+            let caller = &self.names.participants[usize::from(caller)];
             let any = caller.is_load && figure == Figure::Amplification;
             let is_called = caller.calls.contains(&callee) || caller.routed.contains(&callee);
             if !any && !is_called && !self.names.incomplete {
@@ -150,7 +152,7 @@ impl Resolver<'_> {
                     .calls
                     .iter()
                     .chain(caller.routed.iter().filter(|at| !caller.calls.contains(at)))
-                    .map(|service| self.names.parties[*service].name.as_str())
+                    .map(|service| self.names.participants[*service].name.as_str())
                     .collect();
                 let calls = if calls.is_empty() {
                     "it makes no calls".to_owned()
@@ -159,21 +161,24 @@ impl Resolver<'_> {
                 };
                 let message = format!(
                     "{} never calls `{}`; {calls}",
-                    caller.name, self.names.parties[callee].name
+                    caller.name, self.names.participants[callee].name
                 );
                 return self.refuse(second.at, message);
             }
         }
         let is_routed = |caller: &ParticipantNames| caller.routed.contains(&callee);
         let routed = match from.party {
-            Some(caller) => is_routed(&self.names.parties[usize::from(caller)]),
-            None => self.names.parties.iter().any(is_routed),
+            Some(caller) => is_routed(&self.names.participants[usize::from(caller)]),
+            None => self.names.participants.iter().any(is_routed),
         };
         Some(Subject::Edge { from, to, routed })
     }
 
     /// Resolves the names of a service, load or part to indices.
-    pub(super) fn party(&mut self, written: &WrittenParticipant) -> Option<ParticipantSelector> {
+    pub(super) fn participant(
+        &mut self,
+        written: &WrittenParticipant,
+    ) -> Option<ParticipantSelector> {
         let zone = match &written.zone {
             Some((name, at)) => Some(self.zone(name, *at)?),
             None => None,
@@ -187,10 +192,10 @@ impl Resolver<'_> {
                 ..ParticipantSelector::default()
             });
         };
-        let Some(index) = self.names.party(name) else {
-            return self.unknown_party(written.at, name);
+        let Some(index) = self.names.participant(name) else {
+            return self.unknown_participant(written.at, name);
         };
-        let names = &self.names.parties[index];
+        let names = &self.names.participants[index];
         let entry = match &written.entry {
             Some(_) if !names.is_load => {
                 return self.refuse(written.at, "only a load has a mix with named entries");
@@ -228,7 +233,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn unknown_party(&mut self, at: usize, name: &str) -> Option<ParticipantSelector> {
+    fn unknown_participant(&mut self, at: usize, name: &str) -> Option<ParticipantSelector> {
         if self.names.incomplete {
             self.silent = true;
             return None;
@@ -244,9 +249,9 @@ impl Resolver<'_> {
         }
         let known: Vec<&str> = self
             .names
-            .parties
+            .participants
             .iter()
-            .map(|party| party.name.as_str())
+            .map(|participant| participant.name.as_str())
             .collect();
         self.refuse(
             at,
@@ -260,10 +265,10 @@ impl Resolver<'_> {
     fn version(
         &mut self,
         written: &WrittenParticipant,
-        party: usize,
+        participant: usize,
         version: &str,
     ) -> Option<u16> {
-        let names = &self.names.parties[party];
+        let names = &self.names.participants[participant];
         let Some(at) = names
             .versions
             .iter()
@@ -302,8 +307,8 @@ impl Resolver<'_> {
         Some(narrow(at))
     }
 
-    fn endpoint(&mut self, at: usize, party: usize, method: &str, path: &str) -> Option<u16> {
-        let names = &self.names.parties[party];
+    fn endpoint(&mut self, at: usize, participant: usize, method: &str, path: &str) -> Option<u16> {
+        let names = &self.names.participants[participant];
         if names.is_load {
             return self.refuse(
                 at,
@@ -334,7 +339,7 @@ impl Resolver<'_> {
         let zone = self.names.zone(name);
         if zone.is_none() {
             let known: Vec<&str> = self.names.zones.iter().map(String::as_str).collect();
-            self.say(
+            self.error(
                 at,
                 format!("no zone `{name}`: {}", suggest::hint(name, known)),
             );
@@ -371,7 +376,7 @@ impl Resolver<'_> {
                 of.join(" or "),
                 is.words()
             );
-            self.say(expr.at, message);
+            self.error(expr.at, message);
             return false;
         }
         true
@@ -388,12 +393,12 @@ impl Resolver<'_> {
         let from_load = match subject {
             Subject::Edge { from, .. } => from
                 .party
-                .is_some_and(|index| self.names.parties[usize::from(index)].is_load),
+                .is_some_and(|index| self.names.participants[usize::from(index)].is_load),
             _ => false,
         };
         let refused = joins::refused(figure, subject, conditions, from_load);
         if let Some(message) = refused {
-            self.say(metric.first.at, message);
+            self.error(metric.first.at, message);
         }
         refused.is_none()
     }

@@ -19,7 +19,7 @@ impl Resolver<'_> {
         });
         let word = written.temporal.map(|(temporal, _)| temporal);
         if let (Some((Temporal::Recovers, at)), None) = (written.temporal, within) {
-            self.say(at, "`recovers` needs a deadline: `within 30s after ITEM`");
+            self.error(at, "`recovers` needs a deadline: `within 30s after ITEM`");
         }
         let temporal = word.is_some() || within.is_some();
         let (mut instants, mut windows) = (Vec::new(), Vec::new());
@@ -37,7 +37,7 @@ impl Resolver<'_> {
             } else {
                 format!("reduce the first (`{}`)", self.reduced(gauge))
             });
-            self.say(gauge.at, message);
+            self.error(gauge.at, message);
             return;
         }
         match instants.first() {
@@ -58,13 +58,13 @@ impl Resolver<'_> {
             } else {
                 format!(", `within`, or `{}`", self.reduced(gauge))
             });
-            self.say(gauge.at, message);
+            self.error(gauge.at, message);
         } else if let Some((_, at)) = written.per {
             let message = format!(
                 "`{}` is a value at an instant and takes no `per`",
                 self.slice(gauge)
             );
-            self.say(at, message);
+            self.error(at, message);
         }
     }
 
@@ -87,15 +87,15 @@ impl Resolver<'_> {
                 let message = format!(
                     "`{of}` is computed over a window: `{word}` needs slices of it, such as `per 5s`"
                 );
-                self.say(at, message);
+                self.error(at, message);
             }
             (false, Some((_, at))) => {
-                self.say(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
+                self.error(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
             }
-            (true, Some((0, at))) => self.say(at, "a slice is longer than `0s`"),
+            (true, Some((0, at))) => self.error(at, "a slice is longer than `0s`"),
             (true, Some((nanos, at))) => {
                 if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
-                    self.say(
+                    self.error(
                         at,
                         format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"),
                     );
@@ -138,7 +138,7 @@ fn sort<'e>(expr: &'e Expr, instants: &mut Vec<&'e Expr>, windows: &mut Vec<&'e 
     match &expr.kind {
         ExprKind::Metric(metric) => match figures::named(metric.measure.as_deref(), &metric.name) {
             Ok(MetricMeaning::Figure(figure)) if figure.is_instant() => instants.push(expr),
-            Ok(MetricMeaning::LaterGauge(_)) => instants.push(expr),
+            Ok(MetricMeaning::UnsupportedGauge(_)) => instants.push(expr),
             _ => windows.push(expr),
         },
         ExprKind::Binary(_, left, right) => {

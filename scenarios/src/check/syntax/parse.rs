@@ -235,9 +235,9 @@ impl Parser<'_> {
         measure: Option<String>,
         name: String,
     ) -> Result<WrittenMetric, SyntaxError> {
-        let first = self.party()?;
+        let first = self.participant()?;
         let second = if self.cursor.symbol("->") {
-            Some(self.party()?)
+            Some(self.participant()?)
         } else {
             None
         };
@@ -266,9 +266,9 @@ impl Parser<'_> {
         })
     }
 
-    fn party(&mut self) -> Result<WrittenParticipant, SyntaxError> {
+    fn participant(&mut self) -> Result<WrittenParticipant, SyntaxError> {
         let at = self.cursor.next_at();
-        let mut party = WrittenParticipant {
+        let mut participant = WrittenParticipant {
             at,
             name: None,
             entry: None,
@@ -278,10 +278,11 @@ impl Parser<'_> {
             zone: None,
         };
         if !self.cursor.symbol("*") {
-            party.name = Some(self.cursor.name("a load, a service, or `*`")?.to_owned());
+            participant.name = Some(self.cursor.name("a load, a service, or `*`")?.to_owned());
             if self.cursor.rest().starts_with('.') {
                 self.cursor.expect(".")?;
-                party.entry = Some(self.cursor.name("an entry of the load's mix")?.to_owned());
+                participant.entry =
+                    Some(self.cursor.name("an entry of the load's mix")?.to_owned());
             }
             if self.cursor.rest().starts_with('/') {
                 self.cursor.expect("/")?;
@@ -289,28 +290,28 @@ impl Parser<'_> {
                 if version.is_empty() {
                     return Err(self.cursor.unexpected("a version"));
                 }
-                party.version = Some(version.to_owned());
+                participant.version = Some(version.to_owned());
                 if self.cursor.rest().starts_with('/') {
                     self.cursor.expect("/")?;
                     let replica = self.cursor.digits();
                     let number = replica
                         .parse()
                         .map_err(|_| self.cursor.unexpected("the number of a replica"))?;
-                    party.replica = Some(number);
+                    participant.replica = Some(number);
                 }
             }
         }
-        party.endpoint = self.endpoint();
+        participant.endpoint = self.endpoint();
         let before = self.cursor.at();
         if self.cursor.keyword("in") {
             if self.cursor.keyword("zone") {
                 let at = self.cursor.next_at();
-                party.zone = Some((self.cursor.name("a zone")?.to_owned(), at));
+                participant.zone = Some((self.cursor.name("a zone")?.to_owned(), at));
             } else {
                 self.cursor.go(before);
             }
         }
-        Ok(party)
+        Ok(participant)
     }
 
     /// Parses `METHOD /path`, if it is next.

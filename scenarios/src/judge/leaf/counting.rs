@@ -52,17 +52,19 @@ pub(super) fn matches(
     fact: &RequestFacts,
     board: &PodBoard,
 ) -> bool {
-    let sent_by =
-        |party: &ParticipantSelector| fact.from.is_some_and(|pod| board.sent_by(pod, party));
-    let descends =
-        |party: &ParticipantSelector| fact.root.is_some_and(|root| is_root_of(root, party));
-    let arrives = |party: &ParticipantSelector| {
-        fact.to.is_some_and(|pod| board.is_of(pod, party))
-            && (party.endpoint.is_none() || party.endpoint == fact.endpoint)
+    let sent_by = |participant: &ParticipantSelector| {
+        fact.from.is_some_and(|pod| board.sent_by(pod, participant))
+    };
+    let descends = |participant: &ParticipantSelector| {
+        fact.root.is_some_and(|root| is_root_of(root, participant))
+    };
+    let arrives = |participant: &ParticipantSelector| {
+        fact.to.is_some_and(|pod| board.is_of(pod, participant))
+            && (participant.endpoint.is_none() || participant.endpoint == fact.endpoint)
     };
     match (&metric.subject, class) {
-        (Subject::Load(party), _) => sent_by(party) && descends(party),
-        (Subject::Service(party), _) => arrives(party),
+        (Subject::Load(participant), _) => sent_by(participant) && descends(participant),
+        (Subject::Service(participant), _) => arrives(participant),
         (Subject::Control | Subject::Fault(_), _) => false,
         (Subject::Edge { from, .. }, Class::Load) => descends(from) && sent_by(from),
         (Subject::Edge { from, to, .. }, Class::Arrival) => {
@@ -72,7 +74,8 @@ pub(super) fn matches(
             let called = if to.is_part() {
                 fact.to.is_some_and(|pod| board.is_of(pod, to))
             } else {
-                fact.to_party.is_some_and(|party| Some(party.0) == to.party)
+                fact.to_participant
+                    .is_some_and(|participant| Some(participant.0) == to.party)
             };
             called
                 && (to.endpoint.is_none() || to.endpoint == fact.endpoint)
@@ -82,8 +85,9 @@ pub(super) fn matches(
     }
 }
 
-pub(super) fn is_root_of(root: Root, party: &ParticipantSelector) -> bool {
-    party.party == Some(root.load.0) && party.entry.is_none_or(|entry| entry == root.entry)
+pub(super) fn is_root_of(root: Root, participant: &ParticipantSelector) -> bool {
+    participant.party == Some(root.load.0)
+        && participant.entry.is_none_or(|entry| entry == root.entry)
 }
 
 /// Returns true if a request meets a condition. `via` is decided in [`Via`](super::Via).
@@ -102,8 +106,8 @@ pub(super) fn holds(condition: &Condition, fact: &RequestFacts, board: &PodBoard
         Test::Status(low, high) => (*low..=*high).contains(&fact.outcome.status),
         Test::Grpc(status) => fact.outcome.grpc == Some(*status),
         Test::Flag(flag) => fact.flags.contains(*flag),
-        Test::To(party) => fact.to.is_some_and(|pod| board.is_of(pod, party)),
-        Test::From(party) => fact.from.is_some_and(|pod| board.sent_by(pod, party)),
+        Test::To(participant) => fact.to.is_some_and(|pod| board.is_of(pod, participant)),
+        Test::From(participant) => fact.from.is_some_and(|pod| board.sent_by(pod, participant)),
     };
     met != condition.not
 }
@@ -135,7 +139,7 @@ pub(super) fn happens(
     board: &PodBoard,
 ) -> bool {
     let is_of = |pod: &PodId| match subject {
-        Subject::Service(party) => board.is_of(*pod, party),
+        Subject::Service(participant) => board.is_of(*pod, participant),
         _ => false,
     };
     match (happening, &record.event) {

@@ -12,23 +12,25 @@ impl Leaf {
     pub(in crate::judge) fn begin(mut self, board: &PodBoard) -> Leaf {
         if let Figure::Gauge(gauge, _) = self.metric.figure {
             self.value = match (gauge, &self.metric.subject) {
-                (Gauge::Replicas, Subject::Service(party)) => board.pods_of(party).0,
-                (Gauge::Ready, Subject::Service(party)) => board.pods_of(party).1,
-                _ => self.standing(board).unwrap_or(0),
+                (Gauge::Replicas, Subject::Service(participant)) => board.pods_of(participant).0,
+                (Gauge::Ready, Subject::Service(participant)) => board.pods_of(participant).1,
+                _ => self.current(board).unwrap_or(0),
             };
         }
         self
     }
 
     /// The value of a gauge that the board maintains. `None` for gauges that are updated change by change.
-    fn standing(&self, board: &PodBoard) -> Option<i64> {
+    fn current(&self, board: &PodBoard) -> Option<i64> {
         let Figure::Gauge(gauge, _) = self.metric.figure else {
             return None;
         };
         Some(match (gauge, &self.metric.subject) {
-            (Gauge::Canary, Subject::Service(party)) => board.canary(party),
-            (Gauge::Weight, Subject::Service(party)) => board.weight(party),
-            (Gauge::Ejected, Subject::Service(party)) => board.outage().ejected(party, None, board),
+            (Gauge::Canary, Subject::Service(participant)) => board.canary(participant),
+            (Gauge::Weight, Subject::Service(participant)) => board.weight(participant),
+            (Gauge::Ejected, Subject::Service(participant)) => {
+                board.outage().ejected(participant, None, board)
+            }
             (Gauge::Ejected, Subject::Edge { from, to, .. }) => {
                 board.outage().ejected(to, Some(from), board)
             }
@@ -47,34 +49,35 @@ impl Leaf {
         board: &PodBoard,
     ) -> i64 {
         match (self.metric.figure, &self.metric.subject) {
-            (Figure::Busy, Subject::Service(party)) => change.map_or(0, |change| {
-                let counts = board.is_of(change.pod, party) && board.limits(change.pod).0.is_some();
+            (Figure::Busy, Subject::Service(participant)) => change.map_or(0, |change| {
+                let counts =
+                    board.is_of(change.pod, participant) && board.limits(change.pod).0.is_some();
                 if counts {
                     change.present - change.waiting
                 } else {
                     0
                 }
             }),
-            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party))
-                if party.endpoint.is_some() =>
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(participant))
+                if participant.endpoint.is_some() =>
             {
-                queued(&record.event, party, board)
+                queued(&record.event, participant, board)
             }
-            (Figure::Gauge(Gauge::Queued, _), Subject::Service(party)) => change
-                .filter(|change| board.is_of(change.pod, party))
+            (Figure::Gauge(Gauge::Queued, _), Subject::Service(participant)) => change
+                .filter(|change| board.is_of(change.pod, participant))
                 .map_or(0, |change| change.waiting),
             (
                 Figure::Gauge(gauge @ (Gauge::Replicas | Gauge::Ready), _),
-                Subject::Service(party),
+                Subject::Service(participant),
             ) => change
-                .filter(|change| board.is_of(change.pod, party))
+                .filter(|change| board.is_of(change.pod, participant))
                 .map_or(0, |change| match gauge {
                     Gauge::Replicas => change.there,
                     _ => change.ready,
                 }),
             (Figure::Gauge(gauge, _), _) if turns(gauge, &record.event) => self
-                .standing(board)
-                .map_or(0, |standing| standing - self.value),
+                .current(board)
+                .map_or(0, |current| current - self.value),
             (Figure::Gauge(Gauge::InFlight, _), subject) => {
                 in_flight(record, change, subject, board)
             }
@@ -84,7 +87,7 @@ impl Leaf {
 }
 
 /// The change of the number of queued requests to one endpoint.
-fn queued(event: &Event, party: &ParticipantSelector, board: &PodBoard) -> i64 {
+fn queued(event: &Event, participant: &ParticipantSelector, board: &PodBoard) -> i64 {
     let (pod, endpoint, by) = match event {
         Event::Arrived {
             pod,
@@ -96,7 +99,7 @@ fn queued(event: &Event, party: &ParticipantSelector, board: &PodBoard) -> i64 {
         Event::Dequeued { pod, endpoint } => (*pod, *endpoint, -1),
         _ => return 0,
     };
-    let counts = party.endpoint == Some(endpoint) && board.is_of(pod, party);
+    let counts = participant.endpoint == Some(endpoint) && board.is_of(pod, participant);
     if counts { by } else { 0 }
 }
 
@@ -122,11 +125,13 @@ fn in_flight(
     board: &PodBoard,
 ) -> i64 {
     match (subject, &record.event) {
-        (Subject::Load(party), Event::Sent { root }) => i64::from(is_root_of(*root, party)),
-        (Subject::Load(party), Event::Finished { root, outcome, .. })
+        (Subject::Load(participant), Event::Sent { root }) => {
+            i64::from(is_root_of(*root, participant))
+        }
+        (Subject::Load(participant), Event::Finished { root, outcome, .. })
             if outcome.answer != Answer::Dropped =>
         {
-            -i64::from(is_root_of(*root, party))
+            -i64::from(is_root_of(*root, participant))
         }
         (
             Subject::Edge { from, to, .. },
@@ -157,14 +162,14 @@ fn in_flight(
                 ..
             },
         ) => -i64::from(is_call(*root, *pod, *callee, from, to, board)),
-        (Subject::Service(party), _) if party.endpoint.is_none() => change
-            .filter(|change| board.is_of(change.pod, party))
+        (Subject::Service(participant), _) if participant.endpoint.is_none() => change
+            .filter(|change| board.is_of(change.pod, participant))
             .map_or(0, |change| change.present),
-        (Subject::Service(party), Event::Arrived { pod, endpoint, .. }) => {
-            i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        (Subject::Service(participant), Event::Arrived { pod, endpoint, .. }) => {
+            i64::from(board.is_of(*pod, participant) && participant.endpoint == Some(*endpoint))
         }
-        (Subject::Service(party), Event::Served { pod, endpoint, .. }) => {
-            -i64::from(board.is_of(*pod, party) && party.endpoint == Some(*endpoint))
+        (Subject::Service(participant), Event::Served { pod, endpoint, .. }) => {
+            -i64::from(board.is_of(*pod, participant) && participant.endpoint == Some(*endpoint))
         }
         _ => 0,
     }

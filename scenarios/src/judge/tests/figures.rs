@@ -41,7 +41,8 @@ fn what_is_served_to_nobody_is_no_goodput() {
     ]);
     run.served(None, 1, 11 * S, 0, 11 * S + MS, OK);
     run.served(None, 1, 12 * S, 0, 12 * S + MS, OK);
-    if let Some(Event::Served { fate, .. }) = run.records.last_mut().map(|it| &mut it.event) {
+    if let Some(Event::Served { fate, .. }) = run.records.last_mut().map(|record| &mut record.event)
+    {
         *fate = Fate::Abandoned;
     }
     all_hold(run);
@@ -98,7 +99,9 @@ fn an_endpoint_is_told_apart_from_the_others_of_its_service() {
     for second in [11, 12, 13] {
         run.served(None, 0, second * S, 0, second * S + MS, OK);
     }
-    if let Some(Event::Served { endpoint, .. }) = run.records.last_mut().map(|it| &mut it.event) {
+    if let Some(Event::Served { endpoint, .. }) =
+        run.records.last_mut().map(|record| &mut record.event)
+    {
         *endpoint = 1;
     }
     all_hold(run);
@@ -109,7 +112,7 @@ fn caller_retries_add_to_its_proxys_and_count_once_without_a_proxy() {
     for (sidecar, retries) in [(true, 2), (false, 1)] {
         let check = format!("retries(web -> api) == {retries}");
         let mut run = Run::new(&[&check, "attempts(web -> api) == 2"]);
-        run.story.services[0].versions[0].sidecar = sidecar;
+        run.scenario.services[0].versions[0].sidecar = sidecar;
         call_of_two_tries(&mut run);
         all_hold(run);
     }
@@ -117,13 +120,13 @@ fn caller_retries_add_to_its_proxys_and_count_once_without_a_proxy() {
 
 /// Adds a call with two attempts by its app, and the events of both.
 fn call_of_two_tries(run: &mut Run) {
-    let (from, party) = (PodId(0), ParticipantId(1));
+    let (from, participant) = (PodId(0), ParticipantId(1));
     run.at(
         12 * S,
         Event::CallEnded {
             root: None,
             from,
-            to: party,
+            to: participant,
             endpoint: 0,
             start_ns: 11 * S,
             outcome: OK,
@@ -140,7 +143,7 @@ fn call_of_two_tries(run: &mut Run) {
                 root: None,
                 from,
                 to: Some(PodId(1)),
-                to_party: party,
+                to_party: participant,
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),
@@ -187,8 +190,11 @@ fn a_request_that_its_client_sent_once_was_not_retried() {
     for tries in [1, 2] {
         run.request(11 * S, 12 * S, OK);
         let last = run.records.last_mut().map(|record| &mut record.event);
-        if let Some(Event::Finished { tries: told, .. }) = last {
-            *told = tries;
+        if let Some(Event::Finished {
+            tries: reported, ..
+        }) = last
+        {
+            *reported = tries;
         }
     }
     all_hold(run);
@@ -230,7 +236,7 @@ fn the_denominator_of_a_flag_share_includes_requests_rejected_before_the_app() {
 #[test]
 fn a_service_with_a_pod_that_has_no_limit_is_never_busy() {
     let mut run = Run::new(&["busy(api) <= 100%", "busy(api/v2) == 0%"]);
-    run.story.services[1].versions[0].workers = None;
+    run.scenario.services[1].versions[0].workers = None;
     let checks = run.checks();
     let reason = "not judged: `busy(api)`: a service without `workers` and `cores` has no limit to be busy by";
     assert_eq!(checks[0].observed, reason);

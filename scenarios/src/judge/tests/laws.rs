@@ -124,7 +124,7 @@ fn a_reason_that_is_told_twice_is_one() {
 fn an_item_that_may_not_miss_has_begun() {
     let with = |begins: bool| {
         let mut run = Run::new(&["count(users) >= 0"]);
-        run.story.chaos[0].may_miss = false;
+        run.scenario.chaos[0].may_miss = false;
         if begins {
             let pods = vec![PodId(1)];
             run.at(20 * S, Event::FaultStarted { fault: 0, pods });

@@ -3,7 +3,7 @@
 use shakedown_results::{Event, ParticipantId, Pod, PodId};
 use shakedown_types::{BreakerLimit, Detector};
 
-use super::{MS, Run, S, story};
+use super::{MS, Run, S, small_scenario};
 use crate::{Edits, load_text};
 
 const WEB: u32 = 0;
@@ -160,8 +160,8 @@ fn a_pod_that_was_added_can_be_ejected() {
 #[test]
 fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
     let text = |check: &str| {
-        let story = story(&["success(users) == 100%"]);
-        story.expanded.replace("success(users) == 100%", check)
+        let scenario = small_scenario(&["success(users) == 100%"]);
+        scenario.expanded.replace("success(users) == 100%", check)
     };
     for (check, message) in [
         (

@@ -34,9 +34,9 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
         };
         let (start, begin) = (at, at.max(free));
         free = begin + draw(service, &mut works);
-        let mut tell = |at_ns, event| records.push(Record { at_ns, event });
-        tell(start, Event::Sent { root });
-        tell(
+        let mut emit = |at_ns, event| records.push(Record { at_ns, event });
+        emit(start, Event::Sent { root });
+        emit(
             start,
             Event::Arrived {
                 root: Some(root),
@@ -48,9 +48,9 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
             },
         );
         if begin > start {
-            tell(begin, Event::Dequeued { pod, endpoint: 0 });
+            emit(begin, Event::Dequeued { pod, endpoint: 0 });
         }
-        tell(
+        emit(
             free,
             Event::Served {
                 root: Some(root),
@@ -64,7 +64,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
                 copy: false,
             },
         );
-        tell(
+        emit(
             free,
             Event::Finished {
                 root,
@@ -80,14 +80,17 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
     records
 }
 
-fn judged(story: &ResolvedScenario, service: &str, seed: u64) -> RunJudgement {
-    let cast = cast(story, &plan(story, |_| ChaCha8Rng::seed_from_u64(seed)));
-    let mut judge = Judge::new(story, &cast);
+fn judged(scenario: &ResolvedScenario, service: &str, seed: u64) -> RunJudgement {
+    let participants = cast(
+        scenario,
+        &plan(scenario, |_| ChaCha8Rng::seed_from_u64(seed)),
+    );
+    let mut judge = Judge::new(scenario, &participants);
     for record in records(
         &Distribution::parse_duration(service).unwrap(),
         800.0,
         seed,
-        cast.duration_ns,
+        participants.duration_ns,
     ) {
         judge.record(&record);
     }
@@ -99,10 +102,10 @@ fn sweep(service: &str, seeds: u64) -> Vec<(String, Option<bool>, String)> {
         variant: None,
         set: vec!["duration=5m".to_owned(), "warm-up=20s".to_owned()],
     };
-    let story = load("theory-mm1", &edits).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = load("theory-mm1", &edits).unwrap_or_else(|error| panic!("{error}"));
     let mut samples = Vec::new();
     for seed in 1..=seeds {
-        let judgement = judged(&story, service, seed);
+        let judgement = judged(&scenario, service, seed);
         assert_eq!(judgement.invariants, Vec::<String>::new());
         let client = judgement
             .checks
@@ -112,7 +115,7 @@ fn sweep(service: &str, seeds: u64) -> Vec<(String, Option<bool>, String)> {
         assert_eq!(client.pass, Some(true), "{client:?}");
         samples.push((seed, judgement.samples));
     }
-    over_seeds(&story, &samples)
+    over_seeds(&scenario, &samples)
         .into_iter()
         .map(|check| (check.name, check.pass, check.observed))
         .collect()

@@ -1,6 +1,6 @@
 //! Checks over seeds.
 
-use super::story;
+use super::small_scenario;
 use crate::judge::{SeedSample, over_seeds};
 use crate::value::Ratio;
 
@@ -21,7 +21,7 @@ fn samples(values: &[i128], holds: &[bool]) -> Vec<(u64, Vec<SeedSample>)> {
 }
 
 fn judged(check: &str, values: &[i128], holds: &[bool]) -> (Option<bool>, String) {
-    let result = over_seeds(&story(&[check]), &samples(values, holds)).remove(0);
+    let result = over_seeds(&small_scenario(&[check]), &samples(values, holds)).remove(0);
     (result.pass, result.observed)
 }
 
@@ -145,13 +145,13 @@ fn one_seed_that_could_not_be_judged_keeps_all_from_it() {
         holds: None,
         reason: "no request".to_owned(),
     };
-    let result = over_seeds(&story(&["mean(users) < 1s over seeds"]), &all).remove(0);
+    let result = over_seeds(&small_scenario(&["mean(users) < 1s over seeds"]), &all).remove(0);
     assert_eq!(
         (result.pass, result.observed.as_str()),
         (None, "not judged: seed 1: no request")
     );
     let single = over_seeds(
-        &story(&["mean(users) < 1s over seeds"]),
+        &small_scenario(&["mean(users) < 1s over seeds"]),
         &samples(&[MS], &[true]),
     )
     .remove(0);

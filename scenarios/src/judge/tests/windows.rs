@@ -13,9 +13,9 @@ fn seconds(seconds: i64) -> Distribution {
 /// A run whose item `sick` starts at this second and lasts 10 s.
 fn sick_at(second: i64, checks: &[&str]) -> Run {
     let mut run = Run::new(checks);
-    let place = run.story.chaos[0].place;
+    let place = run.scenario.chaos[0].place;
     let from = seconds(second);
-    run.story.chaos[0].when = FireTimes::At(Draw { from, place });
+    run.scenario.chaos[0].when = FireTimes::At(Draw { from, place });
     run
 }
 
@@ -63,10 +63,10 @@ fn a_repeating_item_lasts_from_its_first_start_to_its_last_end() {
         "count(users before sick) == 10",
         "count(users after sick) == 15",
     ]);
-    let place = run.story.chaos[0].place;
+    let place = run.scenario.chaos[0].place;
     let second = |at: u64| std::time::Duration::from_secs(at);
     // At 20, 30 and 40 s, for 5 s each.
-    run.story.chaos[0].when = FireTimes::Every {
+    run.scenario.chaos[0].when = FireTimes::Every {
         interval: Draw {
             from: seconds(10),
             place,
@@ -75,7 +75,7 @@ fn a_repeating_item_lasts_from_its_first_start_to_its_last_end() {
         until: second(45),
     };
     let from = seconds(5);
-    run.story.chaos[0].length = Some(Draw { from, place });
+    run.scenario.chaos[0].length = Some(Draw { from, place });
     a_request_a_second(&mut run);
     assert_eq!(run.verdicts(), [Some(true); 3]);
 }
@@ -83,7 +83,7 @@ fn a_repeating_item_lasts_from_its_first_start_to_its_last_end() {
 #[test]
 fn an_item_without_an_end_lasts_until_the_end_of_the_run() {
     let mut run = Run::new(&["count(users during sick) == 40"]);
-    run.story.chaos[0].length = None;
+    run.scenario.chaos[0].length = None;
     a_request_a_second(&mut run);
     assert_eq!(run.verdicts(), [Some(true)]);
 }
@@ -127,9 +127,9 @@ fn a_queue_is_empty_once_its_pod_has_nothing_in_hand() {
 #[test]
 fn what_one_item_hit_is_not_counted_of_another() {
     let mut run = Run::new(&["hits(sick) == 7"]);
-    let mut other = run.story.chaos[0].clone();
+    let mut other = run.scenario.chaos[0].clone();
     other.name = "other".to_owned();
-    run.story.chaos.push(other);
+    run.scenario.chaos.push(other);
     for (fault, hits) in [(0, 7), (1, 5)] {
         run.at(30 * S, Event::FaultEnded { fault, hits });
     }

@@ -24,7 +24,7 @@ fn results_say_what_was_seen_and_what_would_have_been_accepted() {
         );
         run.served(Some(root), 0, second * S, 0, second * S + 400 * MS, OK);
     }
-    let told: Vec<String> = run
+    let lines: Vec<String> = run
         .checks()
         .iter()
         .map(|c| {
@@ -34,7 +34,7 @@ fn results_say_what_was_seen_and_what_would_have_been_accepted() {
             )
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(lines.join("\n"), @r"
     Some(false) | success(users) >= 99.9% | 80% (4 of 5) | >= 99.9%
     Some(true) | p99(users) <= 1.5 * p99(web) | 500ms | <= 600ms = 1.5 * p99(web)
     Some(true) | always max(users) < 1s per 10s | true in all 5 slices | always < 1s per 10s
@@ -109,12 +109,12 @@ fn the_right_side_is_told_as_written_without_what_follows_it() {
 #[test]
 fn a_variant_with_an_unjudged_check_is_itself_not_judged() {
     let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s"]);
-    let story = run.story.clone();
+    let scenario = run.scenario.clone();
     run.request(35 * S, 36 * S, ERROR);
-    let told = as_told(&story, &run.checks());
+    let outcome = as_told(&scenario, &run.checks());
     assert!(
-        matches!(&told, VariantOutcome::NotJudged(lines) if lines.len() == 1),
-        "{told:?}"
+        matches!(&outcome, VariantOutcome::NotJudged(lines) if lines.len() == 1),
+        "{outcome:?}"
     );
 }
 
@@ -149,22 +149,22 @@ fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
         "b: count(users) > 0",
         "c: mean(users) < 1s over seeds",
     ]);
-    let mut story = run.story.clone();
+    let mut scenario = run.scenario.clone();
     run.request(35 * S, 36 * S, ERROR);
     let checks = run.checks();
-    let told = |story: &_| as_told(story, &checks);
-    assert!(matches!(told(&story), VariantOutcome::Otherwise(lines) if lines.len() == 1));
-    story.breaks = Some(vec!["a".to_owned()]);
-    assert_eq!(told(&story), VariantOutcome::As);
-    story.breaks = Some(vec!["a".to_owned(), "c".to_owned()]);
+    let outcome = |scenario: &_| as_told(scenario, &checks);
+    assert!(matches!(outcome(&scenario), VariantOutcome::Otherwise(lines) if lines.len() == 1));
+    scenario.breaks = Some(vec!["a".to_owned()]);
+    assert_eq!(outcome(&scenario), VariantOutcome::As);
+    scenario.breaks = Some(vec!["a".to_owned(), "c".to_owned()]);
     assert_eq!(
-        told(&story),
+        outcome(&scenario),
         VariantOutcome::As,
         "checks over seeds are left aside"
     );
-    story.breaks = Some(vec!["a".to_owned(), "b".to_owned()]);
+    scenario.breaks = Some(vec!["a".to_owned(), "b".to_owned()]);
     assert!(
-        matches!(told(&story), VariantOutcome::Otherwise(lines) if lines[0].starts_with("`b` should be false"))
+        matches!(outcome(&scenario), VariantOutcome::Otherwise(lines) if lines[0].starts_with("`b` should be false"))
     );
 }
 
@@ -183,11 +183,11 @@ fn laws_that_are_broken_make_a_run_invalid() {
         ["users: 1 requests were sent, 0 of them ended"]
     );
 
-    let mut untold = Run::new(&["count(users) > 0"]);
-    untold.served(None, 1, 11 * S, 0, 12 * S, OK);
-    untold.records.truncate(1);
+    let mut unserved = Run::new(&["count(users) > 0"]);
+    unserved.served(None, 1, 11 * S, 0, 12 * S, OK);
+    unserved.records.truncate(1);
     assert_eq!(
-        untold.judge().invariants,
+        unserved.judge().invariants,
         ["api: 1 requests arrived, 0 have a recorded end"]
     );
 

@@ -37,8 +37,8 @@ pub(super) struct ExpressionBuilder<'a> {
     pub(super) per_ns: Option<i64>,
     /// True if the check has no window and no slices.
     pub(super) is_whole: bool,
-    pub(super) story: &'a ResolvedScenario,
-    pub(super) cast: &'a Participants,
+    pub(super) scenario: &'a ResolvedScenario,
+    pub(super) participants: &'a Participants,
     /// The board's state at the beginning of the run.
     pub(super) board: &'a PodBoard,
 }
@@ -62,10 +62,10 @@ impl ExpressionBuilder<'_> {
 
     fn leaf(&self, metric: &Metric) -> Result<Leaf, String> {
         let kind = Leaf::kind(metric);
-        let duration_ns = self.cast.duration_ns;
+        let duration_ns = self.participants.duration_ns;
         let leaf = match &metric.window {
             Some(window) => {
-                let span = span::resolve(window, self.cast)?;
+                let span = span::resolve(window, self.participants)?;
                 Leaf::new(metric, Slots::new(span, None, duration_ns, kind), true)
             }
             None => Leaf::new(
@@ -76,7 +76,7 @@ impl ExpressionBuilder<'_> {
         };
         let leaf = leaf.begin(self.board);
         let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
-            if from.party.is_some_and(|party| usize::from(party) >= self.story.services.len()));
+            if from.party.is_some_and(|participant| usize::from(participant) >= self.scenario.services.len()));
         Ok(if from_load {
             leaf.descends_from_load()
         } else {

@@ -22,18 +22,18 @@ impl ScenarioReader<'_> {
         action: ActionKind,
         (index, item): (usize, &str),
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<ChaosAction> {
         match action {
             ActionKind::Apply => Some(self.apply(index)),
-            ActionKind::Surge => self.surge(node, scene),
-            ActionKind::Scale => self.scale(node, scene),
-            ActionKind::Deploy => self.deploy(index, node, scene),
-            ActionKind::Partition => self.partition(node, scene),
-            ActionKind::Slow => self.slow(item, node, scene),
-            ActionKind::Fail => self.failing(node, scene),
-            ActionKind::Crash => self.stopping(action, node, scene).map(ChaosAction::Crash),
-            ActionKind::Pause => self.stopping(action, node, scene).map(ChaosAction::Pause),
+            ActionKind::Surge => self.surge(node, names),
+            ActionKind::Scale => self.scale(node, names),
+            ActionKind::Deploy => self.deploy(index, node, names),
+            ActionKind::Partition => self.partition(node, names),
+            ActionKind::Slow => self.slow(item, node, names),
+            ActionKind::Fail => self.failing(node, names),
+            ActionKind::Crash => self.stopping(action, node, names).map(ChaosAction::Crash),
+            ActionKind::Pause => self.stopping(action, node, names).map(ChaosAction::Pause),
             ActionKind::Nothing => None,
         }
     }
@@ -43,10 +43,10 @@ impl ScenarioReader<'_> {
         &mut self,
         action: ActionKind,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<PodTarget> {
-        let target = self.target_pods(action.name(), node, scene)?;
-        self.there_at_0_s(action.name(), &target, node, scene);
+        let target = self.target_pods(action.name(), node, names)?;
+        self.there_at_0_s(action.name(), &target, node, names);
         Some(target)
     }
 
@@ -64,14 +64,14 @@ impl ScenarioReader<'_> {
         &mut self,
         action: &str,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<PodTarget> {
         let (target, text) = self.written_target(node, "target: 1 of payment")?;
         if text.contains("->") {
             self.error(&target.place, format!("`{action}` takes pods, not a link"));
             return None;
         }
-        self.pods(text, &target.place, scene)
+        self.pods(text, &target.place, names)
     }
 
     /// Refuses a target whose version is only deployed during the run.
@@ -80,7 +80,7 @@ impl ScenarioReader<'_> {
         action: &str,
         target: &PodTarget,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) {
         let PodSelector::Party {
             name,
@@ -90,7 +90,7 @@ impl ScenarioReader<'_> {
         else {
             return;
         };
-        let replicas = scene.version(name, *version).map(|v| v.replicas);
+        let replicas = names.version(name, *version).map(|v| v.replicas);
         if replicas == Some(0)
             && let Some(written) = get(node, "target")
         {
@@ -101,7 +101,7 @@ impl ScenarioReader<'_> {
         }
     }
 
-    fn partition(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
+    fn partition(&mut self, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
         let (target, text) = self.written_target(node, "target: a <-> b")?;
         let link = text
             .split_once("<->")
@@ -114,10 +114,10 @@ impl ScenarioReader<'_> {
             );
             return None;
         };
-        let from = self.pods(from.trim(), &target.place, scene);
-        let to = self.pods(to.trim(), &target.place, scene);
+        let from = self.pods(from.trim(), &target.place, names);
+        let to = self.pods(to.trim(), &target.place, names);
         for end in [&from, &to].into_iter().flatten() {
-            self.there_at_0_s("partition", end, node, scene);
+            self.there_at_0_s("partition", end, node, names);
         }
         Some(ChaosAction::Partition {
             from: from?,
@@ -127,12 +127,12 @@ impl ScenarioReader<'_> {
     }
 
     /// Reads a target that must be pods of a service, because clients and the control plane have no endpoints.
-    fn apps(&mut self, action: &str, node: &Node, scene: &TargetNames<'_>) -> Option<PodTarget> {
-        let target = self.target_pods(action, node, scene)?;
+    fn apps(&mut self, action: &str, node: &Node, names: &TargetNames<'_>) -> Option<PodTarget> {
+        let target = self.target_pods(action, node, names)?;
         let no_app = match &target.of {
             PodSelector::Control => Some("control"),
             PodSelector::Party { name, .. }
-                if scene.loads.iter().any(|load| load.name == *name) =>
+                if names.loads.iter().any(|load| load.name == *name) =>
             {
                 Some(name.as_str())
             }
@@ -149,8 +149,8 @@ impl ScenarioReader<'_> {
         Some(target)
     }
 
-    fn slow(&mut self, item: &str, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
-        let target = self.apps("slow", node, scene);
+    fn slow(&mut self, item: &str, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
+        let target = self.apps("slow", node, names);
         let keys: SlowKeys = self.decode_part(node).unwrap_or_default();
         let (factor, add) = match (get(node, "factor"), get(node, "add")) {
             (Some(written), None) => {
@@ -162,7 +162,7 @@ impl ScenarioReader<'_> {
             }
             (None, Some(written)) => {
                 let from = self.with_file(keys.add?.0, written)?;
-                let place = self.place(format!("chaos.{item}.add"));
+                let place = self.stream(format!("chaos.{item}.add"));
                 (Ratio::ONE, Some(Draw { from, place }))
             }
             (Some(_), Some(written)) => {
@@ -181,11 +181,11 @@ impl ScenarioReader<'_> {
         })
     }
 
-    fn failing(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
-        let target = self.apps("fail", node, scene);
+    fn failing(&mut self, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
+        let target = self.apps("fail", node, names);
         let keys: Option<FailItemKeys> = self.decode_part(node);
         let words = match target.as_ref().map(|target| &target.of) {
-            Some(PodSelector::Party { name, .. }) => scene
+            Some(PodSelector::Party { name, .. }) => names
                 .services
                 .iter()
                 .find(|service| service.name == *name)
@@ -202,12 +202,12 @@ impl ScenarioReader<'_> {
         let only = match &keys.only {
             Some(Raw(written)) => {
                 let (of, endpoint) =
-                    self.declared_target(written, scene.skeletons, "a chaos item")?;
+                    self.declared_target(written, names.skeletons, "a chaos item")?;
                 let own = target.as_ref().and_then(|target| match &target.of {
                     PodSelector::Party { name, .. } => Some(name),
                     _ => None,
                 });
-                let service = &scene.skeletons[of].name;
+                let service = &names.skeletons[of].name;
                 if let Some(own) = own.filter(|own| *own != service) {
                     self.error(
                         &written.place,
@@ -228,11 +228,11 @@ impl ScenarioReader<'_> {
         })
     }
 
-    fn surge(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
+    fn surge(&mut self, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
         let (target, text) = self.written_target(node, "target: users")?;
-        let load = scene.loads.iter().position(|load| load.name == text);
+        let load = names.loads.iter().position(|load| load.name == text);
         if load.is_none() && !self.incomplete {
-            let known = scene.loads.iter().map(|load| load.name.as_str());
+            let known = names.loads.iter().map(|load| load.name.as_str());
             let hint = suggest::hint(text, known.collect::<Vec<_>>());
             self.error(&target.place, format!("no load `{text}`: {hint}"));
         }
@@ -247,16 +247,16 @@ impl ScenarioReader<'_> {
     fn service_version(
         &mut self,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<(usize, Option<u16>)> {
         let (target, text) = self.written_target(node, "target: checkout/v2")?;
         let (name, version) = match text.split_once('/') {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let Some(service) = scene.services.iter().position(|s| s.name == name) else {
+        let Some(service) = names.services.iter().position(|s| s.name == name) else {
             if !self.incomplete {
-                let known = scene.services.iter().map(|s| s.name.as_str());
+                let known = names.services.iter().map(|s| s.name.as_str());
                 let hint = suggest::hint(name, known.collect::<Vec<_>>());
                 self.error(&target.place, format!("no service `{name}`: {hint}"));
             }
@@ -265,12 +265,12 @@ impl ScenarioReader<'_> {
         let Some(version) = version else {
             return Some((service, None));
         };
-        let version = self.version_of(&scene.services[service], version, &target.place)?;
+        let version = self.version_of(&names.services[service], version, &target.place)?;
         Some((service, Some(version)))
     }
 
-    fn scale(&mut self, node: &Node, scene: &TargetNames<'_>) -> Option<ChaosAction> {
-        let found = self.service_version(node, scene);
+    fn scale(&mut self, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
+        let found = self.service_version(node, names);
         let ScaleKeys { to: Count(to) } = self.decode_part(node)?;
         let to = self.bounded_replicas(to, node, "to");
         let (service, version) = found?;
@@ -299,7 +299,7 @@ impl ScenarioReader<'_> {
         &mut self,
         index: usize,
         node: &Node,
-        scene: &TargetNames<'_>,
+        names: &TargetNames<'_>,
     ) -> Option<ChaosAction> {
         if let Some(every) = get(node, "every") {
             self.error(
@@ -312,7 +312,7 @@ impl ScenarioReader<'_> {
             ..
         } = self.decode_part(node).unwrap_or_default();
         let replicas = self.bounded_replicas(replicas, node, "replicas");
-        let (service, version) = self.service_version(node, scene)?;
+        let (service, version) = self.service_version(node, names)?;
         let written = get(node, "target").unwrap_or(node);
         let Some(version) = version else {
             self.error(
@@ -321,8 +321,8 @@ impl ScenarioReader<'_> {
             );
             return None;
         };
-        let name = &scene.services[service].versions[usize::from(version)].name;
-        let mut deploys = scene.skeletons[service].deploys.iter();
+        let name = &names.services[service].versions[usize::from(version)].name;
+        let mut deploys = names.skeletons[service].deploys.iter();
         if !deploys.any(|deploy| deploy.item == index && deploy.version == *name) {
             self.error(
                 &written.place,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{errors, read, story};
+use super::{errors, read, small_scenario};
 use crate::{Edits, load_text};
 
 /// Checks that a value at the bound loads and the value beyond it is refused with this message.
@@ -14,12 +14,12 @@ fn bound(made: impl Fn(&str) -> String, within: &str, beyond: &str, message: &st
 
 /// The small scenario with one text replaced. `{}` in the new text is the value.
 fn replaced(from: &'static str, to: &'static str) -> impl Fn(&str) -> String {
-    move |value| story("").replace(from, &to.replace("{}", value))
+    move |value| small_scenario("").replace(from, &to.replace("{}", value))
 }
 
 /// The small scenario with a chaos item. `{}` in the item is the value.
 fn chaos(item: &'static str) -> impl Fn(&str) -> String {
-    move |value| story(&format!("chaos: [{{{}}}]\n", item.replace("{}", value)))
+    move |value| small_scenario(&format!("chaos: [{{{}}}]\n", item.replace("{}", value)))
 }
 
 /// The small scenario with other settings of the calls to api.
@@ -142,7 +142,7 @@ fn replicas_are_counted_from_0_in_targets_and_in_checks() {
 
 #[test]
 fn a_check_may_name_replicas_that_a_scaling_later_removes() {
-    let text = story("chaos: [{at: 5s, do: scale, target: api, to: 1}]\n")
+    let text = small_scenario("chaos: [{at: 5s, do: scale, target: api, to: 1}]\n")
         .replace("api: {workers: 4,", "api: {workers: 4, versions: {v1: 3},")
         .replace("success(users) == 100%", "count(api/v1/2) == 0");
     read(&text);
@@ -183,7 +183,7 @@ fn a_run_lasts_a_leap_year_at_most() {
 #[test]
 fn a_story_has_fifty_thousand_pods_at_most_its_clients_among_them() {
     let text = |clients: &str| {
-        story("")
+        small_scenario("")
             .replace(
                 "api: {workers: 4,",
                 "api: {workers: 4, versions: {v1: 40000},",
@@ -231,7 +231,7 @@ fn an_epoch_is_a_day_that_there_is() {
 
 #[test]
 fn telemetry_is_read_from_time_to_time() {
-    let text = |every: &str| story(&format!("control: {{telemetry: {every}}}\n"));
+    let text = |every: &str| small_scenario(&format!("control: {{telemetry: {every}}}\n"));
     bound(text, "1ns", "0s", "`telemetry` is longer than `0s`");
 }
 
@@ -304,14 +304,14 @@ fn a_scenario_has_at_most_10000_chaos_items_and_1000_checks() {
     let items = |count: &str| {
         let count = count.parse().expect("a number");
         let item = "{at: 5s, do: crash, target: api}, ";
-        story(&format!("chaos: [{}]\n", item.repeat(count)))
+        small_scenario(&format!("chaos: [{}]\n", item.repeat(count)))
     };
     bound(items, "10000", "10001", "at most 10000 chaos items");
     let checks = |count: &str| {
         let more = count.parse::<usize>().expect("a number") - 1;
         let fine = "  - fine: success(users) == 100%\n";
         let all = format!("{fine}{}", "  - count(users) > 0\n".repeat(more));
-        story("").replace(fine, &all)
+        small_scenario("").replace(fine, &all)
     };
     bound(checks, "1000", "1001", "at most 1000 checks");
 }
@@ -329,16 +329,17 @@ fn pods_that_a_deployment_brings_are_counted() {
 
 #[test]
 fn the_control_plane_is_one_pod() {
-    let text = |replicas: &str| story(&format!("control: {{replicas: {replicas}}}\n"));
+    let text = |replicas: &str| small_scenario(&format!("control: {{replicas: {replicas}}}\n"));
     bound(text, "1", "2", "not supported yet: `control: replicas`");
 }
 
 #[test]
 fn a_duration_too_short_for_its_windows_suggests_scaling_instead() {
-    let text = story("chaos: [{name: sick, at: 40s, for: 10s, do: pause, target: api}]").replace(
-        "fine: success(users) == 100%",
-        "fine: success(users after 50s) == 100%",
-    );
+    let text = small_scenario("chaos: [{name: sick, at: 40s, for: 10s, do: pause, target: api}]")
+        .replace(
+            "fine: success(users) == 100%",
+            "fine: success(users after 50s) == 100%",
+        );
     let load = |set: &[&str]| {
         let edits = Edits {
             variant: None,
@@ -353,11 +354,11 @@ fn a_duration_too_short_for_its_windows_suggests_scaling_instead() {
         ),
         "{error}"
     );
-    let story = load(&["scale=5"]).unwrap();
-    assert_eq!(story.duration, Duration::from_secs(12));
+    let scenario = load(&["scale=5"]).unwrap();
+    assert_eq!(scenario.duration, Duration::from_secs(12));
     // The expanded scenario is the scaled one, so that a replay needs no edit.
-    let again = load_text("f.yaml", &story.expanded, &Edits::default()).unwrap();
-    assert_eq!(again.expanded, story.expanded);
+    let again = load_text("f.yaml", &scenario.expanded, &Edits::default()).unwrap();
+    assert_eq!(again.expanded, scenario.expanded);
     // Other errors are reported without the hint.
     let error = load(&["duration=12s", "load.users.rate=ten"]).unwrap_err();
     assert!(!error.contains("--scale"), "{error}");
@@ -367,7 +368,7 @@ fn a_duration_too_short_for_its_windows_suggests_scaling_instead() {
 fn a_bound_of_a_check_is_one_that_its_figure_can_reach() {
     let check = |text: &str| {
         let fine = "  - fine: success(users) == 100%";
-        story("").replace(fine, &format!("  - '{text}'"))
+        small_scenario("").replace(fine, &format!("  - '{text}'"))
     };
     for within in [
         "success(users) >= 100%",

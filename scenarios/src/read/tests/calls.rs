@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::{errors, read, story};
+use super::{errors, read, small_scenario};
 use crate::scenario::{AppHedge, Call, CallConcurrency, Drawn, Step};
 
 /// The small scenario with another `web`.
 fn with_web(web: &str) -> String {
-    story("").replace(
+    small_scenario("").replace(
         "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",
         web,
     )
 }
 
 fn calls(text: &str) -> Vec<Call> {
-    let story = read(text);
-    let steps = story.services[0].versions[0].endpoints[0]
+    let scenario = read(text);
+    let steps = scenario.services[0].versions[0].endpoints[0]
         .clone()
         .expect("declared");
     let calls = steps.into_iter().filter_map(|step| match step {
@@ -51,10 +51,10 @@ fn a_pool_bounds_the_calls_of_one_replica_to_one_service() {
         );
         calls(&with_web(&web))[0].pool
     };
-    let seats = |size, wait| Some(CallConcurrency { size, wait });
-    assert_eq!(pool("4"), seats(4, None));
-    assert_eq!(pool("{size: 4, wait: unlimited}"), seats(4, None));
-    assert_eq!(pool("{size: 4, wait: 50ms}"), seats(4, Some(ms(50))));
+    let concurrency = |size, wait| Some(CallConcurrency { size, wait });
+    assert_eq!(pool("4"), concurrency(4, None));
+    assert_eq!(pool("{size: 4, wait: unlimited}"), concurrency(4, None));
+    assert_eq!(pool("{size: 4, wait: 50ms}"), concurrency(4, Some(ms(50))));
     assert_eq!(pool("unlimited"), None);
 }
 
@@ -145,8 +145,8 @@ fn a_time_is_drawn_by_each_attempt_or_once_for_the_request() {
         "web: {workers: 4, endpoints: {GET /: [work: exp(1ms), sleep: {time: exp(1ms), draw: request}, \
          work: {time: 2ms, draw: attempt}]}}",
     );
-    let story = read(&text);
-    let steps = story.services[0].versions[0].endpoints[0]
+    let scenario = read(&text);
+    let steps = scenario.services[0].versions[0].endpoints[0]
         .as_ref()
         .expect("declared");
     let drawn: Vec<Drawn> = steps
@@ -167,7 +167,7 @@ fn a_time_is_drawn_by_each_attempt_or_once_for_the_request() {
 
 #[test]
 fn an_ejection_reaches_a_proxys_workers_after_a_second_or_as_said() {
-    assert_eq!(read(&story("")).control.ejection_delay, ms(1_000));
-    let text = story("control: {ejection-delay: 0s}\n");
+    assert_eq!(read(&small_scenario("")).control.ejection_delay, ms(1_000));
+    let text = small_scenario("control: {ejection-delay: 0s}\n");
     assert_eq!(read(&text).control.ejection_delay, ms(0));
 }

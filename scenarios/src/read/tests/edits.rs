@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_variant_edits_lists_by_name() {
-    let text = story(
+    let text = small_scenario(
         "chaos:
   - {name: gone, at: 5s, for: 3s, do: crash, target: api}
   - {name: stop, at: 20s, for: 3s, do: pause, target: web}
@@ -22,21 +22,21 @@ variants:
         variant: Some("other".to_owned()),
         set: Vec::new(),
     };
-    let story = load_text("f.yaml", &text, &edits).unwrap_or_else(|error| panic!("{error}"));
+    let scenario = load_text("f.yaml", &text, &edits).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(
-        (story.story.as_str(), story.variant.as_str()),
+        (scenario.story.as_str(), scenario.variant.as_str()),
         ("Another end.", "other")
     );
-    assert_eq!(story.breaks, Some(vec!["new".to_owned()]));
+    assert_eq!(scenario.breaks, Some(vec!["new".to_owned()]));
     assert_eq!(
-        story
+        scenario
             .checks
             .iter()
             .map(|check| check.name.as_str())
             .collect::<Vec<_>>(),
         ["new"]
     );
-    let [only] = &story.chaos[..] else {
+    let [only] = &scenario.chaos[..] else {
         panic!("one item is left")
     };
     let FireTimes::At(at) = &only.when else {
@@ -46,7 +46,11 @@ variants:
         (only.name.as_str(), at.from.to_string().as_str()),
         ("stop", "30s")
     );
-    assert!(!story.expanded.contains("variants"), "{}", story.expanded);
+    assert!(
+        !scenario.expanded.contains("variants"),
+        "{}",
+        scenario.expanded
+    );
 }
 
 #[test]
@@ -58,10 +62,11 @@ fn set_edits_by_the_same_rule() {
             "load.users.arrivals=poisson".to_owned(),
         ],
     };
-    let story = load_text("f.yaml", &story(""), &edits).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(story.loads[0].stages[0].from.to_string(), "150/s");
-    assert_eq!(story.loads[0].arrivals, Arrivals::Poisson);
-    assert!(story.expanded.contains("150/s"));
+    let scenario =
+        load_text("f.yaml", &small_scenario(""), &edits).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(scenario.loads[0].stages[0].from.to_string(), "150/s");
+    assert_eq!(scenario.loads[0].arrivals, Arrivals::Poisson);
+    assert!(scenario.expanded.contains("150/s"));
 }
 
 #[test]
@@ -84,7 +89,7 @@ fn an_edit_that_is_wrong_is_told_with_the_argument() {
             variant: None,
             set: vec![argument.to_owned()],
         };
-        let error = load_text("f.yaml", &story(""), &edits).unwrap_err();
+        let error = load_text("f.yaml", &small_scenario(""), &edits).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, LoadError::Wrong(_)));
         assert!(text.starts_with(message), "{text}");

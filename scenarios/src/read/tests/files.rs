@@ -70,7 +70,7 @@ spec:
 
 #[test]
 fn included_files_are_part_of_the_story() {
-    let text = story("mesh: [{file: api.yaml}, {patch: DestinationRule/api, with: {spec: {trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}}}]\n")
+    let text = small_scenario("mesh: [{file: api.yaml}, {patch: DestinationRule/api, with: {spec: {trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}}}]\n")
         .replace("exp(2ms)", "empirical(file lat.csv)");
     let folder = Folder::new(
         "included",
@@ -80,13 +80,18 @@ fn included_files_are_part_of_the_story() {
             ("lat.csv", "1ms\n3ms\n"),
         ],
     );
-    let story = folder.load().unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(story.mesh.len(), 1);
+    let scenario = folder.load().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(scenario.mesh.len(), 1);
     assert!(
-        story.expanded.contains("kind: DestinationRule") && story.expanded.contains("ROUND_ROBIN")
+        scenario.expanded.contains("kind: DestinationRule")
+            && scenario.expanded.contains("ROUND_ROBIN")
     );
-    assert!(story.expanded.contains("lat.csv"), "{}", story.expanded);
-    assert!(!story.expanded.contains("file: api.yaml"));
+    assert!(
+        scenario.expanded.contains("lat.csv"),
+        "{}",
+        scenario.expanded
+    );
+    assert!(!scenario.expanded.contains("file: api.yaml"));
 }
 
 #[test]
@@ -95,7 +100,7 @@ fn an_error_in_an_included_file_names_both_places() {
     let folder = Folder::new(
         "both-places",
         &[
-            ("story.yaml", &story("mesh: [{file: api.yaml}]\n")),
+            ("story.yaml", &small_scenario("mesh: [{file: api.yaml}]\n")),
             ("api.yaml", &rule),
         ],
     );
@@ -107,7 +112,7 @@ fn an_error_in_an_included_file_names_both_places() {
     assert!(message.ends_with(wanted), "{lines}");
     let folder = Folder::new(
         "missing",
-        &[("story.yaml", &story("mesh: [{file: gone.yaml}]\n"))],
+        &[("story.yaml", &small_scenario("mesh: [{file: gone.yaml}]\n"))],
     );
     let lines = folder.load().unwrap_err().to_string();
     assert!(
@@ -126,7 +131,7 @@ spec: {hosts: [api], http: [{route: [{destination: {host: api}, weight: -1}]}]}
     let folder = Folder::new(
         "whole-mesh",
         &[
-            ("story.yaml", &story("mesh: [{file: api.yaml}]\n")),
+            ("story.yaml", &small_scenario("mesh: [{file: api.yaml}]\n")),
             ("api.yaml", route),
         ],
     );

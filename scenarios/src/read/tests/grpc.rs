@@ -8,7 +8,7 @@ use crate::scenario::{
 };
 
 /// A scenario with one service of this protocol, whose only method has these steps. `more` is the rest of the file.
-fn story(protocol: &str, keys: &str, steps: &str, more: &str) -> String {
+fn small_scenario(protocol: &str, keys: &str, steps: &str, more: &str) -> String {
     format!(
         "scenario: small
 story: A service and a load.
@@ -24,8 +24,10 @@ expect:
     )
 }
 
-fn steps(story: &ResolvedScenario) -> &[Step] {
-    story.services[0].versions[0].endpoints[0].as_ref().unwrap()
+fn steps(scenario: &ResolvedScenario) -> &[Step] {
+    scenario.services[0].versions[0].endpoints[0]
+        .as_ref()
+        .unwrap()
 }
 
 fn named(name: &str) -> StepStatus {
@@ -34,29 +36,29 @@ fn named(name: &str) -> StepStatus {
 
 #[test]
 fn failures_of_grpc_are_written_by_name() {
-    let text = story(
+    let text = small_scenario(
         "grpc",
         ", queue: {full: RESOURCE_EXHAUSTED}",
         "fail: {rate: 5%, with: NOT_FOUND}, respond: ABORTED",
         "",
     );
-    let story = read(&text);
-    assert_eq!(story.services[0].protocol, Protocol::Grpc);
-    let Step::Fail { with, .. } = &steps(&story)[0] else {
+    let scenario = read(&text);
+    assert_eq!(scenario.services[0].protocol, Protocol::Grpc);
+    let Step::Fail { with, .. } = &steps(&scenario)[0] else {
         panic!("a failure")
     };
     assert_eq!(*with, StepFailure::Status(named("NOT_FOUND")));
     assert!(
-        matches!(&steps(&story)[1], Step::Respond { status, .. } if *status == named("ABORTED"))
+        matches!(&steps(&scenario)[1], Step::Respond { status, .. } if *status == named("ABORTED"))
     );
-    let full = story.services[0].versions[0].queue.full;
+    let full = scenario.services[0].versions[0].queue.full;
     assert_eq!(full, StepFailure::Status(named("RESOURCE_EXHAUSTED")));
 }
 
 #[test]
 fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
-    let story = read(&story("grpc", "", "fail: 5%", ""));
-    let Step::Fail { with, .. } = &steps(&story)[0] else {
+    let scenario = read(&small_scenario("grpc", "", "fail: 5%", ""));
+    let Step::Fail { with, .. } = &steps(&scenario)[0] else {
         panic!("a failure")
     };
     assert_eq!(*with, StepFailure::Status(named("UNKNOWN")));
@@ -65,26 +67,31 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
 #[test]
 fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
     assert_eq!(
-        errors(&story("grpc", "", "respond: 503", "")),
+        errors(&small_scenario("grpc", "", "respond: 503", "")),
         "f.yaml:6:84: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"
     );
     assert_eq!(
-        errors(&story("http2", "", "respond: NOT_FOUND", "")),
+        errors(&small_scenario("http2", "", "respond: NOT_FOUND", "")),
         "f.yaml:6:85: `NOT_FOUND` is a status of gRPC, and this service speaks HTTP: write `404`"
     );
     assert_eq!(
-        errors(&story("grpc", "", "respond: UNAVAILBLE", "")),
+        errors(&small_scenario("grpc", "", "respond: UNAVAILBLE", "")),
         "f.yaml:6:84: `UNAVAILBLE` is no status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
     );
     assert_eq!(
-        errors(&story("grpc", ", queue: {full: 503}", "work: 1ms", "")),
+        errors(&small_scenario(
+            "grpc",
+            ", queue: {full: 503}",
+            "work: 1ms",
+            ""
+        )),
         "f.yaml:6:53: a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
     );
 }
 
 #[test]
 fn an_endpoint_of_grpc_is_a_method_of_a_service() {
-    let text = story("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
+    let text = small_scenario("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
     assert_eq!(
         errors(&text),
         "f.yaml:6:51: `POST /charge` is no method of gRPC: one is `POST /pkg.Service/Method`"
@@ -95,7 +102,7 @@ fn an_endpoint_of_grpc_is_a_method_of_a_service() {
 fn chaos_fails_a_service_in_its_own_words() {
     let chaos = |with: &str| {
         let item = format!("chaos:\n  - {{at: 1s, do: fail, target: pay, rate: 5%{with}}}\n");
-        story("grpc", "", "work: 1ms", &item)
+        small_scenario("grpc", "", "work: 1ms", &item)
     };
     let of = |text: &str| match &read(text).chaos[0].action {
         ChaosAction::Fail { with, .. } => *with,
@@ -109,7 +116,7 @@ fn chaos_fails_a_service_in_its_own_words() {
 
 #[test]
 fn a_load_counts_as_success_what_it_says_in_either_words() {
-    let text = story("grpc", "", "work: 1ms", "")
+    let text = small_scenario("grpc", "", "work: 1ms", "")
         .replace("rate: 10/s", "rate: 10/s, ok: [OK, NOT_FOUND, 200..299]");
     let ok = &read(&text).loads[0].ok;
     let grpc = vec![GrpcStatus::Ok, GrpcStatus::from_name("NOT_FOUND").unwrap()];

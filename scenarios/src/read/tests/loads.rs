@@ -1,10 +1,10 @@
 //! Loads: settings that an entry of a mix inherits from its load, ramps, and statuses that count as success.
 
-use super::{read, story};
+use super::{read, small_scenario};
 use crate::scenario::MixEntry;
 
 fn entries(load: &str) -> Vec<MixEntry> {
-    read(&story("").replace("to: web GET /", load)).loads[0]
+    read(&small_scenario("").replace("to: web GET /", load)).loads[0]
         .entries
         .clone()
 }
@@ -42,7 +42,7 @@ fn an_entry_without_a_size_has_its_loads() {
 
 #[test]
 fn a_ramp_goes_on_from_where_the_ramp_before_it_ended() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "rate: 10/s",
         "stages: [{for: 10s, to: 100/s}, {for: 20s, to: 300/s}]",
     );
@@ -56,7 +56,7 @@ fn a_ramp_goes_on_from_where_the_ramp_before_it_ended() {
 
 #[test]
 fn what_is_said_of_grpc_leaves_success_over_http_as_it_is() {
-    let text = story("").replace("rate: 10/s", "rate: 10/s, ok: NOT_FOUND");
+    let text = small_scenario("").replace("rate: 10/s", "rate: 10/s, ok: NOT_FOUND");
     let ok = &read(&text).loads[0].ok;
     assert!(ok.holds(200, None) && ok.holds(399, None) && !ok.holds(400, None));
 }
@@ -64,7 +64,7 @@ fn what_is_said_of_grpc_leaves_success_over_http_as_it_is() {
 #[test]
 fn a_load_opens_a_connection_for_each_request_where_that_is_asked() {
     let new = |words: &str| {
-        let text = story("").replace("rate: 10/s", &format!("rate: 10/s{words}"));
+        let text = small_scenario("").replace("rate: 10/s", &format!("rate: 10/s{words}"));
         read(&text).loads[0].new_connections
     };
     assert!(new(", connections: new"));
@@ -73,7 +73,7 @@ fn a_load_opens_a_connection_for_each_request_where_that_is_asked() {
 
 #[test]
 fn a_load_calls_the_services_of_all_entries_of_its_mix() {
-    let text = story("")
+    let text = small_scenario("")
         .replace(
             "to: web GET /",
             "mix: {a: {to: web GET /}, b: {to: api GET /items/7}}",

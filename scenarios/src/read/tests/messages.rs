@@ -1,10 +1,10 @@
 //! The error table of the language, line by line.
 
-use super::{errors, read, story};
+use super::{errors, read, small_scenario};
 
 #[test]
 fn a_missing_unit_is_told_with_what_would_be_accepted() {
-    let text = story("").replace("duration: 1m", "duration: 5");
+    let text = small_scenario("").replace("duration: 1m", "duration: 5");
     assert_eq!(
         errors(&text),
         "f.yaml:3:11: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
@@ -13,7 +13,7 @@ fn a_missing_unit_is_told_with_what_would_be_accepted() {
 
 #[test]
 fn an_unknown_key_is_told_with_the_nearest() {
-    let text = story("").replace("topology:", "topolgy:");
+    let text = small_scenario("").replace("topology:", "topolgy:");
     let lines = errors(&text);
     assert!(
         lines.contains("f.yaml:4:1: unknown key `topolgy`: did you mean `topology`?"),
@@ -23,7 +23,7 @@ fn an_unknown_key_is_told_with_the_nearest() {
 
 #[test]
 fn an_unknown_service_is_told_with_its_caller() {
-    let text = story("").replace("call: api GET /items/7", "call: apy GET /items/7");
+    let text = small_scenario("").replace("call: api GET /items/7", "call: apy GET /items/7");
     assert_eq!(
         errors(&text),
         "f.yaml:6:60: no service `apy`: did you mean `api`? (called by web GET /, step 2)"
@@ -32,7 +32,7 @@ fn an_unknown_service_is_told_with_its_caller() {
 
 #[test]
 fn an_undeclared_endpoint_is_told_with_those_there_are() {
-    let text = story("").replace("call: api GET /items/7", "call: api GET /item/7/8");
+    let text = small_scenario("").replace("call: api GET /items/7", "call: api GET /item/7/8");
     assert_eq!(
         errors(&text),
         "f.yaml:6:60: api has no endpoint `GET /item/7/8`: did you mean `GET /items/:id`? (called by web GET /, step 2)"
@@ -41,7 +41,7 @@ fn an_undeclared_endpoint_is_told_with_those_there_are() {
 
 #[test]
 fn commas_between_arguments_are_told_to_be_spaces() {
-    let text = story("").replace("[work: exp(2ms)]", "[work: \"lognormal(4ms, cv 0.5)\"]");
+    let text = small_scenario("").replace("[work: exp(2ms)]", "[work: \"lognormal(4ms, cv 0.5)\"]");
     assert_eq!(
         errors(&text),
         "f.yaml:7:60: arguments are separated by spaces: `lognormal(4ms cv 0.5)`"
@@ -50,7 +50,7 @@ fn commas_between_arguments_are_told_to_be_spaces() {
 
 #[test]
 fn an_action_at_an_instant_takes_no_for() {
-    let text = story("chaos:\n  - {at: 5s, do: restart, target: api, for: 5s}\n");
+    let text = small_scenario("chaos:\n  - {at: 5s, do: restart, target: api, for: 5s}\n");
     assert_eq!(
         errors(&text),
         "f.yaml:13:18: not supported yet: `restart`\n\
@@ -60,12 +60,13 @@ fn an_action_at_an_instant_takes_no_for() {
 
 #[test]
 fn units_must_agree() {
-    let text = story("").replace("fine: success(users) == 100%", "fine: p99(users) < 250");
+    let text = small_scenario("").replace("fine: success(users) == 100%", "fine: p99(users) < 250");
     assert_eq!(
         errors(&text),
         "f.yaml:11:24: `p99(users)` is a duration, `250` a count: write `250ms`"
     );
-    let text = story("").replace("fine: success(users) == 100%", "success(users) >= 0.999");
+    let text =
+        small_scenario("").replace("fine: success(users) == 100%", "success(users) >= 0.999");
     assert_eq!(
         errors(&text),
         "f.yaml:11:23: `success(users)` is a share, `0.999` a count: write `99.9%`"
@@ -74,19 +75,19 @@ fn units_must_agree() {
 
 #[test]
 fn a_gauge_needs_a_temporal_word() {
-    let text = story("").replace("fine: success(users) == 100%", "in-flight(api) < 5");
+    let text = small_scenario("").replace("fine: success(users) == 100%", "in-flight(api) < 5");
     assert_eq!(
         errors(&text),
         "f.yaml:11:5: `in-flight(api)` is a value at an instant: say `always`, `never`, `eventually`, `within`, or \
          `in-flight.max(api)`"
     );
-    let text = story("").replace("fine: success(users) == 100%", "ejected(api) == 1");
+    let text = small_scenario("").replace("fine: success(users) == 100%", "ejected(api) == 1");
     assert_eq!(
         errors(&text),
         "f.yaml:11:5: `ejected(api)` is a value at an instant: say `always`, `never`, `eventually`, `within`, or \
          `ejected.max(api)`"
     );
-    let text = story("").replace("fine: success(users) == 100%", "stale(api) < 5s");
+    let text = small_scenario("").replace("fine: success(users) == 100%", "stale(api) < 5s");
     let lines = errors(&text);
     assert!(
         lines.contains("f.yaml:11:5: not supported yet: `stale`"),
@@ -96,7 +97,7 @@ fn a_gauge_needs_a_temporal_word() {
 
 #[test]
 fn an_edge_that_nothing_calls_is_told_with_those_there_are() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "fine: success(users) == 100%",
         "success(api -> web) == 100%",
     );
@@ -104,7 +105,7 @@ fn an_edge_that_nothing_calls_is_told_with_those_there_are() {
         errors(&text),
         "f.yaml:11:20: api never calls `web`; it makes no calls"
     );
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "fine: success(users) == 100%",
         "success(users -> api) == 100%",
     );
@@ -116,7 +117,7 @@ fn an_edge_that_nothing_calls_is_told_with_those_there_are() {
 
 #[test]
 fn a_variant_that_breaks_an_unknown_check_is_told() {
-    let text = story("variants:\n  fragile:\n    story: s\n    breaks: [fin]\n");
+    let text = small_scenario("variants:\n  fragile:\n    story: s\n    breaks: [fin]\n");
     assert_eq!(
         errors(&text),
         "f.yaml:15:14: variant `fragile` breaks `fin`, but no check has that name: did you mean `fine`?"
@@ -125,7 +126,7 @@ fn a_variant_that_breaks_an_unknown_check_is_told() {
 
 #[test]
 fn keys_of_the_language_to_come_are_told_apart_from_unknown_ones() {
-    let text = story("swarm: {faults: 0..5}\n").replace(
+    let text = small_scenario("swarm: {faults: 0..5}\n").replace(
         "call: api GET /items/7",
         "call: {to: api GET /items/7, timeout: rest, hedgehog: 1}",
     );
@@ -182,7 +183,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
             "f.yaml:11:20: `~=` measures the distance as a share of the right side, which must not be 0",
         ),
     ] {
-        let text = story("").replace("fine: success(users) == 100%", check);
+        let text = small_scenario("").replace("fine: success(users) == 100%", check);
         assert_eq!(errors(&text), message);
     }
 }
@@ -191,7 +192,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
 fn a_window_begins_with_the_run_or_later() {
     let with = |check: &str| {
         let chaos = "chaos: [{name: sick, at: 5s, for: 1s, do: crash, target: api}]\n";
-        story(chaos).replace("fine: success(users) == 100%", check)
+        small_scenario(chaos).replace("fine: success(users) == 100%", check)
     };
     read(&with("p99(users) < 1s during sick - 5s..sick"));
     assert_eq!(
@@ -204,7 +205,7 @@ fn a_window_begins_with_the_run_or_later() {
 fn an_item_that_outlasts_the_run_ends_with_it() {
     let with = |check: &str| {
         let chaos = "chaos: [{name: sick, at: 50s, for: 20s, do: crash, target: api}]\n";
-        story(chaos).replace("fine: success(users) == 100%", check)
+        small_scenario(chaos).replace("fine: success(users) == 100%", check)
     };
     read(&with("p99(users) < 1s during sick"));
     assert_eq!(
@@ -217,7 +218,7 @@ fn an_item_that_outlasts_the_run_ends_with_it() {
 fn a_repeating_item_first_fires_one_interval_after_its_from() {
     let with = |check: &str| {
         let chaos = "chaos: [{name: sick, every: 20s, from: 10s, do: crash, target: api}]\n";
-        story(chaos).replace("fine: success(users) == 100%", check)
+        small_scenario(chaos).replace("fine: success(users) == 100%", check)
     };
     read(&with("p99(users) < 1s during 29s..sick"));
     assert_eq!(
@@ -228,7 +229,7 @@ fn a_repeating_item_first_fires_one_interval_after_its_from() {
 
 #[test]
 fn two_checks_of_one_name_are_told() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "  - fine: success(users) == 100%\n",
         "  - fine: success(users) == 100%\n  - fine: count(users) > 0\n",
     );
@@ -237,7 +238,7 @@ fn two_checks_of_one_name_are_told() {
 
 #[test]
 fn an_error_in_a_quoted_check_is_located_at_the_faulty_token() {
-    let text = story("").replace("fine: success(users) == 100%", "\"p99(usrs) < 1s\"");
+    let text = small_scenario("").replace("fine: success(users) == 100%", "\"p99(usrs) < 1s\"");
     assert_eq!(
         errors(&text),
         "f.yaml:11:10: no load or service `usrs`: did you mean `users`?"
@@ -304,7 +305,7 @@ fn subjects_and_figures_must_fit() {
             "f.yaml:11:18: not supported yet: `flag` together with `via`, `uncorrected` or `send-lag`",
         ),
     ] {
-        let text = story("").replace("fine: success(users) == 100%", check);
+        let text = small_scenario("").replace("fine: success(users) == 100%", check);
         let lines = errors(&text);
         assert!(lines.starts_with(message), "{lines}\n{message}");
     }
@@ -312,7 +313,7 @@ fn subjects_and_figures_must_fit() {
 
 #[test]
 fn names_share_one_space_and_some_are_taken() {
-    let text = story(
+    let text = small_scenario(
         "chaos:\n  - {name: web, at: 5s, do: crash, target: api}\n  - {name: end, at: 5s, do: crash, target: api}\n",
     );
     assert_eq!(
@@ -324,7 +325,7 @@ fn names_share_one_space_and_some_are_taken() {
 
 #[test]
 fn documents_are_checked_against_the_services() {
-    let text = story(
+    let text = small_scenario(
         "mesh:
   - apiVersion: networking.istio.io/v1
     kind: VirtualService

@@ -1,12 +1,12 @@
 //! Contradictions and their messages.
 
-use super::{errors, read, story};
+use super::{errors, read, small_scenario};
 
 /// The small scenario with this check, and a chaos item that the check can name.
 fn with_check(check: &str) -> String {
     let sick = "chaos: [{name: sick, at: 5s, for: 1s, do: crash, target: api, may-miss: true}]\n";
     let quoted = format!("\"{check}\"");
-    story(sick).replace("fine: success(users) == 100%", &quoted)
+    small_scenario(sick).replace("fine: success(users) == 100%", &quoted)
 }
 
 fn refused(checks: &[(&str, &str)]) {
@@ -18,7 +18,7 @@ fn refused(checks: &[(&str, &str)]) {
 
 /// The small scenario with another service `web`.
 fn with_web(web: &str) -> String {
-    story("").replace(
+    small_scenario("").replace(
         "web: {workers: 4, endpoints: {GET /: [work: 1ms, call: api GET /items/7]}}",
         web,
     )
@@ -314,7 +314,7 @@ fn latency_is_of_pairs_that_there_are() {
         ("outside", "not supported yet: `outside`"),
     ] {
         let latency = format!("topology:\n  latency: {{{latency}: 1ms}}\n");
-        let lines = errors(&story("").replace("topology:\n", &latency));
+        let lines = errors(&small_scenario("").replace("topology:\n", &latency));
         assert!(lines.contains(message), "{lines}");
     }
 }
@@ -360,7 +360,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
             "`nothing` takes only a `name`",
         ),
     ] {
-        let lines = errors(&story(&format!("chaos: [{{{item}}}]\n")));
+        let lines = errors(&small_scenario(&format!("chaos: [{{{item}}}]\n")));
         assert!(lines.contains(message), "{item}: {lines}");
     }
 }
@@ -371,17 +371,19 @@ fn a_variant_cannot_be_named_base_or_all_or_contain_variants() {
         ("base", "`base` is taken by the language"),
         ("all", "`all` is taken by the language"),
     ] {
-        let lines = errors(&story(&format!("variants: {{{name}: {{seed: 2}}}}\n")));
+        let lines = errors(&small_scenario(&format!(
+            "variants: {{{name}: {{seed: 2}}}}\n"
+        )));
         assert!(lines.contains(message), "{lines}");
     }
-    let nested = story("variants: {other: {variants: {more: {seed: 2}}}}\n");
+    let nested = small_scenario("variants: {other: {variants: {more: {seed: 2}}}}\n");
     assert!(errors(&nested).contains("a variant has no `variants`"));
 }
 
 #[test]
 fn a_load_has_a_target_or_a_mix() {
     let both = "mix: {a: {to: web GET /}}, to: web GET /";
-    let lines = errors(&story("").replace("to: web GET /", both));
+    let lines = errors(&small_scenario("").replace("to: web GET /", both));
     assert!(
         lines.contains("a load has `to` or `mix`, not both"),
         "{lines}"
@@ -390,13 +392,13 @@ fn a_load_has_a_target_or_a_mix() {
 
 #[test]
 fn a_scenario_is_one_document() {
-    let two = format!("{}---\nscenario: other\n", story(""));
+    let two = format!("{}---\nscenario: other\n", small_scenario(""));
     assert_eq!(errors(&two), "f.yaml:13:1: a scenario is one YAML document");
 }
 
 #[test]
 fn what_is_wrong_with_a_file_and_its_variants_is_told_once() {
-    let variants = story("variants: {one: {seed: 2}, two: {seed: 3}}\n");
+    let variants = small_scenario("variants: {one: {seed: 2}, two: {seed: 3}}\n");
     // Two errors at one place, in the file and in both of its variants.
     let nameless = variants.replace("scenario: small\nstory: Two services and a load.\n", "");
     assert_eq!(

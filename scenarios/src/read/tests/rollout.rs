@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use super::{errors, read, story};
+use super::{errors, read, small_scenario};
 use crate::check::Base;
 use crate::scenario::{ChaosAction, PodSelector, Step, StepFailure};
 use crate::value::{Ratio, Share};
 
 fn chaos(item: &str) -> crate::scenario::ChaosAction {
-    let story = read(&story(&format!("chaos: [{item}]\n")));
-    story.chaos[0].action.clone()
+    let scenario = read(&small_scenario(&format!("chaos: [{item}]\n")));
+    scenario.chaos[0].action.clone()
 }
 
 fn wrong(item: &str) -> String {
-    errors(&story(&format!("chaos:\n  - {item}\n")))
+    errors(&small_scenario(&format!("chaos:\n  - {item}\n")))
 }
 
 const DEPLOY: &str = "{name: rollout, at: 5s, do: deploy, target: api/v2, replicas: 2, with: {fail: 5%, workers: 7}}";
 
 #[test]
 fn a_deployed_version_stands_among_its_services_without_replicas() {
-    let story = read(
-        &story(&format!("chaos: [{DEPLOY}]\n"))
+    let scenario = read(
+        &small_scenario(&format!("chaos: [{DEPLOY}]\n"))
             .replace("success(users) == 100%", "count(api/v2/1) == 0"),
     );
-    let versions = &story.services[1].versions;
+    let versions = &scenario.services[1].versions;
     let shown: Vec<(&str, u32, Option<u32>)> = versions
         .iter()
         .map(|v| (v.name.as_str(), v.replicas, v.workers))
@@ -37,7 +37,7 @@ fn a_deployed_version_stands_among_its_services_without_replicas() {
     assert!(matches!(&steps[0], Step::Fail { rate, .. } if *rate == Share::from_ppb(50_000_000)));
     assert!(matches!(&steps[1], Step::Work(_)));
     assert_eq!(
-        story.chaos[0].action,
+        scenario.chaos[0].action,
         ChaosAction::Deploy {
             service: 1,
             version: 1,
@@ -76,7 +76,7 @@ fn a_deploy_that_cannot_be_is_told() {
 
 #[test]
 fn what_a_version_cannot_suffer_before_it_is_there_is_refused() {
-    let lines = errors(&story(&format!(
+    let lines = errors(&small_scenario(&format!(
         "chaos:\n  - {DEPLOY}\n  - {{at: 9s, for: 1s, do: crash, target: api/v2}}\n"
     )));
     assert_eq!(
@@ -174,12 +174,12 @@ fn surge_and_scale_name_what_they_change() {
 #[test]
 fn each_apply_builds_on_earlier_ones_regardless_of_file_order() {
     let rule = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: api}, spec: {host: api}}";
-    let story = read(&story(&format!(
+    let scenario = read(&small_scenario(&format!(
         "chaos:\n  - {{name: late, at: 9s, do: apply, mesh: [{{remove: DestinationRule/api}}]}}\n  \
          - {{name: mid, at: 7s, do: apply, mesh: [{{patch: DestinationRule/api, with: {{spec: {{trafficPolicy: {{loadBalancer: {{simple: RANDOM}}}}}}}}}}]}}\n  \
          - {{name: early, at: 5s, do: apply, mesh: [{rule}]}}\n"
     )));
-    let shown: Vec<(usize, Vec<String>)> = story
+    let shown: Vec<(usize, Vec<String>)> = scenario
         .chaos
         .iter()
         .map(|item| match &item.action {
@@ -192,7 +192,7 @@ fn each_apply_builds_on_earlier_ones_regardless_of_file_order() {
         .collect();
     let gone = vec!["DestinationRule/api".to_owned()];
     assert_eq!(shown, [(0, gone), (1, vec![]), (1, vec![])]);
-    let ChaosAction::Apply { documents, .. } = &story.chaos[1].action else {
+    let ChaosAction::Apply { documents, .. } = &scenario.chaos[1].action else {
         panic!("apply")
     };
     assert!(format!("{documents:?}").contains("Random"), "{documents:?}");
@@ -201,9 +201,9 @@ fn each_apply_builds_on_earlier_ones_regardless_of_file_order() {
 #[test]
 fn an_instantaneous_items_after_begins_at_start_and_during_lasts_to_end() {
     let check = |window: &str| {
-        let story = story(&format!("chaos: [{DEPLOY}]\n"));
+        let scenario = small_scenario(&format!("chaos: [{DEPLOY}]\n"));
         let check = format!("count(api) == 0 {window}");
-        let check = read(&story.replace("success(users) == 100%", &check))
+        let check = read(&scenario.replace("success(users) == 100%", &check))
             .checks
             .remove(0);
         (check.window.from.base, check.window.to.base)
@@ -237,12 +237,12 @@ fn what_an_apply_cannot_bring_is_told() {
 
 #[test]
 fn retries_are_written_short_or_long_and_merge_with_client_settings() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "web: {workers: 4,",
         "web: {workers: 4, calls: {any: {deadline: 2s, retries: 2}, api: {retries: {budget: 5%, on: timeout, backoff: 10ms}}},",
     );
-    let story = read(&text);
-    let Some(steps) = &story.services[0].versions[0].endpoints[0] else {
+    let scenario = read(&text);
+    let Some(steps) = &scenario.services[0].versions[0].endpoints[0] else {
         panic!("declared")
     };
     let Step::Call(call) = &steps[1] else {
@@ -262,14 +262,15 @@ fn retries_are_written_short_or_long_and_merge_with_client_settings() {
     assert_eq!(retries.max_backoff, Duration::from_millis(100));
     assert_eq!(retries.budget, Some(Share::from_ppb(50_000_000)));
     assert!(retries.full_jitter);
-    let place = &story.places[retries.place.0 as usize];
+    let place = &scenario.places[retries.place.0 as usize];
     assert_eq!(place, "services.web.v1/GET //1/retries");
 }
 
 #[test]
 fn a_loads_clients_retry() {
     let retries = |edit: &str| {
-        let text = story("").replace("rate: 10/s", &format!("rate: 10/s, retries: {edit}"));
+        let text =
+            small_scenario("").replace("rate: 10/s", &format!("rate: 10/s, retries: {edit}"));
         read(&text).loads[0].retries.clone()
     };
     let long =
@@ -278,19 +279,21 @@ fn a_loads_clients_retry() {
     assert_eq!((long.budget, long.full_jitter), (None, false));
     assert!(retries("3").is_some_and(|r| r.on_5xx && r.on_reset && r.on_timeout));
     assert_eq!(retries("0"), None);
-    let text = story("").replace("rate: 10/s", "rate: 10/s, retries: {times: 1, on: [404]}");
+    let text =
+        small_scenario("").replace("rate: 10/s", "rate: 10/s, retries: {times: 1, on: [404]}");
     assert!(errors(&text).contains("unknown word `404`: expected `5xx`, `reset` or `timeout`"));
 }
 
 #[test]
 fn the_canary_controller_is_told_when_to_look_and_may_be_off() {
-    let story = |control: &str| read(&story(&format!("control: {control}\n"))).control;
-    let told = story("{canaries: false, telemetry: 1s}");
+    let control_of =
+        |control: &str| read(&small_scenario(&format!("control: {control}\n"))).control;
+    let written = control_of("{canaries: false, telemetry: 1s}");
     assert_eq!(
-        (told.canaries, told.telemetry),
+        (written.canaries, written.telemetry),
         (false, Duration::from_secs(1))
     );
-    let silent = story("{}");
+    let silent = control_of("{}");
     assert_eq!(
         (silent.canaries, silent.telemetry),
         (true, Duration::from_secs(15))
@@ -303,9 +306,9 @@ fn the_bad_canary_loads_with_its_controller_off() {
         variant: None,
         set: vec!["control.canaries=false".to_owned()],
     };
-    let story = crate::load("bad-canary-rolls-back", &edits).unwrap_or_else(|e| panic!("{e}"));
-    assert!(!story.control.canaries);
-    let ChaosAction::Deploy { version, .. } = story.chaos[0].action else {
+    let scenario = crate::load("bad-canary-rolls-back", &edits).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!scenario.control.canaries);
+    let ChaosAction::Deploy { version, .. } = scenario.chaos[0].action else {
         panic!("a deploy")
     };
     assert_eq!(version, 1);
@@ -313,10 +316,10 @@ fn the_bad_canary_loads_with_its_controller_off() {
 
 #[test]
 fn a_replica_of_a_version_to_come_can_be_a_target() {
-    let story = read(&story(&format!(
+    let scenario = read(&small_scenario(&format!(
         "chaos: [{DEPLOY}, {{at: 9s, do: slow, target: api/v2/1, factor: 2}}]\n"
     )));
-    let ChaosAction::Slow { target, .. } = &story.chaos[1].action else {
+    let ChaosAction::Slow { target, .. } = &scenario.chaos[1].action else {
         panic!("slow")
     };
     assert_eq!(

@@ -33,7 +33,7 @@ fn applied(host: &str) -> String {
 
 fn read(text: &str) -> Result<Vec<String>, String> {
     match load_text("f.yaml", text, &Edits::default()) {
-        Ok(story) => Ok(story.warnings),
+        Ok(scenario) => Ok(scenario.warnings),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{read, story};
+use super::{read, small_scenario};
 use crate::scenario::{
     Abandoned, AttemptBound, ChaosAction, CpuScheduling, Order, Step, StepFailure, Version,
 };
@@ -10,7 +10,8 @@ use crate::{Edits, load_text};
 
 /// The versions of `api` with these additional keys.
 fn versions(keys: &str) -> Vec<Version> {
-    let text = story("").replace("api: {workers: 4,", &format!("api: {{workers: 4, {keys},"));
+    let text =
+        small_scenario("").replace("api: {workers: 4,", &format!("api: {{workers: 4, {keys},"));
     read(&text).services[1].versions.clone()
 }
 
@@ -22,10 +23,11 @@ fn a_versions_short_form_leaves_the_rest_of_its_services_long_one() {
 
 #[test]
 fn a_deployed_versions_short_form_keeps_its_services_other_long_form_settings() {
-    let text = story("chaos: [{at: 5s, do: deploy, target: api/v2, with: {queue: 5}}]\n").replace(
-        "api: {workers: 4,",
-        "api: {workers: 4, queue: {limit: 10, order: lifo},",
-    );
+    let text = small_scenario("chaos: [{at: 5s, do: deploy, target: api/v2, with: {queue: 5}}]\n")
+        .replace(
+            "api: {workers: 4,",
+            "api: {workers: 4, queue: {limit: 10, order: lifo},",
+        );
     let queue = read(&text).services[1].versions[1].queue;
     assert_eq!((queue.limit, queue.order), (Some(5), Order::Lifo));
 }
@@ -57,18 +59,18 @@ fn a_key_to_come_that_is_taken_away_is_none() {
 
 #[test]
 fn replicas_spread_over_named_zones_and_the_control_plane_has_its_own() {
-    let text = story("control: {zone: b}\n")
+    let text = small_scenario("control: {zone: b}\n")
         .replace("topology:\n", "topology:\n  zones: {a: {}, b: {}}\n")
         .replace("api: {workers: 4,", "api: {workers: 4, zones: [b],");
-    let story = read(&text);
-    assert_eq!(story.services[0].versions[0].zones, [0, 1]);
-    assert_eq!(story.services[1].versions[0].zones, [1]);
-    assert_eq!(story.control.zone, 1);
+    let scenario = read(&text);
+    assert_eq!(scenario.services[0].versions[0].zones, [0, 1]);
+    assert_eq!(scenario.services[1].versions[0].zones, [1]);
+    assert_eq!(scenario.control.zone, 1);
 }
 
 #[test]
 fn a_step_is_found_among_branches_and_in_a_sequence() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "[work: exp(2ms)]",
         "[parallel: [work: 1ms, [sequence: [fail: 5%]]]]",
     );
@@ -97,8 +99,8 @@ fn an_app_forwards_who_the_user_is_unless_told_otherwise() {
 #[test]
 fn a_try_may_take_what_is_left_of_its_callers_deadline() {
     let call = "call: {to: api GET /items/7, timeout: rest}";
-    let story = read(&story("").replace("call: api GET /items/7", call));
-    let steps = story.services[0].versions[0].endpoints[0].as_ref();
+    let scenario = read(&small_scenario("").replace("call: api GET /items/7", call));
+    let steps = scenario.services[0].versions[0].endpoints[0].as_ref();
     let Some(Step::Call(call)) = steps.and_then(|steps| steps.last()) else {
         panic!("a call")
     };
@@ -107,7 +109,7 @@ fn a_try_may_take_what_is_left_of_its_callers_deadline() {
 
 #[test]
 fn a_pair_of_zones_may_have_a_latency_both_ways() {
-    let text = story("").replace(
+    let text = small_scenario("").replace(
         "topology:\n",
         "topology:\n  zones: {a: {}, b: {}}\n  latency: {a <-> b: 7ms}\n",
     );
@@ -122,7 +124,7 @@ fn an_edits_key_that_holds_a_dot_is_quoted() {
             variant: None,
             set: vec![set.to_owned()],
         };
-        load_text("f.yaml", &story(""), &edits)
+        load_text("f.yaml", &small_scenario(""), &edits)
     };
     let edited = set("topology.services.api.labels.\"example.org/tier\"=gold").expect("it loads");
     let labels = &edited.services[1].versions[0].labels;
@@ -139,11 +141,11 @@ fn an_edits_key_that_holds_a_dot_is_quoted() {
 
 #[test]
 fn a_default_run_has_30_seeds_30_s_drain_and_allows_outbound() {
-    let story = read(&story(""));
-    assert_eq!((story.seed, story.seeds), (1, (1, 30)));
-    assert_eq!(story.drain, Duration::from_secs(30));
-    assert_eq!(story.control.debounce, Duration::from_millis(100));
-    assert!(story.control.outbound_allow_any);
+    let scenario = read(&small_scenario(""));
+    assert_eq!((scenario.seed, scenario.seeds), (1, (1, 30)));
+    assert_eq!(scenario.drain, Duration::from_secs(30));
+    assert_eq!(scenario.control.debounce, Duration::from_millis(100));
+    assert!(scenario.control.outbound_allow_any);
 }
 
 const RULE: &str = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: api}, spec: {host: HOST}}";
@@ -151,9 +153,9 @@ const RULE: &str = "{apiVersion: networking.istio.io/v1, kind: DestinationRule, 
 #[test]
 fn a_document_takes_the_place_of_one_of_its_kind_and_name() {
     let (one, other) = (RULE.replace("HOST", "web"), RULE.replace("HOST", "api"));
-    let story = read(&story(&format!("mesh: [{one}, {other}]\n")));
-    assert_eq!(story.mesh.len(), 1);
-    assert!(story.expanded.contains("host: api") && !story.expanded.contains("host: web"));
+    let scenario = read(&small_scenario(&format!("mesh: [{one}, {other}]\n")));
+    assert_eq!(scenario.mesh.len(), 1);
+    assert!(scenario.expanded.contains("host: api") && !scenario.expanded.contains("host: web"));
 }
 
 #[test]
@@ -162,10 +164,10 @@ fn an_apply_brings_what_it_names_and_no_more() {
         .replace("HOST", "web")
         .replace("name: api", "name: web");
     let new = RULE.replace("HOST", "api");
-    let story = read(&story(&format!(
+    let scenario = read(&small_scenario(&format!(
         "mesh: [{there}]\nchaos: [{{at: 5s, do: apply, mesh: [{new}]}}]\n"
     )));
-    let ChaosAction::Apply { documents, remove } = &story.chaos[0].action else {
+    let ChaosAction::Apply { documents, remove } = &scenario.chaos[0].action else {
         panic!("apply")
     };
     let names: Vec<&str> = documents

@@ -66,7 +66,7 @@ pub(super) fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
 impl ScenarioReader<'_> {
     /// The services and loads that checks may name. `called` contains the callees of each: indices of services or, past
     /// their end, of hosts without a service.
-    pub(super) fn party_names(
+    pub(super) fn participant_names(
         &self,
         services: &[ServiceSpec],
         loads: &[LoadSpec],
@@ -81,15 +81,15 @@ impl ScenarioReader<'_> {
             .iter()
             .map(|service| service.versions.iter().any(|version| version.sidecar));
         let meshed = meshed.chain(loads.iter().map(|load| load.sidecar));
-        for ((party, called), meshed) in names.iter_mut().zip(called).zip(meshed) {
+        for ((participant, called), meshed) in names.iter_mut().zip(called).zip(meshed) {
             let by_name = called.iter().copied().filter(|at| *at < services.len());
-            party.calls.extend(by_name);
-            party
+            participant.calls.extend(by_name);
+            participant
                 .calls
                 .sort_by_key(|at| called.iter().position(|known| known == at));
-            party.calls.dedup();
+            participant.calls.dedup();
             if meshed {
-                party.routed = self.routed(services, called);
+                participant.routed = self.routed(services, called);
             }
         }
         names

@@ -29,13 +29,13 @@ impl Parser<'_> {
                         .to_owned(),
                 )
             }
-            "via" => WrittenTest::Via(self.party()?),
+            "via" => WrittenTest::Via(self.participant()?),
             "from" => {
                 if self.cursor.keyword("zone") {
                     let at = self.cursor.next_at();
                     WrittenTest::FromZone(self.cursor.name("a zone")?.to_owned(), at)
                 } else {
-                    WrittenTest::From(self.party()?)
+                    WrittenTest::From(self.participant()?)
                 }
             }
             measure => {
