@@ -16,7 +16,7 @@ struct Section {
 /// The value of a key.
 #[derive(Clone, Debug)]
 enum Part {
-    /// A text, whatever it looks like.
+    /// A text, also if it looks like a number or a boolean.
     Text(String),
     /// A value in YAML's flow form.
     Yaml(String),
