@@ -2,12 +2,13 @@
 //! the JSON Schema and the tables of the documentation are derived from them, so that keys, defaults and descriptions
 //! are written once.
 //!
-//! Parts that are read one by one, because they depend on other sections, are kept as [`Raw`] subtrees. Their schema
-//! names the type of the parts. A key that is required is an `Option` if the reader itself reports its absence.
+//! Parts that are read one by one, because they depend on other sections, are ignored here or kept as raw subtrees. Their
+//! schema names the type of the parts. A key that is required is an `Option` if the reader itself reports its absence.
 
 mod chaos;
 mod control;
 mod load;
+mod part;
 mod retries;
 mod schema;
 mod service;
@@ -19,9 +20,9 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::IgnoredAny;
 use shakedown_yaml::decode::{Examples, Unsupported};
-use shakedown_yaml::{Decoder, Location, Node, Raw};
+use shakedown_yaml::{Decoder, Location, Node};
 
 use crate::value::Ratio;
 pub(crate) use chaos::{
@@ -61,29 +62,29 @@ pub(crate) struct ScenarioKeys {
     pub(crate) duration: Option<Span>,
     /// Zones, latency and services
     #[schemars(required, with = "TopologyKeys")]
-    pub(crate) topology: Option<Raw>,
+    pub(crate) topology: Option<IgnoredAny>,
     /// Name -> a stream of requests
     #[schemars(required, with = "BTreeMap<String, LoadKeys>")]
-    pub(crate) load: Option<Raw>,
+    pub(crate) load: Option<IgnoredAny>,
     /// The checks, each `CHECK` or `name: CHECK`
     #[schemars(required, schema_with = "schema::checks")]
-    pub(crate) expect: Option<Raw>,
+    pub(crate) expect: Option<IgnoredAny>,
     /// Edits of Istio documents, applied in order
     #[schemars(schema_with = "schema::edits")]
     #[serde(default)]
-    pub(crate) mesh: Option<Raw>,
+    pub(crate) mesh: Option<IgnoredAny>,
     /// Settings of the control plane
     #[schemars(with = "ControlKeys")]
     #[serde(default)]
-    pub(crate) control: Option<Raw>,
+    pub(crate) control: Option<IgnoredAny>,
     /// Injected faults and changes
     #[schemars(schema_with = "schema::chaos")]
     #[serde(default)]
-    pub(crate) chaos: Option<Raw>,
+    pub(crate) chaos: Option<IgnoredAny>,
     /// Name -> an edit of this file
     #[schemars(schema_with = "schema::variants")]
     #[serde(default)]
-    pub(crate) variants: Option<Raw>,
+    pub(crate) variants: Option<IgnoredAny>,
     /// A paper, post-mortem or URL
     pub(crate) source: Option<Text>,
     /// Keywords
@@ -112,15 +113,11 @@ pub(crate) struct ScenarioKeys {
 }
 
 impl Default for ScenarioKeys {
+    /// Decodes a map without keys, so that defaults are written once.
     fn default() -> Self {
-        without_keys()
+        let empty = Node::map(Vec::<(String, Node)>::new(), Location::whole(""));
+        decoder().decode(&empty).expect("no key is required")
     }
-}
-
-/// Decodes a map without keys, so that defaults are written once.
-fn without_keys<T: DeserializeOwned>() -> T {
-    let empty = Node::map(Vec::<(String, Node)>::new(), Location::whole(""));
-    decoder().decode(&empty).expect("no key is required")
 }
 
 const fn first_seed() -> Seed {

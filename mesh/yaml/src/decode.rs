@@ -27,7 +27,7 @@ mod session;
 mod struct_keys;
 
 pub use error::DecodeError;
-pub use keep::{Raw, Spanned, Text, from_text};
+pub use keep::{Raw, Spanned, Text, from_text, parse_text};
 pub use options::{Examples, Unsupported};
 pub use session::{MAX_ERRORS, PassedOver};
 pub use struct_keys::StructKeys;
@@ -171,27 +171,23 @@ impl Decoder {
             passed: session.passed.into_inner(),
         }
     }
-}
 
-/// Reports the keys of a map that no struct has, and those that are not supported, and reads no values.
-///
-/// The structs are those that read the map together, at least one. Values that are not maps have no keys.
-pub fn check_keys(decoder: &Decoder, node: &Node, structs: &[StructKeys]) -> Partial<()> {
-    let mut options = decoder.0.clone();
-    let [first, others @ ..] = structs else {
-        unreachable!("a map is read by at least one struct");
-    };
-    options.unknown_keys = UnknownKeys::Refused(others.to_vec());
-    let session = DecodeSession::new(&options, address(node));
-    for (key, entry) in node.as_map().into_iter().flatten() {
-        if !first.keys.contains(&key.as_str()) {
-            session.unknown_key(address(node), first, key, entry);
+    /// Reports the keys of a map that none of its structs has, and those that are not supported, and reads no values.
+    /// A value that is not a map has no keys.
+    pub fn check_keys(&self, node: &Node, first: StructKeys, others: &[StructKeys]) -> Partial<()> {
+        let mut options = self.0.clone();
+        options.unknown_keys = UnknownKeys::Refused(others.to_vec());
+        let session = DecodeSession::new(&options, address(node));
+        for (key, entry) in node.as_map().into_iter().flatten() {
+            if !first.keys.contains(&key.as_str()) {
+                session.unknown_key(address(node), &first, key, entry);
+            }
         }
-    }
-    Partial {
-        value: Some(()),
-        errors: session.found.into_inner().sorted(),
-        passed: session.passed.into_inner(),
+        Partial {
+            value: Some(()),
+            errors: session.found.into_inner().sorted(),
+            passed: session.passed.into_inner(),
+        }
     }
 }
 

@@ -2,8 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shakedown_yaml::{Raw, StructKeys};
+use serde::de::IgnoredAny;
+use shakedown_yaml::Raw;
 
+use super::part::KeyPart;
 use super::schema;
 use super::values::{Count, Factor, Percentage, Span, Spans, Text};
 
@@ -45,7 +47,7 @@ pub(crate) struct ItemKeys {
 pub(crate) struct TargetKeys {
     /// Pods, a link, a load or a service, as the action requires
     #[schemars(required, with = "Text")]
-    pub(crate) target: Option<Raw>,
+    pub(crate) target: Option<IgnoredAny>,
 }
 
 /// Keys of `slow`, one of which is required.
@@ -96,7 +98,7 @@ pub(crate) struct DeployKeys {
     pub(crate) replicas: Count,
     /// The keys of a service in which the new version differs
     #[schemars(schema_with = "schema::with")]
-    pub(crate) with: Option<Raw>,
+    pub(crate) with: Option<IgnoredAny>,
 }
 
 impl Default for DeployKeys {
@@ -212,17 +214,17 @@ impl ActionKind {
         )
     }
 
-    /// The keys that items of this action have in addition to those of every item.
-    pub(crate) fn keys(self) -> Vec<StructKeys> {
-        let target = StructKeys::new::<TargetKeys>();
+    /// The structs whose keys items of this action have in addition to those of every item.
+    pub(crate) fn parts(self) -> Vec<KeyPart> {
+        let target = KeyPart::new::<TargetKeys>();
         match self {
             ActionKind::Crash | ActionKind::Pause | ActionKind::Partition => vec![target],
-            ActionKind::Slow => vec![target, StructKeys::new::<SlowKeys>()],
-            ActionKind::Fail => vec![target, StructKeys::new::<FailItemKeys>()],
-            ActionKind::Surge => vec![target, StructKeys::new::<SurgeKeys>()],
-            ActionKind::Scale => vec![target, StructKeys::new::<ScaleKeys>()],
-            ActionKind::Deploy => vec![target, StructKeys::new::<DeployKeys>()],
-            ActionKind::Apply => vec![StructKeys::new::<ApplyKeys>()],
+            ActionKind::Slow => vec![target, KeyPart::new::<SlowKeys>()],
+            ActionKind::Fail => vec![target, KeyPart::new::<FailItemKeys>()],
+            ActionKind::Surge => vec![target, KeyPart::new::<SurgeKeys>()],
+            ActionKind::Scale => vec![target, KeyPart::new::<ScaleKeys>()],
+            ActionKind::Deploy => vec![target, KeyPart::new::<DeployKeys>()],
+            ActionKind::Apply => vec![KeyPart::new::<ApplyKeys>()],
             ActionKind::Nothing => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use shakedown_yaml::Raw;
 
@@ -17,16 +18,16 @@ use crate::scenario::Arrivals;
 pub(crate) struct LoadKeys {
     /// An endpoint: `checkout POST /order`. A load has `to` or `mix`
     #[schemars(with = "Option<Text>")]
-    pub(crate) to: Option<Raw>,
+    pub(crate) to: Option<IgnoredAny>,
     /// Name -> {weight, to, headers, cookies, size}, chosen at random by weight
     #[schemars(with = "Option<BTreeMap<String, MixEntryKeys>>")]
-    pub(crate) mix: Option<Raw>,
+    pub(crate) mix: Option<IgnoredAny>,
     /// A constant rate. A load has `rate` or `stages`
     pub(crate) rate: Option<EventRate>,
     /// `[{for: 1m, rate: 100/s}, {for: 2m, to: 500/s}]`: `rate` is constant, `to` is a ramp from the rate at the end of
     /// the previous stage
     #[schemars(with = "Option<Vec<StageKeys>>")]
-    pub(crate) stages: Option<Raw>,
+    pub(crate) stages: Option<IgnoredAny>,
     /// Evenly spaced, or `poisson`
     pub(crate) arrivals: Arrivals,
     /// HeaderPairs of each request
@@ -39,23 +40,23 @@ pub(crate) struct LoadKeys {
     pub(crate) timeout: Span,
     /// The client's own retries, which metrics count as one request
     #[schemars(with = "Option<RetryKeys>")]
-    pub(crate) retries: Option<Raw>,
+    pub(crate) retries: Option<IgnoredAny>,
     /// Statuses that count as a success: one, a range, or a list; gRPC statuses by name. The defaults are 200..399 and
     /// OK
     #[schemars(schema_with = "schema::one_or_many::<Text>")]
-    pub(crate) ok: Option<Raw>,
+    pub(crate) ok: Option<IgnoredAny>,
     /// The earliest arrival
     pub(crate) start: Span,
     /// The end of arrivals. The default is `duration`
     pub(crate) stop: Option<Span>,
     /// Client hosts are assigned to these zones as replicas are. The default is all zones
     #[schemars(with = "Option<Vec<Text>>")]
-    pub(crate) zones: Option<Raw>,
+    pub(crate) zones: Option<IgnoredAny>,
     /// The number of client hosts
     pub(crate) clients: Count,
     /// As of a service
     #[schemars(schema_with = "schema::sidecar")]
-    pub(crate) sidecar: Option<Raw>,
+    pub(crate) sidecar: Option<IgnoredAny>,
     /// The namespace
     pub(crate) namespace: Text,
     /// The service account. The default is the name of the load

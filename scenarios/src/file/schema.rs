@@ -4,13 +4,12 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
-use shakedown_yaml::StructKeys;
 
+use super::part::KeyPart;
 use super::{
-    ACTIONS, ActionKind, ApplyKeys, CallKeys, CallPoolKeys, CallSettingKeys, ControlKeys,
-    DeployKeys, EditFileKeys, EditPatchKeys, EditRemoveKeys, FailItemKeys, HedgeKeys, ItemKeys,
-    LoadKeys, PoolKeys, ReplicaKeys, RetryKeys, ScaleKeys, ScenarioKeys, ServiceKeys, SidecarKeys,
-    SlowKeys, StepKeys, SurgeKeys, TargetKeys, TopologyKeys, VersionKeys,
+    ACTIONS, ActionKind, CallKeys, CallPoolKeys, CallSettingKeys, ControlKeys, EditFileKeys,
+    EditPatchKeys, EditRemoveKeys, HedgeKeys, ItemKeys, LoadKeys, PoolKeys, ReplicaKeys, RetryKeys,
+    ScenarioKeys, ServiceKeys, SidecarKeys, StepKeys, TargetKeys, TopologyKeys, VersionKeys,
 };
 
 /// Allows the short form of a map: the value of its first key.
@@ -34,8 +33,8 @@ impl Transform for ShortForm {
 
 /// Returns the JSON Schema (draft 2020-12) of a scenario file.
 ///
-/// It describes keys, defaults and the notation of most values. The grammars of distributions, endpoints, targets and
-/// checks are not part of it, nor are relations between keys, all of which `shakedown check` verifies.
+/// The schema describes keys, defaults and the notation of most values. It has no grammars of distributions, endpoints,
+/// targets and checks, and no relations between keys, all of which `shakedown check` verifies.
 pub fn schema() -> Schema {
     let settings = SchemaSettings::draft2020_12();
     let settings = settings.with_transform(RecursiveTransform(tidy));
@@ -162,12 +161,9 @@ pub(super) fn checks(_: &mut SchemaGenerator) -> Schema {
 
 /// Mesh edits. Inline documents are those of Istio and Kubernetes, and not described here.
 pub(super) fn edits(generator: &mut SchemaGenerator) -> Schema {
-    let edits = [
-        EditFileKeys::json_schema(generator),
-        EditPatchKeys::json_schema(generator),
-        EditRemoveKeys::json_schema(generator),
-    ];
-    let [file, patch, remove] = edits;
+    let file = EditFileKeys::json_schema(generator);
+    let patch = EditPatchKeys::json_schema(generator);
+    let remove = EditRemoveKeys::json_schema(generator);
     let document = json!({ "type": "object", "required": ["apiVersion", "kind"] });
     list_of(json_schema!({ "anyOf": [file, patch, remove, document] }))
 }
@@ -179,20 +175,8 @@ pub(super) fn chaos(generator: &mut SchemaGenerator) -> Schema {
 }
 
 fn item(action: ActionKind, generator: &mut SchemaGenerator) -> Schema {
-    let mut parts = vec![ItemKeys::json_schema(generator)];
-    if !matches!(action, ActionKind::Apply | ActionKind::Nothing) {
-        parts.push(TargetKeys::json_schema(generator));
-    }
-    match action {
-        ActionKind::Crash | ActionKind::Pause | ActionKind::Partition | ActionKind::Nothing => {}
-        ActionKind::Slow => parts.push(SlowKeys::json_schema(generator)),
-        ActionKind::Fail => parts.push(FailItemKeys::json_schema(generator)),
-        ActionKind::Surge => parts.push(SurgeKeys::json_schema(generator)),
-        ActionKind::Scale => parts.push(ScaleKeys::json_schema(generator)),
-        ActionKind::Deploy => parts.push(DeployKeys::json_schema(generator)),
-        ActionKind::Apply => parts.push(ApplyKeys::json_schema(generator)),
-    }
-    let mut schema = composed(parts);
+    let parts = std::iter::once(KeyPart::new::<ItemKeys>()).chain(action.parts());
+    let mut schema = composed(parts.map(|part| (part.schema)(generator)).collect());
     let map = schema.ensure_object();
     let properties = map.get_mut("properties").and_then(Value::as_object_mut);
     let properties = properties.expect("a composed schema has properties");
@@ -238,47 +222,33 @@ pub struct KeyRow {
 pub fn key_rows(table: &str) -> Vec<KeyRow> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let generator = &mut generator;
-    let (schema, keys) = match table {
-        "Scenario" => part::<ScenarioKeys>(generator),
-        "Topology" => part::<TopologyKeys>(generator),
-        "Service" => joined(
-            part::<VersionKeys>(generator),
-            part::<ServiceKeys>(generator),
-        ),
-        "Call" => joined(
-            part::<CallKeys>(generator),
-            part::<CallSettingKeys>(generator),
-        ),
-        "Retries" => part::<RetryKeys>(generator),
-        "Hedge" => part::<HedgeKeys>(generator),
-        "Pool" => part::<PoolKeys>(generator),
-        "Control" => part::<ControlKeys>(generator),
-        "Load" => part::<LoadKeys>(generator),
-        "Item" => joined(part::<ItemKeys>(generator), part::<TargetKeys>(generator)),
+    let parts = match table {
+        "Scenario" => vec![KeyPart::new::<ScenarioKeys>()],
+        "Topology" => vec![KeyPart::new::<TopologyKeys>()],
+        "Service" => vec![KeyPart::new::<VersionKeys>(), KeyPart::new::<ServiceKeys>()],
+        "Call" => vec![
+            KeyPart::new::<CallKeys>(),
+            KeyPart::new::<CallSettingKeys>(),
+        ],
+        "Retries" => vec![KeyPart::new::<RetryKeys>()],
+        "Hedge" => vec![KeyPart::new::<HedgeKeys>()],
+        "Pool" => vec![KeyPart::new::<PoolKeys>()],
+        "Control" => vec![KeyPart::new::<ControlKeys>()],
+        "Load" => vec![KeyPart::new::<LoadKeys>()],
+        "Item" => vec![KeyPart::new::<ItemKeys>(), KeyPart::new::<TargetKeys>()],
         "Step" => return variant_rows(&StepKeys::json_schema(generator)),
         "Action" => return action_rows(generator),
-        _ => return Vec::new(),
+        _ => Vec::new(),
     };
-    keys.iter().map(|key| row(key, &schema)).collect()
+    let rows = parts.into_iter().flat_map(|part| {
+        let schema = (part.schema)(generator);
+        let keys = part.keys.keys.iter();
+        keys.map(move |key| row(key, &schema))
+    });
+    rows.collect()
 }
 
-type TablePart = (Schema, Vec<&'static str>);
-
-fn part<T: JsonSchema + for<'de> serde::Deserialize<'de>>(
-    generator: &mut SchemaGenerator,
-) -> TablePart {
-    (
-        T::json_schema(generator),
-        StructKeys::new::<T>().keys.to_vec(),
-    )
-}
-
-fn joined(first: TablePart, second: TablePart) -> TablePart {
-    let keys = [first.1, second.1].concat();
-    (composed(vec![first.0, second.0]), keys)
-}
-
-/// The row of a key, from the schema of its struct, which may be in the second form of a short form.
+/// The row of a key, from the schema of its struct. A struct with a short form is the first of two alternatives.
 fn row(key: &str, schema: &Schema) -> KeyRow {
     let whole = schema.as_value();
     let object = whole.pointer("/anyOf/0").unwrap_or(whole);
@@ -317,8 +287,8 @@ fn variant_rows(schema: &Schema) -> Vec<KeyRow> {
 fn action_rows(generator: &mut SchemaGenerator) -> Vec<KeyRow> {
     let mut rows = variant_rows(&ActionKind::json_schema(generator));
     for (row, action) in rows.iter_mut().zip(ACTIONS) {
-        let structs = action.keys();
-        let own = structs.iter().flat_map(|keys| keys.keys);
+        let parts = action.parts();
+        let own = parts.iter().flat_map(|part| part.keys.keys);
         let own: Vec<String> = own
             .filter(|key| **key != "target")
             .map(|key| format!("`{key}`"))

@@ -2,6 +2,7 @@
 
 use http::HeaderName;
 use schemars::JsonSchema;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use shakedown_yaml::Raw;
 
@@ -16,7 +17,7 @@ use crate::scenario::{Abandoned, CpuScheduling, Order, Protocol};
 pub(crate) struct VersionKeys {
     /// Name -> {**replicas**, any key of this table}; the first is the stable version. The default is {v1: 1}
     #[schemars(schema_with = "schema::versions")]
-    pub(crate) versions: Option<Raw>,
+    pub(crate) versions: Option<IgnoredAny>,
 }
 
 /// The key of a version that its service does not have.
@@ -40,7 +41,7 @@ impl Default for ReplicaKeys {
 pub(crate) struct ServiceKeys {
     /// Replicas are assigned to these zones round-robin. The default is all zones
     #[schemars(with = "Option<Vec<Text>>")]
-    pub(crate) zones: Option<Raw>,
+    pub(crate) zones: Option<IgnoredAny>,
     /// Added to the labels `app` and `version`
     pub(crate) labels: TextPairs,
     /// The namespace
@@ -64,23 +65,23 @@ pub(crate) struct ServiceKeys {
     pub(crate) abandoned: Abandoned,
     /// {**rate**, with: 500}: this share of requests fails before the first step
     #[schemars(with = "Option<FailKeys>")]
-    pub(crate) fail: Option<Raw>,
+    pub(crate) fail: Option<IgnoredAny>,
     /// Service, or `any` -> `timeout`, `deadline`, `retries`, `hedge`, `headers`, `on-error` of calls to it, and `pool`:
     /// {**size**, wait: unlimited}, a limit of concurrent calls to it
     #[schemars(schema_with = "schema::calls")]
-    pub(crate) calls: Option<Raw>,
+    pub(crate) calls: Option<IgnoredAny>,
     /// {**idle**, requests}: idle time and number of requests after which the app closes a connection
     pub(crate) keep_alive: KeepAliveKeys,
     /// {**time**} until a new pod is ready
     pub(crate) boot: BootKeys,
     /// {**cost**}: the proxy uses no CPU time, and no other cost than 0s is supported yet; `none`: no proxy, plain text
     #[schemars(schema_with = "schema::sidecar")]
-    pub(crate) sidecar: Option<Raw>,
+    pub(crate) sidecar: Option<IgnoredAny>,
     /// Request headers that are copied to calls; the request id always is
     pub(crate) forward: HeaderNames,
     /// `METHOD /path` -> steps; any other path is answered with 404
     #[schemars(schema_with = "schema::endpoints")]
-    pub(crate) endpoints: Option<Raw>,
+    pub(crate) endpoints: Option<IgnoredAny>,
 }
 
 impl Default for ServiceKeys {

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use shakedown_yaml::Raw;
 
 use super::retries::{HedgeKeys, PoolKeys, RetryKeys};
@@ -93,10 +94,10 @@ pub(crate) struct CallSettingKeys {
     pub(crate) deadline: Option<Span>,
     /// Retries by the app
     #[schemars(with = "Option<RetryKeys>")]
-    pub(crate) retries: Option<Raw>,
+    pub(crate) retries: Option<IgnoredAny>,
     /// A further attempt if a call has not been answered
     #[schemars(with = "Option<HedgeKeys>")]
-    pub(crate) hedge: Option<Raw>,
+    pub(crate) hedge: Option<IgnoredAny>,
     /// HeaderPairs of the request
     pub(crate) headers: HeaderPairs,
     /// A failed call ends the endpoint (`fail`), or the next step runs (`ignore`)
@@ -122,7 +123,7 @@ impl Default for CallSettingKeys {
 pub(crate) struct CallPoolKeys {
     /// A limit of concurrent calls to the callee
     #[schemars(with = "Option<PoolKeys>")]
-    pub(crate) pool: Option<Raw>,
+    pub(crate) pool: Option<IgnoredAny>,
 }
 
 /// A step `fail`, or the key `fail` of a service.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shakedown_yaml::Raw;
+use serde::de::IgnoredAny;
 
 use super::schema;
 use super::values::Text;
@@ -15,17 +15,17 @@ use super::values::Text;
 pub(crate) struct TopologyKeys {
     /// Name -> `region` and `subzone`; without zones, there is one zone `a`
     #[schemars(with = "BTreeMap<String, ZoneKeys>")]
-    pub(crate) zones: Option<Raw>,
+    pub(crate) zones: Option<IgnoredAny>,
     /// {**all**, `same-zone`: 250us, `cross-zone`: 1ms, `cross-region`: 30ms, `a -> b`, `a <-> b`}: one-way latency of
     /// each packet; the ends are zones, or services and loads, which take precedence
     #[schemars(schema_with = "schema::latency")]
-    pub(crate) latency: Option<Raw>,
+    pub(crate) latency: Option<IgnoredAny>,
     /// Any key of a service, applied to all services
     #[schemars(schema_with = "schema::service")]
-    pub(crate) defaults: Option<Raw>,
+    pub(crate) defaults: Option<IgnoredAny>,
     /// Name -> service
     #[schemars(schema_with = "schema::services")]
-    pub(crate) services: Option<Raw>,
+    pub(crate) services: Option<IgnoredAny>,
 }
 
 /// A zone.

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
+use shakedown_yaml::decode::parse_text;
 
 use crate::epoch;
 use crate::scenario::AttemptBound;
@@ -17,33 +18,6 @@ use crate::value::{
 
 /// The maximum factor. Bounded so that products of several factors and a time do not overflow.
 const FACTOR_MAX: i128 = 1_000_000_000;
-
-/// Reads the text of a scalar by `parse`. Other values are refused with `expected`.
-fn read_text<'de, T, E, D>(
-    deserializer: D,
-    expected: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, D::Error>
-where
-    E: fmt::Display,
-    D: Deserializer<'de>,
-{
-    struct Parse<F>(&'static str, F);
-
-    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Parse<F> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(self.0)
-        }
-
-        fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
-            (self.1)(text).map_err(D::custom)
-        }
-    }
-
-    deserializer.deserialize_str(Parse(expected, parse))
-}
 
 /// Defines value types: the inner type, the words of the value for errors, the parser, the notation of a default, and
 /// the schema.
@@ -58,7 +32,7 @@ macro_rules! values {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                read_text(deserializer, $expected, $parse).map($name)
+                parse_text(deserializer, $expected, $parse).map($name)
             }
         }
 
@@ -265,7 +239,7 @@ struct HeaderText(HeaderValue);
 
 impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer, "a header name", |text| {
+        parse_text(deserializer, "a header name", |text| {
             HeaderName::try_from(text).map_err(|_| format!("`{text}` is no header name"))
         })
         .map(Header)
@@ -274,7 +248,7 @@ impl<'de> Deserialize<'de> for Header {
 
 impl<'de> Deserialize<'de> for HeaderText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read_text(deserializer, "a header's value", |text| {
+        parse_text(deserializer, "a header's value", |text| {
             HeaderValue::try_from(text)
                 .map_err(|_| format!("`{text}` cannot be sent as a header's value"))
         })

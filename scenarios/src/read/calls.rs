@@ -26,11 +26,8 @@ impl ScenarioReader<'_> {
                 let hint = suggest::hint(target, known.collect::<Vec<_>>());
                 self.error(&entry.key, format!("no service `{target}`: {hint}"));
             }
-            let structs = [
-                StructKeys::new::<CallSettingKeys>(),
-                StructKeys::new::<CallPoolKeys>(),
-            ];
-            self.keys(&entry.node, &structs);
+            let settings = StructKeys::new::<CallSettingKeys>();
+            self.keys(&entry.node, settings, &[StructKeys::new::<CallPoolKeys>()]);
             // `any` is not checked alone, because its callees may supply the keys that it lacks.
             if target != "any" && entry.node.as_map().is_some() {
                 let empty = Node::map(Vec::<(String, Node)>::new(), entry.node.place.clone());

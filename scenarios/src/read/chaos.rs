@@ -81,21 +81,16 @@ impl ScenarioReader<'_> {
         duration: Duration,
     ) -> Option<ChaosItem> {
         self.map(node)?;
+        let item_keys = StructKeys::new::<ItemKeys>();
         let Some(written) = get(node, "do") else {
-            let structs = [
-                StructKeys::new::<ItemKeys>(),
-                StructKeys::new::<TargetKeys>(),
-            ];
-            self.keys(node, &structs);
+            self.keys(node, item_keys, &[StructKeys::new::<TargetKeys>()]);
             self.missing(node, "do", "do: crash");
             return None;
         };
         let action = self.action_of(written, node)?;
         let instant = self.instant(node, action.name());
-        let structs: Vec<StructKeys> = std::iter::once(StructKeys::new::<ItemKeys>())
-            .chain(action.keys())
-            .collect();
-        self.keys(node, &structs);
+        let own: Vec<StructKeys> = action.parts().iter().map(|part| part.keys).collect();
+        self.keys(node, item_keys, &own);
         let keys: ItemKeys = self.decode_part(node).unwrap_or_default();
         let name = match get(node, "name") {
             Some(name) => self.name(name, "name")?,

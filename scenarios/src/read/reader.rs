@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use shakedown_istio::{Document, DocumentKey, Omission};
-use shakedown_yaml::decode::{Partial, check_keys};
+use shakedown_yaml::decode::Partial;
 use shakedown_yaml::{Decoder, Diagnostics, Location as FilePlace, Node, StructKeys};
 
 use super::routes::ScenarioRoutes;
@@ -76,9 +76,9 @@ impl<'s> ScenarioReader<'s> {
     }
 
     /// Reports the keys of a map that none of the structs has, and those that are not supported yet.
-    pub(super) fn keys(&mut self, node: &Node, structs: &[StructKeys]) {
+    pub(super) fn keys(&mut self, node: &Node, first: StructKeys, others: &[StructKeys]) {
         if self.map(node).is_some() {
-            let read = check_keys(&file::decoder(), node, structs);
+            let read = file::decoder().check_keys(node, first, others);
             self.reported(read);
         }
     }

@@ -57,7 +57,7 @@ impl ScenarioReader<'_> {
         let empty = Node::map(Vec::<(String, Node)>::new(), topology.place.clone());
         let defaults = match get(topology, "defaults") {
             Some(defaults) => {
-                self.keys(defaults, &service_keys());
+                self.service_keys(defaults);
                 normal(defaults)
             }
             None => empty.clone(),
@@ -88,7 +88,7 @@ impl ScenarioReader<'_> {
                 "`replicas` belongs to a version: write `versions: {v1: 3}`",
             );
         } else {
-            self.keys(&entry.node, &service_keys());
+            self.service_keys(&entry.node);
         }
         let mut merged = defaults.clone();
         if !entry.node.is_null() {
@@ -123,6 +123,12 @@ impl ScenarioReader<'_> {
             open,
             deploys,
         }
+    }
+
+    /// Reports keys that a service does not have.
+    fn service_keys(&mut self, node: &Node) {
+        let versions = StructKeys::new::<VersionKeys>();
+        self.keys(node, versions, &[StructKeys::new::<ServiceKeys>()]);
     }
 
     /// The endpoints that any of the versions declares.
@@ -164,7 +170,7 @@ impl ScenarioReader<'_> {
             }
             let mut merged = version_of(service, deploy.with.as_ref(), &deploy.place);
             if let Some(with) = &deploy.with {
-                self.keys(with, &[StructKeys::new::<ServiceKeys>()]);
+                self.keys(with, StructKeys::new::<ServiceKeys>(), &[]);
             }
             let none = Node::string("0", deploy.place.clone());
             let replicas = Node::map([("replicas", none)], deploy.place.clone());
@@ -205,11 +211,8 @@ impl ScenarioReader<'_> {
                     continue;
                 }
                 if !entry.node.is_null() {
-                    let structs = [
-                        StructKeys::new::<ReplicaKeys>(),
-                        StructKeys::new::<ServiceKeys>(),
-                    ];
-                    self.keys(&entry.node, &structs);
+                    let replicas = StructKeys::new::<ReplicaKeys>();
+                    self.keys(&entry.node, replicas, &[StructKeys::new::<ServiceKeys>()]);
                 }
                 let merged = version_of(service, Some(&entry.node), place);
                 versions.push((name.clone(), merged));
@@ -228,13 +231,6 @@ impl ScenarioReader<'_> {
         }
         versions
     }
-}
-
-fn service_keys() -> [StructKeys; 2] {
-    [
-        StructKeys::new::<VersionKeys>(),
-        StructKeys::new::<ServiceKeys>(),
-    ]
 }
 
 /// The protocol of the first version that has one. An invalid one is reported when the service is read in full.

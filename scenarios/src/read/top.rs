@@ -5,7 +5,7 @@ mod names;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use shakedown_yaml::{Diagnostics, Node, suggest};
+use shakedown_yaml::{Diagnostics, Node, StructKeys, suggest};
 
 use super::deploys::deploys;
 use super::fields::get;
@@ -76,7 +76,7 @@ impl ScenarioReader<'_> {
         let section = |key: &str| get(node, key).unwrap_or(&empty);
         let (duration, warm_up, drain) = self.times(&written, node);
         let topology = section("topology");
-        let _: TopologyKeys = self.decode_or_default(topology);
+        self.keys(topology, StructKeys::new::<TopologyKeys>(), &[]);
         self.incomplete = get(topology, "generate").is_some() || get(topology, "from").is_some();
         let zones = self.zones(topology);
         let skeletons = self.skeletons(topology, &deploys(section("chaos")));

@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -229,21 +230,9 @@ pub struct Text(pub String);
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Take;
-
-        impl Visitor<'_> for Take {
-            type Value = Text;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a plain value")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
-            }
-        }
-
-        deserializer.deserialize_str(Take)
+        parse_text(deserializer, "a plain value", |text| {
+            Ok::<_, Infallible>(Text(text.to_owned()))
+        })
     }
 }
 
@@ -258,8 +247,36 @@ where
     T::Err: fmt::Display,
     D: Deserializer<'de>,
 {
-    Text::deserialize(deserializer)?
-        .0
-        .parse()
-        .map_err(D::Error::custom)
+    parse_text(deserializer, "a plain value", str::parse)
+}
+
+/// Reads the text of any scalar with a parser, whose error becomes the message. A list or a map is refused with the
+/// words for the `expected` value, such as `a duration`.
+///
+/// # Errors
+/// The error of the parser.
+pub fn parse_text<'de, T, E, D>(
+    deserializer: D,
+    expected: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    E: fmt::Display,
+    D: Deserializer<'de>,
+{
+    struct Parse<F>(&'static str, F);
+
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Parse<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+
+        fn visit_str<D: serde::de::Error>(self, text: &str) -> Result<T, D> {
+            (self.1)(text).map_err(D::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Parse(expected, parse))
 }

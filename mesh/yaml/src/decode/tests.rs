@@ -300,7 +300,7 @@ fn the_keys_of_several_structs_are_those_of_one_map() {
     assert_eq!((first.name, first.keys), ("Defaulted", &["count"][..]));
     let node = &parse("f", "count: 1\nname: a\ncuont: 2").unwrap()[0];
     let message = "f:3:1: unknown key `cuont`: did you mean `count`?";
-    let keys = check_keys(&Decoder::new(), node, &[first, second]);
+    let keys = Decoder::new().check_keys(node, first, &[second]);
     assert_eq!(keys.errors.to_string(), message);
     let beside = Decoder::new().beside(second).decode::<Defaulted>(node);
     assert_eq!(beside.unwrap_err().to_string(), message);
