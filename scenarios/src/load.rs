@@ -83,7 +83,7 @@ pub fn load_tree(
     mut errors: Diagnostics,
     edits: &Edits,
 ) -> Result<ResolvedScenario, LoadError> {
-    let mut file = File::of_tree(ScenarioSource::text(name, ""), tree)?;
+    let mut file = File::from_tree(ScenarioSource::text(name, ""), tree)?;
     errors.append(file.errors);
     file.errors = errors;
     file.load(edits)
@@ -130,10 +130,10 @@ impl File {
                 "a scenario is one YAML document",
             ));
         }
-        File::of_tree(source, documents.remove(0))
+        File::from_tree(source, documents.remove(0))
     }
 
-    fn of_tree(source: ScenarioSource, mut base: Node) -> Result<File, Diagnostics> {
+    fn from_tree(source: ScenarioSource, mut base: Node) -> Result<File, Diagnostics> {
         let mut errors = Diagnostics::new();
         let Some(map) = base.as_map_mut() else {
             let message = format!(

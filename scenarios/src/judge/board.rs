@@ -60,6 +60,16 @@ struct PodState {
     is_dead: bool,
 }
 
+impl PodState {
+    /// Returns true if a selector includes the pod. Without a participant, it includes those of all participants.
+    fn is_selected(&self, by: &ParticipantSelector) -> bool {
+        by.party.is_none_or(|index| self.participant.0 == index)
+            && by.version.is_none_or(|version| self.version == version)
+            && by.replica.is_none_or(|replica| self.replica == replica)
+            && by.zone.is_none_or(|zone| self.zone == zone)
+    }
+}
+
 /// The changes to a pod's counts by one event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CountChange {
@@ -281,35 +291,14 @@ impl PodBoard {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
-        participant
-            .party
-            .map_or(pod.participant.0 < self.services, |index| {
-                pod.participant.0 == index
-            })
-            && participant
-                .version
-                .is_none_or(|version| pod.version == version)
-            && participant
-                .replica
-                .is_none_or(|replica| pod.replica == replica)
-            && participant.zone.is_none_or(|zone| pod.zone == zone)
+        let is_service = pod.participant.0 < self.services;
+        (participant.party.is_some() || is_service) && pod.is_selected(participant)
     }
 
-    /// Returns true if a pod may be the sender `party`. Unlike [`is_of`](Self::is_of), `*` includes loads.
+    /// Returns true if a pod may be the sender. Unlike [`is_of`](Self::is_of), `*` includes loads.
     pub(super) fn sent_by(&self, id: PodId, participant: &ParticipantSelector) -> bool {
-        let Some(pod) = self.pods.get(id.0 as usize) else {
-            return false;
-        };
-        participant
-            .party
-            .is_none_or(|index| pod.participant.0 == index)
-            && participant
-                .version
-                .is_none_or(|version| pod.version == version)
-            && participant
-                .replica
-                .is_none_or(|replica| pod.replica == replica)
-            && participant.zone.is_none_or(|zone| pod.zone == zone)
+        let pod = self.pods.get(id.0 as usize);
+        pod.is_some_and(|pod| pod.is_selected(participant))
     }
 
     /// The index of the service or load that a pod belongs to.
