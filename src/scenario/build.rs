@@ -2,113 +2,13 @@
 //! are written as in the scenario language (`"250ms"`, `"200/s"`, `"exp(4ms)"`). An error names the path of its value,
 //! such as `shop (built): topology.services.api.workers`.
 
+mod section;
+
 use serde_json::Value;
-use shakedown_yaml::{Diagnostics, Location, Node, tree};
+use shakedown_yaml::Diagnostics;
 
 use super::{Scenario, ScenarioText};
-
-/// A map of a scenario under construction.
-#[derive(Clone, Debug, Default)]
-struct Section {
-    entries: Vec<(String, Part)>,
-}
-
-/// The value of a key.
-#[derive(Clone, Debug)]
-enum Part {
-    /// A text, also if it looks like a number or a boolean.
-    Text(String),
-    /// A value in YAML's flow form.
-    Yaml(String),
-    List(Vec<Part>),
-    Section(Section),
-}
-
-impl Section {
-    /// Sets a key. An earlier value is replaced in its place.
-    fn set(&mut self, key: &str, part: Part) {
-        match self.entries.iter_mut().find(|(known, _)| known == key) {
-            Some((_, value)) => *value = part,
-            None => self.entries.push((key.to_owned(), part)),
-        }
-    }
-
-    /// The map that is the value of a key, which is made if it is not there.
-    fn section(&mut self, key: &str) -> &mut Section {
-        let known = self.entries.iter().position(|(known, _)| known == key);
-        let at = known.unwrap_or_else(|| {
-            self.set(key, Part::Section(Section::default()));
-            self.entries.len() - 1
-        });
-        if !matches!(self.entries[at].1, Part::Section(_)) {
-            self.entries[at].1 = Part::Section(Section::default());
-        }
-        match &mut self.entries[at].1 {
-            Part::Section(section) => section,
-            _ => unreachable!("it was made a map above"),
-        }
-    }
-
-    /// Adds an item to the list that is the value of a key.
-    fn push(&mut self, key: &str, item: Part) {
-        match self.entries.iter_mut().find(|(known, _)| known == key) {
-            Some((_, Part::List(items))) => items.push(item),
-            _ => self.set(key, Part::List(vec![item])),
-        }
-    }
-
-    fn names(&mut self, key: &str, names: &[&str]) {
-        let names = names.iter().map(|name| Part::Text((*name).to_owned()));
-        self.set(key, Part::List(names.collect()));
-    }
-
-    fn node(self, path: &str, errors: &mut Diagnostics) -> Node {
-        let entries: Vec<(String, Node)> = self
-            .entries
-            .into_iter()
-            .map(|(key, part)| {
-                let separator = if path.ends_with(' ') { "" } else { "." };
-                let node = part.node(&format!("{path}{separator}{key}"), errors);
-                (key, node)
-            })
-            .collect();
-        Node::map(entries, Location::whole(path.trim_end()))
-    }
-}
-
-impl Part {
-    fn node(self, path: &str, errors: &mut Diagnostics) -> Node {
-        let place = Location::whole(path);
-        match self {
-            Part::Text(text) => Node::string(text, place),
-            Part::Yaml(text) => match tree::parse(path, &text) {
-                Ok(mut documents) if documents.len() == 1 => documents.remove(0),
-                Ok(_) => {
-                    errors.add(&place, "expected one value in YAML's flow form");
-                    Node::null(place)
-                }
-                Err(found) => {
-                    errors.append(found);
-                    Node::null(place)
-                }
-            },
-            Part::List(items) => {
-                let items = items.into_iter().enumerate();
-                let items = items.map(|(at, item)| item.node(&format!("{path}[{at}]"), errors));
-                Node::list(items.collect(), place)
-            }
-            Part::Section(section) => section.node(path, errors),
-        }
-    }
-}
-
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
-}
-
-fn yaml(text: &str) -> Part {
-    Part::Yaml(text.to_owned())
-}
+use section::{Part, Section, text, yaml};
 
 /// Defines a setter for each key, and the list of these keys. A value is `text`, or in YAML's flow form.
 macro_rules! setters {
@@ -133,6 +33,7 @@ macro_rules! setters {
 /// Builds a [`Scenario`].
 #[derive(Clone, Debug)]
 pub struct ScenarioBuilder {
+    name: String,
     keys: Section,
     seed: Option<u64>,
 }
@@ -163,7 +64,11 @@ impl ScenarioBuilder {
         let mut keys = Section::default();
         keys.set("scenario", text(name));
         keys.set("story", text("Built in Rust."));
-        ScenarioBuilder { keys, seed: None }
+        ScenarioBuilder {
+            name: name.to_owned(),
+            keys,
+            seed: None,
+        }
     }
 
     /// Sets the keywords.
@@ -240,10 +145,7 @@ impl ScenarioBuilder {
 
     /// Returns the scenario.
     pub fn finish(self) -> Scenario {
-        let name = match self.keys.entries.first() {
-            Some((_, Part::Text(name))) => format!("{name} (built)"),
-            _ => "scenario (built)".to_owned(),
-        };
+        let name = format!("{} (built)", self.name);
         let mut errors = Diagnostics::new();
         let tree = self.keys.node(&format!("{name}: "), &mut errors);
         let scenario = Scenario::new(ScenarioText::Tree { name, tree, errors });
