@@ -44,7 +44,7 @@ pub struct JournalHeader {
     /// The whole scenario as YAML, with the variant merged and included files in place.
     pub expanded: String,
     /// The participants of the run.
-    pub cast: Participants,
+    pub participants: Participants,
 }
 
 /// The last line of a journal.

@@ -98,9 +98,9 @@ pub fn run(scenario: &ResolvedScenario, options: RunOptions) -> Result<RunOutcom
     let seed = options.seed.unwrap_or(scenario.seed);
     // The edits as shown in the document, the journal and the replay command, with secrets masked.
     let set: Vec<String> = options.set.iter().map(|edit| masked(edit)).collect();
-    let (_, participants) = runner::cast(scenario, seed);
+    let (_, participants) = runner::plan_run(scenario, seed);
     if let Some(replay) = &options.replay
-        && replay.header().cast != participants
+        && replay.header().participants != participants
     {
         return Err(JournalError::Contradiction {
             line: 1,
@@ -127,7 +127,7 @@ pub fn run(scenario: &ResolvedScenario, options: RunOptions) -> Result<RunOutcom
             seed,
             engine: options.engine,
             expanded: scenario.expanded.clone(),
-            cast: participants.clone(),
+            participants: participants.clone(),
         };
         views.journal = Some(journal::JournalWriter::begin(
             destination.out,

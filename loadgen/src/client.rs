@@ -40,7 +40,7 @@ struct ClientSlot {
 
 /// A load, prepared for sending.
 pub struct LoadPlan {
-    party: ParticipantId,
+    participant: ParticipantId,
     zero: Time,
     timeout: Duration,
     /// The clients' retry policy, and the path of its source location.
@@ -122,7 +122,7 @@ impl LoadClients {
 }
 
 impl LoadPlan {
-    /// The plan of the load `party`. `zero` is the time 0 s of the run, `service` resolves a service by index, and
+    /// The plan of the load `participant`. `zero` is the time 0 s of the run, `service` resolves a service by index, and
     /// `path` returns the path of a source location in the scenario. If `tells_timeout` is set, each request carries
     /// its timeout, so that apps can propagate the remaining time.
     ///
@@ -130,7 +130,7 @@ impl LoadPlan {
     /// An entry of the load cannot be requested.
     pub fn new(
         load: &LoadSpec,
-        party: ParticipantId,
+        participant: ParticipantId,
         zero: Time,
         tells_timeout: bool,
         service: impl Fn(usize) -> (ParticipantId, CallTarget),
@@ -142,7 +142,7 @@ impl LoadPlan {
             .iter()
             .map(|entry| PreparedEntry::new(entry, service(entry.service)));
         Ok(LoadPlan {
-            party,
+            participant,
             zero,
             timeout: load.timeout,
             retries: load.retries.clone().map(|retries| {
@@ -215,7 +215,7 @@ impl LoadPlan {
 impl std::fmt::Debug for LoadPlan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plan")
-            .field("party", &self.party)
+            .field("participant", &self.participant)
             .finish_non_exhaustive()
     }
 }
@@ -279,7 +279,7 @@ pub async fn run(env: Env, schedule: Schedule, plan: Rc<LoadPlan>, clients: Rc<L
 fn dispatch(env: &Env, arrival: ScheduledArrival, plan: &Rc<LoadPlan>, clients: &LoadClients) {
     let (pod, client) = clients.turn(arrival.seq);
     let root = Root {
-        load: plan.party,
+        load: plan.participant,
         entry: arrival.entry,
         seq: arrival.seq,
     };

@@ -87,7 +87,7 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
             ],
         };
         let send_options = SendOptions {
-            party: ParticipantId(0),
+            participant: ParticipantId(0),
             pod: PodId(0),
             timeout: Duration::from_secs(5),
             ok: load.ok.clone(),

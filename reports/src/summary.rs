@@ -70,7 +70,7 @@ pub struct Summary {
     warm_up_ns: i64,
     duration_ns: i64,
     /// Name and versions of each participant.
-    parties: Vec<(String, Vec<String>)>,
+    participants: Vec<(String, Vec<String>)>,
     loads: Loads,
     edges: Edges,
     services: Services,
@@ -88,18 +88,16 @@ impl Summary {
     pub fn new(participants: &Participants) -> Summary {
         let of_kind = |kind| {
             participants
-                .parties
                 .iter()
-                .enumerate()
-                .filter(move |(_, party)| party.kind == kind)
+                .filter(move |(_, participant)| participant.kind == kind)
         };
         Summary {
             warm_up_ns: participants.warm_up_ns,
             duration_ns: participants.duration_ns,
-            parties: participants
-                .parties
+            participants: participants
+                .list
                 .iter()
-                .map(|party| (party.name.clone(), party.versions.clone()))
+                .map(|participant| (participant.name.clone(), participant.versions.clone()))
                 .collect(),
             loads: Loads::new(of_kind(ParticipantKind::Load), participants.duration_ns),
             edges: Edges::default(),
@@ -215,9 +213,9 @@ impl Summary {
         };
         let at_ns = record.at_ns;
         let caller = &participants.pods[from.0 as usize];
-        let pair = (caller.party, *to);
+        let pair = (caller.participant, *to);
         if let Some(root) = root
-            && root.load == caller.party
+            && root.load == caller.participant
         {
             self.entries.insert((root.load, root.entry), *to);
         }
@@ -239,7 +237,7 @@ impl Summary {
     fn tried(&mut self, participants: &Participants, record: &Record) {
         let Event::Attempt {
             from,
-            to_party,
+            to_participant,
             start_ns,
             number,
             hedge,
@@ -249,7 +247,7 @@ impl Summary {
             return;
         };
         let at_ns = record.at_ns;
-        let pair = (participants.party_of(*from), *to_party);
+        let pair = (participants.participant_of(*from), *to_participant);
         if *hedge {
             self.over.hedged(pair, at_ns, 1);
         } else if *number > 1 {
@@ -278,7 +276,7 @@ impl Summary {
         };
         let at_ns = record.at_ns;
         self.over.served(participants, at_ns, *pod);
-        let sender = from.map(|from| participants.party_of(from));
+        let sender = from.map(|from| participants.participant_of(from));
         let taken_up = !copy && !matches!(fate, Fate::Refused | Fate::Shed);
         if let Some(root) = root
             && sender == Some(root.load)
@@ -326,11 +324,11 @@ impl Summary {
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),
-            edges: self.edges.finish(&self.parties),
-            ejection_overflows: self.overflows.finish(&self.parties),
+            edges: self.edges.finish(&self.participants),
+            ejection_overflows: self.overflows.finish(&self.participants),
             services: self.services.finish(),
             events: self.events.finish(),
-            series: self.over.finish(&self.parties),
+            series: self.over.finish(&self.participants),
         }
     }
 }

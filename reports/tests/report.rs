@@ -306,9 +306,9 @@ fn spiteful() -> Document {
         may_miss: false,
     };
     let mut participants = journal::participants(2 * journal::SECOND, 0, vec![fault]);
-    for party in &mut participants.parties {
-        party.name = SPITE.to_owned();
-        party
+    for participant in &mut participants.list {
+        participant.name = SPITE.to_owned();
+        participant
             .versions
             .iter_mut()
             .for_each(|version| *version = SPITE.to_owned());

@@ -293,7 +293,7 @@ pub enum Subject {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParticipantSelector {
     /// Index into the run's participants.
-    pub party: Option<u16>,
+    pub participant: Option<u16>,
     /// Index of an entry of the load's mix.
     pub entry: Option<u16>,
     /// Index of the version.

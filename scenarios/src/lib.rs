@@ -27,5 +27,5 @@ pub use judge::{
     over_seeds, verdict,
 };
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, load_tree, variants};
-pub use plan::{PlannedAction, cast, is_meant, plan, resolve};
+pub use plan::{PlannedAction, is_meant, list_participants, plan, resolve};
 pub use source::{STANDARD_INPUT, STANDARD_INPUT_NAME, SourceError, standard_input};

@@ -96,7 +96,7 @@ pub fn plan<R: Rng>(
 }
 
 /// Lists the participants of a run: services (with versions), loads, the control plane and hosts without a service.
-pub fn cast(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
+pub fn list_participants(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Participants {
     let services = scenario.services.iter().map(|service| Participant {
         name: service.name.clone(),
         kind: ParticipantKind::Service,
@@ -132,7 +132,7 @@ pub fn cast(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Participants
     let hosts = hosts.map(|host| plain(&host.name, ParticipantKind::Host, Vec::new()));
     let participants = services.chain(loads).chain([control]).chain(hosts);
     Participants {
-        parties: participants.collect(),
+        list: participants.collect(),
         pods: pods(scenario),
         zones: scenario
             .zones
@@ -153,17 +153,17 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
         let id = ParticipantId(*participant);
         *participant = participant
             .checked_add(1)
-            .expect("parties are bounded when the story is read");
+            .expect("participants are bounded by the reader of scenarios");
         id
     };
     for service in &scenario.services {
         let participant = next(&mut participant);
         for (index, version) in service.versions.iter().enumerate() {
             let version_index =
-                u16::try_from(index).expect("versions are bounded when the story is read");
+                u16::try_from(index).expect("versions are bounded by the reader of scenarios");
             for (replica, zone) in (0..version.replicas).zip(version.zones.iter().cycle()) {
                 pods.push(Pod {
-                    party: participant,
+                    participant,
                     version: version_index,
                     replica,
                     zone: *zone,
@@ -176,7 +176,7 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
         let participant = next(&mut participant);
         for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
             pods.push(Pod {
-                party: participant,
+                participant,
                 version: 0,
                 replica,
                 zone: *zone,
@@ -185,7 +185,7 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
         }
     }
     pods.push(Pod {
-        party: ParticipantId(participant),
+        participant: ParticipantId(participant),
         version: 0,
         replica: 0,
         zone: scenario.control.zone,
@@ -299,7 +299,7 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
 }
 
 fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
-    let participant = usize::from(pod.party.0);
+    let participant = usize::from(pod.participant.0);
     let service = scenario.services.get(participant);
     let load = participant
         .checked_sub(scenario.services.len())
@@ -310,7 +310,7 @@ fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: boo
         PodSelector::All => anybody,
         PodSelector::Zone(zone) => anybody && pod.zone == *zone,
         PodSelector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
-        PodSelector::Party {
+        PodSelector::Participant {
             name,
             version,
             replica,
@@ -338,7 +338,7 @@ fn draw_ns(draw: &Draw, rng: &mut impl Rng) -> i64 {
 }
 
 fn nanos(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
+    i64::try_from(duration.as_nanos()).expect("durations are bounded by the reader of scenarios")
 }
 
 #[cfg(test)]

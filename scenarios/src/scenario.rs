@@ -90,7 +90,7 @@ pub struct LatencyRules {
     /// Between two zones (from, to), by index. The last rule for a pair is in force.
     pub zones: BTreeMap<(u16, u16), Distribution>,
     /// Between two services or loads (from, to), by name.
-    pub parties: BTreeMap<(String, String), Distribution>,
+    pub participants: BTreeMap<(String, String), Distribution>,
     pub same_zone: Distribution,
     /// Between zones of one region.
     pub cross_zone: Distribution,
@@ -127,7 +127,7 @@ impl ResolvedScenario {
     }
 
     /// The index of a callee ([`MixEntry::service`], [`Call::service`]) among the run's participants.
-    pub fn party(&self, callee: usize) -> usize {
+    pub fn participant(&self, callee: usize) -> usize {
         match callee.checked_sub(self.services.len()) {
             None => callee,
             // Hosts follow services, loads and the control plane.

@@ -13,7 +13,7 @@ fn header() -> JournalHeader {
         seed: 1,
         engine: shakedown_results::Engine::Native,
         expanded: "scenario: s\n".into(),
-        cast: Participants::default(),
+        participants: Participants::default(),
     }
 }
 

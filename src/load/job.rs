@@ -124,13 +124,13 @@ impl LoadJob {
     ) -> Result<LoadOutcome, LoadRunError> {
         let targets = self.targets(env, believed).await?;
         let addresses: Vec<SocketAddr> = targets.iter().map(|target| target.address).collect();
-        let participants = shakedown_scenarios::cast(&self.scenario, &[]);
+        let participants = shakedown_scenarios::list_participants(&self.scenario, &[]);
         let views = Rc::new(RefCell::new(LoadFold::new(
             &self.scenario,
             participants.clone(),
         )));
         let counts: Rc<ParticipantProgress> =
-            Rc::new(vec![Cell::default(); participants.parties.len()]);
+            Rc::new(vec![Cell::default(); participants.list.len()]);
         let reporting = env.spawn_owned(
             "load-progress",
             report_progress(
@@ -221,12 +221,15 @@ impl LoadJob {
     }
 
     fn send_options(&self, load: &LoadSpec, participants: &Participants) -> SendOptions {
-        let party = party_of(participants, &load.name);
-        let pod = participants.pods.iter().position(|pod| pod.party == party);
+        let participant = participant_of(participants, &load.name);
+        let pod = participants
+            .pods
+            .iter()
+            .position(|pod| pod.participant == participant);
         let pod = pod.expect("a load has a client host");
         SendOptions {
-            party,
-            pod: PodId(u32::try_from(pod).expect("a cast's pods are counted in 32 bits")),
+            participant,
+            pod: PodId(u32::try_from(pod).expect("pods are numbered in 32 bits")),
             timeout: load.timeout,
             ok: load.ok.clone(),
             in_flight: load.in_flight,
@@ -317,10 +320,10 @@ async fn try_out(env: &Env, address: SocketAddr, tls: Option<&TlsClient>) -> io:
     Ok(())
 }
 
-fn party_of(participants: &Participants, load: &str) -> ParticipantId {
+fn participant_of(participants: &Participants, load: &str) -> ParticipantId {
     participants
-        .party(load)
-        .expect("a cast has its story's loads")
+        .find(load)
+        .expect("a run has the loads of its scenario")
 }
 
 /// The progress of each participant.
@@ -401,7 +404,7 @@ fn worthless(
     counts: &ParticipantProgress,
 ) -> Vec<String> {
     let reasons = fired.iter().flat_map(|one| {
-        let (_, reached) = counts[usize::from(party_of(participants, &one.name).0)].get();
+        let (_, reached) = counts[usize::from(participant_of(participants, &one.name).0)].get();
         let named = |reason| match fired {
             [_] => reason,
             _ => format!("{}: {reason}", one.name),

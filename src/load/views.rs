@@ -52,8 +52,10 @@ impl LoadFold {
         }
         // The server is outside of Shakedown: only its responses are known.
         let is_service = |name: &str| {
-            let mut parties = participants.parties.iter();
-            parties.any(|party| party.kind == ParticipantKind::Service && party.name == name)
+            let mut participants = participants.list.iter();
+            participants.any(|participant| {
+                participant.kind == ParticipantKind::Service && participant.name == name
+            })
         };
         document.services.retain(|row| !is_service(&row.name));
         document

@@ -172,9 +172,9 @@ fn a_compressed_journal_replays_and_is_a_tenth_of_a_plain_one() {
 fn a_journal_that_was_tampered_with_is_refused_with_the_line() {
     let (folder, bytes) = short_journal("journal-tampered", "run.jsonl");
     let text = String::from_utf8(bytes).expect("a plain journal is text");
-    let participants = "\"pods\":[{\"party\":0";
+    let participants = "\"pods\":[{\"participant\":0";
     assert!(text.contains(participants));
-    let changed = text.replacen(participants, "\"pods\":[{\"party\":1", 1);
+    let changed = text.replacen(participants, "\"pods\":[{\"participant\":1", 1);
     let path = file(&folder, "changed.jsonl", changed);
     let ran = shakedown(&["run", "--replay", &path]);
     assert!([2, 3].contains(&ran.code), "exit code {}", ran.code);

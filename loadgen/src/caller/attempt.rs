@@ -152,7 +152,7 @@ impl AttemptGuard<'_> {
                 root: spec.root,
                 from: caller.pod,
                 to: recorder.pod_at(upstream),
-                to_party: spec.to,
+                to_participant: spec.to,
                 start_ns: recorder.nanos(self.start),
                 outcome: exchange.outcome,
                 flags: exchange.flags,

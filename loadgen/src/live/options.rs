@@ -26,7 +26,7 @@ pub struct LoadTarget {
 #[derive(Clone, Debug)]
 pub struct SendOptions {
     /// The id of the load in its records.
-    pub party: ParticipantId,
+    pub participant: ParticipantId,
     /// The id of the client host in its records.
     pub pod: PodId,
     /// The time from when the dispatcher takes a due request from the schedule until the request is abandoned.

@@ -27,7 +27,7 @@ fn ms(n: u64) -> Duration {
 
 fn options() -> SendOptions {
     SendOptions {
-        party: ParticipantId(0),
+        participant: ParticipantId(0),
         pod: PodId(0),
         timeout: Duration::from_secs(30),
         ok: Success::default(),

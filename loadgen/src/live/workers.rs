@@ -140,7 +140,7 @@ impl WorkerPool {
     ) {
         let due = DueRequest {
             root: Root {
-                load: self.options.party,
+                load: self.options.participant,
                 entry: arrival.entry,
                 seq: arrival.seq,
             },

@@ -167,7 +167,7 @@ pub enum Event {
         /// The replica that received it; `None` if no replica was reached.
         to: Option<PodId>,
         /// The intended service.
-        to_party: ParticipantId,
+        to_participant: ParticipantId,
         /// Start of the attempt.
         start_ns: i64,
         /// Outcome of the attempt.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Index of a participant in [`Participants::parties`].
+/// Index of a participant in [`Participants::list`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ParticipantId(pub u16);
@@ -18,7 +18,7 @@ pub struct PodId(pub u32);
 pub struct Participants {
     /// Services in the file's order, then loads in the file's order, then the control plane, then hosts
     /// without a service.
-    pub parties: Vec<Participant>,
+    pub list: Vec<Participant>,
     /// Pods of services (by service, version, replica), then of loads, then of the control plane, then those
     /// added during the run.
     pub pods: Vec<Pod>,
@@ -67,7 +67,7 @@ pub struct Participant {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {
     /// The participant that the pod belongs to.
-    pub party: ParticipantId,
+    pub participant: ParticipantId,
     /// Index into the participant's versions.
     pub version: u16,
     /// Number of the replica within its version, from 0.
@@ -94,10 +94,25 @@ pub struct PlannedFault {
 }
 
 impl Participants {
-    /// Returns the participant with this name.
-    pub fn party(&self, name: &str) -> Option<ParticipantId> {
-        let at = self.parties.iter().position(|p| p.name == name)?;
-        u16::try_from(at).ok().map(ParticipantId)
+    /// All participants with their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (ParticipantId, &Participant)> {
+        (0..).map(ParticipantId).zip(&self.list)
+    }
+
+    /// Returns a participant.
+    ///
+    /// # Panics
+    /// If the participant does not belong to this run, which is a bug.
+    pub fn get(&self, id: ParticipantId) -> &Participant {
+        &self.list[usize::from(id.0)]
+    }
+
+    /// Returns the id of the participant with this name.
+    pub fn find(&self, name: &str) -> Option<ParticipantId> {
+        let named = self
+            .iter()
+            .find(|(_, participant)| participant.name == name);
+        named.map(|(id, _)| id)
     }
 
     /// Returns a pod's name: `reviews/v2/0`, or `users/0` for a load's client.
@@ -105,10 +120,10 @@ impl Participants {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return format!("pod {}", id.0);
         };
-        let party = &self.parties[usize::from(pod.party.0)];
-        match party.versions.get(usize::from(pod.version)) {
-            Some(version) => format!("{}/{}/{}", party.name, version, pod.replica),
-            None => format!("{}/{}", party.name, pod.replica),
+        let participant = self.get(pod.participant);
+        match participant.versions.get(usize::from(pod.version)) {
+            Some(version) => format!("{}/{}/{}", participant.name, version, pod.replica),
+            None => format!("{}/{}", participant.name, pod.replica),
         }
     }
 
@@ -116,7 +131,7 @@ impl Participants {
     ///
     /// # Panics
     /// If the pod does not belong to this run, which is a bug.
-    pub fn party_of(&self, id: PodId) -> ParticipantId {
-        self.pods[id.0 as usize].party
+    pub fn participant_of(&self, id: PodId) -> ParticipantId {
+        self.pods[id.0 as usize].participant
     }
 }

@@ -50,8 +50,8 @@ impl Edges {
         self.by_pair.entry(pair).or_default().retried += times;
     }
 
-    pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<Edge> {
-        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
+    pub(super) fn finish(self, participants: &[(String, Vec<String>)]) -> Vec<Edge> {
+        let name = |id: ParticipantId| participants[usize::from(id.0)].0.clone();
         let edge = |((from, to), fold): (_, EdgeFold)| Edge {
             source: name(from),
             destination: name(to),

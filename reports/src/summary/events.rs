@@ -150,7 +150,7 @@ impl Events {
                 subject: format!(
                     "{} -> {}",
                     participants.pod_name(at),
-                    party_name(participants, to)
+                    participant_name(participants, to)
                 ),
                 detail: limit.name().to_owned(),
             });
@@ -225,14 +225,14 @@ fn of_pods(participants: &Participants, event: &Event) -> Option<EventText> {
             ("fault-ended", name, hits)
         }
         Event::PodAdded { pod } => {
-            let party = &participants.parties[usize::from(pod.party.0)];
-            let version = party
+            let participant = participants.get(pod.participant);
+            let version = participant
                 .versions
                 .get(usize::from(pod.version))
                 .map_or("", String::as_str);
             (
                 "pod-added",
-                format!("{}/{version}/{}", party.name, pod.replica),
+                format!("{}/{version}/{}", participant.name, pod.replica),
                 String::new(),
             )
         }
@@ -275,7 +275,7 @@ fn of_mesh(participants: &Participants, event: &Event) -> Option<EventText> {
             reason,
         } => {
             let subject = version.map_or_else(
-                || party_name(participants, *service),
+                || participant_name(participants, *service),
                 |version| version_name(participants, *service, version),
             );
             let weight = units::share(u64::from(*weight_ppm), 1_000_000);
@@ -307,18 +307,18 @@ fn of_mesh(participants: &Participants, event: &Event) -> Option<EventText> {
     })
 }
 
-fn party_name(participants: &Participants, party: ParticipantId) -> String {
-    let party = participants.parties.get(usize::from(party.0));
-    party.map_or(String::new(), |party| party.name.clone())
+fn participant_name(participants: &Participants, participant: ParticipantId) -> String {
+    let participant = participants.list.get(usize::from(participant.0));
+    participant.map_or(String::new(), |participant| participant.name.clone())
 }
 
 /// Formats a version as `reviews/v2`.
-fn version_name(participants: &Participants, party: ParticipantId, version: u16) -> String {
-    let versions = participants.parties.get(usize::from(party.0));
-    let name = versions.and_then(|party| party.versions.get(usize::from(version)));
+fn version_name(participants: &Participants, participant: ParticipantId, version: u16) -> String {
+    let versions = participants.list.get(usize::from(participant.0));
+    let name = versions.and_then(|participant| participant.versions.get(usize::from(version)));
     match name {
-        Some(name) => format!("{}/{name}", party_name(participants, party)),
-        None => party_name(participants, party),
+        Some(name) => format!("{}/{name}", participant_name(participants, participant)),
+        None => participant_name(participants, participant),
     }
 }
 

@@ -14,7 +14,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// All loads, in the order of participants.
 #[derive(Clone, Debug)]
 pub(super) struct Loads {
-    by_party: BTreeMap<ParticipantId, LoadRowFold>,
+    by_participant: BTreeMap<ParticipantId, LoadRowFold>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -43,23 +43,20 @@ struct LoadRowFold {
 
 impl Loads {
     pub(super) fn new<'a>(
-        parties: impl Iterator<Item = (usize, &'a Participant)>,
+        loads: impl Iterator<Item = (ParticipantId, &'a Participant)>,
         duration_ns: i64,
     ) -> Loads {
         let seconds_each = seconds_each(duration_ns);
-        let fold = |(at, party): (usize, &Participant)| {
-            let id = ParticipantId(u16::try_from(at).expect("a cast has at most 65,536 parties"));
-            (
-                id,
-                LoadRowFold {
-                    name: party.name.clone(),
-                    seconds_each,
-                    ..LoadRowFold::default()
-                },
-            )
+        let fold = |(id, load): (ParticipantId, &Participant)| {
+            let fold = LoadRowFold {
+                name: load.name.clone(),
+                seconds_each,
+                ..LoadRowFold::default()
+            };
+            (id, fold)
         };
         Loads {
-            by_party: parties.map(fold).collect(),
+            by_participant: loads.map(fold).collect(),
         }
     }
 
@@ -75,9 +72,9 @@ impl Loads {
     ) {
         let answer = outcome.answer;
         let fold = self
-            .by_party
+            .by_participant
             .get_mut(&load)
-            .expect("a root names a load of the cast");
+            .expect("a root names a load of the run");
         fold.row_at(second_of(intended_ns)).offered += 1;
         fold.ended_at(at_ns, at_ns - intended_ns, answer);
         if !counts {
@@ -111,13 +108,13 @@ impl Loads {
 
     /// Counts an attempt of this load that the first app admitted.
     pub(super) fn admitted(&mut self, load: ParticipantId, at_ns: i64) {
-        if let Some(fold) = self.by_party.get_mut(&load) {
+        if let Some(fold) = self.by_participant.get_mut(&load) {
             fold.row_at(second_of(at_ns)).admitted += 1;
         }
     }
 
     pub(super) fn finish(self) -> Vec<Load> {
-        self.by_party
+        self.by_participant
             .into_values()
             .map(LoadRowFold::finish)
             .collect()

@@ -59,7 +59,7 @@ impl OutageFold {
                 limit,
                 open,
             } => {
-                let key = (participants.party_of(*at), *to, *limit);
+                let key = (participants.participant_of(*at), *to, *limit);
                 let row = self.breakers.entry(key).or_default();
                 if *open {
                     row.take(*at, at_ns, gap_ns)
@@ -84,7 +84,7 @@ impl OutageFold {
     pub(super) fn finish(
         self,
         names: &BTreeMap<PodId, PodName>,
-        party: impl Fn(ParticipantId) -> String,
+        participant: impl Fn(ParticipantId) -> String,
         end_ns: i64,
     ) -> (Vec<Stretches>, Vec<Stretches>) {
         let mut pods: Vec<(PodName, OutageRow)> = self
@@ -98,7 +98,7 @@ impl OutageFold {
             .map(|(pod, row)| row.finish(pod.name, end_ns));
         let breakers = self.breakers.into_iter().map(|((from, to, limit), row)| {
             row.finish(
-                format!("{} -> {} ({limit})", party(from), party(to)),
+                format!("{} -> {} ({limit})", participant(from), participant(to)),
                 end_ns,
             )
         });

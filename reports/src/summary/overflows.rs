@@ -23,7 +23,10 @@ impl Overflows {
         let Event::EjectionOverflow { at, pod, .. } = &record.event else {
             return;
         };
-        let pair = (participants.party_of(*at), participants.party_of(*pod));
+        let pair = (
+            participants.participant_of(*at),
+            participants.participant_of(*pod),
+        );
         let fold = self.by_pair.entry(pair).or_insert_with(|| OverflowFold {
             count: 0,
             pods: BTreeSet::new(),
@@ -35,8 +38,8 @@ impl Overflows {
         fold.to_ns = record.at_ns;
     }
 
-    pub(super) fn finish(self, parties: &[(String, Vec<String>)]) -> Vec<EjectionOverflow> {
-        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
+    pub(super) fn finish(self, participants: &[(String, Vec<String>)]) -> Vec<EjectionOverflow> {
+        let name = |id: ParticipantId| participants[usize::from(id.0)].0.clone();
         let row = |((from, to), fold): (_, OverflowFold)| EjectionOverflow {
             source: name(from),
             destination: name(to),

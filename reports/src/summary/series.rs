@@ -78,13 +78,10 @@ impl SteppedValue {
 
 impl SeriesFold {
     pub(super) fn new(participants: &Participants) -> SeriesFold {
-        let loads = participants.parties.iter().enumerate();
-        let heat = loads
-            .filter(|(_, party)| party.kind == ParticipantKind::Load)
-            .map(|(at, _)| {
-                let id = u16::try_from(at).expect("a cast has at most 65,536 parties");
-                (ParticipantId(id), Vec::new())
-            });
+        let loads = participants
+            .iter()
+            .filter(|(_, participant)| participant.kind == ParticipantKind::Load);
+        let heat = loads.map(|(id, _)| (id, Vec::new()));
         SeriesFold {
             bin_ns: bin_ns(participants.duration_ns),
             last: 0,
@@ -161,7 +158,7 @@ impl SeriesFold {
                 let known = &participants.pods[pod.0 as usize];
                 PodName {
                     name: participants.pod_name(*pod),
-                    order: (known.party, known.version, known.replica),
+                    order: (known.participant, known.version, known.replica),
                 }
             });
         }
@@ -204,11 +201,11 @@ impl SeriesFold {
         }
     }
 
-    pub(super) fn finish(mut self, parties: &[(String, Vec<String>)]) -> Series {
+    pub(super) fn finish(mut self, participants: &[(String, Vec<String>)]) -> Series {
         let last = self.last;
-        let name = |id: ParticipantId| parties[usize::from(id.0)].0.clone();
+        let name = |id: ParticipantId| participants[usize::from(id.0)].0.clone();
         let version = |id: ParticipantId, at: u16| {
-            let versions = &parties[usize::from(id.0)].1;
+            let versions = &participants[usize::from(id.0)].1;
             versions.get(usize::from(at)).cloned().unwrap_or_default()
         };
         for level in self.levels() {
@@ -292,14 +289,19 @@ impl SeriesFold {
         // steps.
         let waiting = if present == 0 { 0 } else { waiting };
         self.pods[id] = (present, waiting);
-        let party = participants.party_of(pod);
+        let participant = participants.participant_of(pod);
         let bin = self.bin(at_ns);
         if waiting != before {
-            moved(&mut self.queued, party, bin, (before, waiting));
+            moved(&mut self.queued, participant, bin, (before, waiting));
         }
-        let limits = &participants.parties[usize::from(party.0)];
+        let limits = participants.get(participant);
         if present != before_present && limits.workers.is_none() && limits.cores.is_some() {
-            moved(&mut self.in_hand, party, bin, (before_present, present));
+            moved(
+                &mut self.in_hand,
+                participant,
+                bin,
+                (before_present, present),
+            );
         }
     }
 
@@ -309,8 +311,12 @@ impl SeriesFold {
     }
 
     fn is_ready(&mut self, participants: &Participants, at_ns: i64, id: PodId, ready: bool) {
-        let Pod { party, version, .. } = participants.pods[id.0 as usize];
-        if participants.parties[usize::from(party.0)].kind != ParticipantKind::Service {
+        let Pod {
+            participant,
+            version,
+            ..
+        } = participants.pods[id.0 as usize];
+        if participants.get(participant).kind != ParticipantKind::Service {
             return;
         }
         let changes = if ready {
@@ -324,7 +330,7 @@ impl SeriesFold {
         let bin = self.bin(at_ns);
         let level = self
             .ready
-            .entry((party, version))
+            .entry((participant, version))
             .or_insert_with(|| SteppedValue::new(u64::min));
         let to = if ready {
             level.now + 1
@@ -371,12 +377,12 @@ impl SeriesFold {
 /// Updates a service's value after the part of one of its pods has changed.
 fn moved(
     levels: &mut BTreeMap<ParticipantId, SteppedValue>,
-    party: ParticipantId,
+    participant: ParticipantId,
     bin: usize,
     (before, now): (u32, u32),
 ) {
     let level = levels
-        .entry(party)
+        .entry(participant)
         .or_insert_with(|| SteppedValue::new(u64::max));
     let to = (level.now + u64::from(now)).saturating_sub(u64::from(before));
     level.set(bin, to);
@@ -430,7 +436,7 @@ fn most(rows: Vec<Counts>, weight: impl Fn(&Counts) -> u64) -> Vec<Counts> {
 }
 
 fn version_name(participants: &Participants, service: ParticipantId, version: u16) -> String {
-    let party = &participants.parties[usize::from(service.0)];
-    let name = party.versions.get(usize::from(version));
+    let participant = participants.get(service);
+    let name = participant.versions.get(usize::from(version));
     name.cloned().unwrap_or_default()
 }

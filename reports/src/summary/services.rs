@@ -14,7 +14,7 @@ pub(super) struct Services {
 
 #[derive(Clone, Debug)]
 struct ServiceFold {
-    party: ParticipantId,
+    participant: ParticipantId,
     at: u16,
     name: String,
     version: String,
@@ -38,15 +38,13 @@ enum Limit {
 
 impl Services {
     pub(super) fn new<'a>(
-        parties: impl Iterator<Item = (usize, &'a Participant)>,
+        services: impl Iterator<Item = (ParticipantId, &'a Participant)>,
         participants: &Participants,
     ) -> Services {
         let mut folds = Vec::new();
-        for (id, party) in parties {
-            let party_id =
-                ParticipantId(u16::try_from(id).expect("a cast has at most 65,536 parties"));
-            for (at, version) in (0u16..).zip(&party.versions) {
-                folds.push(ServiceFold::new(party_id, at, party, version));
+        for (id, service) in services {
+            for (at, version) in (0u16..).zip(&service.versions) {
+                folds.push(ServiceFold::new(id, at, service, version));
             }
         }
         let (warm_up_ns, duration_ns) = (participants.warm_up_ns, participants.duration_ns);
@@ -125,10 +123,10 @@ impl Services {
     }
 
     fn fold(&mut self, pod: &Pod) -> Option<&mut ServiceFold> {
-        let of = |fold: &ServiceFold| (fold.party, fold.at);
+        let of = |fold: &ServiceFold| (fold.participant, fold.at);
         let at = self
             .folds
-            .binary_search_by_key(&(pod.party, pod.version), of)
+            .binary_search_by_key(&(pod.participant, pod.version), of)
             .ok()?;
         Some(&mut self.folds[at])
     }
@@ -141,14 +139,14 @@ impl Services {
 }
 
 impl ServiceFold {
-    fn new(party: ParticipantId, at: u16, of: &Participant, version: &str) -> ServiceFold {
+    fn new(participant: ParticipantId, at: u16, of: &Participant, version: &str) -> ServiceFold {
         let limit = match (of.workers, of.cores) {
             (Some(workers), _) => Limit::Workers(workers),
             (None, Some(cores)) => Limit::Cores(cores),
             (None, None) => Limit::None,
         };
         ServiceFold {
-            party,
+            participant,
             at,
             name: of.name.clone(),
             version: version.to_owned(),

@@ -16,7 +16,7 @@ const API_POD: PodId = PodId(0);
 const CLIENT: PodId = PodId(1);
 
 fn participants() -> Participants {
-    let party = |name: &str, kind, versions: Vec<String>, workers| Participant {
+    let participant = |name: &str, kind, versions: Vec<String>, workers| Participant {
         name: name.to_owned(),
         kind,
         versions,
@@ -24,22 +24,22 @@ fn participants() -> Participants {
         workers,
         cores: None,
     };
-    let pod = |party| Pod {
-        party,
+    let pod = |participant| Pod {
+        participant,
         version: 0,
         replica: 0,
         zone: 0,
         meshed: true,
     };
     Participants {
-        parties: vec![
-            party(
+        list: vec![
+            participant(
                 "api",
                 ParticipantKind::Service,
                 vec!["v1".to_owned()],
                 Some(2),
             ),
-            party("users", ParticipantKind::Load, vec![], None),
+            participant("users", ParticipantKind::Load, vec![], None),
         ],
         pods: vec![pod(API), pod(USERS)],
         zones: vec!["a".to_owned()],
@@ -247,7 +247,7 @@ fn an_edge_counts_calls_attempts_and_errors_from_the_warm_up_on() {
         root: None,
         from: CLIENT,
         to: None,
-        to_party: API,
+        to_participant: API,
         start_ns,
         outcome: outcome(Answer::Error),
         flags: ResponseFlags::empty(),
@@ -305,8 +305,8 @@ fn workers_are_busy_from_dequeue_to_answer_within_the_window() {
 #[test]
 fn cores_are_busy_as_far_as_their_work_lies_in_the_window() {
     let mut participants = participants();
-    participants.parties[0].workers = None;
-    participants.parties[0].cores = Some(1);
+    participants.list[0].workers = None;
+    participants.list[0].cores = Some(1);
     let event = Event::Worked {
         pod: API_POD,
         since_ns: SECOND,

@@ -63,7 +63,8 @@ struct PodState {
 impl PodState {
     /// Returns true if a selector includes the pod. Without a participant, it includes those of all participants.
     fn is_selected(&self, by: &ParticipantSelector) -> bool {
-        by.party.is_none_or(|index| self.participant.0 == index)
+        by.participant
+            .is_none_or(|index| self.participant.0 == index)
             && by.version.is_none_or(|version| self.version == version)
             && by.replica.is_none_or(|replica| self.replica == replica)
             && by.zone.is_none_or(|zone| self.zone == zone)
@@ -114,7 +115,7 @@ impl PodBoard {
             pods: Vec::new(),
             limits,
             services: u16::try_from(scenario.services.len())
-                .expect("parties are bounded when the story is read"),
+                .expect("participants are bounded by the reader of scenarios"),
             rollouts: BTreeMap::new(),
             outage: OutageState::default(),
             faults: participants
@@ -132,7 +133,7 @@ impl PodBoard {
 
     fn add(&mut self, pod: &shakedown_results::Pod, from_ns: i64, is_ready: bool) {
         self.pods.push(PodState {
-            participant: pod.party,
+            participant: pod.participant,
             version: pod.version,
             replica: pod.replica,
             zone: pod.zone,
@@ -238,7 +239,7 @@ impl PodBoard {
     /// The phase of a service's canary, as a number.
     pub(super) fn canary(&self, participant: &ParticipantSelector) -> i64 {
         let rollout = participant
-            .party
+            .participant
             .and_then(|index| self.rollouts.get(&ParticipantId(index)));
         let Some(rollout) = rollout else { return 0 };
         let failed = rollout.phase == Some(CanaryPhase::Failed);
@@ -254,7 +255,7 @@ impl PodBoard {
 
     /// The weight of a version in force, in parts per million. Until one is reported, the first version has 100%.
     pub(super) fn weight(&self, participant: &ParticipantSelector) -> i64 {
-        let (Some(service), Some(version)) = (participant.party, participant.version) else {
+        let (Some(service), Some(version)) = (participant.participant, participant.version) else {
             return 0;
         };
         let reported = self
@@ -292,7 +293,7 @@ impl PodBoard {
             return false;
         };
         let is_service = pod.participant.0 < self.services;
-        (participant.party.is_some() || is_service) && pod.is_selected(participant)
+        (participant.participant.is_some() || is_service) && pod.is_selected(participant)
     }
 
     /// Returns true if a pod may be the sender. Unlike [`is_of`](Self::is_of), `*` includes loads.

@@ -51,7 +51,7 @@ impl Laws {
         let must_happen = scenario.chaos.iter().filter(|item| !item.may_miss);
         Laws {
             participants: participants
-                .parties
+                .list
                 .iter()
                 .map(|p| ParticipantCounters {
                     name: p.name.clone(),
@@ -97,9 +97,12 @@ impl Laws {
                 }
             }
             Event::Attempt {
-                to_party, outcome, ..
+                to_participant,
+                outcome,
+                ..
             } => {
-                if let Some(participant) = self.participants.get_mut(usize::from(to_party.0)) {
+                if let Some(participant) = self.participants.get_mut(usize::from(to_participant.0))
+                {
                     participant.ok_attempts += u64::from(outcome.answer == Answer::Ok);
                 }
             }

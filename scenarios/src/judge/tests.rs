@@ -20,7 +20,7 @@ use shakedown_types::ResponseFlags;
 
 use super::{Judge, RunJudgement};
 use crate::scenario::ResolvedScenario;
-use crate::{Edits, cast, load_text, plan};
+use crate::{Edits, list_participants, load_text, plan};
 
 pub(super) const S: i64 = 1_000_000_000;
 pub(super) const MS: i64 = 1_000_000;
@@ -149,7 +149,7 @@ impl Run {
 
     pub(super) fn judge(mut self) -> RunJudgement {
         let planned = plan(&self.scenario, |_| ChaCha8Rng::seed_from_u64(1));
-        let participants = cast(&self.scenario, &planned);
+        let participants = list_participants(&self.scenario, &planned);
         let mut judge = Judge::new(&self.scenario, &participants);
         self.records.sort_by_key(|record| record.at_ns);
         for record in &self.records {
@@ -365,7 +365,7 @@ fn an_edge_is_judged_by_calls_and_a_version_edge_by_attempts() {
                 root: None,
                 from,
                 to,
-                to_party: ParticipantId(1),
+                to_participant: ParticipantId(1),
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),

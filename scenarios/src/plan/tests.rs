@@ -2,7 +2,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::PodId;
 
-use super::{cast, is_meant, plan, resolve};
+use super::{is_meant, list_participants, plan, resolve};
 use crate::scenario::{ChaosAction, ResolvedScenario};
 use crate::{Edits, load_text};
 
@@ -41,7 +41,7 @@ fn hit(chaos: &str) -> Vec<u32> {
 #[test]
 fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
     let scenario = small_scenario("");
-    let participants = cast(&scenario, &[]);
+    let participants = list_participants(&scenario, &[]);
     let names: Vec<String> = (0..participants.pods.len())
         .map(|at| participants.pod_name(PodId(at as u32)))
         .collect();
@@ -66,7 +66,7 @@ fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
         "replicas go round the zones"
     );
     assert_eq!(
-        participants.party("users").map(|participant| participant.0),
+        participants.find("users").map(|participant| participant.0),
         Some(2)
     );
 }
@@ -214,9 +214,9 @@ fn participants_list_pod_concurrency_limits_and_the_control_planes_zone() {
     scenario.services[1].versions[0].workers = None;
     scenario.services[1].versions[0].cores = Some(2);
     scenario.control.zone = 1;
-    let participants = cast(&scenario, &[]);
+    let participants = list_participants(&scenario, &[]);
     let limits: Vec<_> = participants
-        .parties
+        .list
         .iter()
         .map(|p| (p.workers, p.cores))
         .collect();
@@ -309,16 +309,16 @@ fn a_deployed_version_is_planned_without_pods_which_are_drawn_once_present() {
         panic!("slow")
     };
     assert!(planned[1].pods.is_empty());
-    let mut all = cast(&scenario, &planned).pods;
+    let mut all = list_participants(&scenario, &planned).pods;
     assert_eq!(
-        cast(&scenario, &planned).parties[1].versions,
+        list_participants(&scenario, &planned).list[1].versions,
         ["v1", "v2", "v3"]
     );
     let before = all.len();
     for replica in 0..2 {
         let participant = shakedown_results::ParticipantId(1);
         all.push(shakedown_results::Pod {
-            party: participant,
+            participant,
             version: 2,
             replica,
             zone: 0,

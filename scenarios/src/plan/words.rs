@@ -107,7 +107,7 @@ fn version_name(scenario: &ResolvedScenario, service: usize, version: Option<u16
 
 fn pod_name(scenario: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
-    let participant = usize::from(pod.party.0);
+    let participant = usize::from(pod.participant.0);
     if let Some(service) = scenario.services.get(participant) {
         return format!(
             "{}/{}/{}",

@@ -35,7 +35,7 @@ impl ScenarioReader<'_> {
         zones
     }
 
-    /// Reads the latency rules. `parties` are the names of services and loads.
+    /// Reads the latency rules. `participants` are the names of services and loads.
     pub(super) fn latency(
         &mut self,
         topology: &Node,
@@ -44,7 +44,7 @@ impl ScenarioReader<'_> {
     ) -> LatencyRules {
         let mut rules = LatencyRules {
             zones: BTreeMap::new(),
-            parties: BTreeMap::new(),
+            participants: BTreeMap::new(),
             same_zone: Distribution::constant_ns(250_000),
             cross_zone: Distribution::constant_ns(1_000_000),
             cross_region: Distribution::constant_ns(30_000_000),
@@ -117,7 +117,7 @@ impl ScenarioReader<'_> {
         let participant = |name: &str| participants.iter().any(|participant| participant == name);
         if participant(from) && participant(to) {
             let ends = (from.to_owned(), to.to_owned());
-            return insert(&mut rules.parties, ends, both, latency);
+            return insert(&mut rules.participants, ends, both, latency);
         }
         for name in [from, to] {
             if zone(name).is_none() && !participant(name) && !self.incomplete {

@@ -44,7 +44,7 @@ impl ScenarioReader<'_> {
         Some(target)
     }
 
-    /// The party, and the rest of the words.
+    /// The participant, and the rest of the words.
     fn selector<'w>(
         &mut self,
         words: &'w [&'w str],
@@ -183,7 +183,7 @@ impl ScenarioReader<'_> {
         let name = parts.next().unwrap_or_default();
         let (version, replica) = (parts.next(), parts.next());
         if names.loads.iter().any(|load| load.name == name) && version.is_none() {
-            return Some(PodSelector::Party {
+            return Some(PodSelector::Participant {
                 name: name.to_owned(),
                 version: None,
                 replica: None,
@@ -206,7 +206,7 @@ impl ScenarioReader<'_> {
             return None;
         };
         let Some(version) = version else {
-            return Some(PodSelector::Party {
+            return Some(PodSelector::Participant {
                 name: name.to_owned(),
                 version: None,
                 replica: None,
@@ -217,7 +217,7 @@ impl ScenarioReader<'_> {
             None => None,
             Some(text) => Some(self.replica_of(service, index, text, place)?),
         };
-        Some(PodSelector::Party {
+        Some(PodSelector::Participant {
             name: name.to_owned(),
             version: Some(index),
             replica,

@@ -188,7 +188,7 @@ fn targets_of_chaos_are_read_in_full() {
     );
     assert_eq!(
         target.of,
-        PodSelector::Party {
+        PodSelector::Participant {
             name: "api".to_owned(),
             version: Some(0),
             replica: None
@@ -200,7 +200,7 @@ fn targets_of_chaos_are_read_in_full() {
     assert_eq!(
         (to.of.clone(), *both),
         (
-            PodSelector::Party {
+            PodSelector::Participant {
                 name: "users".to_owned(),
                 version: None,
                 replica: None

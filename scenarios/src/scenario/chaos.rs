@@ -120,7 +120,7 @@ pub enum PodSelector {
     Zone(u16),
     Region(String),
     /// A service, one of its versions, one of its replicas, or the clients of a load.
-    Party {
+    Participant {
         name: String,
         /// Index of the version.
         version: Option<u16>,

@@ -307,7 +307,7 @@ impl ChaosRunner {
 }
 
 fn number(fault: usize) -> u16 {
-    u16::try_from(fault).expect("the cast numbers faults in 16 bits")
+    u16::try_from(fault).expect("a run numbers faults in 16 bits")
 }
 
 fn moments(plan: &[PlannedAction]) -> Vec<Moment> {

@@ -20,7 +20,7 @@ use crate::chaos::ChaosRunner;
 use crate::journal::Journal;
 use crate::pods::{Pods, StartError};
 use crate::registry::registry;
-use crate::run_context::{RunContext, dns_names, party_id};
+use crate::run_context::{RunContext, dns_names, participant_id};
 
 /// Maximum time until all proxies have a configuration.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -172,13 +172,21 @@ fn send(
     for (index, load) in context.scenario.loads.iter().enumerate() {
         let recorder = pods.journal.recorder();
         let target = |callee: usize| {
-            let party = party_id(context.scenario.party(callee));
-            (party, context.targets[callee].clone())
+            let participant = participant_id(context.scenario.participant(callee));
+            (participant, context.targets[callee].clone())
         };
         let path = |place: DrawId| context.path(place).to_owned();
         let passes_deadlines = context.passes_deadlines;
-        let party = context.load_party(index);
-        let plan = LoadPlan::new(load, party, zero, passes_deadlines, target, path, recorder);
+        let participant = context.load_participant(index);
+        let plan = LoadPlan::new(
+            load,
+            participant,
+            zero,
+            passes_deadlines,
+            target,
+            path,
+            recorder,
+        );
         let plan = plan.map_err(|source| StartRunError::Load {
             load: load.name.clone(),
             source,

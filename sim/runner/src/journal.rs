@@ -41,7 +41,7 @@ struct JournalState {
     watchers: Vec<Waker>,
     addresses: BTreeMap<IpAddr, PodId>,
     /// Participant of each pod, by pod id.
-    parties: Vec<ParticipantId>,
+    participants: Vec<ParticipantId>,
     /// Number of requests that have arrived at an app and are not served, in total. `in_hand_at` counts
     /// them by pod.
     in_hand: u64,
@@ -70,7 +70,11 @@ impl Journal {
         let state = JournalState {
             last_ns: i64::MIN,
             addresses: addresses.iter().copied().zip(pods).collect(),
-            parties: participants.pods.iter().map(|pod| pod.party).collect(),
+            participants: participants
+                .pods
+                .iter()
+                .map(|pod| pod.participant)
+                .collect(),
             in_hand_at: vec![0; participants.pods.len()],
             ..JournalState::default()
         };
@@ -92,9 +96,10 @@ impl Journal {
     /// Records that the next pod has been added, at this address.
     pub(crate) fn add(&self, now: Time, pod: Pod, address: IpAddr) {
         let mut state = self.lock();
-        let id = PodId(u32::try_from(state.parties.len()).expect("pods are numbered in 32 bits"));
+        let id =
+            PodId(u32::try_from(state.participants.len()).expect("pods are numbered in 32 bits"));
         state.addresses.insert(address, id);
-        state.parties.push(pod.party);
+        state.participants.push(pod.participant);
         state.in_hand_at.push(0);
         drop(state);
         self.record(now, Event::PodAdded { pod });

@@ -1,7 +1,7 @@
 //! The runner: runs a scenario on a backend and writes the Journal of its events.
 //!
 //! - [`run`] runs a scenario to its end, in the simulator or on loopback sockets, with the same pods, apps,
-//!   loads and faults. [`cast`] returns the participants beforehand.
+//!   loads and faults. [`plan_run`] returns the participants beforehand.
 //! - A pod is an app and its sidecar on one host. The control plane has a host of its own, and so does each
 //!   client of a load.
 //! - The app model is a real HTTP server whose requests execute the steps that the scenario declares.
@@ -29,7 +29,7 @@ pub use pods::StartError;
 pub use run::UnsupportedPart;
 #[cfg(feature = "turmoil")]
 pub use run::turmoil::{Stretched, TurmoilFit, turmoil_fit};
-pub use run::{FinishedRun, JournalSink, RunnerError, RunnerOptions, cast, run};
+pub use run::{FinishedRun, JournalSink, RunnerError, RunnerOptions, plan_run, run};
 
 #[cfg(test)]
 mod tests;

@@ -295,9 +295,9 @@ impl Pods {
     }
 
     fn clients_of(&self, pod: PodId) -> Option<&Rc<LoadClients>> {
-        let party = usize::from(self.context.pod(pod).party.0);
+        let participant = usize::from(self.context.pod(pod).participant.0);
         self.clients
-            .get(party.checked_sub(self.context.scenario.services.len())?)
+            .get(participant.checked_sub(self.context.scenario.services.len())?)
     }
 
     pub(crate) fn fail(&self, error: StartError) {

@@ -14,7 +14,7 @@ use shakedown_wire::Drain;
 
 use crate::pods::{Pods, StartError};
 use crate::registry::{endpoint, hostname};
-use crate::run_context::{PodRole, dns_names, party_id};
+use crate::run_context::{PodRole, dns_names, participant_id};
 
 /// Time for which a pod that has left the endpoints continues to serve, because callers learn of it late.
 /// Source: Istio, `terminationDrainDuration`.
@@ -33,13 +33,13 @@ impl Pods {
         let Some(named) = known.versions.get(usize::from(version)) else {
             return 0;
         };
-        let party = party_id(service);
+        let participant = participant_id(service);
         let before = self.desired.borrow_mut().insert((service, version), to);
         if before != Some(to) {
             self.journal.record(
                 self.now(),
                 Event::Scaled {
-                    service: party,
+                    service: participant,
                     version,
                     replicas: to,
                 },
@@ -51,7 +51,7 @@ impl Pods {
             .pods()
             .filter(|id| {
                 let pod = self.context.pod(*id);
-                pod.party == party && pod.version == version && self.is_there(*id)
+                pod.participant == participant && pod.version == version && self.is_there(*id)
             })
             .collect();
         let wanted = usize::try_from(to).unwrap_or(usize::MAX);
@@ -116,8 +116,8 @@ impl Pods {
 
     /// Starts one more replica.
     fn add(self: &Rc<Pods>, service: usize, version: u16) {
-        let party = party_id(service);
-        let of_version = |pod: &Pod| pod.party == party && pod.version == version;
+        let participant = participant_id(service);
+        let of_version = |pod: &Pod| pod.participant == participant && pod.version == version;
         let before = self.context.roster().into_iter().filter(of_version).count();
         let scenario = Rc::clone(&self.context.scenario);
         let declared = &scenario.services[service].versions[usize::from(version)];
@@ -125,7 +125,7 @@ impl Pods {
         let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
         let zones = &declared.zones;
         let pod = Pod {
-            party,
+            participant,
             version,
             replica,
             zone: zones[before % zones.len()],

@@ -18,7 +18,7 @@ pub use options::RunnerOptions;
 #[cfg(feature = "turmoil")]
 pub use outcome::UnsupportedPart;
 pub use outcome::{FinishedRun, RunnerError};
-pub use participants::cast;
+pub use participants::plan_run;
 
 /// Runs a scenario to its end and passes every record to `sink`. Blocks. A simulated run uses a new thread.
 ///

@@ -107,10 +107,10 @@ impl RunContext {
     /// Returns a pod's name: `reviews/v1/0`.
     pub(crate) fn name(&self, id: PodId) -> String {
         let pod = self.pod(id);
-        let party = &self.participants.parties[usize::from(pod.party.0)];
-        match party.versions.get(usize::from(pod.version)) {
-            Some(version) => format!("{}/{}/{}", party.name, version, pod.replica),
-            None => format!("{}/{}", party.name, pod.replica),
+        let participant = self.participants.get(pod.participant);
+        match participant.versions.get(usize::from(pod.version)) {
+            Some(version) => format!("{}/{}/{}", participant.name, version, pod.replica),
+            None => format!("{}/{}", participant.name, pod.replica),
         }
     }
 
@@ -121,11 +121,15 @@ impl RunContext {
     /// control plane.
     pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
         let pod = self.pod(id);
-        let party = usize::from(pod.party.0);
+        let participant = usize::from(pod.participant.0);
         let services = self.scenario.services.len();
-        if let Some(service) = self.scenario.services.get(party) {
-            PodRole::Replica(party, service, &service.versions[usize::from(pod.version)])
-        } else if let Some(load) = self.scenario.loads.get(party - services) {
+        if let Some(service) = self.scenario.services.get(participant) {
+            PodRole::Replica(
+                participant,
+                service,
+                &service.versions[usize::from(pod.version)],
+            )
+        } else if let Some(load) = self.scenario.loads.get(participant - services) {
             PodRole::Client(load)
         } else {
             PodRole::Control
@@ -133,8 +137,8 @@ impl RunContext {
     }
 
     /// Returns the participant of a load.
-    pub(crate) fn load_party(&self, load: usize) -> ParticipantId {
-        party_id(self.scenario.services.len() + load)
+    pub(crate) fn load_participant(&self, load: usize) -> ParticipantId {
+        participant_id(self.scenario.services.len() + load)
     }
 
     /// Returns a pod's Kubernetes name, unique in the run: `reviews-v1-0`.
@@ -176,6 +180,6 @@ pub(crate) fn dns_names(service: &ServiceSpec) -> [String; 3] {
     [service.name.clone(), long, full]
 }
 
-pub(crate) fn party_id(index: usize) -> ParticipantId {
-    ParticipantId(u16::try_from(index).expect("the cast numbers parties in 16 bits"))
+pub(crate) fn participant_id(index: usize) -> ParticipantId {
+    ParticipantId(u16::try_from(index).expect("a run numbers participants in 16 bits"))
 }

@@ -173,12 +173,12 @@ fn registry(scenario: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>)
         ));
     }
     let mut loads = BTreeMap::new();
-    let participants = shakedown_scenarios::cast(scenario, &[]);
+    let participants = shakedown_scenarios::list_participants(scenario, &[]);
     for (number, pod) in participants.pods.iter().enumerate() {
         // Participants are numbered services first, then loads.
-        let party = usize::from(pod.party.0);
-        let Some(service) = scenario.services.get(party) else {
-            if let Some(load) = scenario.loads.get(party - scenario.services.len()) {
+        let participant = usize::from(pod.participant.0);
+        let Some(service) = scenario.services.get(participant) else {
+            if let Some(load) = scenario.loads.get(participant - scenario.services.len()) {
                 let first = loads.entry(load.name.clone());
                 first.or_insert_with(|| address(number));
                 registry

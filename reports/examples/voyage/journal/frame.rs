@@ -25,7 +25,7 @@ pub(crate) fn participants(
     warm_up_ns: i64,
     faults: Vec<PlannedFault>,
 ) -> Participants {
-    let party = |name: &str, kind, versions: &[&str], workers| Participant {
+    let participant = |name: &str, kind, versions: &[&str], workers| Participant {
         name: name.to_owned(),
         kind,
         versions: versions.iter().map(|v| (*v).to_owned()).collect(),
@@ -33,20 +33,20 @@ pub(crate) fn participants(
         workers,
         cores: None,
     };
-    let pod = |party, version, replica| Pod {
-        party,
+    let pod = |participant, version, replica| Pod {
+        participant,
         version,
         replica,
         zone: 0,
         meshed: true,
     };
     Participants {
-        parties: vec![
-            party("productpage", ParticipantKind::Service, &["v1"], Some(4)),
-            party("reviews", ParticipantKind::Service, &["v1", "v2"], Some(1)),
-            party("jason", ParticipantKind::Load, &[], None),
-            party("others", ParticipantKind::Load, &[], None),
-            party("control", ParticipantKind::Control, &[], None),
+        list: vec![
+            participant("productpage", ParticipantKind::Service, &["v1"], Some(4)),
+            participant("reviews", ParticipantKind::Service, &["v1", "v2"], Some(1)),
+            participant("jason", ParticipantKind::Load, &[], None),
+            participant("others", ParticipantKind::Load, &[], None),
+            participant("control", ParticipantKind::Control, &[], None),
         ],
         pods: vec![
             pod(PRODUCTPAGE, 0, 0),

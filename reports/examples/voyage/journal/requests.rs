@@ -113,13 +113,13 @@ pub(super) fn hop(
     outcome: Outcome,
 ) {
     let root = Some(root);
-    let to_party = participants.party_of(to);
+    let to_participant = participants.participant_of(to);
     for number in 1..=tries {
         let attempt = Event::Attempt {
             root,
             from,
             to: Some(to),
-            to_party,
+            to_participant,
             start_ns,
             outcome,
             flags: ResponseFlags::empty(),
@@ -147,7 +147,7 @@ pub(super) fn hop(
     let ended = Event::CallEnded {
         root,
         from,
-        to: to_party,
+        to: to_participant,
         endpoint: 0,
         start_ns,
         outcome,

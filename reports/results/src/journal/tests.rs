@@ -22,7 +22,7 @@ fn records() -> Vec<Record> {
             root: None,
             from: PodId(0),
             to: None,
-            to_party: ParticipantId(0),
+            to_participant: ParticipantId(0),
             start_ns: i64::MIN,
             outcome,
             flags: ResponseFlags::all(),
@@ -47,7 +47,7 @@ fn records() -> Vec<Record> {
         },
         Event::PodAdded {
             pod: Pod {
-                party: ParticipantId(0),
+                participant: ParticipantId(0),
                 version: 1,
                 replica: 2,
                 zone: 0,
@@ -120,7 +120,7 @@ fn mesh_terms_are_serialised_as_names_and_flags_as_a_number() {
     assert_eq!(
         written,
         [
-            r#"{"kind":"attempt","root":null,"from":0,"to":null,"to_party":0,"start_ns":-9223372036854775808,"outcome":{"status":503,"answer":"error"},"flags":33554431,"number":1,"hedge":true,"plaintext":true}"#,
+            r#"{"kind":"attempt","root":null,"from":0,"to":null,"to_participant":0,"start_ns":-9223372036854775808,"outcome":{"status":503,"answer":"error"},"flags":33554431,"number":1,"hedge":true,"plaintext":true}"#,
             r#"{"kind":"canary","service":0,"phase":"waiting-promotion","weight_ppm":0,"version":null,"reason":""}"#,
             r#"{"kind":"ejected","at":0,"pod":1,"by":"consecutive-5xx"}"#,
             r#"{"kind":"breaker","at":0,"to":0,"limit":"pending","open":true}"#,

@@ -63,10 +63,7 @@ fn what_dies_in_a_queue_leaves_it() {
 #[test]
 fn where_cores_are_the_limit_requests_in_hand_are_told() {
     let mut participants = participants();
-    (
-        participants.parties[0].workers,
-        participants.parties[0].cores,
-    ) = (None, Some(1));
+    (participants.list[0].workers, participants.list[0].cores) = (None, Some(1));
     let records = [
         arrived(0, false),
         arrived(MS, false),
@@ -133,7 +130,7 @@ fn attempt(number: u16) -> Event {
         root: None,
         from: CLIENT,
         to: Some(API_POD),
-        to_party: API,
+        to_participant: API,
         start_ns: 3 * SECOND,
         outcome: outcome(Answer::Ok),
         flags: ResponseFlags::empty(),

@@ -88,7 +88,7 @@ impl Resolver<'_> {
         match subject {
             Subject::Load(_) => {}
             // Each attempt records the part of the callee that it was sent to.
-            Subject::Edge { to, .. } if via.is_part() && via.party == to.party => {
+            Subject::Edge { to, .. } if via.is_part() && via.participant == to.participant => {
                 if via.endpoint.is_some() || to.is_part() {
                     let message = "`via` of an edge is a version, replica or zone of its callee: `web -> reviews where via reviews/v2`";
                     return self.refuse(at, message);
@@ -107,7 +107,7 @@ impl Resolver<'_> {
             }
         }
         let is_load = via
-            .party
+            .participant
             .is_some_and(|index| self.names.participants[usize::from(index)].is_load);
         if is_load {
             return self.refuse(at, "`via` must be a service, not a load");

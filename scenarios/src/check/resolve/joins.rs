@@ -110,7 +110,7 @@ impl FigureQuery<'_> {
         if endpoint && is_of_pods(self.figure) {
             return Some("this is a figure of replicas, not of endpoints");
         }
-        if self.is(Gauge::Canary) && (participant.party.is_none() || participant.is_part()) {
+        if self.is(Gauge::Canary) && (participant.participant.is_none() || participant.is_part()) {
             return Some("`canary` is a figure of a service: write `canary(checkout)`");
         }
         let whole_version = participant.version.is_some()

@@ -110,7 +110,7 @@ impl Resolver<'_> {
     }
 
     fn single(&self, participant: ParticipantSelector) -> Subject {
-        match participant.party {
+        match participant.participant {
             Some(index) if self.names.participants[usize::from(index)].is_load => {
                 Subject::Load(participant)
             }
@@ -126,7 +126,7 @@ impl Resolver<'_> {
         to: ParticipantSelector,
         figure: Figure,
     ) -> Option<Subject> {
-        let Some(callee) = to.party else {
+        let Some(callee) = to.participant else {
             return self.refuse(second.at, "an edge ends at a service: say which");
         };
         let callee = usize::from(callee);
@@ -143,7 +143,7 @@ impl Resolver<'_> {
                 "not supported yet: calls of one endpoint of the caller",
             );
         }
-        if let Some(caller) = from.party {
+        if let Some(caller) = from.participant {
             let caller = &self.names.participants[usize::from(caller)];
             let any = caller.is_load && figure == Figure::Amplification;
             let is_called = caller.calls.contains(&callee) || caller.routed.contains(&callee);
@@ -167,7 +167,7 @@ impl Resolver<'_> {
             }
         }
         let is_routed = |caller: &ParticipantNames| caller.routed.contains(&callee);
-        let routed = match from.party {
+        let routed = match from.participant {
             Some(caller) => is_routed(&self.names.participants[usize::from(caller)]),
             None => self.names.participants.iter().any(is_routed),
         };
@@ -224,7 +224,7 @@ impl Resolver<'_> {
             None => None,
         };
         Some(ParticipantSelector {
-            party: Some(narrow(index)),
+            participant: Some(narrow(index)),
             entry,
             version,
             replica: written.replica,
@@ -392,7 +392,7 @@ impl Resolver<'_> {
     ) -> bool {
         let from_load = match subject {
             Subject::Edge { from, .. } => from
-                .party
+                .participant
                 .is_some_and(|index| self.names.participants[usize::from(index)].is_load),
             _ => false,
         };

@@ -43,7 +43,7 @@ fn attempt(run: &mut Run, pod: u32, outcome: Outcome, flags: ResponseFlags) {
             root: None,
             from: PodId(0),
             to: Some(PodId(pod)),
-            to_party: ParticipantId(1),
+            to_participant: ParticipantId(1),
             start_ns: 11 * S,
             outcome,
             flags,

@@ -143,7 +143,7 @@ fn call_of_two_tries(run: &mut Run) {
                 root: None,
                 from,
                 to: Some(PodId(1)),
-                to_party: participant,
+                to_participant: participant,
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),

@@ -44,7 +44,7 @@ fn what_succeeded_has_arrived() {
                 root: None,
                 from: PodId(0),
                 to: Some(PodId(1)),
-                to_party: ParticipantId(1),
+                to_participant: ParticipantId(1),
                 start_ns: 11 * S,
                 outcome,
                 flags: ResponseFlags::empty(),

@@ -145,7 +145,7 @@ fn a_breaker_is_open_while_one_limit_or_more_is_reached() {
 fn a_pod_that_was_added_can_be_ejected() {
     let mut run = Run::new(&["always ejected(api/v1) == 1 during 14s..1m"]);
     let pod = Pod {
-        party: ParticipantId(1),
+        participant: ParticipantId(1),
         version: 0,
         replica: 2,
         zone: 0,

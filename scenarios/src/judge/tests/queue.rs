@@ -8,7 +8,7 @@ use super::OK;
 use crate::judge::{Judge, RunJudgement, over_seeds};
 use crate::scenario::ResolvedScenario;
 use crate::value::Distribution;
-use crate::{Edits, cast, load, plan};
+use crate::{Edits, list_participants, load, plan};
 
 /// The journal's records of an M/G/1 queue behind a client without latency.
 fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<Record> {
@@ -81,7 +81,7 @@ fn records(service: &Distribution, rate: f64, seed: u64, until_ns: i64) -> Vec<R
 }
 
 fn judged(scenario: &ResolvedScenario, service: &str, seed: u64) -> RunJudgement {
-    let participants = cast(
+    let participants = list_participants(
         scenario,
         &plan(scenario, |_| ChaCha8Rng::seed_from_u64(seed)),
     );

@@ -139,7 +139,7 @@ fn pods_that_come_and_go_are_counted_and_make_room() {
         "busy(api/v2 during 15s..25s) == 4s / 30s * 100%",
     ]);
     let pod = Pod {
-        party: API,
+        participant: API,
         version: 1,
         replica: 1,
         zone: 0,
@@ -220,7 +220,7 @@ fn call(run: &mut Run, root: Root, by_app: u16, by_proxy: &[u16]) {
                 root: Some(root),
                 from,
                 to: Some(PodId(1)),
-                to_party: to,
+                to_participant: to,
                 start_ns: 11 * S,
                 outcome: OK,
                 flags: ResponseFlags::empty(),

@@ -76,7 +76,7 @@ impl ExpressionBuilder<'_> {
         };
         let leaf = leaf.begin(self.board);
         let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
-            if from.party.is_some_and(|participant| usize::from(participant) >= self.scenario.services.len()));
+            if from.participant.is_some_and(|participant| usize::from(participant) >= self.scenario.services.len()));
         Ok(if from_load {
             leaf.descends_from_load()
         } else {

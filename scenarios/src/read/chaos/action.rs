@@ -82,7 +82,7 @@ impl ScenarioReader<'_> {
         node: &Node,
         names: &TargetNames<'_>,
     ) {
-        let PodSelector::Party {
+        let PodSelector::Participant {
             name,
             version: Some(version),
             ..
@@ -131,7 +131,7 @@ impl ScenarioReader<'_> {
         let target = self.target_pods(action, node, names)?;
         let no_app = match &target.of {
             PodSelector::Control => Some("control"),
-            PodSelector::Party { name, .. }
+            PodSelector::Participant { name, .. }
                 if names.loads.iter().any(|load| load.name == *name) =>
             {
                 Some(name.as_str())
@@ -185,7 +185,7 @@ impl ScenarioReader<'_> {
         let target = self.apps("fail", node, names);
         let keys: Option<FailItemKeys> = self.decode_part(node);
         let words = match target.as_ref().map(|target| &target.of) {
-            Some(PodSelector::Party { name, .. }) => names
+            Some(PodSelector::Participant { name, .. }) => names
                 .services
                 .iter()
                 .find(|service| service.name == *name)
@@ -204,7 +204,7 @@ impl ScenarioReader<'_> {
                 let (of, endpoint) =
                     self.declared_target(written, names.skeletons, "a chaos item")?;
                 let own = target.as_ref().and_then(|target| match &target.of {
-                    PodSelector::Party { name, .. } => Some(name),
+                    PodSelector::Participant { name, .. } => Some(name),
                     _ => None,
                 });
                 let service = &names.skeletons[of].name;

@@ -60,9 +60,9 @@ fn a_pair_of_services_may_have_latency_in_one_or_both_directions() {
         read(&small_scenario("").replace("topology:\n", &pair)).latency
     };
     let ends = |from: &str, to: &str| (from.to_owned(), to.to_owned());
-    let one: Vec<_> = latency("web -> api").parties.into_keys().collect();
+    let one: Vec<_> = latency("web -> api").participants.into_keys().collect();
     assert_eq!(one, [ends("web", "api")]);
-    let both: Vec<_> = latency("web <-> api").parties.into_keys().collect();
+    let both: Vec<_> = latency("web <-> api").participants.into_keys().collect();
     assert_eq!(both, [ends("api", "web"), ends("web", "api")]);
 }
 

@@ -324,7 +324,7 @@ fn a_replica_of_a_version_to_come_can_be_a_target() {
     };
     assert_eq!(
         target.of,
-        PodSelector::Party {
+        PodSelector::Participant {
             name: "api".to_owned(),
             version: Some(1),
             replica: Some(1)

@@ -21,7 +21,7 @@ use super::concurrency::LimitReached;
 use super::cores::NoCore;
 use super::state::App;
 use super::visit::VisitGuard;
-use crate::run_context::party_id;
+use crate::run_context::participant_id;
 
 /// An end of an endpoint before its last step.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +142,7 @@ impl<'a> StepContext<'a> {
         let deadline: Option<Time> = [own, callers].into_iter().flatten().min();
         let mut spec = CallSpec {
             root: self.visit.root(),
-            to: party_id(app.context.scenario.party(call.service)),
+            to: participant_id(app.context.scenario.participant(call.service)),
             endpoint: index_of(call.endpoint),
             target: &app.context.targets[call.service],
             timeout,

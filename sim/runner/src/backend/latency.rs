@@ -39,15 +39,11 @@ impl Latencies {
     pub(crate) fn between(&self, from: PodId, to: PodId) -> Option<&Distribution> {
         let pod_of = |pod: PodId| self.pods.get(pod.0 as usize);
         let (from, to) = pod_of(from).zip(pod_of(to))?;
-        let name = |pod: &Pod| {
-            self.participants.parties[usize::from(pod.party.0)]
-                .name
-                .clone()
-        };
-        let by_party = self.rules.parties.get(&(name(from), name(to)));
+        let name = |pod: &Pod| self.participants.get(pod.participant).name.clone();
+        let by_participant = self.rules.participants.get(&(name(from), name(to)));
         let by_zone = || self.rules.zones.get(&(from.zone, to.zone));
         let region = |zone: u16| self.regions.get(usize::from(zone));
-        Some(by_party.or_else(by_zone).unwrap_or({
+        Some(by_participant.or_else(by_zone).unwrap_or({
             if from.zone == to.zone {
                 &self.rules.same_zone
             } else if region(from.zone) == region(to.zone) {

@@ -57,13 +57,12 @@ impl Journal {
 
     /// Returns the service that a `Canary` document is named after.
     fn service(&self, name: &str) -> Option<ParticipantId> {
-        let party = self.participants.party(name.split('.').next()?)?;
-        (self.participants.parties[usize::from(party.0)].kind == ParticipantKind::Service)
-            .then_some(party)
+        let participant = self.participants.find(name.split('.').next()?)?;
+        (self.participants.get(participant).kind == ParticipantKind::Service).then_some(participant)
     }
 
     fn version(&self, service: ParticipantId, name: &str) -> Option<u16> {
-        let versions = &self.participants.parties[usize::from(service.0)].versions;
+        let versions = &self.participants.get(service).versions;
         let at = versions.iter().position(|version| version == name)?;
         u16::try_from(at).ok()
     }
@@ -126,7 +125,7 @@ impl Journal {
                 open,
             } => Event::Breaker {
                 at: pod,
-                to: state.party_of(&self.participants, &cluster)?,
+                to: state.participant_of(&self.participants, &cluster)?,
                 limit,
                 open,
             },
@@ -143,7 +142,7 @@ impl Journal {
         Event::Proxied {
             root: request.id.and_then(decode),
             from: pod,
-            to: state.party_of(&self.participants, &request.cluster),
+            to: state.participant_of(&self.participants, &request.cluster),
             start_ns: state.nanos(request.started),
             outcome: outcome(request.status, request.grpc, request.flags),
             flags: request.flags,
@@ -163,13 +162,14 @@ impl Journal {
         if to == Some(pod) && attempt.upstream.port() >= APP_PORT {
             return None;
         }
-        let party = state.party_of(&self.participants, &attempt.cluster);
-        let to_party = party.or_else(|| to.map(|to| state.parties[to.0 as usize]))?;
+        let participant = state.participant_of(&self.participants, &attempt.cluster);
+        let to_participant =
+            participant.or_else(|| to.map(|to| state.participants[to.0 as usize]))?;
         Some(Event::Attempt {
             root: attempt.id.and_then(decode),
             from: pod,
             to,
-            to_party,
+            to_participant,
             start_ns: state.nanos(attempt.started),
             outcome: outcome(attempt.status, attempt.grpc, attempt.flags),
             flags: attempt.flags,
@@ -208,7 +208,7 @@ impl JournalState {
         call: &str,
         cluster: &Arc<str>,
     ) -> Option<Event> {
-        let to = self.party_of(participants, cluster)?;
+        let to = self.participant_of(participants, cluster)?;
         let call = self.calls.get_mut(call)?;
         let left = std::mem::replace(&mut call.to, to);
         (left != to).then_some(Event::CallRouted {
@@ -224,7 +224,7 @@ impl JournalState {
     }
 
     /// Returns the service of a cluster, from its name: `outbound|9080|v2|reviews.default.svc.cluster.local`.
-    fn party_of(
+    fn participant_of(
         &mut self,
         participants: &Participants,
         cluster: &Arc<str>,
@@ -236,13 +236,11 @@ impl JournalState {
             .strip_prefix("outbound|")
             .and_then(|rest| rest.split('|').nth(2));
         let name = host.and_then(|host| host.split('.').next());
-        let party = name
-            .and_then(|name| participants.party(name))
-            .filter(|party| {
-                participants.parties[usize::from(party.0)].kind == ParticipantKind::Service
-            });
-        self.clusters.insert(Arc::clone(cluster), party);
-        party
+        let participant = name
+            .and_then(|name| participants.find(name))
+            .filter(|participant| participants.get(*participant).kind == ParticipantKind::Service);
+        self.clusters.insert(Arc::clone(cluster), participant);
+        participant
     }
 }
 

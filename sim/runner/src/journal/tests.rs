@@ -11,7 +11,7 @@ use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags, Side
 use super::Journal;
 use crate::layout::Addresses;
 
-fn party(name: &str, kind: ParticipantKind) -> Participant {
+fn participant(name: &str, kind: ParticipantKind) -> Participant {
     let versions = if kind == ParticipantKind::Service {
         vec!["v1".to_owned()]
     } else {
@@ -29,19 +29,19 @@ fn party(name: &str, kind: ParticipantKind) -> Participant {
 
 /// A Journal of a service and a load, both with sidecars.
 fn journal() -> Arc<Journal> {
-    let parties = vec![
-        party("web", ParticipantKind::Service),
-        party("users", ParticipantKind::Load),
+    let participants = vec![
+        participant("web", ParticipantKind::Service),
+        participant("users", ParticipantKind::Load),
     ];
-    let pod = |party| Pod {
-        party: ParticipantId(party),
+    let pod = |participant| Pod {
+        participant: ParticipantId(participant),
         version: 0,
         replica: 0,
         zone: 0,
         meshed: true,
     };
     let participants = Participants {
-        parties,
+        list: participants,
         pods: vec![pod(0), pod(1)],
         ..Participants::default()
     };
@@ -114,7 +114,7 @@ fn a_proxys_attempt_names_the_replica_by_its_address() {
     let Event::Attempt {
         from,
         to,
-        to_party,
+        to_participant,
         start_ns,
         ..
     } = &records[0].event
@@ -122,7 +122,7 @@ fn a_proxys_attempt_names_the_replica_by_its_address() {
         panic!("{records:?}")
     };
     assert_eq!(
-        (*from, *to, *to_party),
+        (*from, *to, *to_participant),
         (PodId(1), Some(PodId(0)), ParticipantId(0))
     );
     assert_eq!(*start_ns, 1_000);

@@ -103,7 +103,7 @@ impl Pods {
             .context
             .pods()
             .find(|pod| matches!(self.context.part(*pod), PodRole::Control));
-        let control = control.expect("every cast has a control plane");
+        let control = control.expect("every run has a control plane");
         let control = at(self.backend.address(control), XDS_PORT);
         let address = self.backend.address(pod);
         let mut bootstrap =
@@ -145,18 +145,18 @@ fn workload(
     serves: Option<(&ServiceSpec, &Version)>,
     namespace: &str,
 ) -> MetricWorkload {
-    let party = &context.participants.parties[usize::from(context.pod(pod).party.0)];
+    let participant = &context.participants.list[usize::from(context.pod(pod).participant.0)];
     let (name, version) = match serves {
         Some((service, version)) => (
             format!("{}-{}", service.name, version.name),
             version.name.as_str(),
         ),
-        None => (party.name.clone(), "unknown"),
+        None => (participant.name.clone(), "unknown"),
     };
     MetricWorkload {
         name: name.into(),
         namespace: namespace.into(),
-        app: party.name.as_str().into(),
+        app: participant.name.as_str().into(),
         version: version.into(),
         ..MetricWorkload::unknown()
     }

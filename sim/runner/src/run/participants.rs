@@ -7,8 +7,8 @@ use shakedown_scenarios::scenario::ResolvedScenario;
 
 /// Returns the planned faults and the participants of a run of `scenario` under `seed`, identical to those
 /// that [`run`](super::run) uses.
-pub fn cast(scenario: &ResolvedScenario, seed: u64) -> (Vec<PlannedAction>, Participants) {
+pub fn plan_run(scenario: &ResolvedScenario, seed: u64) -> (Vec<PlannedAction>, Participants) {
     let plan = shakedown_scenarios::plan(scenario, |label: &str| stream_seed(seed, "chaos", label));
-    let participants = shakedown_scenarios::cast(scenario, &plan);
+    let participants = shakedown_scenarios::list_participants(scenario, &plan);
     (plan, participants)
 }

@@ -16,7 +16,7 @@ use shakedown_scenarios::scenario::ResolvedScenario;
 use super::forwarder::{JournalSink, RecordForwarder};
 use super::options::RunnerOptions;
 use super::outcome::{FinishedRun, RunnerError};
-use super::participants::cast;
+use super::participants::plan_run;
 use crate::backend::Backend;
 use crate::execute::play;
 use crate::journal::Journal;
@@ -64,7 +64,7 @@ impl PreparedRun {
         seed: u64,
         addresses: Addresses,
     ) -> Result<PreparedRun, RunnerError> {
-        let (plan, participants) = cast(scenario, seed);
+        let (plan, participants) = plan_run(scenario, seed);
         let participants = Arc::new(participants);
         let context = RunContext::new(Rc::new(scenario.clone()), Arc::clone(&participants))
             .ok_or(RunnerError::Names)?;

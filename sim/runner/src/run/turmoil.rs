@@ -17,12 +17,12 @@ use shakedown_scenarios::value::Distribution;
 use super::forwarder::JournalSink;
 use super::options::RunnerOptions;
 use super::outcome::{FinishedRun, RunnerError, UnsupportedPart};
-use super::participants::cast;
+use super::participants::plan_run;
 use super::prepared::{PreparedRun, on_a_fresh_thread};
 use crate::backend::latency::Latencies;
 use crate::backend::turmoil::Turmoil;
 use crate::layout::Addresses;
-use crate::run_context::{RunContext, party_id};
+use crate::run_context::{RunContext, participant_id};
 
 /// Maximum number of pods. With more, turmoil is too slow: each host visits each link in each tick.
 const PODS_MAX: usize = 30;
@@ -53,7 +53,7 @@ pub struct Stretched {
 /// Checks that turmoil can run a scenario under `seed`.
 pub fn turmoil_fit(scenario: &ResolvedScenario, seed: u64) -> TurmoilFit {
     let mut fit = TurmoilFit::default();
-    let (plan, participants) = cast(scenario, seed);
+    let (plan, participants) = plan_run(scenario, seed);
     let extra = additions(scenario, &plan);
     let pods = participants.pods.len() + extra.len();
     if pods > PODS_MAX {
@@ -123,7 +123,7 @@ fn additions(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Vec<Pod> {
         let initial = versions.iter().map(|version| version.replicas).max();
         for (replica, zone) in (0..to.max(initial.unwrap_or(0))).zip(known.zones.iter().cycle()) {
             pods.push(Pod {
-                party: party_id(service),
+                participant: participant_id(service),
                 version,
                 replica,
                 zone: *zone,

@@ -154,7 +154,7 @@ fn a_version_that_comes_later_may_be_meant() {
     };
     build.fault("0s", "100s", deploy);
     let target = PodTarget {
-        of: PodSelector::Party {
+        of: PodSelector::Participant {
             name: "server".to_owned(),
             version: Some(1),
             replica: None,

@@ -46,7 +46,7 @@ impl Build {
             }],
             latency: LatencyRules {
                 zones: BTreeMap::new(),
-                parties: BTreeMap::new(),
+                participants: BTreeMap::new(),
                 same_zone: latency(250_000),
                 cross_zone: latency(1_000_000),
                 cross_region: latency(30_000_000),
@@ -249,7 +249,7 @@ impl Build {
 /// Targets all pods of a participant.
 pub(super) fn all_of(name: &str) -> PodTarget {
     PodTarget {
-        of: PodSelector::Party {
+        of: PodSelector::Participant {
             name: name.to_owned(),
             version: None,
             replica: None,

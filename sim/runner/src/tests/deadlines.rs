@@ -3,7 +3,7 @@
 use shakedown_scenarios::{Edits, Judge, load_text};
 
 use super::play;
-use crate::cast;
+use crate::plan_run;
 
 /// Runs a scenario and judges its checks: all must pass.
 fn holds(services: &str, rest: &str) {
@@ -20,7 +20,7 @@ topology:
     let scenario = load_text("f.yaml", &text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
     let played = play(&scenario);
     played.check_laws();
-    let (_, participants) = cast(&scenario, 1);
+    let (_, participants) = plan_run(&scenario, 1);
     let mut judge = Judge::new(&scenario, &participants);
     played
         .records

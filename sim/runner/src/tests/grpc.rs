@@ -7,7 +7,7 @@ use shakedown_scenarios::{Edits, Judge, load_text};
 use shakedown_types::GrpcStatus;
 
 use super::{Played, play};
-use crate::cast;
+use crate::plan_run;
 
 /// Three services in a chain: the first uses HTTP, the others `protocol`; and a load. Proxies do not retry,
 /// although by Istio's default they do after UNAVAILABLE. `more` starts with further documents of the mesh.
@@ -42,7 +42,7 @@ fn holds(text: &str) -> Played {
     let scenario = load_text("f.yaml", text, &Edits::default()).unwrap_or_else(|e| panic!("{e}"));
     let played = play(&scenario);
     played.check_laws();
-    let (_, participants) = cast(&scenario, 1);
+    let (_, participants) = plan_run(&scenario, 1);
     let mut judge = Judge::new(&scenario, &participants);
     played
         .records

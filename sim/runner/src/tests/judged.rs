@@ -3,14 +3,14 @@
 use shakedown_scenarios::scenario::ResolvedScenario;
 use shakedown_scenarios::{Edits, Judge, VariantOutcome, as_told, catalogue, load, load_all};
 
-use crate::{RunnerOptions, cast, run};
+use crate::{RunnerOptions, plan_run, run};
 use shakedown_results::Engine;
 
 /// Scenarios with so large a number of requests that a short form is run here.
 const LARGE: [&str; 1] = ["fan-out-hedged"];
 
 fn ends_as_told(scenario: &ResolvedScenario) {
-    let (_, participants) = cast(scenario, scenario.seed);
+    let (_, participants) = plan_run(scenario, scenario.seed);
     let mut judge = Judge::new(scenario, &participants);
     let options = RunnerOptions {
         seed: scenario.seed,

@@ -65,7 +65,7 @@ fn a_new_replica_boots_and_then_gets_its_share() {
         assert_eq!(played.answers(Answer::Ok), 600, "meshed: {meshed}");
         let new = PodId(4);
         let pod = Pod {
-            party: ParticipantId(0),
+            participant: ParticipantId(0),
             version: 0,
             replica: 2,
             zone: 0,
