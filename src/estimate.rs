@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use shakedown_env::{Rng, stream_seed};
-use shakedown_scenarios::scenario::{Call, Draw, LoadSpec, ResolvedScenario, Step};
+use shakedown_scenarios::scenario::{
+    Call, Callee, Draw, EndpointId, LoadSpec, ResolvedScenario, ServiceId, Step,
+};
 use shakedown_scenarios::value::Distribution;
 
 use crate::journal::Format;
@@ -52,7 +54,7 @@ impl Estimate {
             let weight: f64 = load.entries.iter().map(|entry| entry.weight as f64).sum();
             let each = load.entries.iter().map(|entry| {
                 let share = entry.weight as f64 / weight.max(1.0);
-                share * (1.0 + calls.from((entry.service, entry.endpoint), 0))
+                share * (1.0 + calls.from((entry.callee, entry.endpoint), 0))
             });
             requests += sent;
             all += sent * each.sum::<f64>();
@@ -103,7 +105,7 @@ impl Estimate {
 /// The expected number of calls caused by a request, by (service, endpoint).
 struct Calls<'a> {
     scenario: &'a ResolvedScenario,
-    known: BTreeMap<(usize, usize), f64>,
+    known: BTreeMap<(ServiceId, EndpointId), f64>,
     rng: Rng,
 }
 
@@ -118,8 +120,8 @@ impl<'a> Calls<'a> {
 
     /// The expected number of calls caused by a request. A request that routes send to another service has no endpoint
     /// here, and counts as 0.
-    fn from(&mut self, (service, endpoint): (usize, Option<usize>), depth: u32) -> f64 {
-        let Some(endpoint) = endpoint else {
+    fn from(&mut self, (callee, endpoint): (Callee, Option<EndpointId>), depth: u32) -> f64 {
+        let (Some(service), Some(endpoint)) = (callee.service(), endpoint) else {
             return 0.0;
         };
         let at = (service, endpoint);
@@ -130,12 +132,8 @@ impl<'a> Calls<'a> {
             return 0.0;
         }
         // The stable version represents all versions.
-        let version = self
-            .scenario
-            .services
-            .get(at.0)
-            .and_then(|s| s.versions.first());
-        let steps = version.and_then(|version| version.endpoints.get(at.1)?.as_deref());
+        let version = self.scenario.service(service).versions.first();
+        let steps = version.and_then(|version| version.endpoints.get(endpoint.index())?.as_deref());
         let follow = self.of_steps(steps.unwrap_or_default(), depth);
         self.known.insert(at, follow);
         follow
@@ -158,7 +156,7 @@ impl<'a> Calls<'a> {
     }
 
     fn of_call(&mut self, call: &Call, depth: u32) -> f64 {
-        let each = 1.0 + self.from((call.service, call.endpoint), depth + 1);
+        let each = 1.0 + self.from((call.callee, call.endpoint), depth + 1);
         let times = self.mean(&call.times) * self.mean(&call.fan_out);
         call.probability.ratio().to_f64() * times * each
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Request};
 use shakedown_env::{Env, Time};
 use shakedown_results::{Answer, Event, Outcome, ParticipantId, PodId, Root};
-use shakedown_scenarios::scenario::{AppHedge, AppRetries, DrawId, Success};
+use shakedown_scenarios::scenario::{AppHedge, AppRetries, DrawId, EndpointId, Success};
 use shakedown_wire::Body;
 
 use crate::retry::{self, Retrier};
@@ -224,9 +224,8 @@ impl std::fmt::Debug for CallingHost {
 }
 
 /// The index of a callee's endpoint in the journal: `u16::MAX` if the callee does not declare it.
-pub fn index_of(endpoint: Option<usize>) -> u16 {
-    let index = endpoint.and_then(|at| u16::try_from(at).ok());
-    index.unwrap_or(u16::MAX)
+pub fn index_of(endpoint: Option<EndpointId>) -> u16 {
+    endpoint.map_or(u16::MAX, EndpointId::number)
 }
 
 /// The pod in the value of a [`CALL_HEADER`].

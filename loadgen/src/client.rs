@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Uri};
 use shakedown_env::{Env, Time, step_aside};
 use shakedown_results::{Answer, Event, Outcome, ParticipantId, PodId, Root};
-use shakedown_scenarios::scenario::{AppRetries, DrawId, LoadSpec, MixEntry, Success};
+use shakedown_scenarios::scenario::{AppRetries, Callee, DrawId, LoadSpec, MixEntry, Success};
 use shakedown_wire::Body;
 
 use crate::caller::{REQUEST_ID_HEADER, index_of};
@@ -133,14 +133,14 @@ impl LoadPlan {
         participant: ParticipantId,
         zero: Time,
         tells_timeout: bool,
-        service: impl Fn(usize) -> (ParticipantId, CallTarget),
+        target: impl Fn(Callee) -> (ParticipantId, CallTarget),
         path: impl Fn(DrawId) -> String,
         recorder: Rc<dyn Recorder>,
     ) -> Result<LoadPlan, PlanError> {
         let entries = load
             .entries
             .iter()
-            .map(|entry| PreparedEntry::new(entry, service(entry.service)));
+            .map(|entry| PreparedEntry::new(entry, target(entry.callee)));
         Ok(LoadPlan {
             participant,
             zero,

@@ -6,7 +6,9 @@ use std::time::Duration;
 use http::Method;
 use shakedown_engine::{HostSpec, Sim, SimOptions};
 use shakedown_env::{Env, UnixTime};
-use shakedown_scenarios::scenario::{Arrivals, DrawId, LoadSpec, MixEntry, RateStage, Success};
+use shakedown_scenarios::scenario::{
+    Arrivals, Callee, DrawId, EndpointId, LoadSpec, MixEntry, RateStage, ServiceId, Success,
+};
 use shakedown_scenarios::value::Rate;
 
 /// `GET /` to the first service, with this weight in a mix.
@@ -14,8 +16,8 @@ pub(crate) fn entry(weight: u64) -> MixEntry {
     MixEntry {
         name: String::new(),
         weight,
-        service: 0,
-        endpoint: Some(0),
+        callee: Callee::Service(ServiceId::new(0)),
+        endpoint: Some(EndpointId::new(0)),
         method: Method::GET,
         path: "/".to_owned(),
         headers: Vec::new(),

@@ -11,6 +11,7 @@ pub(crate) mod syntax;
 use std::fmt;
 use std::time::Duration;
 
+use shakedown_results::ParticipantId;
 use shakedown_types::{GrpcStatus, ResponseFlags};
 use shakedown_yaml::Location as FilePlace;
 
@@ -292,8 +293,7 @@ pub enum Subject {
 /// A service or load, or a part of it. `None` means no restriction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParticipantSelector {
-    /// Index into the run's participants.
-    pub participant: Option<u16>,
+    pub participant: Option<ParticipantId>,
     /// Index of an entry of the load's mix.
     pub entry: Option<u16>,
     /// Index of the version.

@@ -4,12 +4,11 @@
 mod words;
 
 use rand_core::Rng;
-use shakedown_results::{
-    Participant, ParticipantId, ParticipantKind, Participants, PlannedFault, Pod, PodId,
-};
+use shakedown_results::{Participant, ParticipantKind, Participants, PlannedFault, Pod, PodId};
 
 use crate::scenario::{
-    ChaosAction, Draw, FireTimes, PodCount, PodSelector, PodTarget, ResolvedScenario,
+    ChaosAction, Draw, FireTimes, PodCount, PodSelector, PodTarget, ResolvedScenario, Role,
+    VersionId,
 };
 use crate::value::below;
 use words::words;
@@ -148,35 +147,23 @@ pub fn list_participants(scenario: &ResolvedScenario, plan: &[PlannedAction]) ->
 /// All pods, in the order of [`Participants::pods`].
 fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
     let mut pods = Vec::new();
-    let mut participant = 0u16;
-    let next = |participant: &mut u16| {
-        let id = ParticipantId(*participant);
-        *participant = participant
-            .checked_add(1)
-            .expect("participants are bounded by the reader of scenarios");
-        id
-    };
-    for service in &scenario.services {
-        let participant = next(&mut participant);
-        for (index, version) in service.versions.iter().enumerate() {
-            let version_index =
-                u16::try_from(index).expect("versions are bounded by the reader of scenarios");
-            for (replica, zone) in (0..version.replicas).zip(version.zones.iter().cycle()) {
+    for (id, service) in scenario.services() {
+        for (version, spec) in service.versions() {
+            for (replica, zone) in (0..spec.replicas).zip(spec.zones.iter().cycle()) {
                 pods.push(Pod {
-                    participant,
-                    version: version_index,
+                    participant: id.participant(),
+                    version: version.number(),
                     replica,
                     zone: *zone,
-                    meshed: version.sidecar,
+                    meshed: spec.sidecar,
                 });
             }
         }
     }
-    for load in &scenario.loads {
-        let participant = next(&mut participant);
+    for (id, load) in scenario.loads() {
         for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
             pods.push(Pod {
-                participant,
+                participant: scenario.participant(Role::Load(id)),
                 version: 0,
                 replica,
                 zone: *zone,
@@ -185,7 +172,7 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
         }
     }
     pods.push(Pod {
-        participant: ParticipantId(participant),
+        participant: scenario.participant(Role::Control),
         version: 0,
         replica: 0,
         zone: scenario.control.zone,
@@ -299,32 +286,31 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
 }
 
 fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
-    let participant = usize::from(pod.participant.0);
-    let service = scenario.services.get(participant);
-    let load = participant
-        .checked_sub(scenario.services.len())
-        .and_then(|index| scenario.loads.get(index));
-    let anybody = service.is_some() || link;
+    let role = scenario.role(pod.participant);
+    let in_mesh = matches!(role, Role::Service(_)) || link;
     let zone = scenario.zones.get(usize::from(pod.zone));
     let named = match &target.of {
-        PodSelector::All => anybody,
-        PodSelector::Zone(zone) => anybody && pod.zone == *zone,
-        PodSelector::Region(region) => anybody && zone.is_some_and(|zone| zone.region == *region),
-        PodSelector::Participant {
-            name,
+        PodSelector::All => in_mesh,
+        PodSelector::Zone(zone) => in_mesh && pod.zone == *zone,
+        PodSelector::Region(region) => in_mesh && zone.is_some_and(|zone| zone.region == *region),
+        PodSelector::Service {
+            service,
             version,
             replica,
         } => {
-            let own = service.map(|s| &s.name).or(load.map(|l| &l.name));
-            own == Some(name)
-                && version.is_none_or(|version| pod.version == version)
+            role == Role::Service(*service)
+                && version.is_none_or(|version| VersionId::from(pod.version) == version)
                 && replica.is_none_or(|replica| pod.replica == replica)
         }
-        PodSelector::Control => service.is_none() && load.is_none(),
+        PodSelector::Load(load) => role == Role::Load(*load),
+        PodSelector::Control => role == Role::Control,
     };
     let labelled = target.label.as_ref().is_none_or(|(key, value)| {
-        let version = service.and_then(|service| service.versions.get(usize::from(pod.version)));
-        version.is_some_and(|version| version.labels.get(key) == Some(value))
+        let Role::Service(service) = role else {
+            return false;
+        };
+        let version = scenario.version(service, VersionId::from(pod.version));
+        version.labels.get(key) == Some(value)
     });
     named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
 }

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod draw;
+mod ids;
 mod path;
 mod steps;
 
@@ -20,6 +21,7 @@ use crate::value::{Distribution, Rate};
 
 pub use chaos::{ChaosAction, ChaosItem, FireTimes, PodCount, PodSelector, PodTarget};
 pub use draw::{Draw, DrawId};
+pub use ids::{Callee, EndpointId, ExternalHostId, LoadId, Role, ServiceId, VersionId};
 pub(crate) use path::{find_endpoint, replicas};
 pub use steps::{
     AppHedge, AppRetries, AttemptBound, Call, CallConcurrency, Drawn, OnError, Step, StepFailure,
@@ -117,23 +119,6 @@ pub struct ExternalHost {
     pub name: String,
     /// The port of requests to it.
     pub port: u16,
-}
-
-impl ResolvedScenario {
-    /// The protocol of a callee ([`MixEntry::service`], [`Call::service`]).
-    pub fn protocol(&self, callee: usize) -> Protocol {
-        let service = self.services.get(callee);
-        service.map_or(Protocol::Http, |service| service.protocol)
-    }
-
-    /// The index of a callee ([`MixEntry::service`], [`Call::service`]) among the run's participants.
-    pub fn participant(&self, callee: usize) -> usize {
-        match callee.checked_sub(self.services.len()) {
-            None => callee,
-            // Hosts follow services, loads and the control plane.
-            Some(host) => self.services.len() + self.loads.len() + 1 + host,
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
@@ -294,10 +279,9 @@ pub struct MixEntry {
     /// The name; empty without `mix`.
     pub name: String,
     pub weight: u64,
-    /// Index into [`ResolvedScenario::services`] or, past its end, into [`ResolvedScenario::hosts`].
-    pub service: usize,
-    /// Index into that service's endpoints. `None` if only a service that routes lead to declares the endpoint.
-    pub endpoint: Option<usize>,
+    pub callee: Callee,
+    /// The callee's endpoint. `None` if only a service that routes lead to declares the endpoint.
+    pub endpoint: Option<EndpointId>,
     pub method: Method,
     pub path: String,
     /// Request headers, including those of the load. Cookies are merged into one header.

@@ -94,7 +94,7 @@ fn urls(
         let mut spoken = load
             .entries
             .iter()
-            .map(|entry| scenario.protocol(entry.service));
+            .map(|entry| scenario.protocol(entry.callee));
         if spoken.clone().any(|protocol| protocol == Protocol::Grpc) {
             wrong.push(format!(
                 "not supported yet: load `{}` calls gRPC, which is not available for loads on real servers",

@@ -226,6 +226,8 @@ fn with_ours(mut headers: HeaderMap, host: HeaderValue) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use shakedown_scenarios::scenario::{Callee, EndpointId, ServiceId};
+
     use super::*;
 
     fn template(url: &str) -> Result<RequestTemplate, RequestTemplateError> {
@@ -308,8 +310,8 @@ mod tests {
         let entry = MixEntry {
             name: String::new(),
             weight: 1,
-            service: 0,
-            endpoint: Some(0),
+            callee: Callee::Service(ServiceId::new(0)),
+            endpoint: Some(EndpointId::new(0)),
             method: Method::POST,
             path: "/order?rush=1".to_owned(),
             headers: vec![(HOST, HeaderValue::from_static("shop"))],

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use shakedown_results::ParticipantId;
+
 use crate::scenario::Path;
 
 /// All names in a scenario that a check can refer to.
@@ -29,11 +31,11 @@ pub(crate) struct ParticipantNames {
     pub(crate) endpoints: Vec<Path>,
     /// The entries of a load's mix; empty without `mix`.
     pub(crate) entries: Vec<String>,
-    /// Indices of the services that it calls by name, in order of first mention.
-    pub(crate) calls: Vec<usize>,
-    /// Indices of the services to which routes lead its requests, or of services called by name from which routes lead
+    /// The services that it calls by name, in order of first mention.
+    pub(crate) calls: Vec<ParticipantId>,
+    /// Services to which routes lead its requests, or of services called by name from which routes lead
     /// them away.
-    pub(crate) routed: BTreeSet<usize>,
+    pub(crate) routed: BTreeSet<ParticipantId>,
 }
 
 /// A chaos item with its first start and last end, each `None` if it depends on the seed.
@@ -49,10 +51,15 @@ pub(crate) struct ChaosSpan {
 }
 
 impl CheckNames {
-    pub(crate) fn participant(&self, name: &str) -> Option<usize> {
-        self.participants
-            .iter()
-            .position(|participant| participant.name == name)
+    /// The participant with a name.
+    pub(crate) fn find(&self, name: &str) -> Option<ParticipantId> {
+        let mut all = (0..).map(ParticipantId).zip(&self.participants);
+        let named = all.find(|(_, participant)| participant.name == name);
+        named.map(|(id, _)| id)
+    }
+
+    pub(crate) fn get(&self, id: ParticipantId) -> &ParticipantNames {
+        &self.participants[usize::from(id.0)]
     }
 
     pub(crate) fn zone(&self, name: &str) -> Option<u16> {

@@ -198,7 +198,7 @@ impl Resolver<'_> {
             return Some(number);
         }
         let near = suggest::hint(word, states());
-        let message = match self.names.participant(word) {
+        let message = match self.names.find(word) {
             Some(_) => {
                 format!("`{word}` is no value: say which figure of it, such as `p99({word})`")
             }

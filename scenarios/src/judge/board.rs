@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_results::{Event, ParticipantId, Participants, PodId, Record};
+use shakedown_results::{Event, ParticipantId, ParticipantKind, Participants, PodId, Record};
 use shakedown_types::CanaryPhase;
 
 use crate::check::ParticipantSelector;
@@ -22,7 +22,7 @@ pub(super) struct PodBoard {
     pods: Vec<PodState>,
     /// The limits of each service's versions: workers, cores.
     limits: Vec<Vec<(Option<u32>, Option<u32>)>>,
-    services: u16,
+    kinds: Vec<ParticipantKind>,
     rollouts: BTreeMap<ParticipantId, RolloutState>,
     outage: OutageState,
     /// Names and starts of the run's faults.
@@ -63,8 +63,7 @@ struct PodState {
 impl PodState {
     /// Returns true if a selector includes the pod. Without a participant, it includes those of all participants.
     fn is_selected(&self, by: &ParticipantSelector) -> bool {
-        by.participant
-            .is_none_or(|index| self.participant.0 == index)
+        by.participant.is_none_or(|id| self.participant == id)
             && by.version.is_none_or(|version| self.version == version)
             && by.replica.is_none_or(|replica| self.replica == replica)
             && by.zone.is_none_or(|zone| self.zone == zone)
@@ -114,8 +113,7 @@ impl PodBoard {
         let mut board = PodBoard {
             pods: Vec::new(),
             limits,
-            services: u16::try_from(scenario.services.len())
-                .expect("participants are bounded by the reader of scenarios"),
+            kinds: participants.list.iter().map(|p| p.kind).collect(),
             rollouts: BTreeMap::new(),
             outage: OutageState::default(),
             faults: participants
@@ -240,7 +238,7 @@ impl PodBoard {
     pub(super) fn canary(&self, participant: &ParticipantSelector) -> i64 {
         let rollout = participant
             .participant
-            .and_then(|index| self.rollouts.get(&ParticipantId(index)));
+            .and_then(|id| self.rollouts.get(&id));
         let Some(rollout) = rollout else { return 0 };
         let failed = rollout.phase == Some(CanaryPhase::Failed);
         // A version that never had any weight in force counts as rolled back.
@@ -258,10 +256,7 @@ impl PodBoard {
         let (Some(service), Some(version)) = (participant.participant, participant.version) else {
             return 0;
         };
-        let reported = self
-            .rollouts
-            .get(&ParticipantId(service))
-            .map(|r| &r.weights);
+        let reported = self.rollouts.get(&service).map(|r| &r.weights);
         match reported {
             Some(weights) if !weights.is_empty() => {
                 weights.get(&version).copied().map_or(0, i64::from)
@@ -292,7 +287,8 @@ impl PodBoard {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return false;
         };
-        let is_service = pod.participant.0 < self.services;
+        let kind = self.kinds.get(usize::from(pod.participant.0));
+        let is_service = kind == Some(&ParticipantKind::Service);
         (participant.participant.is_some() || is_service) && pod.is_selected(participant)
     }
 
@@ -302,11 +298,9 @@ impl PodBoard {
         pod.is_some_and(|pod| pod.is_selected(participant))
     }
 
-    /// The index of the service or load that a pod belongs to.
-    pub(super) fn participant_of(&self, id: PodId) -> Option<usize> {
-        self.pods
-            .get(id.0 as usize)
-            .map(|pod| usize::from(pod.participant.0))
+    /// The service or load that a pod belongs to.
+    pub(super) fn participant_of(&self, id: PodId) -> Option<ParticipantId> {
+        self.pods.get(id.0 as usize).map(|pod| pod.participant)
     }
 
     /// The name and start of a fault.

@@ -150,7 +150,8 @@ impl Laws {
     }
 
     fn participant_of(&mut self, pod: PodId, board: &PodBoard) -> Option<&mut ParticipantCounters> {
-        self.participants.get_mut(board.participant_of(pod)?)
+        let participant = board.participant_of(pod)?;
+        self.participants.get_mut(usize::from(participant.0))
     }
 
     fn queue(&mut self, pod: PodId, at_ns: i64, board: &PodBoard) {

@@ -68,7 +68,7 @@ impl OutageState {
         let is_open = self
             .open
             .keys()
-            .any(|(at, callee)| Some(callee.0) == to.participant && board.sent_by(*at, from));
+            .any(|(at, callee)| Some(*callee) == to.participant && board.sent_by(*at, from));
         if is_open { OPEN } else { CLOSED }
     }
 }

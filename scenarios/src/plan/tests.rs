@@ -1,9 +1,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use shakedown_results::PodId;
+use shakedown_results::{ParticipantKind, PodId};
 
 use super::{is_meant, list_participants, plan, resolve};
-use crate::scenario::{ChaosAction, ResolvedScenario};
+use crate::scenario::{ChaosAction, ExternalHost, ResolvedScenario, Role};
 use crate::{Edits, load_text};
 
 fn small_scenario(chaos: &str) -> ResolvedScenario {
@@ -69,6 +69,30 @@ fn pod_order_is_service_version_replica_then_clients_then_the_control_plane() {
         participants.find("users").map(|participant| participant.0),
         Some(2)
     );
+}
+
+#[test]
+fn every_participant_has_a_role_and_every_role_its_participant() {
+    let mut scenario = small_scenario("");
+    for name in ["shop.example.com", "pay.example.com"] {
+        scenario.hosts.push(ExternalHost {
+            name: name.to_owned(),
+            port: 80,
+        });
+    }
+    let participants = list_participants(&scenario, &[]);
+    assert_eq!(participants.list.len(), 6);
+    for (id, participant) in participants.iter() {
+        let role = scenario.role(id);
+        let (name, kind) = match role {
+            Role::Service(service) => (&*scenario.service(service).name, ParticipantKind::Service),
+            Role::Load(load) => (&*scenario.load(load).name, ParticipantKind::Load),
+            Role::Control => ("control", ParticipantKind::Control),
+            Role::Host(host) => (&*scenario.host(host).name, ParticipantKind::Host),
+        };
+        assert_eq!((&*participant.name, participant.kind), (name, kind));
+        assert_eq!(scenario.participant(role), id);
+    }
 }
 
 #[test]

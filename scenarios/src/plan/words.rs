@@ -3,7 +3,10 @@
 use shakedown_istio::{Document, DocumentKey};
 use shakedown_results::{Pod, PodId};
 
-use crate::scenario::{self, ChaosAction, PodCount, PodTarget, ResolvedScenario, StepFailure};
+use crate::scenario::{
+    self, ChaosAction, PodCount, PodTarget, ResolvedScenario, Role, ServiceId, StepFailure,
+    VersionId,
+};
 use crate::value::Ratio;
 
 /// The maximum number of pods to list by name. For more pods, the target's text in the file is used.
@@ -55,7 +58,7 @@ pub(super) fn words(
             format!("fail {rate} of requests at {whom} with {with}")
         }
         ChaosAction::Surge { load, factor } => {
-            let (load, factor) = (&scenario.loads[*load].name, number(*factor));
+            let (load, factor) = (&scenario.load(*load).name, number(*factor));
             format!("surge {load} by a factor of {factor}")
         }
         ChaosAction::Scale {
@@ -93,31 +96,27 @@ fn number(factor: Ratio) -> String {
     factor.decimal(4)
 }
 
-fn version_name(scenario: &ResolvedScenario, service: usize, version: Option<u16>) -> String {
-    let service = &scenario.services[service];
+fn version_name(
+    scenario: &ResolvedScenario,
+    service: ServiceId,
+    version: Option<VersionId>,
+) -> String {
+    let name = &scenario.service(service).name;
     match version {
-        Some(version) => format!(
-            "{}/{}",
-            service.name,
-            service.versions[usize::from(version)].name
-        ),
-        None => service.name.clone(),
+        Some(version) => format!("{name}/{}", scenario.version(service, version).name),
+        None => name.clone(),
     }
 }
 
 fn pod_name(scenario: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
-    let participant = usize::from(pod.participant.0);
-    if let Some(service) = scenario.services.get(participant) {
-        return format!(
-            "{}/{}/{}",
-            service.name,
-            service.versions[usize::from(pod.version)].name,
-            pod.replica
-        );
-    }
-    match scenario.loads.get(participant - scenario.services.len()) {
-        Some(load) => format!("{}/{}", load.name, pod.replica),
-        None => "control".to_owned(),
+    match scenario.role(pod.participant) {
+        Role::Service(service) => {
+            let version = version_name(scenario, service, Some(VersionId::from(pod.version)));
+            format!("{version}/{}", pod.replica)
+        }
+        Role::Load(load) => format!("{}/{}", scenario.load(load).name, pod.replica),
+        Role::Control => "control".to_owned(),
+        Role::Host(host) => scenario.host(host).name.clone(),
     }
 }

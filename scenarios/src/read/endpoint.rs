@@ -6,7 +6,9 @@ use shakedown_yaml::{Location as FilePlace, Node, suggest};
 
 use super::reader::ScenarioReader;
 use super::skeleton::Skeleton;
-use crate::scenario::{ExternalHost, Path, find_endpoint};
+use crate::scenario::{
+    Callee, EndpointId, ExternalHost, ExternalHostId, Path, ServiceId, find_endpoint,
+};
 
 /// The port of a plain HTTP URL without a port.
 const HTTP_PORT: u16 = 80;
@@ -21,15 +23,19 @@ pub(super) struct CallSender<'a> {
 
 /// The destination of a request.
 pub(super) struct RequestSpec {
-    /// The index of the service, or the number of services plus the index of the host if no service has that name.
-    pub(super) service: usize,
+    pub(super) callee: Callee,
     /// The name of the service or host.
     pub(super) name: String,
-    /// The index of the endpoint. `None` if the service does not declare it, but routes may lead the request to
-    /// another.
-    pub(super) endpoint: Option<usize>,
+    /// `None` if the service does not declare the endpoint, but routes may lead the request to another.
+    pub(super) endpoint: Option<EndpointId>,
     pub(super) method: Method,
     pub(super) path: String,
+}
+
+/// The service with a name.
+fn find_service<'a>(services: &'a [Skeleton], name: &str) -> Option<(ServiceId, &'a Skeleton)> {
+    let mut services = (0..).map(ServiceId::new).zip(services);
+    services.find(|(_, service)| service.name == name)
 }
 
 impl ScenarioReader<'_> {
@@ -58,21 +64,21 @@ impl ScenarioReader<'_> {
         by: &CallSender<'_>,
     ) -> Option<RequestSpec> {
         let (name, method, path) = self.written(node)?;
-        let Some(service) = services.iter().position(|service| service.name == name) else {
+        let Some((id, service)) = find_service(services, name) else {
             return self.target_without_service(node, services, by);
         };
         let (method, path) = self.method_and_path(node, method, path)?;
-        let host = services[service].hostname();
-        let endpoint = find_endpoint(&services[service].endpoints, method.as_str(), path);
+        let host = service.hostname();
+        let endpoint = find_endpoint(&service.endpoints, method.as_str(), path);
         let routed = by.meshed && self.routes.may_apply(&host);
-        if endpoint.is_none() && !services[service].open && !routed {
-            self.no_endpoint(node, &services[service], &method, path, by.name);
+        if endpoint.is_none() && !service.open && !routed {
+            self.no_endpoint(node, service, &method, path, by.name);
         }
         if endpoint.is_none() && !routed {
             return None;
         }
         let target = RequestSpec {
-            service,
+            callee: Callee::Service(id),
             name: name.to_owned(),
             endpoint,
             method,
@@ -84,24 +90,24 @@ impl ScenarioReader<'_> {
         Some(target)
     }
 
-    /// Parses `SERVICE METHOD /path` of a declared endpoint. Returns the indices of the service and the endpoint.
+    /// Parses `SERVICE METHOD /path` of a declared endpoint.
     pub(super) fn declared_target(
         &mut self,
         node: &Node,
         services: &[Skeleton],
         by: &str,
-    ) -> Option<(usize, usize)> {
+    ) -> Option<(ServiceId, EndpointId)> {
         let (name, method, path) = self.written(node)?;
-        let Some(service) = services.iter().position(|service| service.name == name) else {
+        let Some((id, service)) = find_service(services, name) else {
             self.no_service(node, services, name, by);
             return None;
         };
         let (method, path) = self.method_and_path(node, method, path)?;
-        let endpoint = find_endpoint(&services[service].endpoints, method.as_str(), path);
-        if endpoint.is_none() && !services[service].open {
-            self.no_endpoint(node, &services[service], &method, path, by);
+        let endpoint = find_endpoint(&service.endpoints, method.as_str(), path);
+        if endpoint.is_none() && !service.open {
+            self.no_endpoint(node, service, &method, path, by);
         }
-        Some((service, endpoint?))
+        Some((id, endpoint?))
     }
 
     /// Parses a request to a host that belongs to no service, but that routes may handle.
@@ -139,7 +145,7 @@ impl ScenarioReader<'_> {
             self.hosts.len() - 1
         });
         let target = RequestSpec {
-            service: services.len() + at,
+            callee: Callee::Host(ExternalHostId::from_index(at)),
             name: name.to_owned(),
             endpoint: None,
             method,

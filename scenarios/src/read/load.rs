@@ -12,7 +12,7 @@ use super::fields::get;
 use super::reader::ScenarioReader;
 use super::skeleton::Skeleton;
 use crate::file::{ConnectionUse, Count, LoadKeys, MixEntryKeys, Span, StageKeys};
-use crate::scenario::{LoadSpec, MixEntry, RateStage, Success, Zone};
+use crate::scenario::{Callee, LoadSpec, MixEntry, RateStage, Success, Zone};
 use crate::value::Rate;
 
 /// The maximum number of client hosts of a load.
@@ -30,10 +30,10 @@ impl ScenarioReader<'_> {
         skeletons: &[Skeleton],
         zones: &[Zone],
         duration: Duration,
-    ) -> (LoadSpec, Vec<usize>) {
+    ) -> (LoadSpec, Vec<Callee>) {
         let keys: LoadKeys = self.decode_load(node);
         let entries = self.entries(name, &keys, node, place, skeletons);
-        let called: Vec<usize> = entries.iter().map(|entry| entry.service).collect();
+        let called: Vec<Callee> = entries.iter().map(|entry| entry.callee).collect();
         let (start, stop) = self.active_time(&keys, node, duration);
         let Count(clients) = keys.clients;
         if !(1..=CLIENTS_MAX).contains(&clients)
@@ -350,7 +350,7 @@ fn mix_entry(
     MixEntry {
         name: name.to_owned(),
         weight: u64::from(weight),
-        service: target.service,
+        callee: target.callee,
         endpoint: target.endpoint,
         method: target.method,
         path: target.path,

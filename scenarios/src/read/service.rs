@@ -11,7 +11,7 @@ use super::skeleton::Skeleton;
 use super::steps::{StatusWords, StepScope};
 use crate::file::{Count, QueueKeys, ReplicaKeys, ServiceKeys, SidecarKeys, Span};
 use crate::scenario::{
-    Protocol, QueueSpec, ServiceSpec, Step, StepFailure, StepStatus, Version, Zone,
+    Callee, Protocol, QueueSpec, ServiceSpec, Step, StepFailure, StepStatus, Version, Zone,
 };
 
 /// Pods of one story, at most: each has an address of its own.
@@ -24,7 +24,7 @@ impl ScenarioReader<'_> {
         index: usize,
         skeletons: &[Skeleton],
         zones: &[Zone],
-    ) -> (ServiceSpec, Vec<usize>) {
+    ) -> (ServiceSpec, Vec<Callee>) {
         let skeleton = &skeletons[index];
         let mut called = Vec::new();
         let mut versions = Vec::new();
@@ -83,7 +83,7 @@ impl ScenarioReader<'_> {
         (name, node): (&str, &Node),
         keys: &ServiceKeys,
         (skeletons, zones): (&[Skeleton], &[Zone]),
-        called: &mut Vec<usize>,
+        called: &mut Vec<Callee>,
     ) -> Version {
         let ReplicaKeys {
             replicas: Count(replicas),
@@ -204,7 +204,7 @@ impl ScenarioReader<'_> {
         version: &str,
         node: &Node,
         skeletons: &[Skeleton],
-        called: &mut Vec<usize>,
+        called: &mut Vec<Callee>,
     ) -> Vec<Option<Vec<Step>>> {
         let calls = get(node, "calls");
         if let Some(calls) = calls {

@@ -12,7 +12,9 @@ use super::skeleton::Skeleton;
 use crate::file::{
     self, CallKeys, CallSettingKeys, Counts, FailKeys, RespondKeys, StepKeys, TimedKeys,
 };
-use crate::scenario::{Call, Draw, Protocol, Step, StepFailure, StepStatus, Timed};
+use crate::scenario::{
+    Call, Callee, Draw, Protocol, ServiceId, Step, StepFailure, StepStatus, Timed,
+};
 use crate::value::{Distribution, Share};
 
 /// In whose words a status may be written.
@@ -56,7 +58,7 @@ pub(super) struct StepScope<'a> {
     /// In which words its answers are written.
     pub(super) words: StatusWords,
     /// Services and hosts called so far, in order of first mention.
-    pub(super) called: Vec<usize>,
+    pub(super) called: Vec<Callee>,
 }
 
 impl ScenarioReader<'_> {
@@ -167,15 +169,15 @@ impl ScenarioReader<'_> {
             meshed: scope.meshed,
         };
         let target = self.target(&keys.to.0, scope.services, &sender)?;
-        if !scope.called.contains(&target.service) {
-            scope.called.push(target.service);
+        if !scope.called.contains(&target.callee) {
+            scope.called.push(target.callee);
         }
         let merged = with_settings(&node, scope.calls, &target.name);
         let times = self.drawn_count(keys.times, &node, "times", path);
         let fan_out = self.drawn_count(keys.fan_out, &node, "fan-out", path);
         let settings = self.call_settings(&merged);
         Some(Call {
-            service: target.service,
+            callee: target.callee,
             endpoint: target.endpoint,
             method: target.method,
             path: target.path,
@@ -290,8 +292,9 @@ impl ScenarioReader<'_> {
             .and_then(Node::as_str)
             .and_then(|text| text.split_ascii_whitespace().next());
         let service = callee.and_then(|name| scope.services.iter().position(|s| s.name == name));
-        if let Some(service) = service.filter(|service| !scope.called.contains(service)) {
-            scope.called.push(service);
+        let callee = service.map(|index| Callee::Service(ServiceId::from_index(index)));
+        if let Some(callee) = callee.filter(|callee| !scope.called.contains(callee)) {
+            scope.called.push(callee);
         }
         if let Some(miss) = get(node, "miss") {
             self.steps(miss, "miss", scope);

@@ -5,7 +5,9 @@ use shakedown_yaml::{Location as FilePlace, suggest};
 use super::reader::ScenarioReader;
 use super::service::PODS_MAX;
 use super::skeleton::Skeleton;
-use crate::scenario::{LoadSpec, PodCount, PodSelector, PodTarget, ServiceSpec, Zone};
+use crate::scenario::{
+    LoadId, LoadSpec, PodCount, PodSelector, PodTarget, ServiceId, ServiceSpec, VersionId, Zone,
+};
 use crate::value::Share;
 
 /// Everything that a target can name.
@@ -15,6 +17,20 @@ pub(super) struct TargetNames<'a> {
     pub(super) zones: &'a [Zone],
     /// The services as they are written, by the same index.
     pub(super) skeletons: &'a [Skeleton],
+}
+
+impl TargetNames<'_> {
+    /// The service with a name.
+    pub(super) fn service(&self, name: &str) -> Option<ServiceId> {
+        let index = self.services.iter().position(|known| known.name == name);
+        index.map(ServiceId::from_index)
+    }
+
+    /// The load with a name.
+    pub(super) fn load(&self, name: &str) -> Option<LoadId> {
+        let index = self.loads.iter().position(|known| known.name == name);
+        index.map(LoadId::from_index)
+    }
 }
 
 impl ScenarioReader<'_> {
@@ -182,14 +198,12 @@ impl ScenarioReader<'_> {
         let mut parts = text.splitn(3, '/');
         let name = parts.next().unwrap_or_default();
         let (version, replica) = (parts.next(), parts.next());
-        if names.loads.iter().any(|load| load.name == name) && version.is_none() {
-            return Some(PodSelector::Participant {
-                name: name.to_owned(),
-                version: None,
-                replica: None,
-            });
+        if let Some(load) = names.load(name)
+            && version.is_none()
+        {
+            return Some(PodSelector::Load(load));
         }
-        let Some(service) = names.services.iter().find(|service| service.name == name) else {
+        let Some(service) = names.service(name) else {
             if !self.incomplete {
                 let known: Vec<&str> = names
                     .services
@@ -206,51 +220,51 @@ impl ScenarioReader<'_> {
             return None;
         };
         let Some(version) = version else {
-            return Some(PodSelector::Participant {
-                name: name.to_owned(),
+            return Some(PodSelector::Service {
+                service,
                 version: None,
                 replica: None,
             });
         };
-        let index = self.version_of(service, version, place)?;
+        let spec = &names.services[service.index()];
+        let version = self.version_of(spec, version, place)?;
         let replica = match replica {
             None => None,
-            Some(text) => Some(self.replica_of(service, index, text, place)?),
+            Some(text) => Some(self.replica_of(spec, version, text, place)?),
         };
-        Some(PodSelector::Participant {
-            name: name.to_owned(),
-            version: Some(index),
+        Some(PodSelector::Service {
+            service,
+            version: Some(version),
             replica,
         })
     }
 
-    /// The index of a version.
+    /// The version with a name.
     pub(super) fn version_of(
         &mut self,
         service: &ServiceSpec,
         version: &str,
         place: &FilePlace,
-    ) -> Option<u16> {
-        let mut versions = service.versions.iter();
-        let Some(index) = versions.position(|known| known.name == version) else {
+    ) -> Option<VersionId> {
+        let found = service.version_named(version);
+        if found.is_none() {
             let known: Vec<&str> = service.versions.iter().map(|v| v.name.as_str()).collect();
             let hint = suggest::hint(version, known);
             let message = format!("{} has no version `{version}`: {hint}", service.name);
             self.error(place, message);
-            return None;
-        };
-        u16::try_from(index).ok()
+        }
+        found
     }
 
     /// The number of a replica. Replicas that are added during the run are not counted.
     fn replica_of(
         &mut self,
         service: &ServiceSpec,
-        version: u16,
+        version: VersionId,
         text: &str,
         place: &FilePlace,
     ) -> Option<u32> {
-        let version = &service.versions[usize::from(version)];
+        let version = &service.versions[version.index()];
         let most = match version.replicas {
             0 => PODS_MAX,
             replicas => replicas,

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use crate::scenario::{
-    Arrivals, AttemptBound, ChaosAction, FireTimes, PodCount, PodSelector, Step, StepFailure,
+    Arrivals, AttemptBound, Callee, ChaosAction, EndpointId, FireTimes, LoadId, PodCount,
+    PodSelector, ServiceId, Step, StepFailure, VersionId,
 };
 use crate::{Edits, LoadError, catalogue, load_all, load_text};
 
@@ -75,8 +76,12 @@ fn a_call_is_matched_to_the_declared_endpoint() {
         panic!("a call")
     };
     assert_eq!(
-        (call.service, call.endpoint, call.path.as_str()),
-        (1, Some(0), "/items/7")
+        (call.callee, call.endpoint, call.path.as_str()),
+        (
+            Callee::Service(ServiceId::new(1)),
+            Some(EndpointId::new(0)),
+            "/items/7"
+        )
     );
 }
 
@@ -188,9 +193,9 @@ fn targets_of_chaos_are_read_in_full() {
     );
     assert_eq!(
         target.of,
-        PodSelector::Participant {
-            name: "api".to_owned(),
-            version: Some(0),
+        PodSelector::Service {
+            service: ServiceId::new(1),
+            version: Some(VersionId::new(0)),
             replica: None
         }
     );
@@ -199,14 +204,7 @@ fn targets_of_chaos_are_read_in_full() {
     };
     assert_eq!(
         (to.of.clone(), *both),
-        (
-            PodSelector::Participant {
-                name: "users".to_owned(),
-                version: None,
-                replica: None
-            },
-            false
-        )
+        (PodSelector::Load(LoadId::new(0)), false)
     );
     assert_eq!(scenario.chaos[1].name, "chaos.1");
 }

@@ -16,14 +16,14 @@ use super::target::TargetNames;
 use crate::check::names::CheckNames;
 use crate::file::{ControlKeys, OutboundMode, ScenarioKeys, Span, TopologyKeys};
 use crate::scenario::{
-    ChaosAction, ChaosItem, ControlPlane, LoadSpec, ResolvedScenario, ServiceSpec, Zone,
+    Callee, ChaosAction, ChaosItem, ControlPlane, LoadSpec, ResolvedScenario, ServiceSpec, Zone,
 };
 use crate::source::ScenarioSource;
 use names::callers;
 
 /// The maximum simulated time of a run. Sums of nanoseconds must fit 63 bits.
 const DURATION_MAX: Duration = Duration::from_secs(366 * 86_400);
-/// The maximum number of services and loads in a scenario. The journal counts them in 16 bits.
+/// The maximum number of services, loads and hosts in a scenario. The journal counts them in 16 bits.
 const PARTICIPANTS_MAX: usize = 20_000;
 
 /// The result of reading: a scenario or its errors, and the names of its checks.
@@ -85,7 +85,7 @@ impl ScenarioReader<'_> {
         let edited = self.mesh(section("mesh"));
         self.applies(section("chaos"), &edited);
         self.routes = self.routes(&edited);
-        let (services, mut calls): (Vec<ServiceSpec>, Vec<Vec<usize>>) = (0..skeletons.len())
+        let (services, mut calls): (Vec<ServiceSpec>, Vec<Vec<Callee>>) = (0..skeletons.len())
             .map(|index| self.service(index, &skeletons, &zones))
             .unzip();
         self.incomplete |= skeletons.iter().any(|s| s.open);
@@ -98,11 +98,17 @@ impl ScenarioReader<'_> {
             skeletons: &skeletons,
         };
         let chaos = self.chaos(section("chaos"), &target_names, warm_up, duration);
-        self.bounds(node, &services, &loads, &chaos);
+        let fits = self.is_within_bounds(node, &services, &loads, &chaos);
+        // Names of too many participants have no numbers.
+        self.incomplete |= !fits;
         let control = self.control(section("control"), &zones);
         let mesh = self.documents(&edited, &target_names, &control);
         let names = CheckNames {
-            participants: self.participant_names(&services, &loads, &calls, &chaos),
+            participants: if fits {
+                self.participant_names(&services, &loads, &calls, &chaos)
+            } else {
+                Vec::new()
+            },
             zones: zones.iter().map(|zone| zone.name.clone()).collect(),
             chaos: self.spans(section("chaos"), &chaos, duration),
             warm_up_ns: nanos(warm_up),
@@ -161,7 +167,7 @@ impl ScenarioReader<'_> {
         skeletons: &[Skeleton],
         zones: &[Zone],
         duration: Duration,
-    ) -> (Vec<LoadSpec>, Vec<Vec<usize>>) {
+    ) -> (Vec<LoadSpec>, Vec<Vec<Callee>>) {
         let mut loads = Vec::new();
         for (name, entry) in self.map(node).into_iter().flatten() {
             self.is_name(name, &entry.key, "load");
@@ -241,13 +247,14 @@ impl ScenarioReader<'_> {
         }
     }
 
-    fn bounds(
+    /// Reports too many pods or participants. Returns false if the journal cannot number the participants.
+    fn is_within_bounds(
         &mut self,
         node: &Node,
         services: &[ServiceSpec],
         loads: &[LoadSpec],
         chaos: &[ChaosItem],
-    ) {
+    ) -> bool {
         let of_services = services
             .iter()
             .flat_map(|s| &s.versions)
@@ -271,12 +278,15 @@ impl ScenarioReader<'_> {
                 ),
             );
         }
-        if services.len() + loads.len() > PARTICIPANTS_MAX {
+        let participants = services.len() + loads.len() + self.hosts.len();
+        let fits = participants <= PARTICIPANTS_MAX;
+        if !fits {
             self.error(
                 &node.place,
-                format!("at most {PARTICIPANTS_MAX} services and loads"),
+                format!("at most {PARTICIPANTS_MAX} services, loads and hosts without a service"),
             );
         }
+        fits
     }
 }
 

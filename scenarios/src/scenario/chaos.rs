@@ -5,6 +5,7 @@ use std::time::Duration;
 use shakedown_istio::Document;
 
 use super::draw::{Draw, DrawId};
+use super::ids::{EndpointId, LoadId, ServiceId, VersionId};
 use super::steps::StepFailure;
 use crate::value::{Ratio, Share};
 
@@ -64,29 +65,22 @@ pub enum ChaosAction {
         rate: Share,
         with: StepFailure,
         /// Restricts the failures to one endpoint (service, endpoint).
-        only: Option<(usize, u16)>,
+        only: Option<(ServiceId, EndpointId)>,
     },
     /// Multiplies a load's rate.
-    Surge {
-        /// Index into [`ResolvedScenario::loads`](super::ResolvedScenario::loads).
-        load: usize,
-        factor: Ratio,
-    },
+    Surge { load: LoadId, factor: Ratio },
     /// Sets the replicas of a service's version, by default the stable one.
     Scale {
-        /// Index into [`ResolvedScenario::services`](super::ResolvedScenario::services).
-        service: usize,
-        /// Index into its versions. `None`: the version that is stable at that time.
-        version: Option<u16>,
+        service: ServiceId,
+        /// `None`: the version that is stable at that time.
+        version: Option<VersionId>,
         to: u32,
     },
     /// Starts a version of a service. The version is in [`ServiceSpec::versions`](super::ServiceSpec::versions), without
     /// replicas at 0 s.
     Deploy {
-        /// Index into [`ResolvedScenario::services`](super::ResolvedScenario::services).
-        service: usize,
-        /// Index into its versions.
-        version: u16,
+        service: ServiceId,
+        version: VersionId,
         replicas: u32,
     },
     /// Sends new configuration to the control plane.
@@ -119,13 +113,14 @@ pub enum PodSelector {
     All,
     Zone(u16),
     Region(String),
-    /// A service, one of its versions, one of its replicas, or the clients of a load.
-    Participant {
-        name: String,
-        /// Index of the version.
-        version: Option<u16>,
+    /// A service, one of its versions, or one of its replicas.
+    Service {
+        service: ServiceId,
+        version: Option<VersionId>,
         replica: Option<u32>,
     },
+    /// The clients of a load.
+    Load(LoadId),
     Control,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Path, ServiceSpec};
+use super::{EndpointId, Path, ServiceSpec};
 
 impl Path {
     /// Returns true if a concrete path (without its query) matches this declaration. `:name` matches one segment, a
@@ -51,14 +51,14 @@ impl fmt::Display for Path {
 }
 
 impl ServiceSpec {
-    /// Returns the index of the endpoint that answers a request: the most specific match, the first among equals.
-    pub fn endpoint(&self, method: &str, path: &str) -> Option<usize> {
+    /// Returns the endpoint that answers a request: the most specific match, the first among equals.
+    pub fn endpoint(&self, method: &str, path: &str) -> Option<EndpointId> {
         find_endpoint(&self.endpoints, method, path)
     }
 }
 
-/// Returns the index of the most specific endpoint that matches a concrete path, the first among equals.
-pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<usize> {
+/// Returns the most specific endpoint that matches a concrete path, the first among equals.
+pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Option<EndpointId> {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     let matching = endpoints
         .iter()
@@ -66,7 +66,7 @@ pub(crate) fn find_endpoint(endpoints: &[Path], method: &str, path: &str) -> Opt
         .filter(|(_, e)| e.method.as_str() == method && e.matches(path));
     matching
         .min_by_key(|(_, endpoint)| endpoint.openness())
-        .map(|(at, _)| at)
+        .map(|(at, _)| EndpointId::from_index(at))
 }
 
 /// Formats a number of replicas: `3 replicas`.
@@ -83,7 +83,7 @@ mod tests {
     use http::Method;
 
     use super::find_endpoint;
-    use crate::scenario::Path;
+    use crate::scenario::{EndpointId, Path};
 
     fn found(declared: &[&str], path: &str) -> Option<usize> {
         let endpoints: Vec<Path> = declared
@@ -93,7 +93,7 @@ mod tests {
                 path: (*path).to_owned(),
             })
             .collect();
-        find_endpoint(&endpoints, "GET", path)
+        find_endpoint(&endpoints, "GET", path).map(EndpointId::index)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use shakedown_types::GrpcStatus;
 
 use super::draw::{Draw, DrawId};
+use super::ids::{Callee, EndpointId};
 use crate::value::Share;
 
 /// The time of a `work` or `sleep` step.
@@ -126,11 +127,9 @@ pub enum StepFailure {
 
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Index into [`ResolvedScenario::services`](super::ResolvedScenario::services) or, past its end, into
-    /// [`ResolvedScenario::hosts`](super::ResolvedScenario::hosts).
-    pub service: usize,
-    /// Index into that service's endpoints. `None` if only a service that routes lead to declares the endpoint.
-    pub endpoint: Option<usize>,
+    pub callee: Callee,
+    /// The callee's endpoint. `None` if only a service that routes lead to declares the endpoint.
+    pub endpoint: Option<EndpointId>,
     pub method: Method,
     pub path: String,
     /// The probability that the call is made at all.

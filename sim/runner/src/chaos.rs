@@ -8,7 +8,7 @@ use std::time::Duration;
 use shakedown_env::{Env, Time};
 use shakedown_loadgen::LoadPlan;
 use shakedown_results::{Event, PodId};
-use shakedown_scenarios::scenario::{ChaosAction, PodCount, PodTarget};
+use shakedown_scenarios::scenario::{ChaosAction, LoadId, PodCount, PodTarget};
 use shakedown_scenarios::{PlannedAction, resolve};
 
 use crate::backend::PartitionGuard;
@@ -46,7 +46,7 @@ enum ActiveFault {
     Cuts(Vec<PartitionGuard>),
     Injected(Rc<InjectedFault>),
     /// The load, and the number of requests that it had scheduled before.
-    Surge(usize, u64),
+    Surge(LoadId, u64),
     /// An instantaneous action, with the number of objects that it changed.
     Done(u64),
 }
@@ -201,7 +201,7 @@ impl ChaosRunner {
         let pods = &self.pods;
         ActiveFault::Done(match action {
             ChaosAction::Surge { load, .. } => {
-                return ActiveFault::Surge(*load, self.loads[*load].scheduled());
+                return ActiveFault::Surge(*load, self.loads[load.index()].scheduled());
             }
             ChaosAction::Scale {
                 service,
@@ -279,7 +279,7 @@ impl ChaosRunner {
                 pods.clear(fault);
                 injected.hits.get()
             }
-            ActiveFault::Surge(load, before) => self.loads[load].scheduled() - before,
+            ActiveFault::Surge(load, before) => self.loads[load.index()].scheduled() - before,
             ActiveFault::Done(hits) => hits,
         };
         let journal = &pods.journal;

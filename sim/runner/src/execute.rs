@@ -13,14 +13,14 @@ use shakedown_istio::registry::MeshOptions;
 use shakedown_loadgen::{LoadPlan, PlanError, Schedule, Surge};
 use shakedown_results::Event;
 use shakedown_scenarios::PlannedAction;
-use shakedown_scenarios::scenario::{ChaosAction, DrawId, ResolvedScenario};
+use shakedown_scenarios::scenario::{Callee, ChaosAction, DrawId, LoadId, ResolvedScenario, Role};
 
 use crate::backend::Backend;
 use crate::chaos::ChaosRunner;
 use crate::journal::Journal;
 use crate::pods::{Pods, StartError};
 use crate::registry::registry;
-use crate::run_context::{RunContext, dns_names, participant_id};
+use crate::run_context::{RunContext, dns_names};
 
 /// Maximum time until all proxies have a configuration.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -169,15 +169,15 @@ fn send(
 ) -> Result<Vec<Rc<LoadPlan>>, StartRunError> {
     let context = &pods.context;
     let mut plans = Vec::with_capacity(context.scenario.loads.len());
-    for (index, load) in context.scenario.loads.iter().enumerate() {
+    for (id, load) in context.scenario.loads() {
         let recorder = pods.journal.recorder();
-        let target = |callee: usize| {
-            let participant = participant_id(context.scenario.participant(callee));
-            (participant, context.targets[callee].clone())
+        let target = |callee: Callee| {
+            let participant = context.scenario.participant(callee);
+            (participant, context.target(callee).clone())
         };
         let path = |place: DrawId| context.path(place).to_owned();
         let passes_deadlines = context.passes_deadlines;
-        let participant = context.load_participant(index);
+        let participant = context.scenario.participant(Role::Load(id));
         let plan = LoadPlan::new(
             load,
             participant,
@@ -194,9 +194,9 @@ fn send(
         let plan = Rc::new(plan);
         let place = context.path(load.place);
         let rng = |what: &str| env.rng(&format!("{place}/{what}"));
-        let surges = surges(&context.scenario, faults, index);
+        let surges = surges(&context.scenario, faults, id);
         let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
-        let clients = Rc::clone(&pods.clients[index]);
+        let clients = Rc::clone(&pods.clients[id.index()]);
         env.spawn(
             "stage-load",
             shakedown_loadgen::run(env.clone(), schedule, Rc::clone(&plan), clients),
@@ -208,7 +208,7 @@ fn send(
 
 /// Returns the surges that are planned for a load. They are known from the start, so that the schedule is a
 /// function of the seed.
-fn surges(scenario: &ResolvedScenario, faults: &[PlannedAction], load: usize) -> Vec<Surge> {
+fn surges(scenario: &ResolvedScenario, faults: &[PlannedAction], load: LoadId) -> Vec<Surge> {
     let span = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     let surges = faults
         .iter()

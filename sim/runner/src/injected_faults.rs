@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use shakedown_scenarios::scenario::{Draw, DrawId, StepFailure};
+use shakedown_scenarios::scenario::{Draw, DrawId, EndpointId, ServiceId, StepFailure};
 use shakedown_scenarios::value::{Ratio, Share};
 
 /// An injected fault, shared by all pods that it hits.
@@ -28,8 +28,8 @@ pub(crate) enum InjectedFaultKind {
     Fail {
         rate: Share,
         with: StepFailure,
-        /// Restricts the fault to one endpoint (service, endpoint); `None` matches all endpoints.
-        only: Option<(usize, u16)>,
+        /// Restricts the fault to one endpoint; `None` matches all endpoints.
+        only: Option<(ServiceId, EndpointId)>,
         /// Random stream of the `rate` draw.
         place: DrawId,
     },
@@ -75,12 +75,12 @@ impl InjectedFaults {
         span.saturating_add(added)
     }
 
-    /// Returns the failure of a request at an endpoint (service, endpoint) before its first step, if any. The
+    /// Returns the failure of a request at an endpoint before its first step, if any. The
     /// first fault in force that matches decides. The later ones draw too, since each fault counts its own
     /// hits.
     pub(crate) fn fails(
         &self,
-        at: (usize, u16),
+        at: (ServiceId, EndpointId),
         chance: impl Fn(DrawId, Share) -> bool,
     ) -> Option<StepFailure> {
         let faults = self.0.borrow();

@@ -14,7 +14,7 @@ use shakedown_loadgen::LoadClients;
 use shakedown_proxy::{ProxyError, ResourceCache};
 use shakedown_results::{Event, Pod, PodId};
 use shakedown_scenarios::is_meant;
-use shakedown_scenarios::scenario::{self, PodTarget};
+use shakedown_scenarios::scenario::{self, PodTarget, Role, ServiceId, VersionId};
 use shakedown_wire::Drain;
 
 use crate::backend::Backend;
@@ -34,7 +34,7 @@ pub(crate) struct Pods {
     /// By pod id.
     states: RefCell<Vec<Rc<PodsState>>>,
     /// Desired number of replicas, by service index and version.
-    pub(crate) desired: RefCell<BTreeMap<(usize, u16), u32>>,
+    pub(crate) desired: RefCell<BTreeMap<(ServiceId, VersionId), u32>>,
     /// Faults in force that target all pods of a kind, and therefore apply to pods added later.
     for_all_pods: RefCell<Vec<(PodTarget, Rc<InjectedFault>)>>,
     failure: RefCell<Option<StartError>>,
@@ -295,9 +295,11 @@ impl Pods {
     }
 
     fn clients_of(&self, pod: PodId) -> Option<&Rc<LoadClients>> {
-        let participant = usize::from(self.context.pod(pod).participant.0);
-        self.clients
-            .get(participant.checked_sub(self.context.scenario.services.len())?)
+        let participant = self.context.pod(pod).participant;
+        match self.context.scenario.role(participant) {
+            Role::Load(load) => self.clients.get(load.index()),
+            _ => None,
+        }
     }
 
     pub(crate) fn fail(&self, error: StartError) {

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use shakedown_istio::registry::Endpoint;
 use shakedown_results::{Event, Pod, PodId};
+use shakedown_scenarios::scenario::{ServiceId, VersionId};
 use shakedown_wire::Drain;
 
 use crate::pods::{Pods, StartError};
 use crate::registry::{endpoint, hostname};
-use crate::run_context::{PodRole, dns_names, participant_id};
+use crate::run_context::{PodRole, dns_names};
 
 /// Time for which a pod that has left the endpoints continues to serve, because callers learn of it late.
 /// Source: Istio, `terminationDrainDuration`.
@@ -28,19 +29,17 @@ const LAST_ANSWER: Duration = Duration::from_millis(100);
 
 impl Pods {
     /// Sets the number of replicas of a version, and returns the number of pods added or removed.
-    pub(crate) fn scale(self: &Rc<Pods>, service: usize, version: u16, to: u32) -> u64 {
-        let known = &self.context.scenario.services[service];
-        let Some(named) = known.versions.get(usize::from(version)) else {
-            return 0;
-        };
-        let participant = participant_id(service);
+    pub(crate) fn scale(self: &Rc<Pods>, service: ServiceId, version: VersionId, to: u32) -> u64 {
+        let known = self.context.scenario.service(service);
+        let named = self.context.scenario.version(service, version);
+        let participant = service.participant();
         let before = self.desired.borrow_mut().insert((service, version), to);
         if before != Some(to) {
             self.journal.record(
                 self.now(),
                 Event::Scaled {
                     service: participant,
-                    version,
+                    version: version.number(),
                     replicas: to,
                 },
             );
@@ -51,7 +50,9 @@ impl Pods {
             .pods()
             .filter(|id| {
                 let pod = self.context.pod(*id);
-                pod.participant == participant && pod.version == version && self.is_there(*id)
+                pod.participant == participant
+                    && VersionId::from(pod.version) == version
+                    && self.is_there(*id)
             })
             .collect();
         let wanted = usize::try_from(to).unwrap_or(usize::MAX);
@@ -64,29 +65,26 @@ impl Pods {
         there.len().abs_diff(wanted) as u64
     }
 
-    /// Returns the index of a service's stable version, which a canary controller may change; 0 if there is none.
-    pub(crate) fn stable(&self, service: usize) -> u16 {
-        let service = &self.context.scenario.services[service];
+    /// Returns a service's stable version, which a canary controller may change; the first if there is none.
+    pub(crate) fn stable(&self, service: ServiceId) -> VersionId {
+        let service = self.context.scenario.service(service);
         let stable = self.cluster.stable(&hostname(service));
-        let at = stable.and_then(|stable| {
-            let mut versions = service.versions.iter();
-            versions.position(|version| version.name == stable)
-        });
-        at.and_then(|at| u16::try_from(at).ok()).unwrap_or(0)
+        let named = stable.and_then(|stable| service.version_named(&stable));
+        named.unwrap_or(VersionId::FIRST)
     }
 
     /// Reports the replicas of 0 s to the cluster.
     pub(crate) fn report_replicas(&self) {
-        for (index, service) in self.context.scenario.services.iter().enumerate() {
+        for (id, service) in self.context.scenario.services() {
             let host = hostname(service);
-            for (number, version) in (0u16..).zip(&service.versions) {
-                if number == 0 {
+            for (number, version) in service.versions() {
+                if number == VersionId::FIRST {
                     self.cluster.set_stable(&host, &version.name);
                 }
                 if version.replicas > 0 {
                     self.cluster
                         .set_replicas(&host, &version.name, version.replicas);
-                    let key = (index, number);
+                    let key = (id, number);
                     self.desired.borrow_mut().insert(key, version.replicas);
                 }
             }
@@ -98,15 +96,15 @@ impl Pods {
         let mut seen = self.cluster.version();
         loop {
             let wanted = self.cluster.replicas();
-            for (index, service) in self.context.scenario.services.iter().enumerate() {
+            for (id, service) in self.context.scenario.services() {
                 let host = hostname(service);
-                for (number, version) in (0u16..).zip(&service.versions) {
+                for (number, version) in service.versions() {
                     let wanted = wanted.get(&(host.clone(), version.name.clone()));
-                    let had = self.desired.borrow().get(&(index, number)).copied();
+                    let had = self.desired.borrow().get(&(id, number)).copied();
                     if let Some(wanted) = wanted
                         && had != Some(*wanted)
                     {
-                        self.scale(index, number, *wanted);
+                        self.scale(id, number, *wanted);
                     }
                 }
             }
@@ -115,18 +113,19 @@ impl Pods {
     }
 
     /// Starts one more replica.
-    fn add(self: &Rc<Pods>, service: usize, version: u16) {
-        let participant = participant_id(service);
-        let of_version = |pod: &Pod| pod.participant == participant && pod.version == version;
+    fn add(self: &Rc<Pods>, service: ServiceId, version: VersionId) {
+        let participant = service.participant();
+        let number = version.number();
+        let of_version = |pod: &Pod| pod.participant == participant && pod.version == number;
         let before = self.context.roster().into_iter().filter(of_version).count();
         let scenario = Rc::clone(&self.context.scenario);
-        let declared = &scenario.services[service].versions[usize::from(version)];
+        let declared = scenario.version(service, version);
         // Names are not reused: a removed pod keeps its own.
         let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
         let zones = &declared.zones;
         let pod = Pod {
             participant,
-            version,
+            version: number,
             replica,
             zone: zones[before % zones.len()],
             meshed: declared.sidecar,
@@ -147,11 +146,11 @@ impl Pods {
 
     /// Adds a replica to the endpoints of its service, or updates its readiness.
     pub(crate) fn list(&self, pod: PodId, ready: bool) {
-        let PodRole::Replica(index, service, version) = self.context.part(pod) else {
+        let PodRole::Replica(id, service, version) = self.context.part(pod) else {
             return;
         };
         let endpoint = endpoint(&self.context, &*self.backend, pod, service, version, ready);
-        self.change_endpoints(index, |endpoints| {
+        self.change_endpoints(id, |endpoints| {
             let known = endpoints
                 .iter_mut()
                 .find(|known| known.address == endpoint.address);
@@ -163,17 +162,17 @@ impl Pods {
     }
 
     fn unlist(&self, pod: PodId) {
-        if let PodRole::Replica(index, ..) = self.context.part(pod) {
+        if let PodRole::Replica(id, ..) = self.context.part(pod) {
             let address = self.backend.address(pod);
-            self.change_endpoints(index, |endpoints| {
+            self.change_endpoints(id, |endpoints| {
                 endpoints.retain(|known| known.address.ip() != address);
             });
         }
     }
 
     /// Changes a service's endpoints, and updates its DNS names to the ready ones.
-    fn change_endpoints(&self, service: usize, change: impl FnOnce(&mut Vec<Endpoint>)) {
-        let service = &self.context.scenario.services[service];
+    fn change_endpoints(&self, service: ServiceId, change: impl FnOnce(&mut Vec<Endpoint>)) {
+        let service = self.context.scenario.service(service);
         let mut addresses = Vec::new();
         self.cluster.update(|registry| {
             if let Some(known) = registry.services.get_mut(&hostname(service)) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use shakedown_env::Time;
 use shakedown_loadgen::CallTarget;
-use shakedown_results::{ParticipantId, Participants, Pod, PodId};
+use shakedown_results::{Participants, Pod, PodId};
 use shakedown_scenarios::scenario::{
-    AttemptBound, DrawId, LoadSpec, Protocol, ResolvedScenario, ServiceSpec, Step, Success, Version,
+    AttemptBound, Callee, DrawId, LoadSpec, Protocol, ResolvedScenario, Role, ServiceId,
+    ServiceSpec, Step, Success, Version,
 };
 
 /// A scenario, its participants and its pods.
@@ -19,8 +20,10 @@ pub(crate) struct RunContext {
     pub(crate) participants: Arc<Participants>,
     /// All pods so far, including those that have been removed.
     pods: RefCell<Vec<Pod>>,
-    /// Targets of calls: services first, then hosts that are not services.
-    pub(crate) targets: Vec<CallTarget>,
+    /// Targets of calls to services, by [`ServiceId`].
+    services: Vec<CallTarget>,
+    /// Targets of calls to hosts that are not services, by index.
+    hosts: Vec<CallTarget>,
     /// The success condition of calls between apps.
     pub(crate) success: Success,
     /// True if some call uses the rest of its caller's deadline. All requests then carry their timeout in a
@@ -31,8 +34,7 @@ pub(crate) struct RunContext {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PodRole<'a> {
-    /// A replica: service index, service and version.
-    Replica(usize, &'a ServiceSpec, &'a Version),
+    Replica(ServiceId, &'a ServiceSpec, &'a Version),
     Client(&'a LoadSpec),
     Control,
 }
@@ -44,24 +46,31 @@ impl RunContext {
         scenario: Rc<ResolvedScenario>,
         participants: Arc<Participants>,
     ) -> Option<RunContext> {
-        let targets = scenario
-            .services
-            .iter()
-            .map(|s| CallTarget::new(&dns_name(s), s.port, s.protocol));
+        let services = scenario.services.iter();
+        let services = services.map(|s| CallTarget::new(&dns_name(s), s.port, s.protocol));
+        let services = services.collect::<Option<Vec<_>>>()?;
         let hosts = scenario.hosts.iter();
         let hosts = hosts.map(|host| CallTarget::new(&host.name, host.port, Protocol::Http));
-        let targets = targets.chain(hosts);
-        let targets = targets.collect::<Option<Vec<_>>>()?;
+        let hosts = hosts.collect::<Option<Vec<_>>>()?;
         let passes_deadlines = passes_deadlines(&scenario);
         Some(RunContext {
             scenario,
             pods: RefCell::new(participants.pods.clone()),
             participants,
-            targets,
+            services,
+            hosts,
             success: Success::default(),
             passes_deadlines,
             end: Cell::new(Time::FAR),
         })
+    }
+
+    /// Returns the target of calls to a callee.
+    pub(crate) fn target(&self, callee: Callee) -> &CallTarget {
+        match callee {
+            Callee::Service(service) => &self.services[service.index()],
+            Callee::Host(host) => &self.hosts[host.index()],
+        }
     }
 
     /// Deadline of calls without one of their own. It is after the end of the run, which cancels them first.
@@ -117,28 +126,18 @@ impl RunContext {
     /// Returns the role of a pod.
     ///
     /// # Panics
-    /// If the participants do not belong to this scenario. Participants are services, then loads, then the
-    /// control plane.
+    /// If the participants do not belong to this scenario.
     pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
         let pod = self.pod(id);
-        let participant = usize::from(pod.participant.0);
-        let services = self.scenario.services.len();
-        if let Some(service) = self.scenario.services.get(participant) {
-            PodRole::Replica(
-                participant,
-                service,
-                &service.versions[usize::from(pod.version)],
-            )
-        } else if let Some(load) = self.scenario.loads.get(participant - services) {
-            PodRole::Client(load)
-        } else {
-            PodRole::Control
+        match self.scenario.role(pod.participant) {
+            Role::Service(id) => {
+                let version = self.scenario.version(id, pod.version.into());
+                PodRole::Replica(id, self.scenario.service(id), version)
+            }
+            Role::Load(load) => PodRole::Client(self.scenario.load(load)),
+            Role::Control => PodRole::Control,
+            Role::Host(_) => unreachable!("a host without a service has no pods"),
         }
-    }
-
-    /// Returns the participant of a load.
-    pub(crate) fn load_participant(&self, load: usize) -> ParticipantId {
-        participant_id(self.scenario.services.len() + load)
     }
 
     /// Returns a pod's Kubernetes name, unique in the run: `reviews-v1-0`.
@@ -178,8 +177,4 @@ pub(crate) fn dns_names(service: &ServiceSpec) -> [String; 3] {
     let long = format!("{}.{}", service.name, service.namespace);
     let full = format!("{long}.svc.cluster.local");
     [service.name.clone(), long, full]
-}
-
-pub(crate) fn participant_id(index: usize) -> ParticipantId {
-    ParticipantId(u16::try_from(index).expect("a run numbers participants in 16 bits"))
 }

@@ -12,7 +12,7 @@ use shakedown_istio::registry::{
 };
 use shakedown_istio::{Document, Omission};
 use shakedown_results::Pod;
-use shakedown_scenarios::scenario::{LoadSpec, ResolvedScenario};
+use shakedown_scenarios::scenario::{LoadSpec, ResolvedScenario, Role};
 use shakedown_scenarios::{Edits, load};
 use shakedown_translate::{Caller, validate};
 use shakedown_yaml::suggest;
@@ -175,19 +175,21 @@ fn registry(scenario: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>)
     let mut loads = BTreeMap::new();
     let participants = shakedown_scenarios::list_participants(scenario, &[]);
     for (number, pod) in participants.pods.iter().enumerate() {
-        // Participants are numbered services first, then loads.
-        let participant = usize::from(pod.participant.0);
-        let Some(service) = scenario.services.get(participant) else {
-            if let Some(load) = scenario.loads.get(participant - scenario.services.len()) {
+        let service = match scenario.role(pod.participant) {
+            Role::Service(service) => service,
+            Role::Load(load) => {
+                let load = scenario.load(load);
                 let first = loads.entry(load.name.clone());
                 first.or_insert_with(|| address(number));
                 registry
                     .clients
                     .insert(address(number), client(load, locality(scenario, pod)));
+                continue;
             }
-            continue;
+            Role::Control | Role::Host(_) => continue,
         };
-        let version = &service.versions[usize::from(pod.version)];
+        let version = scenario.version(service, pod.version.into());
+        let service = scenario.service(service);
         let locality = locality(scenario, pod);
         let endpoint = Endpoint {
             address: SocketAddr::new(address(number), service.port),

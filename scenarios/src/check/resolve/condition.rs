@@ -106,9 +106,7 @@ impl Resolver<'_> {
                 );
             }
         }
-        let is_load = via
-            .participant
-            .is_some_and(|index| self.names.participants[usize::from(index)].is_load);
+        let is_load = via.participant.is_some_and(|id| self.names.get(id).is_load);
         if is_load {
             return self.refuse(at, "`via` must be a service, not a load");
         }

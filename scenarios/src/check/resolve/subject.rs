@@ -1,5 +1,6 @@
 //! Resolves subjects: names to indices, and the figures that each kind of subject has.
 
+use shakedown_results::ParticipantId;
 use shakedown_yaml::suggest;
 
 use super::condition::measured;
@@ -8,6 +9,7 @@ use super::resolver::Resolver;
 use crate::check::names::{ChaosSpan, ParticipantNames};
 use crate::check::syntax::{Expr, WrittenMetric, WrittenParticipant};
 use crate::check::{Condition, Figure, Gauge, Happening, ParticipantSelector, Subject};
+use crate::scenario::EndpointId;
 
 /// The kind of a subject, for messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -111,9 +113,7 @@ impl Resolver<'_> {
 
     fn single(&self, participant: ParticipantSelector) -> Subject {
         match participant.participant {
-            Some(index) if self.names.participants[usize::from(index)].is_load => {
-                Subject::Load(participant)
-            }
+            Some(id) if self.names.get(id).is_load => Subject::Load(participant),
             _ => Subject::Service(participant),
         }
     }
@@ -129,11 +129,10 @@ impl Resolver<'_> {
         let Some(callee) = to.participant else {
             return self.refuse(second.at, "an edge ends at a service: say which");
         };
-        let callee = usize::from(callee);
-        if self.names.participants[callee].is_load {
+        if self.names.get(callee).is_load {
             let message = format!(
                 "`{}` is a load, which cannot be called",
-                self.names.participants[callee].name
+                self.names.get(callee).name
             );
             return self.refuse(second.at, message);
         }
@@ -144,7 +143,7 @@ impl Resolver<'_> {
             );
         }
         if let Some(caller) = from.participant {
-            let caller = &self.names.participants[usize::from(caller)];
+            let caller = self.names.get(caller);
             let any = caller.is_load && figure == Figure::Amplification;
             let is_called = caller.calls.contains(&callee) || caller.routed.contains(&callee);
             if !any && !is_called && !self.names.incomplete {
@@ -152,7 +151,7 @@ impl Resolver<'_> {
                     .calls
                     .iter()
                     .chain(caller.routed.iter().filter(|at| !caller.calls.contains(at)))
-                    .map(|service| self.names.participants[*service].name.as_str())
+                    .map(|service| self.names.get(*service).name.as_str())
                     .collect();
                 let calls = if calls.is_empty() {
                     "it makes no calls".to_owned()
@@ -161,14 +160,15 @@ impl Resolver<'_> {
                 };
                 let message = format!(
                     "{} never calls `{}`; {calls}",
-                    caller.name, self.names.participants[callee].name
+                    caller.name,
+                    self.names.get(callee).name
                 );
                 return self.refuse(second.at, message);
             }
         }
         let is_routed = |caller: &ParticipantNames| caller.routed.contains(&callee);
         let routed = match from.participant {
-            Some(caller) => is_routed(&self.names.participants[usize::from(caller)]),
+            Some(caller) => is_routed(self.names.get(caller)),
             None => self.names.participants.iter().any(is_routed),
         };
         Some(Subject::Edge { from, to, routed })
@@ -192,10 +192,10 @@ impl Resolver<'_> {
                 ..ParticipantSelector::default()
             });
         };
-        let Some(index) = self.names.participant(name) else {
+        let Some(id) = self.names.find(name) else {
             return self.unknown_participant(written.at, name);
         };
-        let names = &self.names.participants[index];
+        let names = self.names.get(id);
         let entry = match &written.entry {
             Some(_) if !names.is_load => {
                 return self.refuse(written.at, "only a load has a mix with named entries");
@@ -216,15 +216,15 @@ impl Resolver<'_> {
             None => None,
         };
         let version = match &written.version {
-            Some(version) => Some(self.version(written, index, version)?),
+            Some(version) => Some(self.version(written, id, version)?),
             None => None,
         };
         let endpoint = match &written.endpoint {
-            Some((method, path)) => Some(self.endpoint(written.at, index, method, path)?),
+            Some((method, path)) => Some(self.endpoint(written.at, id, method, path)?),
             None => None,
         };
         Some(ParticipantSelector {
-            participant: Some(narrow(index)),
+            participant: Some(id),
             entry,
             version,
             replica: written.replica,
@@ -265,10 +265,10 @@ impl Resolver<'_> {
     fn version(
         &mut self,
         written: &WrittenParticipant,
-        participant: usize,
+        participant: ParticipantId,
         version: &str,
     ) -> Option<u16> {
-        let names = &self.names.participants[participant];
+        let names = self.names.get(participant);
         let Some(at) = names
             .versions
             .iter()
@@ -307,8 +307,14 @@ impl Resolver<'_> {
         Some(narrow(at))
     }
 
-    fn endpoint(&mut self, at: usize, participant: usize, method: &str, path: &str) -> Option<u16> {
-        let names = &self.names.participants[participant];
+    fn endpoint(
+        &mut self,
+        at: usize,
+        participant: ParticipantId,
+        method: &str,
+        path: &str,
+    ) -> Option<u16> {
+        let names = self.names.get(participant);
         if names.is_load {
             return self.refuse(
                 at,
@@ -319,7 +325,10 @@ impl Resolver<'_> {
             .endpoints
             .iter()
             .position(|known| known.method.as_str() == method && known.path == path)
-            .or_else(|| crate::scenario::find_endpoint(&names.endpoints, method, path));
+            .or_else(|| {
+                let found = crate::scenario::find_endpoint(&names.endpoints, method, path);
+                found.map(EndpointId::index)
+            });
         let Some(found) = found else {
             let wanted = format!("{method} {path}");
             let known: Vec<String> = names.endpoints.iter().map(ToString::to_string).collect();
@@ -393,7 +402,7 @@ impl Resolver<'_> {
         let from_load = match subject {
             Subject::Edge { from, .. } => from
                 .participant
-                .is_some_and(|index| self.names.participants[usize::from(index)].is_load),
+                .is_some_and(|id| self.names.get(id).is_load),
             _ => false,
         };
         let refused = joins::refused(figure, subject, conditions, from_load);

@@ -75,7 +75,7 @@ pub(super) fn matches(
                 fact.to.is_some_and(|pod| board.is_of(pod, to))
             } else {
                 fact.to_participant
-                    .is_some_and(|participant| Some(participant.0) == to.participant)
+                    .is_some_and(|participant| Some(participant) == to.participant)
             };
             called
                 && (to.endpoint.is_none() || to.endpoint == fact.endpoint)
@@ -86,7 +86,7 @@ pub(super) fn matches(
 }
 
 pub(super) fn is_root_of(root: Root, participant: &ParticipantSelector) -> bool {
-    participant.participant == Some(root.load.0)
+    participant.participant == Some(root.load)
         && participant.entry.is_none_or(|entry| entry == root.entry)
 }
 

@@ -183,7 +183,7 @@ fn is_call(
     to: &ParticipantSelector,
     board: &PodBoard,
 ) -> bool {
-    Some(callee.0) == to.participant
+    Some(callee) == to.participant
         && board.sent_by(pod, from)
         && (from.entry.is_none() || root.is_some_and(|root| is_root_of(root, from)))
 }

@@ -12,7 +12,9 @@ use super::super::target::TargetNames;
 use crate::file::{
     ActionKind, Count, DeployKeys, Factor, FailItemKeys, ScaleKeys, SlowKeys, SurgeKeys,
 };
-use crate::scenario::{ChaosAction, Draw, PodSelector, PodTarget, StepFailure, Version};
+use crate::scenario::{
+    ChaosAction, Draw, PodSelector, PodTarget, ServiceId, StepFailure, VersionId,
+};
 use crate::value::Ratio;
 
 impl ScenarioReader<'_> {
@@ -82,16 +84,16 @@ impl ScenarioReader<'_> {
         node: &Node,
         names: &TargetNames<'_>,
     ) {
-        let PodSelector::Participant {
-            name,
+        let PodSelector::Service {
+            service,
             version: Some(version),
             ..
-        } = &target.of
+        } = target.of
         else {
             return;
         };
-        let replicas = names.version(name, *version).map(|v| v.replicas);
-        if replicas == Some(0)
+        let service = &names.services[service.index()];
+        if service.versions[version.index()].replicas == 0
             && let Some(written) = get(node, "target")
         {
             self.error(
@@ -129,13 +131,9 @@ impl ScenarioReader<'_> {
     /// Reads a target that must be pods of a service, because clients and the control plane have no endpoints.
     fn apps(&mut self, action: &str, node: &Node, names: &TargetNames<'_>) -> Option<PodTarget> {
         let target = self.target_pods(action, node, names)?;
-        let no_app = match &target.of {
+        let no_app = match target.of {
             PodSelector::Control => Some("control"),
-            PodSelector::Participant { name, .. }
-                if names.loads.iter().any(|load| load.name == *name) =>
-            {
-                Some(name.as_str())
-            }
+            PodSelector::Load(load) => Some(names.loads[load.index()].name.as_str()),
             _ => None,
         };
         if let Some(name) = no_app {
@@ -185,13 +183,9 @@ impl ScenarioReader<'_> {
         let target = self.apps("fail", node, names);
         let keys: Option<FailItemKeys> = self.decode_part(node);
         let words = match target.as_ref().map(|target| &target.of) {
-            Some(PodSelector::Participant { name, .. }) => names
-                .services
-                .iter()
-                .find(|service| service.name == *name)
-                .map_or(StatusWords::Both, |service| {
-                    StatusWords::for_protocol(service.protocol)
-                }),
+            Some(PodSelector::Service { service, .. }) => {
+                StatusWords::for_protocol(names.services[service.index()].protocol)
+            }
             _ => StatusWords::Both,
         };
         let keys = keys?;
@@ -203,19 +197,18 @@ impl ScenarioReader<'_> {
             Some(Raw(written)) => {
                 let (of, endpoint) =
                     self.declared_target(written, names.skeletons, "a chaos item")?;
-                let own = target.as_ref().and_then(|target| match &target.of {
-                    PodSelector::Participant { name, .. } => Some(name),
+                let own = target.as_ref().and_then(|target| match target.of {
+                    PodSelector::Service { service, .. } => Some(service),
                     _ => None,
                 });
-                let service = &names.skeletons[of].name;
-                if let Some(own) = own.filter(|own| *own != service) {
+                if let Some(own) = own.filter(|own| *own != of) {
+                    let service = &names.services[of.index()].name;
+                    let own = &names.services[own.index()].name;
                     self.error(
                         &written.place,
                         format!("`{service}` is not the target: `only` names an endpoint of {own}"),
                     );
                 }
-                let endpoint =
-                    u16::try_from(endpoint).expect("endpoints are bounded when the story is read");
                 Some((of, endpoint))
             }
             None => None,
@@ -230,7 +223,7 @@ impl ScenarioReader<'_> {
 
     fn surge(&mut self, node: &Node, names: &TargetNames<'_>) -> Option<ChaosAction> {
         let (target, text) = self.written_target(node, "target: users")?;
-        let load = names.loads.iter().position(|load| load.name == text);
+        let load = names.load(text);
         if load.is_none() && !self.incomplete {
             let known = names.loads.iter().map(|load| load.name.as_str());
             let hint = suggest::hint(text, known.collect::<Vec<_>>());
@@ -243,18 +236,18 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// Reads a target that is a service, optionally with a version, to indices.
+    /// Reads a target that is a service, optionally with a version.
     fn service_version(
         &mut self,
         node: &Node,
         names: &TargetNames<'_>,
-    ) -> Option<(usize, Option<u16>)> {
+    ) -> Option<(ServiceId, Option<VersionId>)> {
         let (target, text) = self.written_target(node, "target: checkout/v2")?;
         let (name, version) = match text.split_once('/') {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let Some(service) = names.services.iter().position(|s| s.name == name) else {
+        let Some(service) = names.service(name) else {
             if !self.incomplete {
                 let known = names.services.iter().map(|s| s.name.as_str());
                 let hint = suggest::hint(name, known.collect::<Vec<_>>());
@@ -265,7 +258,7 @@ impl ScenarioReader<'_> {
         let Some(version) = version else {
             return Some((service, None));
         };
-        let version = self.version_of(&names.services[service], version, &target.place)?;
+        let version = self.version_of(&names.services[service.index()], version, &target.place)?;
         Some((service, Some(version)))
     }
 
@@ -321,8 +314,8 @@ impl ScenarioReader<'_> {
             );
             return None;
         };
-        let name = &names.services[service].versions[usize::from(version)].name;
-        let mut deploys = names.skeletons[service].deploys.iter();
+        let name = &names.services[service.index()].versions[version.index()].name;
+        let mut deploys = names.skeletons[service.index()].deploys.iter();
         if !deploys.any(|deploy| deploy.item == index && deploy.version == *name) {
             self.error(
                 &written.place,
@@ -344,13 +337,6 @@ impl ScenarioReader<'_> {
     fn apply(&mut self, index: usize) -> ChaosAction {
         let (documents, remove) = self.applied.remove(&index).unwrap_or_default();
         ChaosAction::Apply { documents, remove }
-    }
-}
-
-impl TargetNames<'_> {
-    fn version(&self, service: &str, version: u16) -> Option<&Version> {
-        let service = self.services.iter().find(|known| known.name == service)?;
-        service.versions.get(usize::from(version))
     }
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{errors, read, small_scenario};
 use crate::check::Base;
-use crate::scenario::{ChaosAction, PodSelector, Step, StepFailure};
+use crate::scenario::{
+    ChaosAction, EndpointId, LoadId, PodSelector, ServiceId, Step, StepFailure, VersionId,
+};
 use crate::value::{Ratio, Share};
 
 fn chaos(item: &str) -> crate::scenario::ChaosAction {
@@ -39,8 +41,8 @@ fn a_deployed_version_stands_among_its_services_without_replicas() {
     assert_eq!(
         scenario.chaos[0].action,
         ChaosAction::Deploy {
-            service: 1,
-            version: 1,
+            service: ServiceId::new(1),
+            version: VersionId::new(1),
             replicas: 2
         }
     );
@@ -134,7 +136,7 @@ fn fail_may_be_of_one_endpoint_only() {
         (
             Share::from_ppb(300_000_000),
             StepFailure::Reset,
-            Some((1, 0))
+            Some((ServiceId::new(1), EndpointId::new(0)))
         )
     );
     let lines = wrong("{at: 5s, do: fail, target: api, rate: 30%, only: web GET /}");
@@ -149,7 +151,7 @@ fn surge_and_scale_name_what_they_change() {
     assert_eq!(
         chaos("{at: 5s, for: 1s, do: surge, target: users, factor: 3}"),
         ChaosAction::Surge {
-            load: 0,
+            load: LoadId::new(0),
             factor: Ratio::whole(3)
         }
     );
@@ -160,7 +162,7 @@ fn surge_and_scale_name_what_they_change() {
     assert_eq!(
         chaos("{at: 5s, do: scale, target: api, to: 8}"),
         ChaosAction::Scale {
-            service: 1,
+            service: ServiceId::new(1),
             version: None,
             to: 8
         }
@@ -311,7 +313,7 @@ fn the_bad_canary_loads_with_its_controller_off() {
     let ChaosAction::Deploy { version, .. } = scenario.chaos[0].action else {
         panic!("a deploy")
     };
-    assert_eq!(version, 1);
+    assert_eq!(version, VersionId::new(1));
 }
 
 #[test]
@@ -324,9 +326,9 @@ fn a_replica_of_a_version_to_come_can_be_a_target() {
     };
     assert_eq!(
         target.of,
-        PodSelector::Participant {
-            name: "api".to_owned(),
-            version: Some(1),
+        PodSelector::Service {
+            service: ServiceId::new(1),
+            version: Some(VersionId::new(1)),
             replica: Some(1)
         }
     );

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use shakedown_istio::registry::Hostname;
+use shakedown_results::ParticipantId;
 use shakedown_yaml::tree::MapEntry;
 use shakedown_yaml::{Location as FilePlace, Node};
 
@@ -10,7 +11,7 @@ use super::super::fields::get;
 use super::super::reader::ScenarioReader;
 use super::super::skeleton::Skeleton;
 use crate::check::names::ParticipantNames;
-use crate::scenario::{ChaosAction, ChaosItem, LoadSpec, ServiceSpec};
+use crate::scenario::{Callee, ChaosAction, ChaosItem, LoadSpec, ServiceId, ServiceSpec};
 
 /// Reserved words of the language.
 const RESERVED: [&str; 8] = [
@@ -64,17 +65,16 @@ pub(super) fn callers(skeletons: &[Skeleton], loads: &Node) -> Vec<String> {
 }
 
 impl ScenarioReader<'_> {
-    /// The services and loads that checks may name. `called` contains the callees of each: indices of services or, past
-    /// their end, of hosts without a service.
+    /// The services and loads that checks may name. `called` contains the callees of each.
     pub(super) fn participant_names(
         &self,
         services: &[ServiceSpec],
         loads: &[LoadSpec],
-        called: &[Vec<usize>],
+        called: &[Vec<Callee>],
         chaos: &[ChaosItem],
     ) -> Vec<ParticipantNames> {
-        let of_services = services.iter().enumerate();
-        let of_services = of_services.map(|(index, service)| of_service(index, service, chaos));
+        let of_services = (0..).map(ServiceId::new).zip(services);
+        let of_services = of_services.map(|(id, service)| of_service(id, service, chaos));
         let mut names: Vec<ParticipantNames> =
             of_services.chain(loads.iter().map(of_load)).collect();
         let meshed = services
@@ -82,12 +82,12 @@ impl ScenarioReader<'_> {
             .map(|service| service.versions.iter().any(|version| version.sidecar));
         let meshed = meshed.chain(loads.iter().map(|load| load.sidecar));
         for ((participant, called), meshed) in names.iter_mut().zip(called).zip(meshed) {
-            let by_name = called.iter().copied().filter(|at| *at < services.len());
-            participant.calls.extend(by_name);
-            participant
-                .calls
-                .sort_by_key(|at| called.iter().position(|known| known == at));
-            participant.calls.dedup();
+            for service in called.iter().filter_map(|callee| callee.service()) {
+                let service = service.participant();
+                if !participant.calls.contains(&service) {
+                    participant.calls.push(service);
+                }
+            }
             if meshed {
                 participant.routed = self.routed(services, called);
             }
@@ -97,12 +97,12 @@ impl ScenarioReader<'_> {
 
     /// The services between which routes distribute a caller's requests: those that it requests and is routed away
     /// from, and those that it is routed to.
-    fn routed(&self, services: &[ServiceSpec], called: &[usize]) -> BTreeSet<usize> {
+    fn routed(&self, services: &[ServiceSpec], called: &[Callee]) -> BTreeSet<ParticipantId> {
         let mut routed = BTreeSet::new();
         for callee in called {
-            let host = match services.get(*callee) {
-                Some(service) => hostname(service),
-                None => Hostname::resolve(&self.hosts[*callee - services.len()].name, "default"),
+            let host = match callee {
+                Callee::Service(service) => hostname(&services[service.index()]),
+                Callee::Host(host) => Hostname::resolve(&self.hosts[host.index()].name, "default"),
             };
             let destinations = self.routes.destinations(&host);
             if destinations.iter().all(|destination| *destination == host) {
@@ -112,11 +112,9 @@ impl ScenarioReader<'_> {
                 let name = hostname(service);
                 name == host || destinations.contains(&name)
             };
-            let met = services
-                .iter()
-                .enumerate()
-                .filter(|(_, service)| is_met(service));
-            routed.extend(met.map(|(at, _)| at));
+            let services = (0..).map(ServiceId::new).zip(services);
+            let met = services.filter(|(_, service)| is_met(service));
+            routed.extend(met.map(|(id, _)| id.participant()));
         }
         routed
     }
@@ -126,8 +124,8 @@ fn hostname(service: &ServiceSpec) -> Hostname {
     Hostname::for_service(&service.name, &service.namespace)
 }
 
-fn of_service(index: usize, service: &ServiceSpec, chaos: &[ChaosItem]) -> ParticipantNames {
-    let most = most_replicas(index, service, chaos);
+fn of_service(id: ServiceId, service: &ServiceSpec, chaos: &[ChaosItem]) -> ParticipantNames {
+    let most = most_replicas(id, service, chaos);
     let versions = service.versions.iter();
     ParticipantNames {
         name: service.name.clone(),
@@ -151,12 +149,12 @@ fn of_load(load: &LoadSpec) -> ParticipantNames {
 
 /// The maximum number of replicas of any version of a service. The same number is used for all versions, because a
 /// scaling may apply to any of them.
-fn most_replicas(index: usize, service: &ServiceSpec, chaos: &[ChaosItem]) -> Option<u32> {
+fn most_replicas(id: ServiceId, service: &ServiceSpec, chaos: &[ChaosItem]) -> Option<u32> {
     let brought = chaos.iter().filter_map(|item| match &item.action {
         ChaosAction::Deploy {
             service, replicas, ..
-        } if *service == index => Some(*replicas),
-        ChaosAction::Scale { service, to, .. } if *service == index => Some(*to),
+        } if *service == id => Some(*replicas),
+        ChaosAction::Scale { service, to, .. } if *service == id => Some(*to),
         _ => None,
     });
     let brought = brought.max()?;

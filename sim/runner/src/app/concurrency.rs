@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use shakedown_env::{Env, Time};
-use shakedown_scenarios::scenario::{CallConcurrency, Order};
+use shakedown_scenarios::scenario::{CallConcurrency, Callee, Order};
 
 use super::queue::{QueueAdmission, ServerGuard, Servers};
 use super::visit::Gone;
 
 /// The call pools of one replica, by callee.
 #[derive(Debug, Default)]
-pub(crate) struct ConcurrencyLimits(RefCell<BTreeMap<usize, Rc<Servers>>>);
+pub(crate) struct ConcurrencyLimits(RefCell<BTreeMap<Callee, Rc<Servers>>>);
 
 /// The reason why a call got no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl ConcurrencyLimits {
     pub(crate) async fn take(
         &self,
         env: &Env,
-        callee: usize,
+        callee: Callee,
         concurrency: CallConcurrency,
         deadline: Option<Time>,
     ) -> Result<ServerGuard, LimitReached> {

@@ -144,12 +144,10 @@ impl App {
             visit: &visit,
             carried: &request.carried,
         };
-        let fails = self
-            .role
-            .injected_faults
-            .fails((self.role.service, visit.endpoint()), |place, share| {
-                self.draws.chance(place, share)
-            });
+        let fails = self.role.injected_faults.fails(
+            (self.role.service, visit.endpoint().into()),
+            |place, share| self.draws.chance(place, share),
+        );
         let flow = match fails {
             Some(with) => StepFlow::Break(EarlyEnd::Fail(with)),
             None => task.run(steps).await,

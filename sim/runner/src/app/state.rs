@@ -10,7 +10,9 @@ use http::{HeaderName, Response};
 use shakedown_env::Env;
 use shakedown_loadgen::{CallingHost, REQUEST_ID_HEADER, message};
 use shakedown_results::{Outcome, PodId};
-use shakedown_scenarios::scenario::{Abandoned, Protocol, ServiceSpec, Step, StepStatus, Version};
+use shakedown_scenarios::scenario::{
+    Abandoned, Protocol, ServiceId, ServiceSpec, Step, StepStatus, Version, VersionId,
+};
 use shakedown_wire::Drain;
 
 use super::answer::{AppBody, answer};
@@ -41,10 +43,8 @@ const ALWAYS_FORWARDED: [HeaderName; 9] = [
 #[derive(Debug)]
 pub(crate) struct AppIdentity {
     pub(crate) pod: PodId,
-    /// Index into the scenario's services.
-    pub(crate) service: usize,
-    /// Index into the service's versions.
-    pub(crate) version: usize,
+    pub(crate) service: ServiceId,
+    pub(crate) version: VersionId,
     /// Number of earlier starts of the pod.
     pub(crate) life: u32,
     pub(crate) injected_faults: Rc<InjectedFaults>,
@@ -82,8 +82,8 @@ impl App {
         role: AppIdentity,
         caller: CallingHost,
     ) -> App {
-        let service = &context.scenario.services[role.service];
-        let version = &service.versions[role.version];
+        let service = context.scenario.service(role.service);
+        let version = context.scenario.version(role.service, role.version);
         let (pod, life) = (role.pod, role.life);
         let drops_gone = version.abandoned == Abandoned::Drop;
         let counts_cores = version.workers.is_none() && version.cores.is_some();
@@ -119,11 +119,11 @@ impl App {
     }
 
     pub(super) fn service(&self) -> &ServiceSpec {
-        &self.context.scenario.services[self.role.service]
+        self.context.scenario.service(self.role.service)
     }
 
     pub(super) fn version(&self) -> &Version {
-        &self.service().versions[self.role.version]
+        &self.service().versions[self.role.version.index()]
     }
 
     /// Returns a body of `size` bytes; for gRPC, a framed message, even if `size` is 0.

@@ -21,7 +21,6 @@ use super::concurrency::LimitReached;
 use super::cores::NoCore;
 use super::state::App;
 use super::visit::VisitGuard;
-use crate::run_context::participant_id;
 
 /// An end of an endpoint before its last step.
 #[derive(Clone, Copy, Debug)]
@@ -142,9 +141,9 @@ impl<'a> StepContext<'a> {
         let deadline: Option<Time> = [own, callers].into_iter().flatten().min();
         let mut spec = CallSpec {
             root: self.visit.root(),
-            to: participant_id(app.context.scenario.participant(call.service)),
+            to: app.context.scenario.participant(call.callee),
             endpoint: index_of(call.endpoint),
-            target: &app.context.targets[call.service],
+            target: app.context.target(call.callee),
             timeout,
             waited: Duration::ZERO,
             deadline,
@@ -164,7 +163,7 @@ impl<'a> StepContext<'a> {
             Some(concurrency) => {
                 let permit = app
                     .limits
-                    .take(&app.env, call.service, concurrency, deadline)
+                    .take(&app.env, call.callee, concurrency, deadline)
                     .await;
                 spec.waited = app.env.now().since(begun);
                 match permit {
@@ -187,7 +186,7 @@ impl<'a> StepContext<'a> {
     }
 
     fn request(&self, call: &Call) -> Request<Body> {
-        let protocol = self.app.context.targets[call.service].protocol;
+        let protocol = self.app.context.target(call.callee).protocol;
         let mut request = Request::new(Body::full(self.app.message(protocol, call.size)));
         *request.method_mut() = call.method.clone();
         // The scenario's reader validates paths. A path that hyper still rejects fails the call.

@@ -7,7 +7,7 @@ use shakedown_env::Env;
 use shakedown_loadgen::{CALL_HEADER, CallingHost, ClientTransport};
 use shakedown_proxy::{Bootstrap, MetricWorkload};
 use shakedown_results::PodId;
-use shakedown_scenarios::scenario::{LoadSpec, ServiceSpec, Version};
+use shakedown_scenarios::scenario::{LoadSpec, ServiceId, ServiceSpec, Version};
 use shakedown_wire::Drain;
 
 use super::{Pods, StartError};
@@ -20,11 +20,11 @@ impl Pods {
     pub(crate) fn start(self: &Rc<Pods>, pod: PodId) {
         let env = self.backend.env(pod);
         match self.context.part(pod) {
-            PodRole::Replica(index, service, version) => {
+            PodRole::Replica(id, service, version) => {
                 if version.sidecar {
                     self.start_sidecar(&env, pod, Some((service, version)), &service.namespace);
                 }
-                self.start_app(&env, pod, index, service, version);
+                self.start_app(&env, pod, id, service, version);
             }
             PodRole::Client(load) => {
                 if load.sidecar {
@@ -40,7 +40,7 @@ impl Pods {
         &self,
         env: &Env,
         pod: PodId,
-        index: usize,
+        id: ServiceId,
         service: &ServiceSpec,
         version: &Version,
     ) {
@@ -62,8 +62,8 @@ impl Pods {
         let drain = Drain::new();
         let role = AppIdentity {
             pod,
-            service: index,
-            version: usize::from(self.context.pod(pod).version),
+            service: id,
+            version: self.context.pod(pod).version.into(),
             life: state.life.get(),
             injected_faults: Rc::clone(&state.injected_faults),
             cpu: Rc::clone(&state.cpu),

@@ -11,7 +11,7 @@ use shakedown_engine::turmoil::{TurmoilOptions, TurmoilSim, ticks};
 use shakedown_env::stream_seed;
 use shakedown_results::{Pod, PodId};
 use shakedown_scenarios::PlannedAction;
-use shakedown_scenarios::scenario::{ChaosAction, ResolvedScenario, Step, StepFailure};
+use shakedown_scenarios::scenario::{ChaosAction, ResolvedScenario, Step, StepFailure, VersionId};
 use shakedown_scenarios::value::Distribution;
 
 use super::forwarder::JournalSink;
@@ -22,7 +22,7 @@ use super::prepared::{PreparedRun, on_a_fresh_thread};
 use crate::backend::latency::Latencies;
 use crate::backend::turmoil::Turmoil;
 use crate::layout::Addresses;
-use crate::run_context::{RunContext, participant_id};
+use crate::run_context::RunContext;
 
 /// Maximum number of pods. With more, turmoil is too slow: each host visits each link in each tick.
 const PODS_MAX: usize = 30;
@@ -113,18 +113,16 @@ fn additions(scenario: &ResolvedScenario, plan: &[PlannedAction]) -> Vec<Pod> {
                 service,
                 version,
                 to,
-            } => (service, version.unwrap_or(0), to),
+            } => (service, version.unwrap_or(VersionId::FIRST), to),
             _ => continue,
         };
-        let versions = &scenario.services[service].versions;
-        let Some(known) = versions.get(usize::from(version)) else {
-            continue;
-        };
+        let versions = &scenario.service(service).versions;
+        let known = scenario.version(service, version);
         let initial = versions.iter().map(|version| version.replicas).max();
         for (replica, zone) in (0..to.max(initial.unwrap_or(0))).zip(known.zones.iter().cycle()) {
             pods.push(Pod {
-                participant: participant_id(service),
-                version,
+                participant: service.participant(),
+                version: version.number(),
                 replica,
                 zone: *zone,
                 meshed: known.sidecar,

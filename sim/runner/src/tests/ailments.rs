@@ -3,7 +3,8 @@
 use http::StatusCode;
 use shakedown_results::{Answer, PodId};
 use shakedown_scenarios::scenario::{
-    ChaosAction, Draw, PodCount, PodSelector, PodTarget, ResolvedScenario, StepFailure, StepStatus,
+    ChaosAction, Draw, EndpointId, LoadId, PodCount, PodSelector, PodTarget, ResolvedScenario,
+    ServiceId, StepFailure, StepStatus, VersionId,
 };
 use shakedown_scenarios::value::{Ratio, Share};
 
@@ -31,12 +32,12 @@ fn slow(target: PodTarget, factor: i128, add: Option<Draw>) -> ChaosAction {
     }
 }
 
-fn fail(rate: &str, with: StepFailure, only: Option<(usize, u16)>) -> ChaosAction {
+fn fail(rate: &str, with: StepFailure, only: Option<(u32, u32)>) -> ChaosAction {
     ChaosAction::Fail {
         target: all_of("server"),
         rate: Share::parse(rate).unwrap(),
         with,
-        only,
+        only: only.map(|(service, endpoint)| (ServiceId::new(service), EndpointId::new(endpoint))),
     }
 }
 
@@ -126,7 +127,7 @@ fn what_ails_all_pods_ails_those_that_are_added() {
         build.scenario.loads[0].new_connections = true;
         build.fault("0s", "100s", slow(all_of("server"), 2, None));
         let scale = ChaosAction::Scale {
-            service: 0,
+            service: ServiceId::new(0),
             version: None,
             to: 2,
         };
@@ -148,19 +149,20 @@ fn a_version_that_comes_later_may_be_meant() {
         }),
     };
     let deploy = ChaosAction::Deploy {
-        service: 0,
-        version: 1,
+        service: ServiceId::new(0),
+        version: VersionId::new(1),
         replicas: 2,
     };
     build.fault("0s", "100s", deploy);
     let target = PodTarget {
-        of: PodSelector::Participant {
-            name: "server".to_owned(),
-            version: Some(1),
+        of: PodSelector::Service {
+            service: ServiceId::new(0),
+            version: Some(VersionId::new(1)),
             replica: None,
         },
         part: PodCount::Count(1),
-        ..all_of("server/v2")
+        text: "server/v2".to_owned(),
+        ..all_of("server")
     };
     build.fault("2s", "100s", slow(target, 4, None));
     let played = play(&build.scenario);
@@ -173,7 +175,7 @@ fn a_version_that_comes_later_may_be_meant() {
 fn a_surge_is_counted_by_its_requests() {
     let played = play(&scenario(|build| {
         let surge = ChaosAction::Surge {
-            load: 0,
+            load: LoadId::new(0),
             factor: Ratio::whole(4),
         };
         build.fault("1s", "1s", surge);

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use http::{HeaderName, Method, StatusCode};
 use shakedown_scenarios::scenario::{
-    Abandoned, Arrivals, Call, ChaosAction, ChaosItem, ControlPlane, CpuScheduling, Draw, DrawId,
-    Drawn, FireTimes, LatencyRules, LoadSpec, MixEntry, OnError, Order, Path, PodCount,
-    PodSelector, PodTarget, Protocol, QueueSpec, RateStage, ResolvedScenario, ServiceSpec, Step,
-    StepFailure, StepStatus, Success, Timed, Version, Zone,
+    Abandoned, Arrivals, Call, Callee, ChaosAction, ChaosItem, ControlPlane, CpuScheduling, Draw,
+    DrawId, Drawn, EndpointId, FireTimes, LatencyRules, LoadId, LoadSpec, MixEntry, OnError, Order,
+    Path, PodCount, PodSelector, PodTarget, Protocol, QueueSpec, RateStage, ResolvedScenario,
+    ServiceId, ServiceSpec, Step, StepFailure, StepStatus, Success, Timed, Version, Zone,
 };
 use shakedown_scenarios::value::{Distribution, Rate, Share};
 
@@ -106,15 +106,15 @@ impl Build {
     }
 
     /// A call of service `service`'s only endpoint.
-    pub(super) fn call(&mut self, service: usize) -> Call {
+    pub(super) fn call(&mut self, service: u32) -> Call {
         let place = self.place("call");
         let one = || Draw {
             from: Distribution::constant_count(1),
             place,
         };
         Call {
-            service,
-            endpoint: Some(0),
+            callee: Callee::Service(ServiceId::new(service)),
+            endpoint: Some(EndpointId::new(0)),
             method: Method::GET,
             path: "/".to_owned(),
             probability: Share::ALL,
@@ -174,14 +174,14 @@ impl Build {
     }
 
     /// Adds a load on service `service`.
-    pub(super) fn load(&mut self, service: usize, rate: &str) -> &mut LoadSpec {
+    pub(super) fn load(&mut self, service: u32, rate: &str) -> &mut LoadSpec {
         let place = self.place("load.users");
         let rate = Rate::parse(rate).unwrap();
         let entry = MixEntry {
             name: String::new(),
             weight: 1,
-            service,
-            endpoint: Some(0),
+            callee: Callee::Service(ServiceId::new(service)),
+            endpoint: Some(EndpointId::new(0)),
             method: Method::GET,
             path: "/".to_owned(),
             headers: Vec::new(),
@@ -246,14 +246,22 @@ impl Build {
     }
 }
 
-/// Targets all pods of a participant.
+/// Targets all pods of a participant. The scenarios of these tests declare a called service before its caller.
 pub(super) fn all_of(name: &str) -> PodTarget {
+    let service = |index| PodSelector::Service {
+        service: ServiceId::new(index),
+        version: None,
+        replica: None,
+    };
+    let of = match name {
+        "server" | "back" | "db" => service(0),
+        "front" | "idle" => service(1),
+        "users" => PodSelector::Load(LoadId::new(0)),
+        "control" => PodSelector::Control,
+        _ => panic!("no participant `{name}`"),
+    };
     PodTarget {
-        of: PodSelector::Participant {
-            name: name.to_owned(),
-            version: None,
-            replica: None,
-        },
+        of,
         zone: None,
         label: None,
         part: PodCount::All,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use shakedown_results::{Answer, Event, Fate, PodId};
 use shakedown_scenarios::scenario::{
-    ChaosAction, CpuScheduling, FireTimes, PodCount, ResolvedScenario, StepFailure, StepStatus,
+    Callee, ChaosAction, CpuScheduling, FireTimes, PodCount, ResolvedScenario, ServiceId,
+    StepFailure, StepStatus,
 };
 use shakedown_scenarios::value::{Rate, Ratio, Share};
 
@@ -208,8 +209,7 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
             build.fault("1s", "1s", link).may_miss = may_miss;
             build.bare();
         });
-        // The participant of a load has an index after all services.
-        scenario.loads[0].entries[0].service = 0;
+        scenario.loads[0].entries[0].callee = Callee::Service(ServiceId::new(0));
         play(&scenario)
     };
     let played = idle(false);

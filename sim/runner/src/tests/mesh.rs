@@ -121,11 +121,7 @@ fn the_data_plane_survives_its_control_plane() {
     let mut build = Build {
         scenario: chain("50/s", 4),
     };
-    let control = shakedown_scenarios::scenario::PodTarget {
-        of: shakedown_scenarios::scenario::PodSelector::Control,
-        ..all_of("control")
-    };
-    build.fault("1s", "1s", ChaosAction::Crash(control));
+    build.fault("1s", "1s", ChaosAction::Crash(all_of("control")));
     let played = play(&build.scenario);
     played.check_laws();
     assert_eq!(played.answers(Answer::Ok), 200);

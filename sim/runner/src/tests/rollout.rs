@@ -2,7 +2,7 @@
 
 use shakedown_istio::Document;
 use shakedown_results::{Answer, Event, Fate, ParticipantId, Pod, PodId};
-use shakedown_scenarios::scenario::{ChaosAction, ResolvedScenario, Version};
+use shakedown_scenarios::scenario::{ChaosAction, ResolvedScenario, ServiceId, Version, VersionId};
 use shakedown_yaml::tree;
 
 use super::build::{Build, seconds};
@@ -34,15 +34,15 @@ fn scenario(length: u64, meshed: bool, action: ChaosAction) -> ResolvedScenario 
 
 fn scale(to: u32) -> ChaosAction {
     ChaosAction::Scale {
-        service: 0,
+        service: ServiceId::new(0),
         version: None,
         to,
     }
 }
 
 const DEPLOY: ChaosAction = ChaosAction::Deploy {
-    service: 0,
-    version: 1,
+    service: ServiceId::new(0),
+    version: VersionId::new(1),
     replicas: 2,
 };
 
@@ -139,8 +139,8 @@ fn what_is_deployed_can_be_taken_away_again() {
         "4s",
         "100s",
         ChaosAction::Scale {
-            service: 0,
-            version: Some(1),
+            service: ServiceId::new(0),
+            version: Some(VersionId::new(1)),
             to: 0,
         },
     );
@@ -161,8 +161,8 @@ fn a_pod_that_never_became_ready_stops_as_well() {
     };
     build.scenario.services[0].versions[1].boot = seconds(60);
     let down = ChaosAction::Scale {
-        service: 0,
-        version: Some(1),
+        service: ServiceId::new(0),
+        version: Some(VersionId::new(1)),
         to: 0,
     };
     build.fault("3s", "100s", down);
