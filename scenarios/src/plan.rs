@@ -7,8 +7,8 @@ use rand_core::Rng;
 use shakedown_results::{Participant, ParticipantKind, Participants, PlannedFault, Pod, PodId};
 
 use crate::scenario::{
-    ChaosAction, Draw, FireTimes, PodCount, PodSelector, PodTarget, ResolvedScenario, Role,
-    VersionId,
+    ChaosAction, Draw, FireTimes, ParticipantRole, PodCount, PodSelector, PodTarget,
+    ResolvedScenario, VersionId,
 };
 use crate::value::below;
 use words::words;
@@ -163,7 +163,7 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
     for (id, load) in scenario.loads() {
         for (replica, zone) in (0..load.clients).zip(load.zones.iter().cycle()) {
             pods.push(Pod {
-                participant: scenario.participant(Role::Load(id)),
+                participant: scenario.participant(ParticipantRole::Load(id)),
                 version: 0,
                 replica,
                 zone: *zone,
@@ -172,7 +172,7 @@ fn pods(scenario: &ResolvedScenario) -> Vec<Pod> {
         }
     }
     pods.push(Pod {
-        participant: scenario.participant(Role::Control),
+        participant: scenario.participant(ParticipantRole::Control),
         version: 0,
         replica: 0,
         zone: scenario.control.zone,
@@ -287,7 +287,7 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
 
 fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
     let role = scenario.role(pod.participant);
-    let in_mesh = matches!(role, Role::Service(_)) || link;
+    let in_mesh = matches!(role, ParticipantRole::Service(_)) || link;
     let zone = scenario.zones.get(usize::from(pod.zone));
     let named = match &target.of {
         PodSelector::All => in_mesh,
@@ -298,15 +298,15 @@ fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: boo
             version,
             replica,
         } => {
-            role == Role::Service(*service)
+            role == ParticipantRole::Service(*service)
                 && version.is_none_or(|version| VersionId::from(pod.version) == version)
                 && replica.is_none_or(|replica| pod.replica == replica)
         }
-        PodSelector::Load(load) => role == Role::Load(*load),
-        PodSelector::Control => role == Role::Control,
+        PodSelector::Load(load) => role == ParticipantRole::Load(*load),
+        PodSelector::Control => role == ParticipantRole::Control,
     };
     let labelled = target.label.as_ref().is_none_or(|(key, value)| {
-        let Role::Service(service) = role else {
+        let ParticipantRole::Service(service) = role else {
             return false;
         };
         let version = scenario.version(service, VersionId::from(pod.version));

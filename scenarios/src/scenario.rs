@@ -5,6 +5,7 @@ mod chaos;
 mod draw;
 mod ids;
 mod path;
+mod roles;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use crate::value::{Distribution, Rate};
 
 pub use chaos::{ChaosAction, ChaosItem, FireTimes, PodCount, PodSelector, PodTarget};
 pub use draw::{Draw, DrawId};
-pub use ids::{Callee, EndpointId, ExternalHostId, LoadId, Role, ServiceId, VersionId};
+pub use ids::{Callee, EndpointId, ExternalHostId, LoadId, ParticipantRole, ServiceId, VersionId};
 pub(crate) use path::{find_endpoint, replicas};
 pub use steps::{
     AppHedge, AppRetries, AttemptBound, Call, CallConcurrency, Drawn, OnError, Step, StepFailure,

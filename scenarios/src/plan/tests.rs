@@ -3,7 +3,7 @@ use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::{ParticipantKind, PodId};
 
 use super::{is_meant, list_participants, plan, resolve};
-use crate::scenario::{ChaosAction, ExternalHost, ResolvedScenario, Role};
+use crate::scenario::{ChaosAction, ExternalHost, ParticipantRole, ResolvedScenario};
 use crate::{Edits, load_text};
 
 fn small_scenario(chaos: &str) -> ResolvedScenario {
@@ -85,10 +85,12 @@ fn every_participant_has_a_role_and_every_role_its_participant() {
     for (id, participant) in participants.iter() {
         let role = scenario.role(id);
         let (name, kind) = match role {
-            Role::Service(service) => (&*scenario.service(service).name, ParticipantKind::Service),
-            Role::Load(load) => (&*scenario.load(load).name, ParticipantKind::Load),
-            Role::Control => ("control", ParticipantKind::Control),
-            Role::Host(host) => (&*scenario.host(host).name, ParticipantKind::Host),
+            ParticipantRole::Service(service) => {
+                (&*scenario.service(service).name, ParticipantKind::Service)
+            }
+            ParticipantRole::Load(load) => (&*scenario.load(load).name, ParticipantKind::Load),
+            ParticipantRole::Control => ("control", ParticipantKind::Control),
+            ParticipantRole::Host(host) => (&*scenario.host(host).name, ParticipantKind::Host),
         };
         assert_eq!((&*participant.name, participant.kind), (name, kind));
         assert_eq!(scenario.participant(role), id);

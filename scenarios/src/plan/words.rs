@@ -4,8 +4,8 @@ use shakedown_istio::{Document, DocumentKey};
 use shakedown_results::{Pod, PodId};
 
 use crate::scenario::{
-    self, ChaosAction, PodCount, PodTarget, ResolvedScenario, Role, ServiceId, StepFailure,
-    VersionId,
+    self, ChaosAction, ParticipantRole, PodCount, PodTarget, ResolvedScenario, ServiceId,
+    StepFailure, VersionId,
 };
 use crate::value::Ratio;
 
@@ -111,12 +111,12 @@ fn version_name(
 fn pod_name(scenario: &ResolvedScenario, pods: &[Pod], id: PodId) -> String {
     let pod = &pods[id.0 as usize];
     match scenario.role(pod.participant) {
-        Role::Service(service) => {
+        ParticipantRole::Service(service) => {
             let version = version_name(scenario, service, Some(VersionId::from(pod.version)));
             format!("{version}/{}", pod.replica)
         }
-        Role::Load(load) => format!("{}/{}", scenario.load(load).name, pod.replica),
-        Role::Control => "control".to_owned(),
-        Role::Host(host) => scenario.host(host).name.clone(),
+        ParticipantRole::Load(load) => format!("{}/{}", scenario.load(load).name, pod.replica),
+        ParticipantRole::Control => "control".to_owned(),
+        ParticipantRole::Host(host) => scenario.host(host).name.clone(),
     }
 }

@@ -1,8 +1,6 @@
-//! Typed indices into the tables of a [`ResolvedScenario`], and the mapping between them and the participants of a run.
+//! Typed indices into the tables of a scenario.
 
 use shakedown_results::ParticipantId;
-
-use super::{ExternalHost, LoadSpec, Protocol, ResolvedScenario, ServiceSpec, Version};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -46,15 +44,15 @@ macro_rules! ids {
 }
 
 ids! {
-    /// Index into [`ResolvedScenario::services`].
+    /// Index into [`ResolvedScenario::services`](super::ResolvedScenario::services).
     ServiceId;
-    /// Index into [`ResolvedScenario::loads`].
+    /// Index into [`ResolvedScenario::loads`](super::ResolvedScenario::loads).
     LoadId;
-    /// Index into [`ResolvedScenario::hosts`].
+    /// Index into [`ResolvedScenario::hosts`](super::ResolvedScenario::hosts).
     ExternalHostId;
-    /// Index into [`ServiceSpec::versions`].
+    /// Index into [`ServiceSpec::versions`](super::ServiceSpec::versions).
     VersionId;
-    /// Index into [`ServiceSpec::endpoints`].
+    /// Index into [`ServiceSpec::endpoints`](super::ServiceSpec::endpoints).
     EndpointId;
 }
 
@@ -93,100 +91,18 @@ impl Callee {
 
 /// The role of a participant in a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
+pub enum ParticipantRole {
     Service(ServiceId),
     Load(LoadId),
     Control,
     Host(ExternalHostId),
 }
 
-impl From<Callee> for Role {
-    fn from(callee: Callee) -> Role {
+impl From<Callee> for ParticipantRole {
+    fn from(callee: Callee) -> ParticipantRole {
         match callee {
-            Callee::Service(service) => Role::Service(service),
-            Callee::Host(host) => Role::Host(host),
+            Callee::Service(service) => ParticipantRole::Service(service),
+            Callee::Host(host) => ParticipantRole::Host(host),
         }
-    }
-}
-
-impl ResolvedScenario {
-    pub fn service(&self, id: ServiceId) -> &ServiceSpec {
-        &self.services[id.index()]
-    }
-
-    pub fn version(&self, service: ServiceId, version: VersionId) -> &Version {
-        &self.service(service).versions[version.index()]
-    }
-
-    pub fn load(&self, id: LoadId) -> &LoadSpec {
-        &self.loads[id.index()]
-    }
-
-    pub fn host(&self, id: ExternalHostId) -> &ExternalHost {
-        &self.hosts[id.index()]
-    }
-
-    /// Services with their ids.
-    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &ServiceSpec)> {
-        (0..).map(ServiceId).zip(&self.services)
-    }
-
-    /// Loads with their ids.
-    pub fn loads(&self) -> impl Iterator<Item = (LoadId, &LoadSpec)> {
-        (0..).map(LoadId).zip(&self.loads)
-    }
-
-    /// The protocol of requests to a callee.
-    pub fn protocol(&self, callee: Callee) -> Protocol {
-        let service = callee.service();
-        service.map_or(Protocol::Http, |service| self.service(service).protocol)
-    }
-
-    /// The participant with a role. The order is that of [`Participants::list`](shakedown_results::Participants::list):
-    /// services, loads, the control plane, hosts.
-    pub fn participant(&self, role: impl Into<Role>) -> ParticipantId {
-        let loads = self.services.len();
-        let control = loads + self.loads.len();
-        let index = match role.into() {
-            Role::Service(service) => return service.participant(),
-            Role::Load(load) => loads + load.index(),
-            Role::Control => control,
-            Role::Host(host) => control + 1 + host.index(),
-        };
-        ParticipantId(u16::try_from(index).expect("bounded by the reader of scenarios"))
-    }
-
-    /// The role of a participant. The inverse of [`participant`](Self::participant).
-    ///
-    /// # Panics
-    /// If the participant belongs to another scenario.
-    pub fn role(&self, participant: ParticipantId) -> Role {
-        let index = usize::from(participant.0);
-        let loads = self.services.len();
-        let control = loads + self.loads.len();
-        if index < loads {
-            Role::Service(ServiceId::from_index(index))
-        } else if index < control {
-            Role::Load(LoadId::from_index(index - loads))
-        } else if index == control {
-            Role::Control
-        } else {
-            let host = index - control - 1;
-            assert!(host < self.hosts.len(), "a participant of this scenario");
-            Role::Host(ExternalHostId::from_index(host))
-        }
-    }
-}
-
-impl ServiceSpec {
-    /// Versions with their ids.
-    pub fn versions(&self) -> impl Iterator<Item = (VersionId, &Version)> {
-        (0..).map(VersionId).zip(&self.versions)
-    }
-
-    /// The version with a name.
-    pub fn version_named(&self, name: &str) -> Option<VersionId> {
-        let named = self.versions().find(|(_, version)| version.name == name);
-        named.map(|(id, _)| id)
     }
 }

@@ -13,7 +13,9 @@ use shakedown_istio::registry::MeshOptions;
 use shakedown_loadgen::{LoadPlan, PlanError, Schedule, Surge};
 use shakedown_results::Event;
 use shakedown_scenarios::PlannedAction;
-use shakedown_scenarios::scenario::{Callee, ChaosAction, DrawId, LoadId, ResolvedScenario, Role};
+use shakedown_scenarios::scenario::{
+    Callee, ChaosAction, DrawId, LoadId, ParticipantRole, ResolvedScenario,
+};
 
 use crate::backend::Backend;
 use crate::chaos::ChaosRunner;
@@ -177,7 +179,7 @@ fn send(
         };
         let path = |place: DrawId| context.path(place).to_owned();
         let passes_deadlines = context.passes_deadlines;
-        let participant = context.scenario.participant(Role::Load(id));
+        let participant = context.scenario.participant(ParticipantRole::Load(id));
         let plan = LoadPlan::new(
             load,
             participant,

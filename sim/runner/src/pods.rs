@@ -14,7 +14,7 @@ use shakedown_loadgen::LoadClients;
 use shakedown_proxy::{ProxyError, ResourceCache};
 use shakedown_results::{Event, Pod, PodId};
 use shakedown_scenarios::is_meant;
-use shakedown_scenarios::scenario::{self, PodTarget, Role, ServiceId, VersionId};
+use shakedown_scenarios::scenario::{self, ParticipantRole, PodTarget, ServiceId, VersionId};
 use shakedown_wire::Drain;
 
 use crate::backend::Backend;
@@ -297,7 +297,7 @@ impl Pods {
     fn clients_of(&self, pod: PodId) -> Option<&Rc<LoadClients>> {
         let participant = self.context.pod(pod).participant;
         match self.context.scenario.role(participant) {
-            Role::Load(load) => self.clients.get(load.index()),
+            ParticipantRole::Load(load) => self.clients.get(load.index()),
             _ => None,
         }
     }

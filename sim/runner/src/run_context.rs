@@ -9,7 +9,7 @@ use shakedown_env::Time;
 use shakedown_loadgen::CallTarget;
 use shakedown_results::{Participants, Pod, PodId};
 use shakedown_scenarios::scenario::{
-    AttemptBound, Callee, DrawId, LoadSpec, Protocol, ResolvedScenario, Role, ServiceId,
+    AttemptBound, Callee, DrawId, LoadSpec, ParticipantRole, Protocol, ResolvedScenario, ServiceId,
     ServiceSpec, Step, Success, Version,
 };
 
@@ -130,13 +130,13 @@ impl RunContext {
     pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
         let pod = self.pod(id);
         match self.scenario.role(pod.participant) {
-            Role::Service(id) => {
+            ParticipantRole::Service(id) => {
                 let version = self.scenario.version(id, pod.version.into());
                 PodRole::Replica(id, self.scenario.service(id), version)
             }
-            Role::Load(load) => PodRole::Client(self.scenario.load(load)),
-            Role::Control => PodRole::Control,
-            Role::Host(_) => unreachable!("a host without a service has no pods"),
+            ParticipantRole::Load(load) => PodRole::Client(self.scenario.load(load)),
+            ParticipantRole::Control => PodRole::Control,
+            ParticipantRole::Host(_) => unreachable!("a host without a service has no pods"),
         }
     }
 

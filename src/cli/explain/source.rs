@@ -12,7 +12,7 @@ use shakedown_istio::registry::{
 };
 use shakedown_istio::{Document, Omission};
 use shakedown_results::Pod;
-use shakedown_scenarios::scenario::{LoadSpec, ResolvedScenario, Role};
+use shakedown_scenarios::scenario::{LoadSpec, ParticipantRole, ResolvedScenario};
 use shakedown_scenarios::{Edits, load};
 use shakedown_translate::{Caller, validate};
 use shakedown_yaml::suggest;
@@ -176,8 +176,8 @@ fn registry(scenario: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>)
     let participants = shakedown_scenarios::list_participants(scenario, &[]);
     for (number, pod) in participants.pods.iter().enumerate() {
         let service = match scenario.role(pod.participant) {
-            Role::Service(service) => service,
-            Role::Load(load) => {
+            ParticipantRole::Service(service) => service,
+            ParticipantRole::Load(load) => {
                 let load = scenario.load(load);
                 let first = loads.entry(load.name.clone());
                 first.or_insert_with(|| address(number));
@@ -186,7 +186,7 @@ fn registry(scenario: &ResolvedScenario) -> (Registry, BTreeMap<String, IpAddr>)
                     .insert(address(number), client(load, locality(scenario, pod)));
                 continue;
             }
-            Role::Control | Role::Host(_) => continue,
+            ParticipantRole::Control | ParticipantRole::Host(_) => continue,
         };
         let version = scenario.version(service, pod.version.into());
         let service = scenario.service(service);

@@ -7,7 +7,7 @@ use crate::judge::board::PodBoard;
 use crate::judge::leaf::Leaf;
 use crate::judge::slots::Slots;
 use crate::judge::span::{self, TimeSpan};
-use crate::scenario::{ResolvedScenario, Role};
+use crate::scenario::{ParticipantRole, ResolvedScenario};
 use crate::value::Ratio;
 
 /// An expression whose metrics are indices of leaves.
@@ -76,7 +76,7 @@ impl ExpressionBuilder<'_> {
         };
         let leaf = leaf.begin(self.board);
         let from_load = matches!(&metric.subject, Subject::Edge { from, .. }
-            if from.participant.is_some_and(|id| matches!(self.scenario.role(id), Role::Load(_))));
+            if from.participant.is_some_and(|id| matches!(self.scenario.role(id), ParticipantRole::Load(_))));
         Ok(if from_load {
             leaf.descends_from_load()
         } else {
