@@ -108,7 +108,7 @@ pub(crate) fn fold(
     };
     let header = SummaryHeader {
         scenario: "header-routing".to_owned(),
-        story: "Jason sees reviews v2, everyone else v1. Not one request may stray, in either direction.".to_owned(),
+        story: "Requests of user jason must reach reviews v2, all other requests v1, without exception.".to_owned(),
         variant: variant.to_owned(),
         set: if edited.is_empty() { vec![] } else { vec!["load.others.rate=200/s".to_owned()] },
         seed: 1,
