@@ -8,7 +8,7 @@ use shakedown::scenario::{LoadBuilder, ServiceBuilder};
 
 fn main() -> Result<(), shakedown::scenario::ScenarioError> {
     let checkout = Scenario::build("slow-payment")
-        .story("One payment replica stops for five seconds. A second try must hide it.")
+        .story("One payment replica is paused for five seconds. Retries must hide this.")
         .duration("30s")
         .service(
             ServiceBuilder::new("checkout")
@@ -31,7 +31,7 @@ fn main() -> Result<(), shakedown::scenario::ScenarioError> {
     let fragile = checkout.clone().seed(7).run()?;
     fragile.assert_breaks(&["slo"]);
 
-    let second_try = json!({
+    let retries = json!({
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
         "metadata": {"name": "payment"},
@@ -40,7 +40,7 @@ fn main() -> Result<(), shakedown::scenario::ScenarioError> {
             "retries": {"attempts": 2, "perTryTimeout": "150ms", "retryOn": "5xx"},
         }]},
     });
-    let run = checkout.mesh(second_try).seed(7).run()?;
+    let run = checkout.mesh(retries).seed(7).run()?;
     print!("{run}");
     run.assert_pass();
     Ok(())

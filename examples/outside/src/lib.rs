@@ -1,1 +1,1 @@
-//! The package of an application team, whose content is the scenarios of its mesh (`stories/`, `tests/`).
+//! The package of an application team, which contains only tests of its mesh (`scenarios/`, `tests/`).

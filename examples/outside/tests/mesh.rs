@@ -6,13 +6,13 @@ use shakedown::{Scenario, Verdict};
 fn stuck_payment() -> Scenario {
     Scenario::open(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/stories/stuck-payment.yaml"
+        "/scenarios/stuck-payment.yaml"
     ))
     .seed(7)
 }
 
 #[test]
-fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenario::ScenarioError> {
+fn a_retry_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenario::ScenarioError> {
     let run = stuck_payment().run()?;
     run.assert_pass();
     assert_eq!(run.verdict(), Verdict::Pass);
@@ -31,7 +31,7 @@ fn a_second_try_hides_a_replica_that_is_stuck() -> Result<(), shakedown::scenari
 }
 
 #[test]
-fn without_a_second_try_the_objective_is_missed() -> Result<(), shakedown::scenario::ScenarioError> {
+fn without_retries_the_objective_is_missed() -> Result<(), shakedown::scenario::ScenarioError> {
     stuck_payment()
         .variant("fragile")
         .run()?
@@ -40,9 +40,9 @@ fn without_a_second_try_the_objective_is_missed() -> Result<(), shakedown::scena
 }
 
 #[test]
-fn a_built_story_gives_the_same_run_for_the_same_seed() -> Result<(), shakedown::scenario::ScenarioError> {
+fn a_built_scenario_gives_the_same_run_for_the_same_seed() -> Result<(), shakedown::scenario::ScenarioError> {
     let shop = Scenario::build("shop")
-        .story("A shop that is not in trouble.")
+        .story("A shop without faults.")
         .duration("10s")
         .service(
             ServiceBuilder::new("shop")
