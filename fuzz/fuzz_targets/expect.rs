@@ -7,9 +7,9 @@ use libfuzzer_sys::fuzz_target;
 use shakedown_scenarios::{Edits, LoadError, load_text};
 
 /// A scenario with everything that checks can name: services, versions, zones, loads with entries, faults, a canary.
-const STORY: &str = "
+const SCENARIO: &str = "
 scenario: fuzzed
-story: What checks name.
+story: The names that checks may use.
 duration: 10m
 topology:
   zones: {a: {}, b: {}}
@@ -34,15 +34,18 @@ chaos:
 
 fuzz_target!(|line: &str| {
     // JSON strings are valid YAML strings.
-    let quoted = serde_json::to_string(line).expect("a string is written");
-    let text = format!("{STORY}expect:\n  - {quoted}\n");
+    let quoted = serde_json::to_string(line).expect("strings serialize to JSON");
+    let text = format!("{SCENARIO}expect:\n  - {quoted}\n");
     match load_text("fuzzed.yaml", &text, &Edits::default()) {
-        Ok(story) => assert_eq!(story.checks.len(), 1),
+        Ok(scenario) => assert_eq!(scenario.checks.len(), 1),
         Err(LoadError::Wrong(errors)) => {
-            let line = u32::try_from(text.lines().count()).expect("a short text");
+            let line = u32::try_from(text.lines().count()).expect("a short text has few lines");
             for error in errors.iter() {
                 assert!(!error.message.is_empty());
-                assert!(error.place.line >= line - 1, "of the story: {error}");
+                assert!(
+                    error.place.line >= line - 1,
+                    "an error outside of the line: {error}"
+                );
             }
         }
         Err(error) => panic!("{error}"),

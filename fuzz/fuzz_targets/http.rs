@@ -133,7 +133,10 @@ fn call(env: Env, request: Vec<Vec<u8>>, seen: Rc<RefCell<Seen>>) {
     env.clone().spawn("caller", async move {
         // The proxy listens by then.
         env.sleep(PAUSE).await;
-        let mut stream = env.connect(OUTBOUND, None).await.expect("it listens");
+        let mut stream = env
+            .connect(OUTBOUND, None)
+            .await
+            .expect("the proxy listens");
         send(&env, &mut stream, &request).await;
         let mut bytes = Vec::new();
         while read(&env, &mut stream, &mut bytes).await {}

@@ -46,6 +46,6 @@ where
             assert!(!first.to_string().is_empty());
             assert_eq!(first.to_string(), second.to_string());
         }
-        _ => panic!("compiled once and refused once"),
+        _ => panic!("accepted once and refused once"),
     }
 }

@@ -18,7 +18,7 @@ fn again(documents: Result<Vec<Node>, Diagnostics>) {
     let documents = match documents {
         Ok(documents) => documents,
         Err(errors) => {
-            assert!(!errors.to_string().is_empty(), "an error without words");
+            assert!(!errors.to_string().is_empty(), "an error without a message");
             return;
         }
     };
