@@ -18,7 +18,7 @@ use shakedown_scenarios::{Edits, load_text};
 const CHAINS: usize = 333;
 const SECOND_NS: i64 = 1_000_000_000;
 
-fn story() -> ResolvedScenario {
+fn scenario() -> ResolvedScenario {
     let mut text = String::from(
         "scenario: chains\nstory: Many chains.\nduration: 2s\ntopology:\n  services:\n",
     );
@@ -35,14 +35,14 @@ fn story() -> ResolvedScenario {
             .expect("writing into a string succeeds");
     }
     text.push_str("expect: [success(l0) == 100%]\n");
-    load_text("chains.yaml", &text, &Edits::default()).expect("the story is good")
+    load_text("chains.yaml", &text, &Edits::default()).expect("the scenario is valid")
 }
 
 /// The wall time of the second simulated second.
-fn one_second(story: &ResolvedScenario) -> Duration {
+fn one_second(scenario: &ResolvedScenario) -> Duration {
     let (mut first, mut last) = (None, None);
     run(
-        story,
+        scenario,
         RunnerOptions {
             seed: 1,
             ..RunnerOptions::default()
@@ -56,8 +56,8 @@ fn one_second(story: &ResolvedScenario) -> Duration {
             }
         },
     )
-    .expect("the run comes to its end");
-    last.expect("the load sends in its second") - first.expect("the load sends in its second")
+    .expect("the run ends");
+    last.expect("the load sends in that second") - first.expect("the load sends in that second")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
@@ -66,14 +66,14 @@ fn now() -> Instant {
 }
 
 fn chains(c: &mut Criterion) {
-    let story = story();
+    let scenario = scenario();
     let mut group = c.benchmark_group("stage");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(1))
         .warm_up_time(Duration::from_millis(1));
     group.bench_function("333 chains, 1,000 requests/s, one simulated second", |b| {
-        b.iter_custom(|times| (0..times).map(|_| one_second(&story)).sum());
+        b.iter_custom(|times| (0..times).map(|_| one_second(&scenario)).sum());
     });
     group.finish();
 }
