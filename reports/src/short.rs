@@ -124,7 +124,7 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<ChainLink> {
         let end = row.bins.len() as i64 * bin_ns;
         let stays = hump.to + 1 >= row.bins.len() && end >= document.duration_ns;
         let rest = if stays {
-            format!(", and {} still at the end", units::count(last))
+            format!(", and {} at the end", units::count(last))
         } else {
             String::new()
         };
@@ -137,10 +137,7 @@ fn queues(rows: &[Counts], bin_ns: i64, document: &Document) -> Vec<ChainLink> {
                 hump.to as i64 * bin_ns
             }),
             subject: row.name.clone(),
-            words: format!(
-                "up to {} waiting in its queue{rest}",
-                units::count(hump.peak)
-            ),
+            words: format!("up to {} requests queued{rest}", units::count(hump.peak)),
             weight: hump.peak,
         });
     }

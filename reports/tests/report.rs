@@ -122,7 +122,7 @@ fn what_a_run_did_not_have_has_no_chart() {
         "Canary",
         "Retries",
         "Queues",
-        "In hand",
+        "Requests in service",
         "Ready pods",
         "Ejections",
     ] {
@@ -210,7 +210,7 @@ fn endings_stand_side_by_side_on_the_same_axes() {
         "of nothing too"
     );
     assert_eq!(
-        page.matches("Tries after the first, per second</span><span>none")
+        page.matches("Attempts after the first, per second</span><span>none")
             .count(),
         1
     );

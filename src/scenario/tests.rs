@@ -305,7 +305,7 @@ fn requests_are_answered_where_routes_lead_them() {
     }
     assert_eq!(edge("users", "api").asked, []);
     let page = shakedown_reports::html::render(&run.document);
-    assert!(page.contains("asked for as shop.example"));
+    assert!(page.contains("requested as shop.example"));
 }
 
 #[test]

@@ -14,11 +14,20 @@ use shakedown_results::{CheckResult, Document, ParticipantId, Verdict};
 
 use requests::{PlannedRequest, request};
 
-#[allow(unused_imports, reason = "the tests fold voyages of their own")]
+#[allow(
+    unused_imports,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) use frame::{fold, participants, started};
-#[allow(unused_imports, reason = "the tests make records of their own")]
+#[allow(
+    unused_imports,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) use requests::outcome;
-#[allow(unused_imports, reason = "the tests use them for what they hold only")]
+#[allow(
+    unused_imports,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) use {rollout::rollout, storm::stormy};
 
 pub(crate) const MS: i64 = 1_000_000;
@@ -28,7 +37,10 @@ const PRODUCTPAGE: ParticipantId = ParticipantId(0);
 const REVIEWS: ParticipantId = ParticipantId(1);
 
 /// A short run without faults, small enough for a snapshot.
-#[allow(dead_code, reason = "the example shows the stormy one")]
+#[allow(
+    dead_code,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) fn calm() -> Document {
     let participants = participants(3 * SECOND, 0, vec![]);
     let mut records = started(&participants);

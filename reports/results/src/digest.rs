@@ -50,7 +50,7 @@ impl Digester {
     fn add<T: Serialize>(&mut self, value: &T) {
         self.buffer.clear();
         let bytes = postcard::to_extend(value, std::mem::take(&mut self.buffer))
-            .expect("plain data serialises");
+            .expect("records serialize to Postcard");
         self.hash.update((bytes.len() as u64).to_le_bytes());
         self.hash.update(&bytes);
         self.buffer = bytes;

@@ -152,7 +152,7 @@ pub enum Verdict {
     NotJudged,
     /// At least one check failed.
     Fail,
-    /// The run proves nothing. [`Document::invalid`] has the reasons.
+    /// The results cannot be relied on. [`Document::invalid`] has the reasons.
     Invalid,
 }
 

@@ -35,7 +35,7 @@ impl Default for Histogram {
 impl Histogram {
     /// Creates an empty histogram.
     pub fn new() -> Histogram {
-        let counts = hdrhistogram::Histogram::new(3).expect("three digits are within HDR's range");
+        let counts = hdrhistogram::Histogram::new(3).expect("HDR histograms support three digits");
         Histogram {
             counts,
             sum_ns: 0,
@@ -49,7 +49,7 @@ impl Histogram {
         let nanos = nanos.max(0);
         self.counts
             .record(nanos.unsigned_abs())
-            .expect("the histogram resizes itself");
+            .expect("the histogram resizes automatically");
         self.sum_ns += i128::from(nanos);
         self.min_ns = self.min_ns.min(nanos);
         self.max_ns = self.max_ns.max(nanos);
@@ -59,7 +59,7 @@ impl Histogram {
     pub fn merge(&mut self, other: &Histogram) {
         self.counts
             .add(&other.counts)
-            .expect("both histograms resize themselves");
+            .expect("the histogram resizes automatically");
         self.sum_ns += other.sum_ns;
         self.min_ns = self.min_ns.min(other.min_ns);
         self.max_ns = self.max_ns.max(other.max_ns);

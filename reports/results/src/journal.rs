@@ -383,7 +383,7 @@ pub enum Event {
 /// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
+    reason = "serde requires this signature"
 )]
 fn is_zero(count: &u16) -> bool {
     *count == 0
@@ -392,7 +392,7 @@ fn is_zero(count: &u16) -> bool {
 /// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
+    reason = "serde requires this signature"
 )]
 fn is_zero_ns(nanos: &i64) -> bool {
     *nanos == 0
@@ -401,7 +401,7 @@ fn is_zero_ns(nanos: &i64) -> bool {
 /// Serde passes a reference.
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
+    reason = "serde requires this signature"
 )]
 fn is_false(flag: &bool) -> bool {
     !*flag

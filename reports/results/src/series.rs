@@ -116,7 +116,7 @@ pub struct CanaryStep {
 pub fn bucket(ns: i64) -> usize {
     let ns = ns.max(0).unsigned_abs();
     if ns < 4 {
-        return usize::try_from(ns).expect("below four");
+        return usize::try_from(ns).expect("less than 4");
     }
     let octave = ns.ilog2();
     let quarter = (ns >> (octave - 2)) & 3;
@@ -126,7 +126,7 @@ pub fn bucket(ns: i64) -> usize {
 /// Returns the lowest latency of a bucket, ns.
 pub fn bucket_from_ns(bucket: usize) -> i64 {
     if bucket < 4 {
-        return i64::try_from(bucket).expect("below four");
+        return i64::try_from(bucket).expect("less than 4");
     }
     let (octave, quarter) = (bucket / 4 + 1, bucket % 4);
     if octave > 62 {

@@ -23,10 +23,7 @@ pub fn compare(documents: &[Document]) -> String {
     let name = documents
         .first()
         .map_or("nothing", |document| &document.scenario);
-    let title = format!(
-        "{name}: {}",
-        units::counted(documents.len() as u64, "ending")
-    );
+    let title = format!("{name}: {}", units::counted(documents.len() as u64, "run"));
     let body = html! {
         a.skip href="#verdicts" { "Skip to the verdicts" }
         (head(documents, name))
@@ -66,15 +63,15 @@ fn verdicts(documents: &[Document]) -> Markup {
     names.truncate(LOADS_MAX);
     html! {
         section #verdicts aria-labelledby="endings" {
-            h2 #endings { "Endings" }
-            (scrolling("Endings", html! { table {
+            h2 #endings { "Verdicts" }
+            (scrolling("Verdicts", html! { table {
                 thead {
                     tr {
                         th scope="col" rowspan="2" { "Variant" } th scope="col" rowspan="2" { "Verdict" }
-                        th scope="col" rowspan="2" { "In words" }
+                        th scope="col" rowspan="2" { "Summary" }
                         @for name in &names { th.group scope="colgroup" colspan="4" { (name) } }
                     }
-                    tr { @for _ in &names { @for what in ["Success", "Good", "p50", "p99"] { th.n scope="col" { (what) } } } }
+                    tr { @for _ in &names { @for what in ["Success", "Goodput", "p50", "p99"] { th.n scope="col" { (what) } } } }
                 }
                 tbody { @for document in documents { tr {
                     th scope="row" { (document.variant) }
@@ -187,7 +184,7 @@ fn over_time(documents: &[&Document], scales: &Scales, readings: &mut Readings) 
 fn again(documents: &[Document]) -> Markup {
     html! {
         section aria-labelledby="again" {
-            h2 #again { "Run them again" }
+            h2 #again { "Replay commands" }
             div.facts { dl { @for (at, document) in documents.iter().enumerate() {
                 div.wide { dt { (document.variant) " · " code.digest { (document.digest) } } dd.replay {
                     code id={ "replay-" (at) } { (document.replay) }

@@ -239,8 +239,8 @@ fn canary_table(steps: &[CanaryStep]) -> Markup {
     html! {
         table.events {
             thead { tr {
-                th.n scope="col" { "At" } th scope="col" { "Phase" } th.n scope="col" { "Weight" }
-                th scope="col" { "Version" } th scope="col" { "Why" }
+                th.n scope="col" { "Time" } th scope="col" { "Phase" } th.n scope="col" { "Weight" }
+                th scope="col" { "Version" } th scope="col" { "Reason" }
             } }
             tbody { @for step in steps.iter().take(4 * ROWS_MAX) {
                 tr {
@@ -265,15 +265,15 @@ pub(super) fn rest(
 ) -> Markup {
     let series = &document.series;
     html! {
-        (counts("Retries", "Tries after the first, per second", (&series.retries, ReadingUnit::PerSecond, &tops.retries, u64::max),
+        (counts("Retries", "Attempts after the first, per second", (&series.retries, ReadingUnit::PerSecond, &tops.retries, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Hedges", "Tries beside one that was slow, per second", (&series.hedges, ReadingUnit::PerSecond, &tops.hedges, u64::max),
+        (counts("Hedges", "Hedged attempts, per second", (&series.hedges, ReadingUnit::PerSecond, &tops.hedges, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Queues", "Most requests waiting at once", (&series.queued, ReadingUnit::Count, &tops.queued, u64::max),
+        (counts("Queues", "Waiting requests, maximum", (&series.queued, ReadingUnit::Count, &tops.queued, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("In hand", "Most requests at once, where cores are the limit", (&series.in_hand, ReadingUnit::Count, &tops.in_hand, u64::max),
+        (counts("Requests in service", "Concurrent requests of services with limited cores, maximum", (&series.in_hand, ReadingUnit::Count, &tops.in_hand, u64::max),
                 series.bin_ns, backdrop, narrow, readings))
-        (counts("Ready pods", "Fewest at once", (&series.ready, ReadingUnit::Count, &tops.ready, u64::min),
+        (counts("Ready pods", "Minimum", (&series.ready, ReadingUnit::Count, &tops.ready, u64::min),
                 series.bin_ns, backdrop, narrow, readings))
     }
 }

@@ -19,13 +19,13 @@ pub(super) fn section(document: &Document) -> Markup {
         section aria-labelledby="events" {
             h2 #events { "Events" }
             @if shown.is_empty() {
-                p.none { "Nothing happened but requests." }
+                p.none { "No events other than requests." }
             } @else {
                 details open[shown.len() <= OPEN_MAX] {
                     summary { (units::counted(events.len() as u64, "event")) }
                     (scrolling("Events", table(shown)))
                     @if left_out > 0 {
-                        p.note { "The first " (units::count(ROWS_MAX as u64)) "; " (units::count(left_out as u64)) " more are in the results document." }
+                        p.note { "The first " (units::count(ROWS_MAX as u64)) " events; " (units::count(left_out as u64)) " more are in the results document." }
                     }
                 }
             }
@@ -37,7 +37,7 @@ fn table(rows: &[EventRow]) -> Markup {
     html! {
         table.events {
             thead { tr {
-                th.n scope="col" { "At" } th scope="col" { "What" } th scope="col" { "Of" } th scope="col" { "Detail" }
+                th.n scope="col" { "Time" } th scope="col" { "Event" } th scope="col" { "Subject" } th scope="col" { "Detail" }
             } }
             tbody { @for row in rows {
                 tr {
@@ -65,7 +65,7 @@ fn class(kind: &str) -> &'static str {
 /// Returns the display text of an event kind, or the kind itself if it is unknown.
 fn words(kind: &str) -> &str {
     match kind {
-        "fault-started" => "fault began",
+        "fault-started" => "fault started",
         "fault-ended" => "fault ended",
         "pod-added" => "pod added",
         "config-changed" => "config changed",

@@ -9,15 +9,15 @@ use crate::units;
 pub(super) fn section(document: &Document) -> Markup {
     html! {
         section aria-labelledby="run" {
-            h2 #run { "The run" }
+            h2 #run { "Run" }
             div.facts { dl {
-                div { dt { "World" } dd { (world(document)) } }
+                div { dt { "Environment" } dd { (world(document)) } }
                 div { dt { "Time" } dd { (time(document)) } }
                 div { dt { "Seed" } dd { (document.seed) } }
                 div { dt { "Version" } dd { (document.version) } }
                 div { dt { "Samples" } dd { (samples(document)) } }
                 div.wide { dt { "Digest" } dd { code.digest { (document.digest) } } }
-                div.wide { dt { "Run it again" } dd.replay {
+                div.wide { dt { "Replay command" } dd.replay {
                     code #replay { (document.replay) }
                     button type="button" data-copy="replay" hidden { "Copy" }
                 } }
@@ -38,9 +38,9 @@ fn time(document: &Document) -> String {
     let load = units::written(document.duration_ns);
     let all = units::duration(document.elapsed_ns);
     match document.warm_up_ns {
-        0 => format!("{load} of load, {all} in all"),
+        0 => format!("{load} of load, {all} in total"),
         warm_up => format!(
-            "{load} of load (warm-up {}), {all} in all",
+            "{load} of load (warm-up {}), {all} in total",
             units::written(warm_up)
         ),
     }
@@ -63,17 +63,17 @@ fn samples(document: &Document) -> String {
 pub(super) fn reading(document: &Document) -> Markup {
     html! {
         section.reading aria-labelledby="reading" {
-            h2 #reading { "How to read this" }
+            h2 #reading { "Notes on the figures" }
             ul {
-                li { "Latency counts from the moment a request should have been sent. The uncorrected figures count from when it \
-                      was sent, as a client that waits for each answer would: they hide what a stall holds back." }
-                li { "Percentiles come from merged histograms of three digits and are never averaged. Means, minima and maxima are exact." }
-                li { "A request counts where its clock starts, from " (units::written(document.warm_up_ns)) " to "
-                     (units::written(document.duration_ns)) "; its answer may come in the drain after that. Rates and \
-                     figures by the second are by when it ended." }
+                li { "Latency is measured from the time at which a request was due. Uncorrected latency is measured from the time at \
+                      which it was sent, as by a closed-loop client, and hides the delay of requests that a stall kept from being sent." }
+                li { "Percentiles are computed from merged histograms with three significant digits and are never averaged. Means, minima and maxima are exact." }
+                li { "A request is counted if it was due between " (units::written(document.warm_up_ns)) " and "
+                     (units::written(document.duration_ns)) ", even if its response arrives during the drain after that. Rates \
+                     and figures per second refer to the time at which requests ended." }
                 li { (not_covered(document)) }
                 @if document.mode == Mode::Simulated {
-                    li { "The same scenario, seed and version give the same digest, event for event." }
+                    li { "The same scenario, seed and version produce the same events and the same digest." }
                 }
             }
         }
@@ -83,8 +83,8 @@ pub(super) fn reading(document: &Document) -> Markup {
 /// The effects that the figures of one run do not cover.
 fn not_covered(document: &Document) -> &'static str {
     if is_real_load(document) {
-        return "A load from one machine and one address: what lies between it and the server belongs to every latency. The \
-                same seed gives the same requests at the same intended times, not the same answers.";
+        return "All requests are sent from one machine and one address, and every latency includes the network between it and \
+                the server. The same seed produces the same requests at the same intended times, but not the same responses.";
     }
     not_modelled(document.mode)
 }
@@ -98,8 +98,9 @@ pub(crate) fn not_modelled(mode: Mode) -> &'static str {
              scenario does not declare."
         }
         Mode::Real => {
-            "Real sockets on one machine: pods share its cores and its kernel, loopback has neither distance nor loss, and \
-             an app's work is waited for, not burnt. The same seed gives the same requests, not the same interleaving."
+            "Real sockets on one machine: pods share its cores and its kernel, loopback itself has neither latency nor \
+             loss, and an app's work is a timer that uses no CPU time. The same seed produces the same requests, but not the \
+             same interleaving."
         }
     }
 }

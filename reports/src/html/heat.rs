@@ -60,16 +60,16 @@ pub(super) fn panel(
     let highest = match bins.seconds_each {
         1 => String::new(),
         _ => format!(
-            ", lines: the highest second of each {}",
+            ", lines: maximum over the seconds of each {}",
             units::written(bins.each_ns())
         ),
     };
     let words = format!(
-        "Latency of {name} over time: how many requests ended with which latency, with median and 99th percentile"
+        "Latency of {name} over time: number of requests by latency, with median and 99th percentile"
     );
     html! {
         p.keys {
-            span.what { "Latency of what ended" (highest) ", log scale" }
+            span.what { "Latency by time of completion" (highest) ", log scale" }
             @if let Some((_, reading)) = heat_at { (key_read("k-heat", "requests", reading)) }
             (key_read("k-p50", "p50", p50))
             (key_read("k-p99", "p99", p99))

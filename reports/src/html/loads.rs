@@ -11,7 +11,7 @@ pub(super) fn section(document: &Document) -> Markup {
         section aria-labelledby="loads" {
             h2 #loads { "Loads" }
             @if document.loads.is_empty() {
-                p.none { "No load was sent." }
+                p.none { "No loads." }
             } @else {
                 (scrolling("Loads", table(document)))
             }
@@ -65,7 +65,7 @@ fn tail_cell(ns: i64, latency: &Latency, samples: u64) -> Markup {
         return time_cell(ns, latency.count);
     }
     let why = format!(
-        "only {}: this is the slowest",
+        "only {}: this is the maximum",
         units::counted(latency.count, "sample")
     );
     html! { td.n.few title=(why) { (units::duration(ns)) "*" } }

@@ -47,7 +47,7 @@ pub(super) fn figure(
                 }
             }
             @if drawn.is_empty() {
-                p.note { "No pod was ejected, and no breaker came to its limit." }
+                p.note { "No pod was ejected, and no breaker reached its limit." }
             } @else {
                 (over_time("Pods while they were ejected and breakers while they were at their limit, over time", None, narrow,
                       |width| lanes(&drawn, backdrop, width)))
@@ -109,7 +109,7 @@ fn table<'a>(rows: impl Iterator<Item = &'a Stretches>) -> Markup {
     let all: Vec<_> = all.collect();
     html! {
         table {
-            thead { tr { th scope="col" { "What" } th.n scope="col" { "From" } th.n scope="col" { "To" } th.n scope="col" { "For" } } }
+            thead { tr { th scope="col" { "Pod or breaker" } th.n scope="col" { "From" } th.n scope="col" { "To" } th.n scope="col" { "Duration" } } }
             tbody {
                 @for (name, (from_ns, to_ns)) in all.iter().take(ROWS_MAX) { tr {
                     th scope="row" { (name) }

@@ -13,10 +13,10 @@ pub(super) fn section(document: &Document) -> Markup {
         @for load in &document.loads {
             @if let Some(real) = &load.real {
                 section aria-labelledby={ "real-" (load.name) } {
-                    h2 id={ "real-" (load.name) } { "The load " (load.name) " on " (real.address) }
-                    (scrolling("What was asked for, and what it took", facts(load, real)))
-                    (scrolling("Answers and failures", answers(load, real)))
-                    (scrolling("Latency by outcome, and the generator's own part", latencies(load, real)))
+                    h2 id={ "real-" (load.name) } { "Load " (load.name) " on " (real.address) }
+                    (scrolling("Requests, connections and bytes", facts(load, real)))
+                    (scrolling("Responses and failures", answers(load, real)))
+                    (scrolling("Latency by outcome, and the generator's contribution", latencies(load, real)))
                 }
             }
         }
@@ -34,22 +34,22 @@ fn facts(load: &Load, real: &RealLoad) -> Markup {
         ("Protocol", protocol),
         ("Connections opened", units::count(connections.opened)),
         (
-            "Most connections at once",
+            "Concurrent connections, maximum",
             units::count(connections.open_max),
         ),
-        ("Never written", units::count(load.unsent)),
+        ("Unsent", units::count(load.unsent)),
         (
-            "Of them timed out waiting",
+            "Unsent because of a timeout",
             units::count(real.timed_out_unsent),
         ),
         (
-            "Answers a second",
+            "Responses per second",
             units::milli(through.answered_milli_per_s),
         ),
-        ("Successes a second", units::milli(through.ok_milli_per_s)),
+        ("Successes per second", units::milli(through.ok_milli_per_s)),
         ("Received", units::bytes(bytes.received)),
         (
-            "Received a second",
+            "Received per second",
             units::bytes(through.received_bytes_per_s),
         ),
         ("Sent", units::bytes(bytes.sent)),
@@ -69,7 +69,7 @@ fn facts(load: &Load, real: &RealLoad) -> Markup {
 fn answers(load: &Load, real: &RealLoad) -> Markup {
     html! {
         table {
-            thead { tr { th scope="col" { "Answer or failure" } th.n scope="col" { "Requests" } } }
+            thead { tr { th scope="col" { "Response or failure" } th.n scope="col" { "Requests" } } }
             tbody {
                 @for status in &load.statuses {
                     tr { th scope="row" { "Status " (status.status) } td.n { (units::count(status.count)) } }
@@ -86,14 +86,14 @@ fn latencies(load: &Load, real: &RealLoad) -> Markup {
     let generator = &real.generator;
     let rows: [(&str, &Latency); 9] = [
         ("Latency", &load.latency_ns),
-        ("Of successes", &load.ok_latency_ns),
-        ("Of failures", &load.failed_latency_ns),
+        ("Latency of successes", &load.ok_latency_ns),
+        ("Latency of failures", &load.failed_latency_ns),
         ("Uncorrected", &load.uncorrected_ns),
         ("Send lag", &load.send_lag_ns),
-        ("Generator: requests taken up late", &generator.late_ns),
-        ("Generator: answers handled late", &generator.handling_ns),
-        ("Generator: its own part in all", &generator.own_ns),
-        ("Event loop: lag of a timer", &generator.loop_lag_ns),
+        ("Generator: delay of requests", &generator.late_ns),
+        ("Generator: delay of responses", &generator.handling_ns),
+        ("Generator: total contribution", &generator.own_ns),
+        ("Event loop: timer lag", &generator.loop_lag_ns),
     ];
     html! {
         table {
@@ -111,7 +111,7 @@ fn latencies(load: &Load, real: &RealLoad) -> Markup {
                     }
                 }
                 tr {
-                    th scope="row" { "Generator: processor" }
+                    th scope="row" { "Generator: CPU time" }
                     td.n colspan="7" { (units::milli(generator.cpu_ppm / 10)) "% of a core" }
                 }
             }

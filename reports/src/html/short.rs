@@ -10,7 +10,7 @@ pub(super) fn section(document: &Document) -> Markup {
     html! {
         @if !links.is_empty() {
             section.short aria-labelledby="short" {
-                h2 #short { "In short" }
+                h2 #short { "Summary" }
                 (list(&links, document))
             }
         }

@@ -15,9 +15,9 @@ pub(super) fn edges(document: &Document) -> Markup {
         section aria-labelledby="edges" {
             h2 #edges { "Edges" }
             @if rows.is_empty() {
-                p.none { "Nobody called anybody." }
+                p.none { "No calls." }
             } @else {
-                p.note { "Who called whom. Attempts count every try of app and mesh; amplification is attempts for each request; latency is as the caller saw it. A request that routes lead to another service counts at that one." }
+                p.note { "Calls by caller and callee. Attempts include those of the app and of the mesh; amplification is attempts per request; latency is measured by the caller. A request belongs to the service to which it was routed." }
                 (scrolling("Edges", edge_table(&rows)))
                 (rest(left_out, "requests"))
             }
@@ -47,7 +47,7 @@ fn edge_row(edge: &Edge) -> Markup {
         tr {
             th scope="row" { (edge.source) }
             td { span.arrow aria-hidden="true" { "→" } " " (edge.destination)
-                @if !edge.asked.is_empty() { " " span.quiet { "asked for as " (hosts_asked_for(edge)) } }
+                @if !edge.asked.is_empty() { " " span.quiet { "requested as " (hosts_asked_for(edge)) } }
             }
             td.n { (units::count(edge.requests)) }
             td.n { (units::count(edge.attempts)) }
@@ -73,7 +73,7 @@ pub(super) fn services(document: &Document) -> Markup {
             @if rows.is_empty() {
                 p.none { "No services." }
             } @else {
-                p.note { "What reached each version's apps, behind their sidecars. Busy is the share of worker (or core) time in use." }
+                p.note { "Requests that reached the apps of each version, behind their sidecars. Busy is the share of worker (or core) time in use." }
                 (scrolling("Services", service_table(&rows)))
                 (rest(left_out, "attempts served"))
             }
@@ -122,7 +122,7 @@ fn busy(ppm: u64) -> Markup {
 fn rest(left_out: usize, weight: &str) -> Markup {
     html! {
         @if left_out > 0 {
-            p.note { "The " (ROWS_MAX) " with the most " (weight) "; " (units::count(left_out as u64)) " more are in the results document." }
+            p.note { "The " (ROWS_MAX) " rows with the most " (weight) "; " (units::count(left_out as u64)) " more are in the results document." }
         }
     }
 }

@@ -115,7 +115,7 @@ pub(super) fn charts(
             (figure((load, heat), scales, &backdrop, narrow, readings))
         }
         @if document.loads.len() > CHARTS_MAX {
-            p.note { "Charts of the first " (CHARTS_MAX) " loads; the others are in the table above." }
+            p.note { "Charts of the first " (CHARTS_MAX) " loads; the others are only in the table of loads." }
         }
         (curves::rest(document, &scales.tops, &backdrop, narrow, readings))
     }
@@ -146,7 +146,7 @@ fn events(
     html! {
         figure {
             figcaption {
-                h3 { "What happened" }
+                h3 { "Events" }
                 p.keys {
                     (key_read("k-fault", "fault", spans)) (key("k-down", "down or refused"))
                     @if let Some(scaled) = scaled { (key_read("k-set", "replicas set", scaled)) }

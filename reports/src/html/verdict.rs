@@ -43,7 +43,7 @@ fn not_modelled(document: &Document) -> Markup {
     let lines = omitted::lines(&document.not_modelled);
     html! {
         @if !lines.is_empty() {
-            p { "Not modelled, and passed over:" }
+            p { "Not modelled, and therefore ignored:" }
             ul.not-modelled { @for line in &lines { li { (line) } } }
         }
     }
@@ -75,20 +75,20 @@ pub(crate) fn sentence(document: &Document) -> String {
     let judged = document.checks.len() - seeds;
     let mut words = match (judged, fails) {
         (0, _) if document.verdict == Verdict::NotJudged => {
-            return "Not judged here: every check is over seeds, so `shakedown sweep` judges them."
+            return "Not judged: all checks are over seeds, which only `shakedown sweep` judges."
                 .to_owned();
         }
         (0, _) => "No check was judged.".to_owned(),
-        (1, 0) if holds == 1 => "The check holds.".to_owned(),
-        (2, 0) if holds == 2 => "Both checks hold.".to_owned(),
-        (n, 0) if holds == n => format!("All {n} checks hold."),
-        (1, 1) => "The check is false.".to_owned(),
-        (n, 0) => format!("{holds} of {} hold.", counted(n as u64, "check")),
-        (n, 1) => format!("1 of {n} checks is false."),
-        (n, fails) => format!("{fails} of {n} checks are false."),
+        (1, 0) if holds == 1 => "The check passed.".to_owned(),
+        (2, 0) if holds == 2 => "Both checks passed.".to_owned(),
+        (n, 0) if holds == n => format!("All {n} checks passed."),
+        (1, 1) => "The check failed.".to_owned(),
+        (n, 0) => format!("{holds} of {} passed.", counted(n as u64, "check")),
+        (n, 1) => format!("1 of {n} checks failed."),
+        (n, fails) => format!("{fails} of {n} checks failed."),
     };
     if document.verdict == Verdict::Invalid {
-        words = format!("This run proves nothing. {words}");
+        words = format!("The run is invalid. {words}");
     }
     if not_judged > 0 {
         words.push_str(&format!(" {not_judged} could not be judged."));
@@ -115,9 +115,9 @@ fn table(checks: &[CheckResult]) -> Markup {
 /// CSS class and display text of a check's result.
 pub(super) fn mark(check: &CheckResult) -> (&'static str, &'static str) {
     match (check.pass, check.over_seeds) {
-        (Some(true), _) => ("ok", "holds"),
-        (Some(false), _) => ("bad", "false"),
-        (None, true) => ("quiet", "for a sweep"),
+        (Some(true), _) => ("ok", "pass"),
+        (Some(false), _) => ("bad", "fail"),
+        (None, true) => ("quiet", "for sweep"),
         (None, false) => ("warn", "not judged"),
     }
 }

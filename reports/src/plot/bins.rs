@@ -45,12 +45,13 @@ impl Bins {
         // Rows are never split between bins.
         each = each.next_multiple_of(load.seconds_each.max(1));
         let bins = (0..seconds.div_ceil(each)).map(|at| Bin {
-            from_ns: i64::try_from(at * each).expect("seconds of a run") * SECOND_NS,
+            from_ns: i64::try_from(at * each).expect("the seconds of a run fit in 63 bits")
+                * SECOND_NS,
             ..Bin::default()
         });
         let mut bins: Vec<Bin> = bins.collect();
         for row in &load.seconds {
-            let at = usize::try_from(row.from_s / each).expect("as many as bins");
+            let at = usize::try_from(row.from_s / each).expect("rows are within the bins");
             bins[at] = join(bins[at], row);
         }
         Bins {
@@ -73,7 +74,7 @@ impl Bins {
 
     /// Length of a bin, ns.
     pub(crate) fn each_ns(&self) -> i64 {
-        i64::try_from(self.seconds_each).expect("seconds of a run") * SECOND_NS
+        i64::try_from(self.seconds_each).expect("the seconds of a run fit in 63 bits") * SECOND_NS
     }
 }
 

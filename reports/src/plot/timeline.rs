@@ -116,7 +116,7 @@ fn stairs<T>(
             open = true;
         }
         let y = frame.y(place(value).clamp(0.0, 1.0));
-        let run = runs.last_mut().expect("one was just opened");
+        let run = runs.last_mut().expect("a line was started above");
         run.push((frame.x(time.place(bin.from_ns)), y));
         run.push((frame.x(time.place(bin.from_ns + bins.each_ns())), y));
     }

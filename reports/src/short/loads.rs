@@ -74,7 +74,7 @@ fn is_slow(p99_ns: i64, usual: i64) -> bool {
 
 fn slow_words(before: &str, worst: i64, usual: i64) -> String {
     let (worst, usual) = (units::duration(worst), units::duration(usual));
-    format!("{before}p99 up to {worst}, where {usual} is usual")
+    format!("{before}p99 up to {worst}, usually {usual}")
 }
 
 fn link(

@@ -56,7 +56,7 @@ pub(super) fn ejections(rows: &[Stretches]) -> Vec<ChainLink> {
             ),
         };
         let often = match times {
-            times if times > pods.len() => format!(", {times} times in all"),
+            times if times > pods.len() => format!(", {times} times in total"),
             _ => String::new(),
         };
         Some(ChainLink {

@@ -83,7 +83,7 @@ fn what_led_to_it_comes_before_what_followed() {
     let mut document = run();
     document.events = vec![
         event(30, "fault-started", "outage", "pause db/v1/0"),
-        event(40, "fault-ended", "outage", "touched 1"),
+        event(40, "fault-ended", "outage", "affected 1"),
     ];
     let bad = Second {
         from_s: 0,
@@ -112,8 +112,8 @@ fn what_led_to_it_comes_before_what_followed() {
         lines(&document),
         [
             "30s – 40s: outage pause db/v1/0",
-            "30s – 33s: db up to 200 waiting in its queue",
-            "30s – 36s: users 240 of 600 requests failed (40%), p99 up to 1.00 s, where 10.0 ms is usual",
+            "30s – 33s: db up to 200 requests queued",
+            "30s – 36s: users 240 of 600 requests failed (40%), p99 up to 1.00 s, usually 10.0 ms",
             "31s – 33s: users -> db 90 retries, up to 50/s",
             "32s – 1m2s: db/v1/0 ejected",
             "33s – 36s: users -> db breaker at its limit of pending for 2.00 s, 2 times",
@@ -150,7 +150,7 @@ fn a_queue_that_never_drains_is_reported_with_its_remaining_length() {
     document.series.queued = vec![counts("db", &grown)];
     assert_eq!(
         lines(&document),
-        ["from 1m5s on: db up to 6,000 waiting in its queue, and 6,000 still at the end"]
+        ["from 1m5s on: db up to 6,000 requests queued, and 6,000 at the end"]
     );
 }
 
@@ -167,7 +167,7 @@ fn requests_that_are_slow_and_do_not_fail_are_told_of_too() {
     // A single slow second may be chance.
     assert_eq!(
         lines(&document),
-        ["10s – 12s: users p99 up to 51.0 ms, where 10.0 ms is usual"]
+        ["10s – 12s: users p99 up to 51.0 ms, usually 10.0 ms"]
     );
 }
 
@@ -206,7 +206,7 @@ fn a_fault_that_comes_again_and_again_is_one_line() {
             .push(event(at, "fault-started", "gc", "pause api/v1/0"));
         document
             .events
-            .push(event(at + 1, "fault-ended", "gc", "touched 1"));
+            .push(event(at + 1, "fault-ended", "gc", "affected 1"));
     }
     assert_eq!(lines(&document), ["10s – 31s: gc pause api/v1/0; 3 times"]);
 }

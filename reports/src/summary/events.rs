@@ -200,7 +200,7 @@ impl EventGroup {
 
     fn spread(&self) -> String {
         match self.last_ns - self.first_ns {
-            0 => "at one instant".to_owned(),
+            0 => "at the same time".to_owned(),
             ns => format!("the last {} after the first", units::duration(ns)),
         }
     }
@@ -219,8 +219,8 @@ fn of_pods(participants: &Participants, event: &Event) -> Option<EventText> {
         Event::FaultEnded { fault, hits } => {
             let (name, _) = fault_words(participants, *fault);
             let hits = match hits {
-                0 => "touched nothing".to_owned(),
-                n => format!("touched {}", units::count(*n)),
+                0 => "affected nothing".to_owned(),
+                n => format!("affected {}", units::count(*n)),
             };
             ("fault-ended", name, hits)
         }
@@ -346,5 +346,5 @@ fn with_pods(what: String, participants: &Participants, pods: &[PodId]) -> Strin
     if pods.len() > NAMED_MAX {
         names.push(format!("{} more", pods.len() - NAMED_MAX));
     }
-    format!("{what} (hit {})", names.join(", "))
+    format!("{what} (affects {})", names.join(", "))
 }

@@ -348,7 +348,7 @@ impl SeriesFold {
     /// Returns the bin of an instant. Merges bins until it is in range.
     fn bin(&mut self, at_ns: i64) -> usize {
         loop {
-            let bin = usize::try_from(at_ns.max(0) / self.bin_ns).expect("not negative");
+            let bin = usize::try_from(at_ns.max(0) / self.bin_ns).expect("bins are not negative");
             if bin < BINS_MAX {
                 self.last = self.last.max(bin);
                 return bin;

@@ -37,7 +37,7 @@ fn write_latencies(load: &Load, real: &RealLoad, screen: Screen, out: &mut Strin
         ("send lag", &load.send_lag_ns, true),
         ("generator: late", &generator.late_ns, true),
         ("generator: handling", &generator.handling_ns, true),
-        ("generator: in all", &generator.own_ns, true),
+        ("generator: total", &generator.own_ns, true),
         ("event loop: lag", &generator.loop_lag_ns, true),
     ] {
         // If all requests succeeded, or all failed, this row would repeat the one above.
@@ -82,14 +82,14 @@ fn write_counts(load: &Load, real: &RealLoad, out: &mut String) {
         let waited = units::count(real.timed_out_unsent);
         line(
             units::count(load.unsent),
-            &format!("never written, {waited} of them timed out waiting for a connection"),
+            &format!("unsent, {waited} of them timed out waiting for a connection"),
         );
     }
     let connections = &real.connections;
     line(
         units::count(connections.opened),
         &format!(
-            "connections opened, {} at once at most, {}{}",
+            "connections opened, at most {} at once, {}{}",
             units::count(connections.open_max),
             real.protocol,
             if real.tls { " over TLS" } else { "" }
@@ -98,14 +98,14 @@ fn write_counts(load: &Load, real: &RealLoad, out: &mut String) {
     line(
         units::milli(real.throughput.answered_milli_per_s),
         &format!(
-            "answers a second, {} of them successes",
+            "responses per second, {} of them successes",
             units::milli(real.throughput.ok_milli_per_s)
         ),
     );
     line(
         units::bytes(real.bytes.received),
         &format!(
-            "received ({} a second), {} sent",
+            "received ({} per second), {} sent",
             units::bytes(real.throughput.received_bytes_per_s),
             units::bytes(real.bytes.sent)
         ),
@@ -116,14 +116,14 @@ fn write_counts(load: &Load, real: &RealLoad, out: &mut String) {
     );
 }
 
-/// Describes a kind of failure: `waiting for the answer: connection reset by the server (RST)`.
+/// Describes a kind of failure: `waiting for the response: connection reset by the server (RST)`.
 pub(crate) fn words(failure: &shakedown_results::FailureCount) -> String {
     let phase = match failure.phase.as_str() {
         "queue" => "waiting for a connection",
         "connect" => "connecting",
-        "send" => "before it was written",
-        "head" => "waiting for the answer",
-        "body" => "reading the answer",
+        "send" => "before the request was written",
+        "head" => "waiting for the response",
+        "body" => "reading the response",
         other => other,
     };
     let cause = match failure.cause.as_str() {

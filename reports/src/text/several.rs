@@ -30,7 +30,7 @@ pub fn endings(
 ) -> String {
     let paint = screen.into().paint;
     let mut out = String::new();
-    writeln!(out, "{}, all endings, seed {seed}\n", one_line(scenario)).expect(INTO_A_STRING);
+    writeln!(out, "{}, all variants, seed {seed}\n", one_line(scenario)).expect(INTO_A_STRING);
     let width = endings
         .iter()
         .map(|ending| ending.variant.chars().count())
@@ -42,9 +42,9 @@ pub fn endings(
     let word_width = words.max().unwrap_or(0).max("INVALID".len());
     for ending in endings {
         let (label, color) = if ending.as_told {
-            ("as told    ", "32")
+            ("expected  ", "32")
         } else {
-            ("NOT AS TOLD", "1;31")
+            ("UNEXPECTED", "1;31")
         };
         let (word, _) = verdict_word(ending.verdict);
         writeln!(

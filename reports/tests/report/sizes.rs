@@ -68,9 +68,9 @@ fn an_empty_document_has_a_report() {
     };
     let document = journal::fold(&participants, vec![], judgement, "base");
     let page = html::render(&document);
-    assert!(page.contains("This run proves nothing. No check was judged."));
-    assert!(page.contains("No load was sent."));
-    assert!(page.contains("Nobody called anybody."));
+    assert!(page.contains("The run is invalid. No check was judged."));
+    assert!(page.contains("No loads."));
+    assert!(page.contains("No calls."));
     let words = text::render(&document, text::Paint::Plain);
     assert!(words.starts_with("INVALID  header-routing"), "{words}");
 }

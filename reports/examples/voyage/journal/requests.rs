@@ -184,6 +184,6 @@ impl Chance {
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        i64::try_from((self.0 >> 33) % n.unsigned_abs()).expect("below an i64")
+        i64::try_from((self.0 >> 33) % n.unsigned_abs()).expect("less than n")
     }
 }

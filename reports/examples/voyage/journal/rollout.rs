@@ -9,7 +9,10 @@ use super::requests::{Chance, PlannedRequest, outcome, request};
 use super::{MS, REVIEWS, SECOND};
 
 /// A canary of reviews v2 that is promoted if `good`, else rolled back, with client retries and a queue.
-#[allow(dead_code, reason = "the tests use it for what it holds only")]
+#[allow(
+    dead_code,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) fn rollout(good: bool) -> Document {
     let faults = vec![fault("rollout", "deploy reviews/v2", 60, None)];
     let participants = participants(600 * SECOND, 30 * SECOND, faults);

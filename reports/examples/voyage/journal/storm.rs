@@ -10,7 +10,10 @@ use super::{MS, REVIEWS, SECOND};
 
 /// A run with a crash, a slow service, a second in which the generator was frozen, and a refused
 /// configuration.
-#[allow(dead_code, reason = "the tests use it for what it holds only")]
+#[allow(
+    dead_code,
+    reason = "not every target that includes this module uses it"
+)]
 pub(crate) fn stormy() -> Document {
     let faults = vec![
         fault("lost-replica", "crash reviews/v1/0", 18, Some(24)),
