@@ -210,8 +210,8 @@ impl CallingHost {
         let number = self.calls.replace(self.calls.get() + 1);
         let mut text = String::with_capacity(20);
         write!(text, "{}-{}-{number}", self.pod.0, self.life)
-            .expect("a String takes whatever is written");
-        HeaderValue::try_from(text).expect("digits and hyphens are a header value")
+            .expect("writing into a string succeeds");
+        HeaderValue::try_from(text).expect("digits and hyphens are valid in header values")
     }
 }
 

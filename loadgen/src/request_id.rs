@@ -47,8 +47,8 @@ pub fn decode(id: RequestId) -> Option<Root> {
 /// The id as the value of `x-request-id`.
 pub fn header_value(id: RequestId) -> HeaderValue {
     let mut text = String::with_capacity(36);
-    write!(text, "{id}").expect("a String takes whatever is written");
-    HeaderValue::try_from(text).expect("hexadecimal digits and hyphens are a header value")
+    write!(text, "{id}").expect("writing into a string succeeds");
+    HeaderValue::try_from(text).expect("hexadecimal digits and hyphens are valid in header values")
 }
 
 fn low(value: u128, bits: u32) -> u128 {

@@ -37,7 +37,7 @@ pub(super) async fn run(workers: Rc<WorkerPool>, index: usize) {
             None => workers.link(),
         };
         let pool = own.as_ref().or(link.as_ref().map(|link| &link.pool));
-        let pool = pool.expect("a lane has a pool of its own or a shared one");
+        let pool = pool.expect("a worker has its own pool or a shared one");
         let (trace, status) = (Trace::default(), Cell::new(0));
         let began = workers.begin(&due);
         let exchange = exchange(pool, workers.template(&due).request(), &trace, &status);

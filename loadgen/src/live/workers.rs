@@ -90,7 +90,7 @@ impl WorkerPool {
         self.target
             .aims
             .get(entry)
-            .expect("a goal has an aim for each entry of its load")
+            .expect("a target has a template for each entry of its load")
     }
 
     /// A worker's own pool; `None` if workers share connections.
