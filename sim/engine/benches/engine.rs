@@ -46,7 +46,8 @@ fn address(number: u32) -> IpAddr {
 }
 
 fn second_of(sim: &Sim) {
-    sim.run_until(sim.now() + SECOND).expect("the world runs");
+    sim.run_until(sim.now() + SECOND)
+        .expect("the simulation runs");
 }
 
 fn idle(criterion: &mut Criterion) {
@@ -98,10 +99,16 @@ fn chains(criterion: &mut Criterion) {
                     .header("host", "server")
                     .body(Full::default());
                 let response = sender
-                    .send_request(request.expect("a plain request"))
+                    .send_request(request.expect("the request is valid"))
                     .await
-                    .expect("an answer");
-                black_box(response.into_body().collect().await.expect("a body"));
+                    .expect("the server responds");
+                black_box(
+                    response
+                        .into_body()
+                        .collect()
+                        .await
+                        .expect("the body is complete"),
+                );
                 answered.set(answered.get() + 1);
             }
         });
@@ -148,14 +155,15 @@ fn accept<F: Future<Output = ()> + 'static>(
 }
 
 async fn dial(env: &Env, to: SocketAddr) -> SendRequest<Full<Bytes>> {
-    let stream = env.connect(to, None).await.expect("somebody listens");
+    let stream = env.connect(to, None).await.expect("the server listens");
     let (sender, connection) = hyper::client::conn::http1::handshake(stream)
         .await
         .expect("a connection");
-    env.spawn(
-        "connection",
-        async move { connection.await.expect("no error") },
-    );
+    env.spawn("connection", async move {
+        connection
+            .await
+            .expect("the connection ends without an error")
+    });
     sender
 }
 
@@ -167,7 +175,7 @@ async fn respond(stream: BoxStream) {
     http.auto_date_header(false)
         .serve_connection(stream, service)
         .await
-        .expect("no error");
+        .expect("the connection ends without an error");
 }
 
 /// A minimal proxy, with one upstream connection per downstream connection.
@@ -187,7 +195,7 @@ async fn forward(env: Env, stream: BoxStream, to: SocketAddr) {
     http.auto_date_header(false)
         .serve_connection(stream, service)
         .await
-        .expect("no error");
+        .expect("the connection ends without an error");
 }
 
 criterion_group! {

@@ -38,8 +38,7 @@ impl<T> Arena<T> {
                 generation: slot.generation,
             };
         }
-        let index = u32::try_from(self.slots.len())
-            .expect("four thousand million entries do not fit in memory");
+        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 entries fit in memory");
         self.slots.push(ArenaSlot {
             generation: 0,
             value: Some(value),

@@ -6,14 +6,14 @@ use shakedown_env::{TaskName, Time};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SimError {
     /// Every task waits, and no event is scheduled.
-    #[error("nothing is left to happen at {at}, and the run is not over")]
+    #[error("deadlock at {at}: all tasks wait, and no event is scheduled")]
     Stalled {
         /// The time of the run.
         at: Time,
     },
     /// A task panicked, in a poll or when it was dropped.
     #[error(
-        "task {task} of host {host}, born at {born}, panicked at {at} in {location}: {message}"
+        "task {task} of host {host}, spawned at {born}, panicked at {at} in {location}: {message}"
     )]
     Panicked {
         /// The name of the task's host; `network` for work of the simulated kernel.
@@ -31,7 +31,7 @@ pub enum SimError {
     },
     /// Turmoil has no port left for another connection of a host. It has 16,384, and does not close connections to free one.
     #[error(
-        "turmoil has no port left for {host} at {at}: 16,384 of its connections are open at once, as when requests arrive \
+        "turmoil has no port left for {host} at {at}: it has 16,384 open connections, for example because requests arrive \
          faster than they are answered; lower the rate, or use the native engine"
     )]
     PortsExhausted {
@@ -41,7 +41,7 @@ pub enum SimError {
         at: Time,
     },
     /// Tasks keep waking each other without time moving on.
-    #[error("tasks spin without end at {at}; the last was {task} of host {host}")]
+    #[error("tasks wake each other endlessly at {at}; the last one was {task} of host {host}")]
     Spinning {
         /// The host of the last task polled.
         host: String,

@@ -72,7 +72,7 @@ pub(crate) fn spawn(
 ) {
     let executor = CURRENT.with_borrow(|current| current.clone());
     let executor = executor.filter(|executor| Arc::ptr_eq(&executor.shared, shared));
-    let executor = executor.expect("a task is spawned on the thread of its run");
+    let executor = executor.expect("tasks are spawned on the thread of their run");
     let mut tasks = executor.tasks.borrow_mut();
     let key = tasks.insert(None);
     let flag = TaskWaker::queued(key, Arc::clone(&shared.ready));
@@ -85,7 +85,7 @@ pub(crate) fn spawn(
         name,
         born: shared.now(),
     };
-    *tasks.get_mut(key).expect("it was just put in") = Some(task);
+    *tasks.get_mut(key).expect("the entry was just inserted") = Some(task);
     shared.tasks.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -105,7 +105,7 @@ impl Executor {
             polls_at_instant_max: Cell::new(POLLS_AT_ONE_INSTANT_MAX),
         });
         CURRENT.with_borrow_mut(|current| {
-            assert!(current.is_none(), "a thread carries one run at a time");
+            assert!(current.is_none(), "a thread executes one run at a time");
             *current = Some(Rc::clone(&executor));
         });
         executor
@@ -191,7 +191,7 @@ impl Executor {
             .tasks
             .borrow_mut()
             .get_mut(key)
-            .expect("a task that is out keeps its place") = Some(task);
+            .expect("the entry of a task is kept while it is polled") = Some(task);
     }
 
     /// Drops the tasks of crashed hosts, and queues the parked tasks of hosts that have resumed.

@@ -74,19 +74,13 @@ impl Kernel {
     }
 
     pub(crate) fn add_host(&mut self, spec: HostSpec) -> HostId {
-        let id = HostId(
-            u32::try_from(self.hosts.len()).expect("hosts are fewer than four thousand million"),
-        );
+        let id = HostId(u32::try_from(self.hosts.len()).expect("a run has fewer than 2^32 hosts"));
         let host = SimHost::new(id, spec, BACKLOG);
         let cell = &host.cell;
         let twin = self.by_name.insert(Arc::clone(&cell.name), id);
-        assert!(twin.is_none(), "two hosts are named {}", cell.name);
+        assert!(twin.is_none(), "duplicate host name {}", cell.name);
         let twin = self.by_address.insert(cell.address, id);
-        assert!(
-            twin.is_none(),
-            "two hosts have the address {}",
-            cell.address
-        );
+        assert!(twin.is_none(), "duplicate host address {}", cell.address);
         self.hosts.push(host);
         id
     }

@@ -29,7 +29,7 @@ impl Noise {
     /// Sleeps occasionally. Must be called between two polls.
     #[expect(
         clippy::disallowed_methods,
-        reason = "to disturb real time is the purpose"
+        reason = "the purpose is to disturb real time"
     )]
     pub(crate) fn between_polls(&mut self) {
         self.polls_left -= 1;

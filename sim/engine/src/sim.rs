@@ -114,7 +114,7 @@ impl Sim {
     fn drive(&self, end: Time, until: &mut dyn FnMut() -> bool) -> Result<(), SimError> {
         assert!(
             !self.running.replace(true),
-            "a run is not driven from inside"
+            "a run cannot be driven by its own tasks"
         );
         let _watch = PanicWatch::new();
         let result = match &*self.failed.borrow() {

@@ -122,7 +122,9 @@ impl TurmoilSim {
     }
 
     fn sim(&mut self) -> &mut ::turmoil::Sim<'static> {
-        self.sim.as_mut().expect("it is gone only in the drop")
+        self.sim
+            .as_mut()
+            .expect("the simulation is taken only by `drop`")
     }
 
     fn step(&mut self) -> Result<(), SimError> {

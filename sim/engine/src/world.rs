@@ -109,7 +109,10 @@ impl World for SimWorld {
         }
         let answer = self.shared.with(|kernel| kernel.names.get(name).cloned());
         let answer = answer.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("no such name: {name}"))
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("host name not found: {name}"),
+            )
         });
         Box::pin(ready(answer))
     }

@@ -47,7 +47,8 @@ impl Kernel {
         if wanted == 0 {
             return Poll::Ready(Ok(0));
         }
-        let room = usize::try_from(endpoint.send.room()).expect("a buffer's size is small");
+        let room =
+            usize::try_from(endpoint.send.room()).expect("the size of a buffer fits in usize");
         if room == 0 {
             Kernel::wait(&mut self.discards, &mut endpoint.send.writer, waker);
             self.schedule_acks(key);
@@ -176,7 +177,7 @@ impl Kernel {
                 return;
             }
             let window = usize::try_from(send.window_end.saturating_sub(send.next))
-                .expect("a window is small");
+                .expect("the size of a window fits in usize");
             let (bytes, fin) = match send.queued.front_mut() {
                 Some(_) if window == 0 => {
                     self.probe_window(key);
@@ -184,7 +185,7 @@ impl Kernel {
                 }
                 Some(front) if front.len() > window => (front.split_to(window), false),
                 Some(_) => (
-                    send.queued.pop_front().expect("its front has been seen"),
+                    send.queued.pop_front().expect("the queue is not empty"),
                     false,
                 ),
                 None if send.fin == Fin::Queued => {
@@ -193,7 +194,7 @@ impl Kernel {
                 }
                 None => return,
             };
-            let len = u32::try_from(bytes.len()).expect("a segment is small");
+            let len = u32::try_from(bytes.len()).expect("the length of a segment fits in 32 bits");
             let sequence = send.next;
             send.next += u64::from(len) + u64::from(fin);
             send.queued_bytes -= u64::from(len);

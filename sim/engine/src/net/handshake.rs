@@ -115,7 +115,7 @@ impl Kernel {
             let endpoint = self
                 .endpoints
                 .get(known)
-                .expect("an endpoint leaves this table when it is removed");
+                .expect("removed endpoints are not in this table");
             if endpoint.peer == Some(client) {
                 // The SYN/ACK was lost, and its timer has not expired yet.
                 if endpoint.phase == ConnectionPhase::Answering {
@@ -135,7 +135,7 @@ impl Kernel {
         let listener = self
             .listeners
             .get_mut(socket)
-            .expect("a port's socket leaves with the port");
+            .expect("removed sockets are not in the table of ports");
         if listener.half_open.len() + listener.queue.len() >= host.backlog {
             // Dropped silently, so that the client retransmits.
             self.retry_later(client);
@@ -203,7 +203,7 @@ impl Kernel {
         let listener = self
             .listeners
             .get_mut(socket)
-            .expect("a socket takes its handshakes with it");
+            .expect("handshakes are removed with their socket");
         listener.half_open.remove(&key);
         listener.queue.push_back(key);
         Kernel::wake(&mut self.wakes, &mut listener.acceptor);

@@ -126,9 +126,8 @@ impl LinkTable {
         if let Some(index) = self.by_pair.get(&pair) {
             return *index;
         }
-        let index = LinkIndex(
-            u32::try_from(self.links.len()).expect("links are fewer than four thousand million"),
-        );
+        let index =
+            LinkIndex(u32::try_from(self.links.len()).expect("a run has fewer than 2^32 links"));
         let name = format!("{}>{}", from.cell.name, to.cell.name);
         let streams = Streams {
             seed: self.seed,

@@ -70,7 +70,7 @@ impl Kernel {
         let endpoint = self
             .endpoints
             .get_mut(key)
-            .expect("an endpoint leaves its listener's queue when it is removed");
+            .expect("removed endpoints are not in the queue of a listener");
         endpoint.owner = Owner::App;
         Poll::Ready((key, endpoint.remote))
     }

@@ -140,7 +140,7 @@ fn a_thread_can_carry_one_run_after_another() {
 }
 
 #[test]
-#[should_panic(expected = "a thread carries one run at a time")]
+#[should_panic(expected = "a thread executes one run at a time")]
 fn a_thread_cannot_carry_two_runs_at_once() {
     let _first = sim();
     let _second = sim();

@@ -87,7 +87,8 @@ impl TurmoilShared {
 
     pub(super) fn add_host(&self, name: &str, address: IpAddr) -> HostId {
         let hosts = &mut self.lock().hosts;
-        let host = HostId(u32::try_from(hosts.len()).expect("turmoil carries some dozens"));
+        let host =
+            HostId(u32::try_from(hosts.len()).expect("turmoil supports only dozens of hosts"));
         hosts.push(TurmoilHost {
             name: name.into(),
             address,

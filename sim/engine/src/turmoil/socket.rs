@@ -46,7 +46,7 @@ impl TurmoilListener {
         if !free {
             return Err(io::Error::new(
                 io::ErrorKind::AddrInUse,
-                format!("{local} is listened on already"),
+                format!("{local} is in use"),
             ));
         }
         Ok(TurmoilListener {

@@ -24,7 +24,7 @@ thread_local! {
 /// If the thread already has a run.
 pub(super) fn claim() {
     INBOXES.with_borrow_mut(|inboxes| {
-        assert!(inboxes.is_none(), "a thread carries one run at a time");
+        assert!(inboxes.is_none(), "a thread executes one run at a time");
         *inboxes = Some(BTreeMap::new());
     });
 }

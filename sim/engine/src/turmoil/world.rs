@@ -56,7 +56,7 @@ impl TurmoilWorld {
     fn not_ours(&self, address: IpAddr) -> io::Error {
         io::Error::new(
             io::ErrorKind::AddrNotAvailable,
-            format!("{address} is no address of host {}", self.name),
+            format!("{address} is not an address of host {}", self.name),
         )
     }
 }
@@ -98,7 +98,7 @@ impl World for TurmoilWorld {
         if addr.port() == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "this world picks no port to listen on",
+                "listening on port 0 is not supported on turmoil",
             ));
         }
         let shared = Arc::clone(&self.shared);
@@ -115,7 +115,10 @@ impl World for TurmoilWorld {
         }
         let answer = self.shared.lock().names.get(name).cloned();
         let answer = answer.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::NotFound, format!("no such name: {name}"))
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("host name not found: {name}"),
+            )
         });
         Box::pin(ready(answer))
     }
