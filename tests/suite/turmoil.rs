@@ -145,7 +145,7 @@ chaos:
         "turmoil-added",
         &format!("{ONE}{rest}"),
         "6:12",
-        "the story has 32 pods, 29 of them to be added",
+        "the scenario has 32 pods, 29 of which are added later",
     );
 }
 
@@ -172,7 +172,7 @@ topology:
       endpoints: {GET /: [{fail: {rate: 1%, with: reset}}]}
 ";
     let scenario = format!("{ONE}{rest}");
-    refused("turmoil-latency", &scenario, "7:3", "`exp(1ms)` is drawn");
+    refused("turmoil-latency", &scenario, "7:3", "`exp(1ms)` is random");
     refused("turmoil-reset", &scenario, "9:5", "RST");
 }
 

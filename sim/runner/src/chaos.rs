@@ -298,8 +298,10 @@ impl ChaosRunner {
         if firings.over == firings.planned && firings.hits == 0 && !planned.fault.may_miss {
             let (name, what) = (&planned.fault.name, &planned.fault.what);
             let reason = match firings.planned {
-                1 => format!("{name} touched nothing ({what})"),
-                times => format!("{name} touched nothing in {times} firings ({what} was the last)"),
+                1 => format!("{name} affected nothing ({what})"),
+                times => {
+                    format!("{name} affected nothing in {times} firings (the last one: {what})")
+                }
             };
             journal.record(env.now(), Event::Invalid { reason });
         }

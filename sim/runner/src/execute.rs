@@ -37,7 +37,7 @@ const INSTANT: Duration = Duration::from_nanos(1);
 #[derive(Debug, thiserror::Error)]
 pub enum StartRunError {
     /// Some proxies have received no valid configuration in time.
-    #[error("bring up the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
+    #[error("start the mesh: no configuration in force after {seconds} s at {}", pods.join(", "))]
     NotReady {
         /// Names of the pods that are not ready.
         pods: Vec<String>,

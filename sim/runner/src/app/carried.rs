@@ -76,7 +76,7 @@ impl Carried {
 
 fn copy(value: &HeaderValue) -> HeaderValue {
     let mut copy =
-        HeaderValue::from_bytes(value.as_bytes()).expect("the bytes of a header value make one");
+        HeaderValue::from_bytes(value.as_bytes()).expect("the bytes of a header value are valid");
     copy.set_sensitive(value.is_sensitive());
     copy
 }

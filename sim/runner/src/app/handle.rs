@@ -246,7 +246,7 @@ impl Future for RequestInHand {
         let work = self
             .work
             .as_mut()
-            .expect("hyper polls no future that is ready");
+            .expect("hyper does not poll a completed future");
         let response = std::task::ready!(work.as_mut().poll(cx));
         self.work = None;
         Poll::Ready(response)

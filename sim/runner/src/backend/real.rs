@@ -150,7 +150,7 @@ impl Backend for Real {
         match cut {
             PartitionGuard::Real(cut) => self.network.cuts.remove(cut),
             PartitionGuard::Simulated(_) => {
-                unreachable!("a cut is healed on the ground that made it")
+                unreachable!("a partition is healed by the backend that created it")
             }
         }
     }

@@ -102,7 +102,9 @@ impl Backend for Simulated {
     fn heal(&self, cut: PartitionGuard) -> u64 {
         match cut {
             PartitionGuard::Simulated(cut) => self.net.heal(cut),
-            PartitionGuard::Real(_) => unreachable!("a cut is healed on the ground that made it"),
+            PartitionGuard::Real(_) => {
+                unreachable!("a partition is healed by the backend that created it")
+            }
         }
     }
 
@@ -125,7 +127,7 @@ fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
         zone,
         ..HostSpec::new(&name, address)
     });
-    net.host_id(&name).expect("the host was added just now")
+    net.host_id(&name).expect("the host was just added")
 }
 
 /// Returns the pod on a host; `None` for the runner's host.

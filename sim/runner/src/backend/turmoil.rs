@@ -67,9 +67,9 @@ impl Turmoil {
     fn link(&self, context: &RunContext, a: PodId, others: impl Iterator<Item = PodId>) {
         let latencies = Latencies::new(context);
         for b in others {
-            let latency = latencies.between(a, b).expect("both are pods");
+            let latency = latencies.between(a, b).expect("both hosts are pods");
             let nanos = latency.as_constant();
-            let nanos = nanos.expect("what is drawn was refused");
+            let nanos = nanos.expect("random latencies were refused");
             let span = Duration::from_nanos(nanos);
             self.net.set_latency(self.host(a), self.host(b), span);
         }
@@ -118,11 +118,11 @@ impl Backend for Turmoil {
     }
 
     fn cut(&self, _from: &[PodId], _to: &[PodId]) -> PartitionGuard {
-        unreachable!("a story with a partition was refused")
+        unreachable!("scenarios with partitions were refused")
     }
 
     fn heal(&self, _cut: PartitionGuard) -> u64 {
-        unreachable!("nothing was cut on this ground")
+        unreachable!("this backend creates no partitions")
     }
 
     fn set_name(&self, name: String, addresses: Vec<IpAddr>) {

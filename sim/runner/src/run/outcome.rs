@@ -27,7 +27,7 @@ pub enum RunnerError {
     #[error("start the scenario")]
     Play(#[from] StartRunError),
     /// The name of a service is not valid in a `host` header.
-    #[error("name a service as in a `host` header")]
+    #[error("use a service's name in a `host` header")]
     Names,
     /// Turmoil does not support the scenario.
     #[cfg(feature = "turmoil")]
@@ -35,7 +35,7 @@ pub enum RunnerError {
     Refused(Vec<UnsupportedPart>),
     /// This build does not include turmoil.
     #[cfg(not(feature = "turmoil"))]
-    #[error("run on turmoil, which this build is without: build it with the feature `turmoil`")]
+    #[error("run on turmoil: this build does not include it; rebuild with the feature `turmoil`")]
     WithoutTurmoil,
     /// The system refused to create a runtime, a host or a thread.
     #[error("set up the run")]

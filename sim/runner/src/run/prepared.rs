@@ -32,7 +32,7 @@ pub(super) fn on_a_fresh_thread(
 ) -> Result<FinishedRun, RunnerError> {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a run is one fresh thread; its tasks go through Env"
+        reason = "a run needs a new thread; its tasks are spawned by Env"
     )]
     thread::scope(|scope| {
         let builder = thread::Builder::new()

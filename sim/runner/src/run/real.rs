@@ -144,7 +144,7 @@ impl GeneratorLag {
         let late = self.late.saturating_mul(100) > self.sent.saturating_mul(LATE_PERCENT_MAX);
         late.then(|| {
             format!(
-                "starved generator: {} of {} requests were sent more than 100 ms late",
+                "the load generator was starved: {} of {} requests were sent more than 100 ms late",
                 self.late, self.sent
             )
         })

@@ -59,16 +59,17 @@ pub fn turmoil_fit(scenario: &ResolvedScenario, seed: u64) -> TurmoilFit {
     if pods > PODS_MAX {
         let more = match extra.len() {
             0 => String::new(),
-            count => format!(", {count} of them to be added"),
+            count => format!(", {count} of which are added later"),
         };
-        let reason =
-            format!("turmoil carries up to {PODS_MAX} hosts, and the story has {pods} pods{more}");
+        let reason = format!(
+            "turmoil supports up to {PODS_MAX} hosts, and the scenario has {pods} pods{more}"
+        );
         fit.refuse(&["topology", "services"], reason);
     }
     for item in &scenario.chaos {
         let reason = match item.action {
             ChaosAction::Partition { .. } => {
-                "turmoil loses for good what TCP would send again after a partition"
+                "turmoil drops data that TCP would retransmit after a partition"
             }
             _ => continue,
         };
@@ -80,7 +81,7 @@ pub fn turmoil_fit(scenario: &ResolvedScenario, seed: u64) -> TurmoilFit {
             version.queue.full == StepFailure::Reset || steps.any(|step| step.any(&resets))
         });
         if resets {
-            let reason = "turmoil's network sends no RST on demand (`reset`)";
+            let reason = "turmoil's network cannot send a RST on demand (`reset`)";
             fit.refuse(&["topology", "services", &service.name], reason.to_owned());
         }
     }
@@ -179,12 +180,12 @@ impl TurmoilFit {
         const PATH: [&str; 2] = ["topology", "latency"];
         let pairs = |a: PodId| context.pods().filter(move |b| *b != a).map(move |b| (a, b));
         let latencies = Latencies::new(context);
-        let latency = |from, to| latencies.between(from, to).expect("both are pods");
+        let latency = |from, to| latencies.between(from, to).expect("both hosts are pods");
         for (a, b) in context.pods().flat_map(pairs) {
             let (there, back) = (latency(a, b), latency(b, a));
             let Some(nanos) = there.as_constant() else {
                 let reason =
-                    format!("turmoil's latencies are constant here, and `{there}` is drawn");
+                    format!("turmoil supports only constant latencies, and `{there}` is random");
                 self.refuse(&PATH, reason);
                 continue;
             };
@@ -194,7 +195,7 @@ impl TurmoilFit {
                 .is_some_and(|back| ticks(Duration::from_nanos(back)) == rounded);
             if !same && a < b {
                 let reason = format!(
-                    "turmoil's links have one latency for both ways, and there are `{there}` and `{back}`"
+                    "turmoil supports only links with one latency for both directions, and these are `{there}` and `{back}`"
                 );
                 self.refuse(&PATH, reason);
             }

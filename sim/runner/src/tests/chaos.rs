@@ -196,7 +196,7 @@ fn a_partition_drops_packets_and_counts_them() {
 }
 
 #[test]
-fn a_fault_that_touched_nothing_makes_the_run_invalid() {
+fn a_fault_that_affected_nothing_makes_the_run_invalid() {
     let idle = |may_miss| {
         let mut scenario = scenario(|build| {
             let back = build.work("1ms");
@@ -215,7 +215,7 @@ fn a_fault_that_touched_nothing_makes_the_run_invalid() {
     let played = idle(false);
     assert_eq!(played.ended.invalid.len(), 1);
     assert!(
-        played.ended.invalid[0].contains("touched nothing"),
+        played.ended.invalid[0].contains("affected nothing"),
         "{:?}",
         played.ended.invalid
     );
@@ -307,7 +307,7 @@ fn a_single_firing_may_affect_nothing_but_not_all_firings() {
     assert_eq!(some.ended.invalid, [""; 0]);
     let none = played("1/h");
     assert_eq!(none.ended.invalid.len(), 1);
-    assert!(none.ended.invalid[0].contains("touched nothing in 55 firings"));
+    assert!(none.ended.invalid[0].contains("affected nothing in 55 firings"));
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn a_pod_that_never_became_ready_stops_as_well() {
 fn setting_what_is_already_so_touches_nothing() {
     let played = play(&scenario(3, false, scale(2)));
     assert_eq!(played.hits(), [0]);
-    assert!(played.ended.invalid[0].contains("touched nothing"));
+    assert!(played.ended.invalid[0].contains("affected nothing"));
 }
 
 #[test]

@@ -57,7 +57,7 @@ struct HostState {
 /// A socket whose owner has died.
 pub(super) enum Socket {
     Stream(BoxStream),
-    Listener(#[expect(dead_code, reason = "kept for its being open")] BoxListener),
+    Listener(#[expect(dead_code, reason = "kept so that it stays open")] BoxListener),
 }
 
 /// State shared by all hosts of a run.

@@ -61,14 +61,14 @@ impl HeldStream {
         Pin::new(
             self.inner
                 .as_mut()
-                .expect("a stream is laid down only when it is dropped"),
+                .expect("the inner stream is taken only by `drop`"),
         )
     }
 
     fn shared(&self) -> &BoxStream {
         self.inner
             .as_ref()
-            .expect("a stream is laid down only when it is dropped")
+            .expect("the inner stream is taken only by `drop`")
     }
 
     /// Buffers received data while the path is cut.
@@ -120,7 +120,7 @@ impl Read for HeldStream {
             && (!behind || lag.carries())
         {
             let stream = this.inner.as_mut();
-            let stream = stream.expect("a stream is laid down only when it is dropped");
+            let stream = stream.expect("the inner stream is taken only by `drop`");
             // Withheld data follows the data that was in flight before.
             let stream = (!behind).then_some(stream);
             return lag.poll_read(stream, this.own.env(), cx, &mut buf);
@@ -217,13 +217,13 @@ impl SocketListener for HeldListener {
     fn local_addr(&self) -> SocketAddr {
         let inner = self.inner.as_ref();
         inner
-            .expect("a listener is laid down only when it is dropped")
+            .expect("the inner listener is taken only by `drop`")
             .local_addr()
     }
 
     fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<BoxStream>> {
         let inner = self.inner.as_mut();
-        let inner = inner.expect("a listener is laid down only when it is dropped");
+        let inner = inner.expect("the inner listener is taken only by `drop`");
         let accepted = std::task::ready!(inner.poll_accept(cx))?;
         let lag = self.network.lag_from(accepted.peer_addr().ip(), &self.own);
         let cuts = Arc::clone(&self.network.cuts);
