@@ -3,7 +3,7 @@
 #![deny(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "they panic if the reader has closed the pipe; print with `cli::out`"
+    reason = "these macros panic if the reader has closed the pipe; print with `cli::out`"
 )]
 
 mod cli;

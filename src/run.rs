@@ -226,7 +226,7 @@ impl RunViews {
 fn cut_short(at_ns: i64, duration: Duration, in_flight: u64) -> String {
     use shakedown_reports::units::{counted, written};
     format!(
-        "the run was cut short at {} of {}, with {} in flight that no figure includes",
+        "the run was cut short at {} of {}; the figures exclude {} in flight",
         // Milliseconds are precise enough for a key press.
         written(at_ns / 1_000_000 * 1_000_000),
         written(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)),

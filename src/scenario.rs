@@ -215,7 +215,7 @@ impl Run {
     #[track_caller]
     pub fn check(&self, name: &str) -> &CheckResult {
         let found = self.document.checks.iter().find(|check| check.name == name);
-        found.unwrap_or_else(|| panic!("no check is named `{name}`:\n{self}"))
+        found.unwrap_or_else(|| panic!("unknown check `{name}`:\n{self}"))
     }
 
     /// The figures of a load, including its histograms.
@@ -225,7 +225,7 @@ impl Run {
     #[track_caller]
     pub fn load(&self, name: &str) -> &LoadResult {
         let found = self.document.loads.iter().find(|load| load.name == name);
-        found.unwrap_or_else(|| panic!("no load is named `{name}`:\n{self}"))
+        found.unwrap_or_else(|| panic!("unknown load `{name}`:\n{self}"))
     }
 
     /// Asserts that every check is true.

@@ -100,7 +100,7 @@ pub fn sweep(
             }
             stop.fetch_or(outcome.is_err(), Ordering::Relaxed);
             kept.lock()
-                .expect("no run panics while it holds the lock")
+                .expect("no thread panics while it has the lock")
                 .insert(seed, outcome);
             done(finished.fetch_add(1, Ordering::Relaxed) + 1);
         }
@@ -116,7 +116,7 @@ pub fn sweep(
     });
     let kept = kept
         .into_inner()
-        .expect("no run panics while it holds the lock");
+        .expect("no thread panics while it has the lock");
     let runs = kept
         .runs
         .into_iter()
@@ -185,7 +185,7 @@ fn judge(
             checks.push(
                 together
                     .next()
-                    .expect("one result for each check over seeds"),
+                    .expect("there is a result for each check over seeds"),
             );
         } else {
             checks.push(in_every_seed(scenario, at, check, &runs));
@@ -262,7 +262,7 @@ fn in_every_seed(
         (Some((seed, run)), _) => (
             Some(false),
             format!(
-                "holds in {holding} of {total} seeds; seed {seed}: {}",
+                "true in {holding} of {total} seeds; seed {seed}: {}",
                 run.checks[at].observed
             ),
         ),
@@ -273,7 +273,7 @@ fn in_every_seed(
         (None, None) => {
             let margin = margin.map(|margin| format!(": {}", margin.words));
             let words = margin.unwrap_or_default();
-            (Some(true), format!("holds in all {total} seeds{words}"))
+            (Some(true), format!("true in all {total} seeds{words}"))
         }
     };
     CheckResult {

@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Input = 2,
     /// Every check is over seeds, which a single run does not judge.
     NotJudged = 4,
-    /// The run is invalid, so it proves nothing.
+    /// The run is invalid, so its results cannot be relied on.
     Invalid = 3,
     /// The user interrupted the command with Ctrl-C.
     Interrupted = 130,

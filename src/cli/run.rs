@@ -203,7 +203,7 @@ fn show_all(
         let rendered = text::render(document, out::screen());
         let variant = &row.variant;
         out::print(format_args!(
-            "\n{variant} did not end as expected:\n{rendered}"
+            "\nunexpected result of {variant}:\n{rendered}"
         ))?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use super::out;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct SchemaArgs {
-    /// SchemaFormat to describe
+    /// Format to describe
     #[arg(value_enum, default_value_t = SchemaFormat::Scenario)]
     format: SchemaFormat,
 }

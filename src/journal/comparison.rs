@@ -142,5 +142,5 @@ impl Divergence {
 }
 
 fn one_line(record: &Record) -> String {
-    serde_json::to_string(record).expect("a record is plain data")
+    serde_json::to_string(record).expect("records serialize to JSON")
 }

@@ -168,7 +168,7 @@ fn parse<T: Serialize + DeserializeOwned>(
         source,
     })?;
     written.clear();
-    serde_json::to_writer(&mut *written, &value).expect("a journal's values are plain data");
+    serde_json::to_writer(&mut *written, &value).expect("values of a journal serialize to JSON");
     if text == written.as_slice() {
         Ok(value)
     } else {

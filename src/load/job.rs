@@ -182,7 +182,7 @@ impl LoadJob {
         let cut = fired.iter().filter_map(|one| one.tally.cut).max();
         views.invalid(cut.map(|cut| {
             format!(
-                "it was cut short at {} of {}: its figures are of that time alone",
+                "the load was cut short at {} of {}; its figures cover only that time",
                 text::duration(cut),
                 text::duration(self.scenario.duration)
             )
@@ -250,7 +250,7 @@ impl LoadJob {
         let mut known: BTreeMap<&Server, (SocketAddr, Option<TlsClient>)> = BTreeMap::new();
         let mut targets = Vec::new();
         for templates in &self.templates {
-            let server = templates.first().expect("a load has an entry").server();
+            let server = templates.first().expect("the load has an entry").server();
             if !known.contains_key(server) {
                 let tls = match (&believed, server.tls) {
                     (Some(believed), true) => {

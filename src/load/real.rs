@@ -100,24 +100,24 @@ pub(super) struct Reached {
 pub(super) fn invalid(tally: &Tally, reached: &Reached, address: SocketAddr) -> Vec<String> {
     let mut reasons = Vec::new();
     if reached.started == 0 {
-        reasons.push("no request was sent: there is nothing to judge".to_owned());
+        reasons.push("no request was sent, so there are no results".to_owned());
     }
     reasons.extend(distorted(&tally.own));
     let exhausted = tally.failed_by(Cause::Exhausted);
     if exhausted > 0 {
         reasons.push(format!(
-            "{exhausted} requests found no connection for want of something on this side: raise `ulimit -n`, or bound them by --connections"
+            "{exhausted} requests had no connection because this machine has no free file descriptors or ports: raise `ulimit -n`, or limit connections with --connections"
         ));
     }
     if reached.started > 0 && reached.ok == 0 {
         let most = tally.failures.iter().max_by_key(|(_, count)| **count);
         let most = most.map_or_else(
-            || "no answer is one that counts as success".to_owned(),
+            || "no response counts as a success".to_owned(),
             |(failure, _)| failure.to_string(),
         );
         reasons.push(match reached.written {
             0 => format!("no request reached {address}: {most}"),
-            _ => format!("not one request succeeded: {most}"),
+            _ => format!("no request succeeded: {most}"),
         });
     }
     reasons
@@ -140,7 +140,7 @@ fn distorted(own: &GeneratorLatency) -> Vec<String> {
             let part = whole - at(&pair.without);
             if part > RESOLUTION_NS && part.saturating_mul(OWN_PART_MAX) > whole {
                 reasons.push(format!(
-                    "the generator measured itself: {} of the {percentile} {name} of {} is its own delay (requests taken up late, answers handled late); give it a core of its own, or lower the rate",
+                    "the generator's own delay is {} of the {percentile} {name} of {} (requests started late, responses processed late); give it a core of its own, or lower the rate",
                     duration_ns(part),
                     duration_ns(whole)
                 ));
@@ -150,7 +150,7 @@ fn distorted(own: &GeneratorLatency) -> Vec<String> {
     let cpu = own.cpu_ppm();
     if cpu > CPU_PPM_MAX {
         reasons.push(format!(
-            "the generator was its own bottleneck: it used {}% of a core; lower the rate, or share it among several generators",
+            "the generator was the bottleneck: it used {}% of a core; lower the rate, or distribute it over several generators",
             cpu / 10_000
         ));
     }

@@ -35,7 +35,7 @@ pub(super) fn job(options: &ScenarioLoadOptions) -> Result<LoadJob, LoadRunError
     let mut skipped = Vec::new();
     leave_out(&mut scenario, &mut skipped);
     let empty = (checks > 0 && scenario.checks.is_empty())
-        .then(|| "no check of this scenario is about its loads alone".to_owned());
+        .then(|| "no check of this scenario depends on loads alone".to_owned());
     let words = scenario.story.trim().to_owned();
     Ok(LoadJob {
         sentence: Box::new(move |addresses| sentence(&words, &servers, addresses)),
@@ -141,8 +141,8 @@ fn leave_out(scenario: &mut ResolvedScenario, skipped: &mut Vec<String>) {
     }
     for load in &scenario.loads {
         let apart = [
-            (load.clients > 1).then_some("its clients (one client sends all requests)"),
-            (load.zones.len() > 1).then_some("their zones"),
+            (load.clients > 1).then_some("clients (a single client sends all requests)"),
+            (load.zones.len() > 1).then_some("zones"),
         ];
         let apart: Vec<&str> = apart.into_iter().flatten().collect();
         if !apart.is_empty() {
@@ -172,9 +172,9 @@ fn of_window(window: &Window) -> Option<String> {
     [&window.from, &window.to]
         .into_iter()
         .find_map(|point| match &point.base {
-            Base::StartOf(item) | Base::EndOf(item) => Some(format!(
-                "its window depends on {item}, which does not happen"
-            )),
+            Base::StartOf(item) | Base::EndOf(item) => {
+                Some(format!("its window depends on {item}, which is skipped"))
+            }
             Base::Zero | Base::WarmUp | Base::End => None,
         })
 }

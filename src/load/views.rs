@@ -42,7 +42,7 @@ impl LoadFold {
     }
 
     pub(super) fn conclude(self, scenario: &ResolvedScenario, labels: RunLabels) -> Document {
-        let (participants, fold) = self.fold.expect("views are concluded once");
+        let (participants, fold) = self.fold.expect("`conclude` is called once");
         let mut folded = fold.finish();
         let invariants = std::mem::take(&mut folded.invariants);
         let mut document = folded.document(scenario, labels, invariants);

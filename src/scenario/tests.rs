@@ -384,13 +384,13 @@ fn a_sweep_shows_how_near_each_check_came_to_its_limit() {
     };
     let green = swept("10s");
     let words = of(&green);
-    assert!(words.starts_with("holds in all 3 seeds: min "), "{words}");
+    assert!(words.starts_with("true in all 3 seeds: min "), "{words}");
     assert!(words.contains("; worst seed "), "{words}");
     assert_eq!(green.failures, [0; 0]);
     let red = swept("1us");
     let worst = red.failures[0];
     let words = of(&red);
-    let start = format!("holds in 0 of 3 seeds; seed {worst}: ");
+    let start = format!("true in 0 of 3 seeds; seed {worst}: ");
     assert!(words.starts_with(&start), "{words}");
     let mut names = red.checks.iter().map(|check| check.name.as_str());
     let quick = names.position(|name| name == "quick").unwrap();

@@ -131,7 +131,7 @@ fn calls_in_flight_at_the_interrupt_are_counted_apart() {
     assert_eq!(document["loads"][0]["ok"], ok);
     assert_eq!(document["loads"][0]["scheduled"], ok);
     let in_flight = shakedown_reports::units::counted(calls.unsigned_abs(), "call");
-    let words = format!("with {in_flight} in flight that no figure includes");
+    let words = format!("the figures exclude {in_flight} in flight");
     assert!(stdout.contains(&words), "{stdout}");
     let page = std::fs::read_to_string(html).expect("the report is written");
     assert!(page.contains(&words));

@@ -67,7 +67,9 @@ pub(super) fn replay(args: &RunArgs, path: &Path) -> Reported {
         shell_word(&path.display().to_string())
     );
     match outcome.replayed.as_ref() {
-        None => out::complain("interrupted: the journal was not compared to its end"),
+        None => {
+            out::complain("interrupted before the end of the journal: the comparison is incomplete")
+        }
         Some(Ok(events)) if reports.take_stdout() => {
             out::complain(format_args!("replayed: {events} events, all equal"));
         }

@@ -89,7 +89,8 @@ impl Reports {
         page: impl FnOnce() -> String,
     ) -> Result<(), Exit> {
         if let Some(json) = self.json {
-            let mut text = serde_json::to_string_pretty(value).expect("a document is plain data");
+            let mut text =
+                serde_json::to_string_pretty(value).expect("results documents serialize to JSON");
             text.push('\n');
             json.write(&text)?;
         }

@@ -40,7 +40,7 @@ impl Section {
         }
         match &mut self.entries[at].1 {
             Part::Section(section) => section,
-            _ => unreachable!("it was made a map above"),
+            _ => unreachable!("the value was replaced by a map above"),
         }
     }
 

@@ -13,7 +13,7 @@ fn a_generator_that_is_kept_from_its_core_makes_the_load_invalid() {
     child.signal("-CONT");
     let (code, text, _) = child.end();
     assert_eq!(code, Some(3), "{text}");
-    assert!(text.contains("the generator measured itself"), "{text}");
+    assert!(text.contains("the generator's own delay is"), "{text}");
 }
 
 /// The rate is more than one core can send, to a server of negligible cost.
