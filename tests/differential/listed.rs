@@ -27,7 +27,7 @@ pub(crate) struct Pending {
 /// Differences accepted in all cases.
 pub(crate) const EVERYWHERE: &[Everywhere] = &[Everywhere {
     field: "header server",
-    why: "Envoy names itself in every answer; we are no Envoy, and leave the app's own name",
+    why: "Envoy sets its own name in every response; our proxy keeps the app's",
 }];
 
 /// Differences accepted in some cases.
@@ -38,55 +38,54 @@ pub(crate) const LISTED: &[Listed] = &[
             "framing: the greatest length of an answer",
         ],
         fields: &["*"],
-        why: "hyper counts to 2^64-3; a longer body, which nobody could send, is refused as one of 2^64 is",
+        why: "hyper supports lengths up to 2^64-3; a longer body, which is impossible to send, is refused like one of 2^64",
     },
     Listed {
         cases: &[
-            "framing: chunks of requests that are none",
+            "framing: malformed chunks of requests",
             "framing: chunks of requests with bare line feeds",
-            "framing: trailers of requests that are none",
+            "framing: malformed trailers of requests",
         ],
         fields: &["reached*"],
-        why: "Envoy sends a head on before it has parsed the body behind it, and then cuts that request off; our proxy takes in \
-              the part of a body that came together with its head first, and a fault in it is answered before a host is chosen",
+        why: "Envoy forwards a head before it has parsed the body, and then resets that request; our proxy first parses the part \
+              of a body that arrived together with its head, and answers an error in it before it selects a host",
     },
     Listed {
-        cases: &["framing: answers without a body"],
+        cases: &["framing: responses without a body"],
         fields: &["header content-length"],
-        why: "hyper writes no length with a 304",
+        why: "hyper does not write a content length for a 304",
     },
     Listed {
-        cases: &["framing: answers to HEAD"],
+        cases: &["framing: responses to HEAD"],
         fields: &["header transfer-encoding"],
-        why: "hyper writes no coding of a body that it does not send",
+        why: "hyper does not write the transfer coding of a body that it does not send",
     },
     Listed {
         cases: &["framing: a status of four digits"],
         fields: &["*"],
-        why: "Envoy sends it on, and no caller can read it; here it is a 502, as one of two digits is",
+        why: "Envoy forwards it, although no client can parse it; our proxy returns a 502, as for a status of two digits",
     },
     Listed {
         cases: &["framing: lengths of requests over HTTP/2"],
         fields: &["*"],
-        why: "h2 resets the stream before anybody learns of the request; Envoy has begun with it, or ends the connection",
+        why: "h2 resets the stream before our proxy sees the request; Envoy has started to process it, or ends the connection",
     },
     Listed {
-        cases: &["framing: characters that h2 takes for no path"],
+        cases: &["framing: path characters that h2 refuses"],
         fields: &["*"],
-        why: "the http crate, by which h2 reads `:path`, refuses `<`, `>` and a backtick, and a quotation mark in a query; h2 \
-              resets the stream before anybody learns of the request, and shows no header as it came: to see the path would \
-              take a second HPACK decoder for each connection",
+        why: "the http crate, with which h2 parses `:path`, refuses `<`, `>` and a backtick, and a quotation mark in a query; h2 \
+              resets the stream before our proxy sees the request, and does not expose raw headers: reading the path would \
+              require a second HPACK decoder for each connection",
     },
     Listed {
         cases: &["framing: fragments over HTTP/2"],
         fields: &["*"],
-        why: "the http crate, by which h2 reads `:path`, drops a fragment without a trace: the rest is forwarded, and the \
-              fragment reaches nobody",
+        why: "the http crate, with which h2 parses `:path`, silently drops a fragment: the rest is forwarded without it",
     },
     Listed {
-        cases: &["another protocol that nobody has asked for"],
+        cases: &["another protocol that was not requested"],
         fields: &["*"],
-        why: "Envoy passes a 101 that nobody has asked for as if it were an answer; here it breaks HTTP's rules, and is a 502",
+        why: "Envoy forwards a 101 that was not requested like any response; our proxy returns a 502, because it violates HTTP",
     },
 ];
 

@@ -39,7 +39,7 @@ fn rewrites() -> Vec<Case> {
             .routes("[{rewrite: {authority: other.example.com}, TO_APP}]")
             .get("/a")
             .wants("200 -"),
-        mesh("rewrite: both")
+        mesh("rewrite: path and authority")
             .routes("[{match: [{uri: {prefix: /a}}], rewrite: {uri: /b, authority: other}, TO_APP}]")
             .get("/a/c")
             .wants("200 -"),
@@ -135,7 +135,7 @@ fn header_operations() -> Vec<Case> {
 
 fn mirrors() -> Vec<Case> {
     vec![
-        mesh("mirror: the other gets a copy")
+        mesh("mirror: a copy to the mirror cluster")
             .routes("[{mirror: {host: two}, TO_APP}]")
             .host(host("a"))
             .host(host("two").of("two"))

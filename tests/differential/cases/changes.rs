@@ -34,7 +34,7 @@ fn steady(count: u64, every: u64) -> Vec<ClientRequest> {
 fn endpoints() -> Vec<Case> {
     vec![
         xds(
-            "a host that leaves ends what it has, and gets nothing more",
+            "a removed host's requests end, and it gets no new ones",
             |_| {},
         )
         .host(host("a").does(&[LATE]))
@@ -285,7 +285,7 @@ fn routes() -> Vec<Case> {
         .change(&["a", "o"], |x| split(x, 10, 90))
         .together(steady(150, 2))
         .shares(1),
-        xds("a request goes on by the route that it began with", |x| {
+        xds("a request keeps its route when routes change", |x| {
             x.action().timeout = ms(5_000)
         })
         .app(&[LATE])

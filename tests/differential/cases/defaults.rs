@@ -31,7 +31,7 @@ fn paths() -> Vec<Case> {
     let each = |case: Case, paths: &[&str]| paths.iter().fold(case, |case, path| case.get(path));
     vec![
         each(
-            to_yes("a path's dots are resolved before routes are looked up"),
+            to_yes("dot segments are resolved before routes are matched"),
             &[
                 "/a/../x",
                 "/a/./x",
@@ -44,7 +44,7 @@ fn paths() -> Vec<Case> {
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -"),
         each(
-            to_yes("a path's escaped dots are dots, and escaped slashes are none"),
+            to_yes("escaped dots are dots, and escaped slashes are not slashes"),
             &[
                 "/a/%2e%2E/x",
                 "/a/.%2e/x",
@@ -60,7 +60,7 @@ fn paths() -> Vec<Case> {
         )
         .wants("200 -, 200 -, 200 -"),
         each(
-            to_yes("a path's escapes go where they are not needed, and come where they are"),
+            to_yes("unnecessary escapes are decoded, and necessary ones are added"),
             &[
                 "/%78%41%7e%2d",
                 "/x%20%c3%a9%7f",
@@ -71,11 +71,11 @@ fn paths() -> Vec<Case> {
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
         each(
-            to_yes("a path's segments of dots lose their parameters"),
+            to_yes("dot segments lose their parameters"),
             &["/a/..;/x", "/a/..;p/x", "/a/.;p", "/a;p/x", "/a/%2e%2e;/x"],
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
-        to_yes("a path with an escaped NUL is none")
+        to_yes("a path with an escaped NUL is refused")
             .get("/x%00")
             .wants("400 -"),
         to_yes("a path is normalised of HTTP/2, too")

@@ -90,7 +90,7 @@ fn request_heads() -> Vec<Case> {
             ],
         )
         .wants("200 -, 200 DPE, 200 -"),
-        xds("framing: an unfinished head is bounded by the stream's idle timeout", |x| {
+        xds("framing: an unfinished head is limited by the stream idle timeout", |x| {
             x.manager.stream_idle_timeout = ms(300);
         })
         .send(line("GET / HTTP/1.1\r\nhost: app\r\nx"))
@@ -143,7 +143,7 @@ fn request_heads() -> Vec<Case> {
         )
         .wants("400 DPE, 400 DPE"),
         sends(
-            mesh("framing: how long a request's head may be"),
+            mesh("framing: maximum size of a request head"),
             [
                 target(&format!("/{}", "a".repeat(50_000))),
                 target(&format!("/{}", "a".repeat(61_000))),

@@ -92,7 +92,7 @@ fn plain() -> Vec<Case> {
             .send(crate::case::raw("GET / HTTP/1.1\r\nhost: app\r\n\r\n"))
             .wants("200 -"),
         mesh("an id that is none passes").send(get("/").header("x-request-id", "not-an-id")).wants("200 -"),
-        mesh("headers of every kind from an external caller").send(many()).wants("200 -"),
+        mesh("all kinds of headers from an external caller").send(many()).wants("200 -"),
         mesh("headers of one hop are dropped").send(hops()).wants("200 -"),
         mesh("headers of one hop are dropped from the answer")
             .app(&[Act::Reply(200, &[("connection", "x-drop"), ("x-drop", "1"), ("keep-alive", "timeout=3"), ("x-keep", "1")], "ok")])
@@ -106,7 +106,7 @@ fn plain() -> Vec<Case> {
             .app(&[Act::Reply(200, &[("x-envoy-attempt-count", "9"), ("x-envoy-overloaded", "true"), ("x-request-id", "mine"), ("x-envoy-degraded", "true"), ("x-envoy-immediate-health-check-fail", "true")], "ok")])
             .get("/")
             .wants("200 -"),
-        mesh("the time that is left is told to the app")
+        mesh("the app is sent the remaining time")
             .routes("[{TO_APP, timeout: 5s, retries: {attempts: 2, perTryTimeout: 2s, retryOn: '5xx'}}]")
             .app(&[status(503), OK])
             .get("/")
@@ -118,7 +118,7 @@ fn plain() -> Vec<Case> {
         })
         .get("/")
         .wants("200 -"),
-        xds("the router adds nothing to what it rewrites and refuses", |x| {
+        xds("suppress_envoy_headers with rewrites and local replies", |x| {
             use shakedown_xds::proto::route::route_action::HostRewriteSpecifier;
             let router = shakedown_xds::proto::router::Router { suppress_envoy_headers: true, ..Default::default() };
             x.manager.http_filters = vec![crate::messages::filter("envoy.filters.http.router", shakedown_xds::proto::pack(&router))];
@@ -233,7 +233,7 @@ fn believed(x: &mut Xds) {
 /// Cases of x-envoy-* overrides, which are accepted from internal callers.
 fn steering() -> Vec<Case> {
     vec![
-        xds("internal: so many retries", believed)
+        xds("internal: a number of retries", believed)
             .app(&[status(503), status(503), status(503), OK])
             .send(
                 inside(get("/"))
@@ -302,14 +302,17 @@ fn steering() -> Vec<Case> {
         .app(&[status(503), status(409), OK])
         .send(inside(get("/")).header("x-envoy-retry-on", "5xx"))
         .wants("200 -"),
-        xds("internal: a timeout that is answered with 204", believed)
-            .app(&[Act::Late(200, &OK)])
-            .send(
-                inside(get("/"))
-                    .header("x-envoy-upstream-rq-timeout-ms", "50")
-                    .header("x-envoy-upstream-rq-timeout-alt-response", "1"),
-            )
-            .wants("204 UT"),
+        xds(
+            "internal: a timeout with the alternate response 204",
+            believed,
+        )
+        .app(&[Act::Late(200, &OK)])
+        .send(
+            inside(get("/"))
+                .header("x-envoy-upstream-rq-timeout-ms", "50")
+                .header("x-envoy-upstream-rq-timeout-alt-response", "1"),
+        )
+        .wants("204 UT"),
         xds("internal: a timeout of 0 is none", |x| {
             believed(x);
             x.action().timeout = ms(50);
@@ -335,12 +338,15 @@ fn steering() -> Vec<Case> {
                     .header("x-envoy-hedge-on-per-try-timeout", "true"),
             )
             .wants("200 -"),
-        xds("what the route adds steers for everybody", |x| {
-            x.host().routes[0].request_headers_to_add = vec![
-                option("x-envoy-retry-on", "5xx", 2),
-                option("x-envoy-max-retries", "2", 2),
-            ];
-        })
+        xds(
+            "control headers that the route adds apply to every caller",
+            |x| {
+                x.host().routes[0].request_headers_to_add = vec![
+                    option("x-envoy-retry-on", "5xx", 2),
+                    option("x-envoy-max-retries", "2", 2),
+                ];
+            },
+        )
         .app(&[status(503), status(503), OK])
         .get("/")
         .wants("200 -"),
@@ -363,7 +369,7 @@ fn steering() -> Vec<Case> {
         .send(get("/").header("x-forwarded-for", "5.6.7.8"))
         .wants("200 -, 200 -"),
         xds(
-            "trusted hops: without the connection's address none is internal",
+            "trusted hops: without use_remote_address no caller is internal",
             |x| {
                 believed(x);
                 x.manager.xff_num_trusted_hops = 1;

@@ -33,7 +33,7 @@ fn callers() -> Vec<Case> {
             .empty("app")
             .send(get("/").h2())
             .wants("503 UH"),
-        mesh("HTTP/2: an upstream that refuses")
+        mesh("HTTP/2: connection refused")
             .routes("[{TO_APP, retries: {attempts: 0}}]")
             .host(host("a").is(Manner::Refuses))
             .send(get("/").h2())
@@ -51,7 +51,7 @@ fn callers() -> Vec<Case> {
             .routes("[{match: [{uri: {prefix: /x}}], TO_APP}]")
             .send(grpc("/service/method").h2())
             .wants("200 NR"),
-        mesh("HTTP/2: an answer cut short")
+        mesh("HTTP/2: a response cut short")
             .app(&[Act::Raw(&[
                 "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n",
                 "0123456789",

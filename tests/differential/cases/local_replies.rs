@@ -27,12 +27,12 @@ fn plain() -> Vec<Case> {
             .empty("app")
             .get("/")
             .wants("503 UH"),
-        mesh("an upstream that refuses: UF")
+        mesh("connection refused: UF")
             .routes(NO_RETRY)
             .host(host("a").is(Manner::Refuses))
             .get("/")
             .wants("503 UF"),
-        mesh("an upstream that refuses, by Istio's default: two retries, URX UF")
+        mesh("connection refused, Istio's default of two retries: URX UF")
             .host(host("a").is(Manner::Refuses))
             .get("/")
             .wants("503 URX,UF"),
@@ -51,7 +51,7 @@ fn plain() -> Vec<Case> {
             .app(&[Act::Close])
             .get("/")
             .wants("503 URX,UC"),
-        mesh("no HTTP from the upstream: UPE")
+        mesh("an upstream response that is not HTTP: UPE")
             .routes(NO_RETRY)
             .app(&[Act::Raw(&["this is no http\r\n\r\n"])])
             .get("/")
@@ -61,7 +61,7 @@ fn plain() -> Vec<Case> {
             .app(&[Act::Hang])
             .get("/")
             .wants("504 UT"),
-        mesh("the tries' own timeouts, spent: URX UT")
+        mesh("per-try timeouts, retries exhausted: URX UT")
             .routes("[{TO_APP, retries: {attempts: 1, perTryTimeout: 0.1s, retryOn: '5xx'}}]")
             .app(&[Act::Hang])
             .get("/")
@@ -107,13 +107,13 @@ fn plain() -> Vec<Case> {
         .host(host("a").unhealthy())
         .get("/")
         .wants("503 UH"),
-        mesh("a connect that takes too long: UF")
+        mesh("connect timeout: UF")
             .routes(NO_RETRY)
             .rule("trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0.2s}}}")
             .host(host("a").is(Manner::Stuck))
             .get("/")
             .wants("503 UF"),
-        mesh("a connect that takes too long, retries spent: URX UF")
+        mesh("connect timeout, retries exhausted: URX UF")
             .routes("[{TO_APP, retries: {attempts: 1, retryOn: connect-failure}}]")
             .rule("trafficPolicy: {connectionPool: {tcp: {connectTimeout: 0.2s}}}")
             .host(host("a").is(Manner::Stuck))
@@ -150,11 +150,11 @@ fn plain() -> Vec<Case> {
 /// Cases of responses that are truncated or have no length.
 fn bodies() -> Vec<Case> {
     vec![
-        mesh("an answer cut short in its body")
+        mesh("a response body cut short")
             .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n", "0123456789"])])
             .get("/")
             .wants("200 UPE"),
-        mesh("a chunked answer cut short")
+        mesh("a chunked response cut short")
             .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "a\r\n0123456789\r\n"])])
             .get("/")
             .wants("200 UPE"),
@@ -183,7 +183,7 @@ fn bodies() -> Vec<Case> {
             .get("/")
             .wants("200 -"),
         mesh("a status that nobody knows").app(&[status(299)]).get("/").wants("299 -"),
-        mesh("an upstream's header names come in lower case")
+        mesh("header names of an upstream are sent in lower case")
             .app(&[Act::Raw(&["HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-My-Header: Abc\r\n\r\nok"])])
             .get("/")
             .wants("200 -"),
@@ -198,7 +198,7 @@ fn to_grpc() -> Vec<Case> {
             .empty("app")
             .send(call())
             .wants("200 UH"),
-        mesh("gRPC: an upstream that refuses")
+        mesh("gRPC: connection refused")
             .routes(NO_RETRY)
             .host(host("a").is(Manner::Refuses))
             .send(call())
@@ -208,7 +208,7 @@ fn to_grpc() -> Vec<Case> {
             .app(&[Act::Close])
             .send(call())
             .wants("200 UC"),
-        mesh("gRPC: no HTTP from the upstream")
+        mesh("gRPC: an upstream response that is not HTTP")
             .routes(NO_RETRY)
             .app(&[Act::Raw(&["this is no http\r\n\r\n"])])
             .send(call())
@@ -225,37 +225,27 @@ fn to_grpc() -> Vec<Case> {
         xds("gRPC: unknown cluster", |x| to_cluster(x, "gone"))
             .send(call())
             .wants("200 NC"),
-        xds("gRPC: an answer of the route's own, 418", |x| {
+        xds("gRPC: a direct response, 418", |x| {
             respond(x, 418, "teapot")
         })
         .send(call())
         .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 200", |x| {
-            respond(x, 200, "fine")
-        })
-        .send(call())
-        .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 400", |x| {
-            respond(x, 400, "bad")
-        })
-        .send(call())
-        .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 401", |x| {
-            respond(x, 401, "who")
-        })
-        .send(call())
-        .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 403", |x| {
-            respond(x, 403, "no")
-        })
-        .send(call())
-        .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 429", |x| {
-            respond(x, 429, "slow")
-        })
-        .send(call())
-        .wants("200 -"),
-        xds("gRPC: an answer of the route's own, 500", |x| {
+        xds("gRPC: a direct response, 200", |x| respond(x, 200, "fine"))
+            .send(call())
+            .wants("200 -"),
+        xds("gRPC: a direct response, 400", |x| respond(x, 400, "bad"))
+            .send(call())
+            .wants("200 -"),
+        xds("gRPC: a direct response, 401", |x| respond(x, 401, "who"))
+            .send(call())
+            .wants("200 -"),
+        xds("gRPC: a direct response, 403", |x| respond(x, 403, "no"))
+            .send(call())
+            .wants("200 -"),
+        xds("gRPC: a direct response, 429", |x| respond(x, 429, "slow"))
+            .send(call())
+            .wants("200 -"),
+        xds("gRPC: a direct response, 500", |x| {
             respond(x, 500, "a%b\u{e9}")
         })
         .send(call())
@@ -301,10 +291,10 @@ fn requests() -> Vec<Case> {
                 "POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
             ))
             .wants("400 DPE"),
-        mesh("CONNECT that nothing takes: 404")
+        mesh("CONNECT without a matching route: 404")
             .send(line("CONNECT app:8080 HTTP/1.1\r\nhost: app:8080\r\n\r\n"))
             .wants("404 NR"),
-        mesh("a target that is no path: 404").send(line("OPTIONS * HTTP/1.1\r\nhost: app\r\n\r\n")).wants("404 -"),
+        mesh("a target that is not a path: 404").send(line("OPTIONS * HTTP/1.1\r\nhost: app\r\n\r\n")).wants("404 -"),
         mesh("a fragment in the path: 400").send(line("GET /a#b HTTP/1.1\r\nhost: app\r\n\r\n")).wants("400 -"),
         mesh("a whole URL as the target names the authority")
             .send(raw("GET http://app/abs?q=1 HTTP/1.1\r\nhost: other\r\n\r\n"))
@@ -318,7 +308,7 @@ fn requests() -> Vec<Case> {
         mesh("expect: 100-continue")
             .send(raw("POST / HTTP/1.1\r\nhost: app\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\nabc"))
             .wants("200 -"),
-        xds("an answer of the route's own to an unfinished request closes", |x| respond(x, 200, "fine"))
+        xds("a direct response to an unfinished request closes the connection", |x| respond(x, 200, "fine"))
             .send(post("/", "body").watch_close())
             .send(line("POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc"))
             .wants("200 -, 200 -"),

@@ -285,7 +285,7 @@ fn policies() -> Vec<Case> {
         .app(&[status(503), status(503), status(503), OK])
         .get("/")
         .wants("200 -"),
-        xds("no retry is allowed at one time: UO", |x| {
+        xds("the retry limit is zero: UO", |x| {
             on(x, "5xx", 1);
             x.cluster("app").circuit_breakers = super::breakers::retries(0);
         })

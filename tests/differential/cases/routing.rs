@@ -119,7 +119,7 @@ fn others() -> Vec<Case> {
         .send(with("a,b"))
         .wants("200 -, 200 -"),
         when(
-            "the first of two headers of one name",
+            "the first of two headers with the same name",
             "{headers: {x-t: {exact: a}}}",
         )
         .send(with("a").header("x-t", "b"))
@@ -182,7 +182,7 @@ fn others() -> Vec<Case> {
         .get("/?a=w&a=v")
         .wants("200 -, 200 -"),
         when(
-            "a query parameter is matched as it is written",
+            "a query parameter is matched without decoding",
             "{queryParams: {a: {exact: 'b c'}}}",
         )
         .get("/?a=b%20c")
@@ -195,7 +195,7 @@ fn others() -> Vec<Case> {
         .get("/?a=b%20c")
         .wants("200 -"),
         when(
-            "a query parameter's name is matched as it is written",
+            "a query parameter's name is matched without decoding",
             "{queryParams: {a: {exact: v}}}",
         )
         .get("/?%61=v")
@@ -364,7 +364,7 @@ fn envoy() -> Vec<Case> {
     }
     let to_host = |name: &str| get("/").to(name);
     vec![
-        headers("an inverted match of a value", text("x-t", exact(), true, false)),
+        headers("an inverted match of a header value", text("x-t", exact(), true, false)),
         headers("an inverted match where what is missing is empty", text("x-t", exact(), true, true)),
         headers("a match of the empty text where what is missing is empty", text("x-t", MatchPattern::Exact(String::new()), false, true)),
         headers("a suffix of a header", text("x-t", MatchPattern::Suffix("v".into()), false, false)),

@@ -22,7 +22,7 @@ fn routes() -> Vec<Case> {
         mesh("Istio has no route timeout by default").app(&[LATE]).get("/").wants("200 -"),
         mesh("an answer in time").routes("[{TO_APP, timeout: 2s}]").app(&[LATE]).get("/").wants("200 -"),
         mesh("an answer too late").routes("[{TO_APP, timeout: 0.1s}]").app(&[LATE]).get("/").wants("504 UT"),
-        mesh("a route's timeout in the body of the answer")
+        mesh("a route's timeout during the response body")
             .routes("[{TO_APP, timeout: 0.2s}]")
             .app(&[SLOW_BODY])
             .get("/")
@@ -77,7 +77,7 @@ fn stream(x: &mut Xds, longest: u64) {
 fn streams() -> Vec<Case> {
     let unfinished = "POST / HTTP/1.1\r\nhost: app\r\ncontent-length: 10\r\n\r\nabc";
     vec![
-        xds("an idle stream before headers: 504 SI", |x| {
+        xds("an idle stream before the response headers: 504 SI", |x| {
             x.manager.stream_idle_timeout = ms(200)
         })
         .app(&[Act::Hang])
@@ -89,13 +89,13 @@ fn streams() -> Vec<Case> {
         .app(&[Act::Hang])
         .send(grpc("/service/method"))
         .wants("200 SI"),
-        xds("an idle stream in the answer's body", |x| {
+        xds("an idle stream during the response body", |x| {
             x.manager.stream_idle_timeout = ms(200)
         })
         .app(&[SLOW_BODY])
         .get("/")
         .wants("200 SI"),
-        xds("an idle stream in the request's body: 408 SI", |x| {
+        xds("an idle stream during the request body: 408 SI", |x| {
             x.manager.stream_idle_timeout = ms(200)
         })
         .send(raw(unfinished).watch_close())
@@ -114,12 +114,12 @@ fn streams() -> Vec<Case> {
         .app(&[LATE])
         .get("/")
         .wants("200 -"),
-        xds("a request that does not end: 408", |x| {
+        xds("a request that is not completed: 408", |x| {
             x.manager.request_timeout = ms(200)
         })
         .send(raw(unfinished).watch_close())
         .wants("408 -"),
-        xds("headers that do not end: 408", |x| {
+        xds("request headers that are not completed: 408", |x| {
             x.manager.request_headers_timeout = ms(200)
         })
         .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
@@ -131,23 +131,23 @@ fn streams() -> Vec<Case> {
         .app(&[Act::Late(500, &OK)])
         .send(post("/", "body"))
         .wants("200 -"),
-        xds("a request's time counts for its headers, too", |x| {
+        xds("the request timeout includes the headers", |x| {
             x.manager.request_timeout = ms(200)
         })
         .send(raw("GET / HTTP/1.1\r\nhost: app\r\n").watch_close())
         .wants("408 -"),
-        xds("a stream's longest duration, in the answer's body", |x| {
+        xds("maximum stream duration during the response body", |x| {
             stream(x, 200)
         })
         .app(&[SLOW_BODY])
         .get("/")
         .wants("200 -"),
-        xds("a stream's longest duration, in the request's body", |x| {
+        xds("maximum stream duration during the request body", |x| {
             stream(x, 200)
         })
         .send(raw(unfinished).watch_close())
         .wants("408 -"),
-        xds("a stream's longest duration, over all tries", |x| {
+        xds("maximum stream duration over all attempts", |x| {
             stream(x, 300);
             x.action().retry_policy = Some(shakedown_xds::proto::route::RetryPolicy {
                 retry_on: "5xx".into(),
@@ -158,20 +158,18 @@ fn streams() -> Vec<Case> {
         .app(&[status(503), Act::Hang])
         .get("/")
         .wants("504 -"),
-        xds("a stream's longest duration, over HTTP/2", |x| {
-            stream(x, 200)
-        })
-        .app(&[Act::Hang, SLOW_BODY])
-        .send(get("/").h2())
-        .send(get("/").h2())
-        .wants("504 -, 200 -"),
-        xds("a stream's longest duration covers a fault's delay", |x| {
+        xds("maximum stream duration over HTTP/2", |x| stream(x, 200))
+            .app(&[Act::Hang, SLOW_BODY])
+            .send(get("/").h2())
+            .send(get("/").h2())
+            .wants("504 -, 200 -"),
+        xds("maximum stream duration includes an injected delay", |x| {
             stream(x, 200);
             super::faults::delayed(x, 500);
         })
         .get("/")
         .wants("504 DI"),
-        xds("a stream's longest duration, to gRPC", |x| stream(x, 200))
+        xds("maximum stream duration for gRPC", |x| stream(x, 200))
             .app(&[Act::Hang])
             .send(grpc("/service/method"))
             .wants("200 -"),
@@ -185,7 +183,7 @@ fn streams() -> Vec<Case> {
         .app(&[LATE])
         .get("/")
         .wants("200 -"),
-        xds("grpc-timeout, at most as long as the route says", |x| {
+        xds("grpc-timeout is capped by the route", |x| {
             x.action().max_stream_duration = Some(MaxStreamDuration {
                 grpc_timeout_header_max: ms(150),
                 ..Default::default()
@@ -194,7 +192,7 @@ fn streams() -> Vec<Case> {
         .app(&[Act::Hang])
         .send(grpc("/service/method").header("grpc-timeout", "10S"))
         .wants("200 -"),
-        xds("grpc-timeout, less what the route takes off", |x| {
+        xds("grpc-timeout less the route's offset", |x| {
             x.action().max_stream_duration = Some(MaxStreamDuration {
                 grpc_timeout_header_max: ms(0),
                 grpc_timeout_header_offset: ms(1_800),
@@ -217,7 +215,7 @@ fn streams() -> Vec<Case> {
         .app(&[LATE])
         .get("/")
         .wants("200 -"),
-        xds("a stream's longest duration", |x| {
+        xds("maximum stream duration", |x| {
             x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
                 max_stream_duration: ms(200),
                 ..Default::default()
@@ -226,7 +224,7 @@ fn streams() -> Vec<Case> {
         .app(&[Act::Hang])
         .get("/")
         .wants("504 -"),
-        xds("a route's longest stream duration", |x| {
+        xds("a route's maximum stream duration", |x| {
             x.action().max_stream_duration = Some(MaxStreamDuration {
                 max_stream_duration: ms(200),
                 ..Default::default()
@@ -235,7 +233,7 @@ fn streams() -> Vec<Case> {
         .app(&[Act::Hang])
         .get("/")
         .wants("504 -"),
-        xds("grpc-timeout, as far as the route allows", |x| {
+        xds("grpc-timeout within the route's cap", |x| {
             x.action().max_stream_duration = Some(MaxStreamDuration {
                 grpc_timeout_header_max: ms(0),
                 ..Default::default()

@@ -49,7 +49,7 @@ fn refused() -> Vec<Case> {
         xds("an upgrade of another kind: 403", allow)
             .send(upgrade_request("foo").watch_close())
             .wants("403 -"),
-        xds("an upgrade to HTTP/2 is not looked at", |_| {})
+        xds("an upgrade to h2c is ignored", |_| {})
             .send(upgrade_request("h2c"))
             .wants("200 -"),
         xds("an upgrade that only one header names is none", |_| {})
@@ -84,11 +84,11 @@ fn refused() -> Vec<Case> {
         })
         .send(upgrade_request("websocket").watch_close())
         .wants("200 -"),
-        xds("an upgrade that the app does not take", allow)
+        xds("an upgrade that the app declines", allow)
             .app(&[status(403)])
             .send(upgrade_request("websocket").watch_close())
             .wants("403 -"),
-        xds("another protocol that nobody has asked for", allow)
+        xds("another protocol that was not requested", allow)
             .app(&[ECHO])
             .get("/")
             .wants("101 -"),
@@ -106,18 +106,20 @@ fn agreed() -> Vec<Case> {
             .send(get("/chat?x=1").websocket("hello", Some(5)))
             .get("/plain")
             .wants("101 DC, 200 -"),
-        xds("a web socket that the app closes", allow)
+        xds("a web socket closed by the app", allow)
             .app(&[Act::Switch(Talk::Bye("good bye"))])
             .send(get("/").websocket("hello", None))
             .wants("101 UC"),
-        xds("a web socket that the app resets", allow)
+        xds("a web socket reset by the app", allow)
             .app(&[Act::Switch(Talk::Reset)])
             .send(get("/").websocket("hello", None))
             .wants("101 UC"),
-        xds("a web socket by its route alone", |x| of_route(x, true))
-            .app(&[ECHO])
-            .send(get("/").websocket("hello", Some(5)))
-            .wants("101 DC"),
+        xds("a web socket allowed only by its route", |x| {
+            of_route(x, true)
+        })
+        .app(&[ECHO])
+        .send(get("/").websocket("hello", Some(5)))
+        .wants("101 DC"),
         xds("a web socket after another try", |x| {
             allow(x);
             x.action().retry_policy = Some(RetryPolicy {
@@ -172,7 +174,7 @@ const LONG: &str = match std::str::from_utf8(&[b'x'; 100_000]) {
 
 fn bounds() -> Vec<Case> {
     vec![
-        xds("a web socket that is idle", |x| {
+        xds("an idle web socket", |x| {
             allow(x);
             x.manager.stream_idle_timeout = ms(200);
         })
@@ -187,21 +189,27 @@ fn bounds() -> Vec<Case> {
         .app(&[Act::Late(50, &SILENT)])
         .send(get("/").websocket("hello", None))
         .wants("101 SI"),
-        xds("a route's timeout bounds the answer of a web socket", |x| {
-            allow(x);
-            x.action().timeout = ms(100);
-        })
+        xds(
+            "a route's timeout limits the response of a web socket",
+            |x| {
+                allow(x);
+                x.action().timeout = ms(100);
+            },
+        )
         .app(&[Act::Late(250, &ECHO)])
         .send(get("/").websocket("hello", Some(5)).watch_close())
         .wants("504 UT"),
-        xds("a try's timeout bounds the answer of a web socket", |x| {
-            allow(x);
-            x.action().retry_policy = Some(RetryPolicy {
-                retry_on: "5xx".into(),
-                per_try_timeout: ms(100),
-                ..Default::default()
-            });
-        })
+        xds(
+            "a per-try timeout limits the response of a web socket",
+            |x| {
+                allow(x);
+                x.action().retry_policy = Some(RetryPolicy {
+                    retry_on: "5xx".into(),
+                    per_try_timeout: ms(100),
+                    ..Default::default()
+                });
+            },
+        )
         .app(&[Act::Late(250, &ECHO), ECHO])
         .send(get("/").websocket("hello", Some(5)))
         .wants("101 DC"),
@@ -239,7 +247,7 @@ fn bounds() -> Vec<Case> {
         .app(&[Act::Hang])
         .send(get("/").websocket("", None).watch_close())
         .wants("408 SI"),
-        xds("a web socket's longest duration", |x| {
+        xds("maximum duration of a web socket", |x| {
             allow(x);
             x.manager.common_http_protocol_options = Some(HttpProtocolOptions {
                 max_stream_duration: ms(300),

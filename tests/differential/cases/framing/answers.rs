@@ -58,7 +58,7 @@ fn response_lengths() -> Vec<Case> {
         )
         .wants("200 UPE, 0 UPE"),
         answers(
-            "framing: several lengths of an answer",
+            "framing: several content-length headers of a response",
             &[
                 "HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\n\r\nhello",
                 "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello",
@@ -80,7 +80,7 @@ fn response_lengths() -> Vec<Case> {
         )
         .wants("200 -, 200 -"),
         answers(
-            "framing: answers without a body",
+            "framing: responses without a body",
             &[
                 "HTTP/1.1 204 No Content\r\n\r\n",
                 "HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n",
@@ -93,7 +93,7 @@ fn response_lengths() -> Vec<Case> {
         )
         .wants("204 -, 204 -, 204 -, 204 -, 502 UPE, 502 UPE, 502 UPE, 502 UPE, 304 -, 304 -, 304 -, 304 -, 205 -, 205 -"),
         sends(
-            mesh("framing: answers to HEAD").routes(ONCE).app(&[
+            mesh("framing: responses to HEAD").routes(ONCE).app(&[
                 Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"]),
                 Act::Raw(&["HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n"]),
                 Act::Raw(&["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"]),
@@ -138,7 +138,7 @@ fn response_codings() -> Vec<Case> {
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -"),
         answers(
-            "framing: chunks of answers that are none",
+            "framing: malformed chunks of responses",
             &[
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nx\r\nhello\r\n0\r\n\r\n",
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello!\r\n0\r\n\r\n",
@@ -154,7 +154,7 @@ fn response_codings() -> Vec<Case> {
 fn response_heads() -> Vec<Case> {
     vec![
         answers(
-            "framing: versions of answers",
+            "framing: versions of responses",
             &[
                 "HTTP/1.0 200 OK\r\ncontent-length: 5\r\n\r\nhello",
                 "HTTP/1.0 200 OK\r\n\r\nhello",
@@ -245,7 +245,7 @@ fn long_answers() -> Case {
         many(150),
     ];
     sends(
-        mesh("framing: how long an answer's head may be")
+        mesh("framing: maximum size of a response head")
             .routes(ONCE)
             .app(&acts),
         acts.map(|_| get("/").watch_close()),

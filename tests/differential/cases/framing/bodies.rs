@@ -70,7 +70,7 @@ fn request_lengths() -> Vec<Case> {
         )
         .wants("0 DC, 0 DC"),
         sends(
-            mesh("framing: lengths of requests that no number holds"),
+            mesh("framing: content-length overflow of requests"),
             ["18446744073709551616", "99999999999999999999999999"].map(huge),
         )
         .wants("400 DPE, 400 DPE"),
@@ -80,7 +80,7 @@ fn request_lengths() -> Vec<Case> {
         )
         .wants("0 DC, 0 DC"),
         sends(
-            mesh("framing: several lengths of a request"),
+            mesh("framing: several content-length headers of a request"),
             [
                 framed("content-length: 3\r\ncontent-length: 3", "abc"),
                 framed("content-length: 3\r\ncontent-length: 4", "abcd"),
@@ -97,7 +97,7 @@ fn request_codings() -> Vec<Case> {
     let of = |value: &str| framed(&format!("transfer-encoding: {value}"), BODY);
     vec![
         sends(
-            mesh("framing: a request's length together with chunks"),
+            mesh("framing: content-length with chunked requests"),
             [
                 framed("content-length: 3\r\ntransfer-encoding: chunked", BODY),
                 framed("transfer-encoding: chunked\r\ncontent-length: 3", BODY),
@@ -172,7 +172,7 @@ fn request_chunks() -> Vec<Case> {
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -"),
         sends(
-            mesh("framing: chunks of requests that are none"),
+            mesh("framing: malformed chunks of requests"),
             [
                 "x\r\nabc\r\n0\r\n\r\n",
                 "-3\r\nabc\r\n0\r\n\r\n",
@@ -196,7 +196,7 @@ fn request_chunks() -> Vec<Case> {
         )
         .wants("400 DPE, 200 -, 400 DPE"),
         sends(
-            mesh("framing: trailers of requests that are none"),
+            mesh("framing: malformed trailers of requests"),
             [
                 "3\r\nabc\r\n0\r\nno colon\r\n\r\n",
                 "3\r\nabc\r\n0\r\nx y: 1\r\n\r\n",

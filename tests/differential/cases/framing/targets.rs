@@ -13,12 +13,12 @@ pub(super) fn cases() -> Vec<Case> {
 fn targets() -> Vec<Case> {
     vec![
         sends(
-            mesh("framing: odd characters in a path"),
+            mesh("framing: unusual characters in a path"),
             ["/a<b", "/a>b", "/a`b", "/a\"b", "/a\\b", "/a^b", "/a|b", "/a{b}", "/a%zz", "/a[b]", "/a'b", "/a~b"].map(target),
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -"),
         sends(
-            mesh("framing: odd characters in a query"),
+            mesh("framing: unusual characters in a query"),
             ["/?q=<b>", "/?q=\"b\"", "/?q=`b`", "/?q={\"a\":[1,\"<b>\"]}", "/?q=a?b", "/?q=\\", "/?q=|^"].map(target),
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -, 200 -, 200 -"),
@@ -33,12 +33,12 @@ fn targets() -> Vec<Case> {
         )
         .wants("400 -, 400 -, 400 -, 400 DPE, 400 -"),
         sends(
-            mesh("framing: odd characters over HTTP/2"),
+            mesh("framing: unusual characters over HTTP/2"),
             ["/a\"b", "/a{b}", "/a|b", "/?q={a:1}", "/a%zz"].map(|path| get(path).h2()),
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
         sends(
-            mesh("framing: characters that h2 takes for no path"),
+            mesh("framing: path characters that h2 refuses"),
             ["/a<b", "/a>b", "/a`b", "/?q=<b>", "/?q={\"a\":1}"].map(|path| get(path).h2()),
         )
         .wants("200 -, 200 -, 200 -, 200 -, 200 -"),
@@ -48,13 +48,13 @@ fn targets() -> Vec<Case> {
         )
         .wants("400 -, 400 -"),
         sends(
-            mesh("framing: odd characters match routes as they are")
+            mesh("framing: unusual characters are matched unchanged")
                 .routes("[{match: [{uri: {exact: '/a<b'}}], headers: {response: {set: {x-matched: exact}}}, TO_APP}, {match: [{uri: {regex: '/r`.*'}}], headers: {response: {set: {x-matched: regex}}}, TO_APP}, {match: [{uri: {prefix: '/p>'}}], rewrite: {uri: '/new\"'}, TO_APP}, {match: [{uri: {prefix: '/go'}}], redirect: {uri: '/x<y'}}, {match: [{queryParams: {q: {exact: '<'}}}], headers: {request: {set: {x-path: '%REQ(:path)%'}}}, TO_APP}]"),
             ["/a<b", "/r`x", "/p>q?s=<t>", "/go?<", "/?q=<", "/none<"].map(target),
         )
         .wants("404 NR, 404 NR, 404 NR, 301 -, 200 -, 404 NR"),
         sends(
-            mesh("framing: odd characters when a request is tried again")
+            mesh("framing: unusual characters in retried requests")
                 .routes("[{TO_APP, retries: {attempts: 2, retryOn: '5xx'}}]")
                 .app(&[status(503), status(503), OK]),
             ["/a<b?c=\"d\""].map(target),
@@ -68,12 +68,12 @@ fn authorities() -> Vec<Case> {
     let all = "[{TO_APP}]";
     vec![
         sends(
-            mesh("framing: targets that are no path"),
+            mesh("framing: targets that are not paths"),
             ["evil.bench", "app:8080", "*", "app/x", "", "?x", "a:b@c"].map(target),
         )
         .wants("400 DPE, 400 DPE, 400 DPE, 400 DPE, 400 DPE, 400 DPE, 400 DPE"),
         sends(
-            mesh("framing: hosts that are none").routes(all),
+            mesh("framing: invalid hosts").routes(all),
             [
                 "app/admin?x",
                 "app evil",
