@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const HEADING: &str = "## Each row and the test that holds it";
+const HEADING: &str = "## Rules and their tests";
 /// The table's entry for a row that is not implemented.
-const UNSUPPORTED: &str = "not there yet";
+const UNSUPPORTED: &str = "not supported yet";
 /// The folders to search for tests.
 const FOLDERS: [&str; 5] = ["mesh", "sim", "scenarios", "loadgen", "tests"];
 
