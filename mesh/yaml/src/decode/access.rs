@@ -45,20 +45,38 @@ impl<'de> SeqAccess<'de> for ListAccess<'de> {
     }
 }
 
-/// Access to a map whose keys are data.
-pub(super) struct MapReader<'de> {
-    entries: indexmap::map::Iter<'de, String, MapEntry>,
+/// The entries of a map that were not read yet.
+struct Entries<'de> {
+    rest: indexmap::map::Iter<'de, String, MapEntry>,
+    /// The value of the key that was read last.
     value: Option<&'de Node>,
     session: &'de DecodeSession<'de>,
 }
 
-impl<'de> MapReader<'de> {
-    pub(super) fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
-        MapReader {
-            entries: map.iter(),
+impl<'de> Entries<'de> {
+    fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
+        Entries {
+            rest: map.iter(),
             value: None,
             session,
         }
+    }
+
+    fn next_value<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
+        read(
+            seed,
+            self.value.take().expect("serde asks for a key first"),
+            self.session,
+        )
+    }
+}
+
+/// Access to a map whose keys are data.
+pub(super) struct MapReader<'de>(Entries<'de>);
+
+impl<'de> MapReader<'de> {
+    pub(super) fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
+        MapReader(Entries::new(map, session))
     }
 }
 
@@ -69,14 +87,15 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        let session = self.session;
+        let session = self.0.session;
         let Some((key, entry)) = self
-            .entries
+            .0
+            .rest
             .find(|(_, entry)| !session.is_poisoned(&entry.node))
         else {
             return Ok(None);
         };
-        self.value = Some(&entry.node);
+        self.0.value = Some(&entry.node);
         let place = |error: DecodeError| error.pointing(&entry.key).at(&entry.node, session);
         seed.deserialize(KeyDeserializer { text: key, entry })
             .map(Some)
@@ -87,15 +106,11 @@ impl<'de> MapAccess<'de> for MapReader<'de> {
         &mut self,
         seed: V,
     ) -> Result<V::Value, DecodeError> {
-        read(
-            seed,
-            self.value.take().expect("serde asks for a key first"),
-            self.session,
-        )
+        self.0.next_value(seed)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.entries.len())
+        Some(self.0.rest.len())
     }
 }
 
@@ -104,9 +119,7 @@ pub(super) struct StructAccess<'de> {
     /// The address of the struct's value.
     at: usize,
     keys: StructKeys,
-    entries: indexmap::map::Iter<'de, String, MapEntry>,
-    value: Option<&'de Node>,
-    session: &'de DecodeSession<'de>,
+    entries: Entries<'de>,
 }
 
 impl<'de> StructAccess<'de> {
@@ -116,13 +129,8 @@ impl<'de> StructAccess<'de> {
         map: &'de Map,
         session: &'de DecodeSession<'de>,
     ) -> Self {
-        StructAccess {
-            at,
-            keys,
-            entries: map.iter(),
-            value: None,
-            session,
-        }
+        let entries = Entries::new(map, session);
+        StructAccess { at, keys, entries }
     }
 }
 
@@ -133,12 +141,13 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        for (key, entry) in self.entries.by_ref() {
-            let is_absent = entry.node.is_null() && self.session.null_is_absent();
+        let session = self.entries.session;
+        for (key, entry) in self.entries.rest.by_ref() {
+            let is_absent = entry.node.is_null() && session.null_is_absent();
             if !self.keys.keys.contains(&key.as_str()) {
-                self.session.unknown_key(self.at, &self.keys, key, entry);
-            } else if !is_absent && !self.session.is_poisoned(&entry.node) {
-                self.value = Some(&entry.node);
+                session.unknown_key(self.at, &self.keys, key, entry);
+            } else if !is_absent && !session.is_poisoned(&entry.node) {
+                self.entries.value = Some(&entry.node);
                 return seed
                     .deserialize(BorrowedStrDeserializer::new(key))
                     .map(Some);
@@ -151,11 +160,7 @@ impl<'de> MapAccess<'de> for StructAccess<'de> {
         &mut self,
         seed: V,
     ) -> Result<V::Value, DecodeError> {
-        read(
-            seed,
-            self.value.take().expect("serde asks for a key first"),
-            self.session,
-        )
+        self.entries.next_value(seed)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Visitor};
 use super::access::{EnumReader, ListAccess, MapReader, ShortAccess, StructAccess};
 use super::error::DecodeError;
 use super::keep;
-use super::number::integer;
+use super::number::{deserialize_integers, integer};
 use super::session::{DecodeSession, address};
 use super::struct_keys::StructKeys;
 use crate::suggest;
@@ -22,28 +22,10 @@ pub(super) struct NodeDeserializer<'de> {
     pub(super) session: &'de DecodeSession<'de>,
 }
 
-/// Deserializes integers. An error message states the bounds of the type.
-macro_rules! integers {
-    ($($method:ident $visit:ident $kind:ty;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            visitor.$visit(integer::<$kind>(self.node, <$kind>::MIN.into(), <$kind>::MAX.into())?)
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     type Error = DecodeError;
 
-    integers! {
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-    }
+    deserialize_integers! { integer, node }
 
     /// Used by visitors that accept several types. An unquoted scalar is an integer if it parses as one, else a float,
     /// else text.

@@ -5,7 +5,7 @@ use serde::de::{Deserializer, Visitor};
 
 use super::error::DecodeError;
 use super::keep;
-use super::number::whole;
+use super::number::{deserialize_integers, whole};
 use crate::tree::{MapEntry, scalar};
 
 #[derive(Clone, Copy)]
@@ -14,27 +14,10 @@ pub(super) struct KeyDeserializer<'de> {
     pub(super) entry: &'de MapEntry,
 }
 
-macro_rules! integers {
-    ($($method:ident $visit:ident $kind:ty;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-            visitor.$visit(whole::<$kind>(self.text, <$kind>::MIN.into(), <$kind>::MAX.into())?)
-        }
-    )*};
-}
-
 impl<'de> Deserializer<'de> for KeyDeserializer<'de> {
     type Error = DecodeError;
 
-    integers! {
-        deserialize_i8 visit_i8 i8;
-        deserialize_i16 visit_i16 i16;
-        deserialize_i32 visit_i32 i32;
-        deserialize_i64 visit_i64 i64;
-        deserialize_u8 visit_u8 u8;
-        deserialize_u16 visit_u16 u16;
-        deserialize_u32 visit_u32 u32;
-        deserialize_u64 visit_u64 u64;
-    }
+    deserialize_integers! { whole, text }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         visitor.visit_borrowed_str(self.text)
