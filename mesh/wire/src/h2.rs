@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+mod accept;
 mod body;
 mod constraints;
 mod expulsion;
@@ -17,14 +18,13 @@ mod send;
 mod serve;
 mod watched;
 
+pub(crate) use accept::{ServerConnection, server_builder};
 pub use body::H2Body;
 pub use constraints::Flood;
-pub(crate) use expulsion::Expulsion;
 pub(crate) use frames::{FrameScanner, PREFACE, kind};
 pub(crate) use headers::{set_length, toward_service, toward_wire, toward_wire_response};
 pub(crate) use send::{Upload, UploadError, upload};
 pub use serve::ResetStream;
-pub(crate) use serve::{serve_stream, server_builder};
 pub(crate) use watched::{AccountedStream, H2Accounting};
 
 /// The time for which h2 remembers a reset stream. Unlimited in practice, because h2 measures it by the real clock. The

@@ -1,14 +1,10 @@
 //! A gRPC server connection, which maps streams to the requests and responses of a tower service.
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::Poll;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use hyper_util::rt::TokioIo;
 use shakedown_env::{BoxStream, Env, step_aside};
 use tonic::body::Body;
 use tower_service::Service;
@@ -16,10 +12,7 @@ use tower_service::Service;
 use super::H2Options;
 use super::ping::KeepAlive;
 use crate::Flood;
-use crate::h2::{
-    AccountedStream, Expulsion, H2Accounting, H2Body, RESETS_MAX, STREAMS_PER_TURN, serve_stream,
-    server_builder,
-};
+use crate::h2::{H2Accounting, H2Body, STREAMS_PER_TURN, ServerConnection, server_builder};
 
 /// An HTTP/2 connection failed.
 #[derive(Debug, thiserror::Error)]
@@ -54,52 +47,40 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + 'static,
     S::Future: 'static,
 {
-    let mut builder = server_builder(options.stream_window, options.connection_window);
-    builder.max_concurrent_streams(options.max_concurrent_streams);
-    let watch = H2Accounting::new(env);
-    let io = AccountedStream::server(TokioIo::new(stream), &watch);
-    let handshake = builder.handshake::<_, Bytes>(io);
-    let mut connection = env
-        .timeout(options.connect_timeout, handshake)
-        .await
-        .map_err(|_elapsed| H2Error::HandshakeTimeout)??;
+    let builder = server_builder(
+        options.stream_window,
+        options.connection_window,
+        options.max_concurrent_streams,
+    );
+    let mut connection =
+        ServerConnection::handshake(env, stream, &builder, options.connect_timeout)
+            .await
+            .map_err(|_elapsed| H2Error::HandshakeTimeout)??;
     let mut keep_alive = KeepAlive::new(env, options, connection.ping_pong());
-    let (mut expulsion, resets) = (Expulsion::default(), Rc::new(Cell::new(0)));
     let mut begun = 0;
     loop {
         let next = poll_fn(|cx| {
-            loop {
-                // Polled before the ping, because the received bytes may contain its answer.
-                if let Poll::Ready(accepted) = connection.poll_accept(cx) {
-                    return Poll::Ready(Ok(accepted));
-                }
-                if !watch.gather() {
-                    break;
-                }
+            // Polled before the ping, because the received bytes may contain its answer.
+            if let Poll::Ready(accepted) = connection.poll_accept(env, cx) {
+                return Poll::Ready(Ok(accepted));
             }
-            if watch.flood().is_some() {
-                std::task::ready!(expulsion.poll(env, &mut connection, cx));
-                return Poll::Ready(Ok(None));
+            if connection.flood().is_some() {
+                return Poll::Pending;
             }
             keep_alive.poll_dead(cx).map(|()| Err(H2Error::PingTimeout))
         });
         let accepted = next.await?;
-        if let Some(flood) = watch.flood() {
+        if let Some(flood) = connection.flood() {
             return Err(flood.into());
         }
         let Some(accepted) = accepted else {
             return Ok(());
         };
         let (request, respond) = accepted?;
-        let answer = Box::pin(call(service.clone(), request, &watch));
-        let (counted, watched) = (Rc::clone(&resets), Rc::clone(&watch));
-        env.spawn("h2-stream", async move {
-            let finished = serve_stream(answer, respond, false, Some(watched)).await;
-            counted.set(counted.get() + usize::from(!finished));
-        });
-        if resets.get() >= RESETS_MAX {
-            connection.graceful_shutdown();
-            watch.leaving();
+        let answer = Box::pin(call(service.clone(), request, connection.watch()));
+        connection.answer(env, answer, respond, false, ());
+        if connection.is_worn() {
+            connection.leave();
         }
         begun += 1;
         if begun == STREAMS_PER_TURN {
@@ -118,7 +99,7 @@ where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
 {
     let (head, recv) = request.into_parts();
-    let body = Body::new(H2Body::new(recv, &head.headers).watched(watch));
+    let body = Body::new(H2Body::new(recv, &head.headers, watch));
     async move {
         let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
         let Ok(response) = service.call(Request::from_parts(head, body)).await;

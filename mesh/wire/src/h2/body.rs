@@ -37,7 +37,8 @@ pub(crate) struct Inbox {
 }
 
 impl H2Body {
-    pub(crate) fn new(recv: RecvStream, headers: &HeaderMap) -> H2Body {
+    /// Registers the body with its connection's `watch`, too.
+    pub(crate) fn new(recv: RecvStream, headers: &HeaderMap, watch: &H2Accounting) -> H2Body {
         let length = headers.get(CONTENT_LENGTH);
         let inbox = Inbox {
             recv,
@@ -47,15 +48,9 @@ impl H2Body {
             left: length.and_then(|length| length.to_str().ok()?.parse().ok()),
             reader: None,
         };
-        H2Body {
-            inbox: Arc::new(Mutex::new(inbox)),
-        }
-    }
-
-    /// Registers the body with its connection's watch.
-    pub(crate) fn watched(self, watch: &H2Accounting) -> H2Body {
-        watch.register(&self.inbox);
-        self
+        let inbox = Arc::new(Mutex::new(inbox));
+        watch.register(&inbox);
+        H2Body { inbox }
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {

@@ -15,11 +15,11 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The state of such a close.
 #[derive(Default)]
-pub(crate) struct Expulsion(Option<Sleep>);
+pub(super) struct Expulsion(Option<Sleep>);
 
 impl Expulsion {
     /// Sends ENHANCE_YOUR_CALM to the client, and ends its streams. Ready when the client takes too long to read that.
-    pub(crate) fn poll<T: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) fn poll<T: AsyncRead + AsyncWrite + Unpin>(
         &mut self,
         env: &Env,
         connection: &mut Connection<T, Bytes>,

@@ -29,28 +29,24 @@ pub(crate) enum UploadError<E> {
 /// Sends a body to its end, with its trailers, as fast as the peer's window allows. A body that is cut off resets the
 /// stream with `broken`.
 ///
-/// While the socket of a watched connection is blocked, small data is joined, because h2 buffers each piece separately.
+/// While the connection's socket is blocked, small data is joined, because h2 buffers each piece separately.
 pub(crate) async fn upload<B>(
     body: B,
     mut send: SendStream<Bytes>,
     broken: Reason,
-    watch: Option<&H2Accounting>,
+    watch: &H2Accounting,
 ) -> Result<(), UploadError<B::Error>>
 where
     B: HttpBody<Data = Bytes>,
 {
     let mut body = pin!(body);
-    let (mut held, waiter) = (PendingData::default(), watch.map(H2Accounting::waiter));
+    let (mut held, waiter) = (PendingData::default(), watch.waiter());
     loop {
         let frame = poll_fn(|cx| {
             if send.poll_reset(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            let next = match &waiter {
-                Some(waiter) => held.poll_frame(body.as_mut(), waiter, cx),
-                None => body.as_mut().poll_frame(cx),
-            };
-            next.map(Some)
+            held.poll_frame(body.as_mut(), &waiter, cx).map(Some)
         });
         let Some(frame) = frame.await else {
             return Err(UploadError::Stream);

@@ -2,44 +2,30 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::Bytes;
 use h2::Reason;
-use h2::server::{self, SendResponse};
+use h2::server::SendResponse;
 use http::header::CONTENT_LENGTH;
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 
-use super::{
-    H2Accounting, RESET_STREAM_DURATION, RESET_STREAMS, set_length, toward_wire_response, upload,
-};
+use super::{H2Accounting, set_length, toward_wire_response, upload};
 
 /// Marks a response, by its extensions, as absent: its stream is reset instead. Ignored over HTTP/1.1.
 #[derive(Clone, Copy, Debug)]
 pub struct ResetStream;
 
-/// Returns h2's server builder with this crate's limits.
-pub(crate) fn server_builder(stream_window: u32, connection_window: u32) -> server::Builder {
-    let mut builder = server::Builder::new();
-    builder
-        .initial_window_size(stream_window)
-        .initial_connection_window_size(connection_window)
-        .reset_stream_duration(RESET_STREAM_DURATION)
-        .max_concurrent_reset_streams(RESET_STREAMS);
-    builder
-}
-
 /// Answers one stream. `answer` is dropped when the stream is reset or its connection ends.
 ///
 /// `to_head`: the request's method was HEAD, so that the body's length is declared but the body is not sent. Returns
 /// true if the response was sent to its end.
-pub(crate) async fn serve_stream<F, B>(
+pub(super) async fn serve_stream<F, B>(
     mut answer: Pin<Box<F>>,
     mut respond: SendResponse<Bytes>,
     to_head: bool,
-    watch: Option<Rc<H2Accounting>>,
+    watch: &H2Accounting,
 ) -> bool
 where
     F: Future<Output = Response<B>>,
@@ -72,7 +58,7 @@ where
     // An error of h2 here and below means that the stream is gone, and cannot be reported to the client.
     match respond.send_response(Response::from_parts(head, ()), empty) {
         Ok(_) if empty => true,
-        Ok(send) => upload(body, send, Reason::INTERNAL_ERROR, watch.as_deref())
+        Ok(send) => upload(body, send, Reason::INTERNAL_ERROR, watch)
             .await
             .is_ok(),
         Err(_) => false,

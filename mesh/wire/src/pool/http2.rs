@@ -126,7 +126,7 @@ impl Http2 {
             let error = SendError::of_http2(Reason::PROTOCOL_ERROR.into());
             return Err(Failed::sent(error));
         }
-        let body = H2Body::new(recv, &head.headers).watched(&self.watch);
+        let body = H2Body::new(recv, &head.headers, &self.watch);
         Ok((Response::from_parts(head, body), upload))
     }
 
@@ -150,7 +150,7 @@ impl Http2 {
             .map_err(SendError::of_http2)?;
         let watch = Rc::clone(&self.watch);
         let upload = (!empty).then(|| {
-            let sending = async move { upload(body, stream, Reason::CANCEL, Some(&watch)).await };
+            let sending = async move { upload(body, stream, Reason::CANCEL, &watch).await };
             Box::pin(sending) as Upload<BodyError>
         });
         Ok((response, upload))

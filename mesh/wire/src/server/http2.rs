@@ -8,11 +8,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::server::{Connection, SendResponse};
+use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Method, Request, Response};
 use http_body::Body as HttpBody;
-use hyper_util::rt::TokioIo;
 use shakedown_env::{Env, Sleep};
 
 use super::error::ServeError;
@@ -22,8 +21,8 @@ use super::sniff::Sniffed;
 use crate::drain::{Drain, DrainStage};
 use crate::framing::authority::is_valid;
 use crate::h2::{
-    AccountedStream, CONNECTION_WINDOW, Expulsion, H2Accounting, H2Body, RESETS_MAX, STREAM_WINDOW,
-    STREAMS_PER_TURN, serve_stream, server_builder, toward_service,
+    CONNECTION_WINDOW, H2Body, STREAM_WINDOW, STREAMS_PER_TURN, ServerConnection, server_builder,
+    toward_service,
 };
 use crate::{BadHead, Body};
 
@@ -47,21 +46,21 @@ where
     F: Future<Output = Response<B>> + 'static,
     B: HttpBody<Data = Bytes> + 'static,
 {
-    let mut builder = server_builder(STREAM_WINDOW, CONNECTION_WINDOW);
-    builder.max_concurrent_streams(options.max_concurrent_streams);
+    let mut builder = server_builder(
+        STREAM_WINDOW,
+        CONNECTION_WINDOW,
+        options.max_concurrent_streams,
+    );
     let own = u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX);
     builder.max_header_list_size(if options.service_refuses {
         own.max(HEADER_LIST_BYTES_READ)
     } else {
         own
     });
-    let watch = H2Accounting::new(env);
-    let handshake = builder.handshake(AccountedStream::server(TokioIo::new(stream), &watch));
-    let connection = env
-        .timeout(LEAVE_TIMEOUT, handshake)
+    let connection = ServerConnection::handshake(env, stream, &builder, LEAVE_TIMEOUT)
         .await
         .map_err(|_elapsed| ServeError::HandshakeTimeout)??;
-    let mut serving = Http2Serving::new(env, connection, watch, options);
+    let mut serving = Http2Serving::new(env, connection, options);
     let mut member = drain.join();
     poll_fn(|cx| {
         let mut begun = 0;
@@ -72,9 +71,9 @@ where
                 DrainStage::Retiring | DrainStage::Open => {}
             }
             if serving.broken.take() {
-                serving.connection.abrupt_shutdown(Reason::PROTOCOL_ERROR);
+                serving.connection.abort(Reason::PROTOCOL_ERROR);
             }
-            if let Poll::Ready(accepted) = serving.connection.poll_accept(cx) {
+            if let Poll::Ready(accepted) = serving.connection.poll_accept(env, cx) {
                 match accepted {
                     Some(Ok((request, respond))) => serving.answer(request, respond, &service),
                     ended => return Poll::Ready(serving.ended(ended.and_then(Result::err))),
@@ -89,12 +88,8 @@ where
                 }
                 continue;
             }
-            if serving.watch.gather() {
-                continue;
-            }
-            if serving.watch.flood().is_some() {
-                std::task::ready!(serving.poll_expelled(cx));
-                return Poll::Ready(serving.ended(None));
+            if serving.connection.flood().is_some() {
+                return Poll::Pending;
             }
             if serving.leaving.is_none() {
                 std::task::ready!(serving.poll_idle(cx));
@@ -111,41 +106,33 @@ where
 /// The state of a served connection.
 struct Http2Serving {
     env: Env,
-    connection: Connection<AccountedStream<TokioIo<Sniffed>>, Bytes>,
-    watch: Rc<H2Accounting>,
+    connection: ServerConnection<Sniffed>,
     activity: Rc<Activity>,
     idle: Option<IdleTimer>,
     last_request: u32,
-    /// The number of streams that ended before their request. h2 remembers each of them.
-    resets: Rc<Cell<usize>>,
     /// True if a request had an invalid head.
     broken: Rc<Cell<bool>>,
     /// The timeout of the client's disconnect. Set once GOAWAY has been sent.
     leaving: Option<Sleep>,
-    expulsion: Expulsion,
 }
 
 impl Http2Serving {
     fn new(
         env: &Env,
-        connection: Connection<AccountedStream<TokioIo<Sniffed>>, Bytes>,
-        watch: Rc<H2Accounting>,
+        connection: ServerConnection<Sniffed>,
         options: &ServerOptions,
     ) -> Http2Serving {
         let activity = Activity::new(env);
         Http2Serving {
             env: env.clone(),
             connection,
-            watch,
             idle: options
                 .idle_timeout
                 .map(|span| IdleTimer::new(span, &activity)),
             activity,
             last_request: options.max_requests_per_connection.unwrap_or(u32::MAX),
-            resets: Rc::default(),
             broken: Rc::default(),
             leaving: None,
-            expulsion: Expulsion::default(),
         }
     }
 
@@ -174,20 +161,16 @@ impl Http2Serving {
         let body = if recv.is_end_stream() {
             Body::Empty
         } else {
-            Body::Stream(H2Body::new(recv, &head.headers).watched(&self.watch))
+            Body::Stream(H2Body::new(recv, &head.headers, self.connection.watch()))
         };
         // Boxed, because this large future is moved with each future that contains it.
         let answer = Box::pin(service(Request::from_parts(head, body)));
         if bad {
             return self.refuse(answer, respond, active);
         }
-        let (resets, watch) = (Rc::clone(&self.resets), Rc::clone(&self.watch));
-        self.env.spawn("h2-stream", async move {
-            let finished = serve_stream(answer, respond, to_head, Some(watch)).await;
-            resets.set(resets.get() + usize::from(!finished));
-            drop(active);
-        });
-        if self.activity.requests() >= self.last_request || self.resets.get() >= RESETS_MAX {
+        self.connection
+            .answer(&self.env, answer, respond, to_head, active);
+        if self.activity.requests() >= self.last_request || self.connection.is_worn() {
             self.leave();
         }
     }
@@ -214,20 +197,14 @@ impl Http2Serving {
     /// Sends GOAWAY, so that the client opens no more streams. Existing streams continue.
     fn leave(&mut self) {
         if self.leaving.is_none() {
-            self.connection.graceful_shutdown();
-            self.watch.leaving();
+            self.connection.leave();
             self.leaving = Some(self.env.sleep(LEAVE_TIMEOUT));
         }
     }
 
-    /// Ready when a client that floods the connection takes too long to read the reason of its closing.
-    fn poll_expelled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.expulsion.poll(&self.env, &mut self.connection, cx)
-    }
-
     /// Returns the result of the connection.
     fn ended(&self, error: Option<h2::Error>) -> Result<(), ServeError> {
-        match (self.watch.flood(), error) {
+        match (self.connection.flood(), error) {
             (Some(flood), _) => Err(flood.into()),
             (None, Some(error)) => Err(error.into()),
             (None, None) => Ok(()),
