@@ -44,8 +44,8 @@ pub use pool::{
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    ConnectionAddresses, HeadTimeout, ServeError, ServerOptions, accept_auto_until, accept_loop,
-    accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
+    ConnectionAddresses, HeadTimeout, ServeError, ServerBody, ServerOptions, accept_auto_until,
+    accept_loop, accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
 };
 pub use target::{WrittenPath, path_of, set_path};
 pub use tls::{

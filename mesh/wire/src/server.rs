@@ -1,7 +1,6 @@
 //! HTTP servers: serving one connection to its end, and accept loops. They support HTTP/1.1 alone, or HTTP/1.1 and
 //! HTTP/2 (without TLS, by prior knowledge) chosen by the client's first bytes, like Envoy's AUTO codec.
 
-use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
@@ -9,15 +8,14 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
 use crate::drain::DrainStage;
 use crate::{Body, Drain};
 
+mod body;
 mod error;
 mod head;
 mod http1;
@@ -26,6 +24,7 @@ mod idle;
 mod options;
 mod sniff;
 
+pub use body::ServerBody;
 pub use error::ServeError;
 pub use head::HeadTimeout;
 use idle::{Activity, IdleTimer};
@@ -57,8 +56,7 @@ pub async fn serve_http1<S, F, B>(
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     serve_http1_until(env, stream, options, &Drain::new(), service).await
 }
@@ -77,8 +75,7 @@ pub async fn serve_http1_until<S, F, B>(
 where
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     http1::serve(env, stream, options, drain, service).await
 }
@@ -101,8 +98,7 @@ pub async fn serve_auto_until<S, F, B>(
 where
     S: Fn(Request<Body>) -> F,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     let mut stream = sniffed(stream);
     match sniff(env, &mut stream, options, drain).await {
@@ -157,8 +153,7 @@ pub async fn accept_loop<M, S, F, B>(
     M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     accept_loop_until(env, listener, options, name, &Drain::new(), make).await;
 }
@@ -176,8 +171,7 @@ pub async fn accept_loop_until<M, S, F, B>(
     M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Incoming>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     let options = Rc::new(options.clone());
     accept_each(env, listener, drain, |stream, connected| {
@@ -205,8 +199,7 @@ pub async fn accept_auto_until<M, S, F, B, E>(
     M: FnMut(ConnectionAddresses) -> S,
     S: Fn(Request<Body>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
     E: Fn(ConnectionAddresses, Result<(), ServeError>) + 'static,
 {
     let (options, ended) = (Rc::new(options.clone()), Rc::new(ended));

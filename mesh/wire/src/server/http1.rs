@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::Either;
 use http::header::CONNECTION;
@@ -20,6 +19,7 @@ use hyper::server::conn::http1::{self, UpgradeableConnection};
 use hyper::service::service_fn;
 use shakedown_env::{Env, Stream, Tapped};
 
+use super::body::ServerBody;
 use super::head::{HeadTimer, Late, REFUSAL_TIMEOUT};
 use super::idle::{Active, Activity, IdleTimer};
 use super::options::ServerOptions;
@@ -37,8 +37,7 @@ where
     T: Stream + 'static,
     S: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
-    B: HttpBody<Data = Bytes> + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: ServerBody,
 {
     let activity = Activity::new(env);
     let watch = Arc::new(RequestWatch::default());
