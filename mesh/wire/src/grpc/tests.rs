@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 use tower_service::Service;
 
 use super::*;
+use crate::scene::frames::hello;
 use crate::scene::{ANY, ms, run, run_real, serve_raw, serve_raw_at, write};
 
 mod flood;
@@ -341,10 +342,7 @@ fn a_channel_to_a_silent_server_ends_by_its_pings() {
     });
 }
 
-/// The first bytes of a client: the preface and an empty SETTINGS frame.
-const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-
-async fn end_of_serving(env: &Env, hello: &'static [u8], options: H2Options) -> H2Error {
+async fn end_of_serving(env: &Env, hello: &[u8], options: H2Options) -> H2Error {
     let mut listener = env.listen(ANY).unwrap();
     let mut client = env.connect(listener.local_addr(), None).await.unwrap();
     write(&mut client, hello).await.unwrap();
@@ -362,7 +360,7 @@ fn a_server_gives_up_a_client_that_answers_no_ping() {
             keep_alive_timeout: ms(10),
             ..H2Options::default()
         };
-        let error = end_of_serving(&env, HELLO, options).await;
+        let error = end_of_serving(&env, &hello(), options).await;
         assert!(matches!(error, H2Error::PingTimeout), "{error:?}");
     });
 }

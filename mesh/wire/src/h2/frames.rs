@@ -15,8 +15,8 @@ const END_HEADERS: u8 = 0x4;
 const PADDED: u8 = 0x8;
 /// The length of a frame's header.
 const HEAD: usize = 9;
-/// The length of the client's connection preface. Source: RFC 9113, section 3.4.
-pub(crate) const PREFACE: usize = 24;
+/// The bytes that every HTTP/2 client sends first. Source: RFC 9113, section 3.4.
+pub(crate) const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -145,12 +145,12 @@ pub(crate) struct AccountedStream<T> {
 impl<T> AccountedStream<T> {
     /// Wraps the server's side of a connection.
     pub(crate) fn server(io: T, watch: &Rc<H2Accounting>) -> AccountedStream<T> {
-        AccountedStream::new(io, watch, PREFACE, 0)
+        AccountedStream::new(io, watch, PREFACE.len(), 0)
     }
 
     /// Wraps the client's side of a connection.
     pub(crate) fn client(io: T, watch: &Rc<H2Accounting>) -> AccountedStream<T> {
-        AccountedStream::new(io, watch, 0, PREFACE)
+        AccountedStream::new(io, watch, 0, PREFACE.len())
     }
 
     fn new(io: T, watch: &Rc<H2Accounting>, inbound: usize, outbound: usize) -> AccountedStream<T> {

@@ -138,7 +138,7 @@ pub(super) fn watched(
     http2: bool,
 ) -> (BoxStream, TrafficMeter) {
     let watch = TrafficMeter::default();
-    watch.seen().frames = http2.then(|| FrameScanner::after(PREFACE));
+    watch.seen().frames = http2.then(|| FrameScanner::after(PREFACE.len()));
     traffic.opened.fetch_add(1, Ordering::Relaxed);
     let open = traffic.open.fetch_add(1, Ordering::Relaxed) + 1;
     traffic.open_max.fetch_max(open, Ordering::Relaxed);

@@ -8,8 +8,7 @@ use std::task::{Context, Poll};
 use hyper::rt::{Read as _, ReadBuf, ReadBufCursor};
 use shakedown_env::{BoxStream, Stream, Tap, Tapped};
 
-/// The bytes that every HTTP/2 client sends first. Source: RFC 9113, section 3.4.
-const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::h2::PREFACE;
 
 /// A stream whose first bytes were read ahead, and are returned again by its reads.
 pub(super) type Sniffed = Tapped<BoxStream, Ahead>;

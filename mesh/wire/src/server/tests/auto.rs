@@ -6,11 +6,9 @@ use futures_util::future::join;
 use hyper_util::rt::TokioIo;
 
 use super::*;
+use crate::h2::PREFACE;
+use crate::scene::frames::hello;
 use crate::scene::{pool_http2, serve_auto_at};
-
-pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// An empty SETTINGS frame.
-pub(super) const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 pub(super) fn serve_auto(env: &Env, options: &ServerOptions) -> (SocketAddr, Rc<ServerLog>, Drain) {
     serve_auto_at(env, ANY, options)
@@ -21,11 +19,13 @@ fn a_preface_that_comes_byte_by_byte_is_one() {
     run(|env| async move {
         let (addr, _seen, _) = serve_auto(&env, &defaults());
         let mut stream = env.connect(addr, None).await.unwrap();
-        for byte in PREFACE {
+        let hello = hello();
+        let (preface, settings) = hello.split_at(PREFACE.len());
+        for byte in preface {
             write(&mut stream, &[*byte]).await.unwrap();
             env.sleep(ms(1)).await;
         }
-        write(&mut stream, SETTINGS).await.unwrap();
+        write(&mut stream, settings).await.unwrap();
         let answer = crate::scene::read(&mut stream).await.unwrap();
         assert_eq!(answer[3], 4, "a SETTINGS frame: {answer:?}");
     });

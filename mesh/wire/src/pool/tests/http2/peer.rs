@@ -1,6 +1,8 @@
 //! Signals of an HTTP/2 peer about its streams: the limit of concurrent streams, resets, and GOAWAY.
 
 use super::*;
+use crate::h2::kind;
+use crate::scene::frames::{SETTINGS, frame};
 
 #[test]
 fn streams_beyond_the_peers_limit_open_another_connection() {
@@ -137,17 +139,13 @@ fn what_is_not_http2_is_a_protocol_error() {
 
 /// Returns a SETTINGS frame with a limit of concurrent streams.
 fn limit_of_streams(most: u32) -> Vec<u8> {
-    let mut frame = vec![0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3];
-    frame.extend(most.to_be_bytes());
-    frame
+    frame(SETTINGS, 0, 0, &[&[0, 3], &most.to_be_bytes()[..]].concat())
 }
 
 /// Returns a HEADERS frame that answers a stream with 200 and ends it.
 fn answer_of(stream: u32) -> Vec<u8> {
-    let mut frame = vec![0, 0, 1, 1, 5];
-    frame.extend(stream.to_be_bytes());
-    frame.push(0x88);
-    frame
+    // END_STREAM and END_HEADERS.
+    frame(kind::HEADERS, 0x5, stream, &[0x88])
 }
 
 /// Starts a server that plays a script of waits and frames on its first connection, and answers at once on later ones.
