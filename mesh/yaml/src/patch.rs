@@ -14,7 +14,7 @@ pub fn merge(base: &mut Node, edit: &Node) {
     if base.as_map().is_none() {
         *base = Node::new(Value::Map(Default::default()), edit.place.clone());
     }
-    let map = base.as_map_mut().expect("it was made a map above");
+    let map = base.as_map_mut().expect("the base was made a map above");
     for (key, change) in changes {
         if change.node.is_null() {
             map.shift_remove(key);

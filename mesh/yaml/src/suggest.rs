@@ -35,7 +35,7 @@ where
     }
     let names: Vec<&str> = accepted.collect();
     if names.is_empty() {
-        return "none is accepted here".into();
+        return "no names are accepted here".into();
     }
     format!("expected {}", one_of(&names))
 }

@@ -156,11 +156,11 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
                 visitor.visit_seq(ListAccess::new(items, self.session))
             }
             Value::List(items) => Err(DecodeError::new(format!(
-                "expected a list of {length}, found one of {}",
+                "expected a list of {length} items, found {}",
                 items.len()
             ))),
             _ => Err(DecodeError::mismatch(
-                &format!("a list of {length}"),
+                &format!("a list of {length} items"),
                 self.node,
             )),
         }
@@ -211,7 +211,7 @@ impl<'de> Deserializer<'de> for NodeDeserializer<'de> {
     ) -> Result<V::Value, DecodeError> {
         let (variant, place, value) = match &self.node.value {
             Value::Map(map) if map.len() == 1 => {
-                let (key, entry) = map.first().expect("its length is one");
+                let (key, entry) = map.first().expect("the map has one entry");
                 if self.session.is_poisoned(&entry.node) {
                     return Err(DecodeError::echo());
                 }

@@ -64,7 +64,7 @@ impl DecodeError {
 
     /// An error that another one explains, and that is not reported therefore.
     pub(super) fn echo() -> Self {
-        let mut error = DecodeError::new("left out: a part of it is in error");
+        let mut error = DecodeError::new("omitted because a part of it is invalid");
         error.0.echo = true;
         error
     }
@@ -168,7 +168,7 @@ impl de::Error for DecodeError {
     }
 
     fn duplicate_field(field: &'static str) -> Self {
-        DecodeError::new(format!("`{field}` stands here twice"))
+        DecodeError::new(format!("duplicate key `{field}`"))
     }
 }
 

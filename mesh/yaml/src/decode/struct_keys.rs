@@ -25,7 +25,7 @@ impl StructKeys {
         };
         // The recorder refuses every type, after it has taken a struct's keys.
         let _refused = T::deserialize(recorder).is_err();
-        found.get().expect("a struct passes its keys")
+        found.get().expect("`deserialize_struct` records the keys")
     }
 }
 
@@ -38,9 +38,7 @@ impl<'de> Deserializer<'de> for KeyRecorder<'_, 'de> {
     type Error = value::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, value::Error> {
-        Err(value::Error::custom(
-            "only the keys of a struct are recorded",
-        ))
+        Err(value::Error::custom("expected a struct"))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -127,7 +127,7 @@ f:8:20: unknown key `tims`: did you mean `times`?
 f:9:11: `to` is missing
 f:10:5: expected a map with one key of `work`, `call` or `reset`, found 2: `work`, `call`
 f:11:12: `reset` takes no value, found `3`
-f:12:5: `work` needs a value: `work: ...`"
+f:12:5: `work` needs a value: write `work: ...`"
     );
 }
 
@@ -171,7 +171,7 @@ fn a_type_mismatch_is_told_in_plain_words() {
     );
     assert_eq!(
         errors::<(u8, u8)>("[1]"),
-        "f:1:1: expected a list of 2, found one of 1"
+        "f:1:1: expected a list of 2 items, found 1"
     );
 }
 

@@ -72,17 +72,17 @@ impl AliasCopies {
         levels: usize,
     ) -> Result<(Node, NodeSize), String> {
         let Some(kept) = self.anchored.get(&anchor) else {
-            return Err("the alias stands within the value that it means".into());
+            return Err("the alias is inside the value that it refers to".into());
         };
         let too_much = || {
             format!(
-                "aliases copy too much: at most {MAX_COPIED_VALUES} values and {MAX_COPIED_BYTES} bytes a document"
+                "aliases expand to too much data: at most {MAX_COPIED_VALUES} values and {MAX_COPIED_BYTES} bytes per document are allowed"
             )
         };
         let (node, measure) = kept.clone().ok_or_else(too_much)?;
         if measure.height > levels {
             return Err(format!(
-                "nested too deeply: at most {MAX_DEPTH} levels are read"
+                "nested too deeply: at most {MAX_DEPTH} levels are allowed"
             ));
         }
         if self.fits(measure) {
@@ -117,7 +117,8 @@ pub(super) fn merge(
     for node in maps.into_iter().rev() {
         let (place, described) = (node.place.clone(), node.describe());
         let Value::Map(entries) = node.value else {
-            let message = format!("`<<` merges a map, or a list of maps, found {described}");
+            let message =
+                format!("invalid `<<`: expected a map or a list of maps, found {described}");
             return Err(Diagnostic::new(place, message));
         };
         for (key, entry) in entries {

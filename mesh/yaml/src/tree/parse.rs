@@ -49,7 +49,7 @@ fn parse_as(dialect: Dialect, file: &str, text: &str) -> Result<Vec<Node>, Diagn
         return Err(Diagnostics::one(
             place,
             format!(
-                "too large: {} bytes, at most {MAX_BYTES} are read",
+                "too large: {} bytes; at most {MAX_BYTES} are allowed",
                 text.len()
             ),
         ));
@@ -315,7 +315,7 @@ impl TreeBuilder {
                 let at = format!("{}:{}", first.key.line, first.key.column);
                 self.errors.add(
                     &place,
-                    format!("key `{shown}` stands here twice; the first is at {at}"),
+                    format!("duplicate key `{shown}`; the first is at {at}"),
                 );
                 name = Name::Unusable;
             }
@@ -331,7 +331,7 @@ impl TreeBuilder {
         if self.open.len() == MAX_DEPTH {
             self.errors.add(
                 &place,
-                format!("nested too deeply: at most {MAX_DEPTH} levels are read"),
+                format!("nested too deeply: at most {MAX_DEPTH} levels are allowed"),
             );
             return false;
         }
@@ -353,7 +353,7 @@ impl TreeBuilder {
         if self.nodes > MAX_NODES {
             self.errors.add(
                 place,
-                format!("too many values: at most {MAX_NODES} are read"),
+                format!("too many values: at most {MAX_NODES} are allowed"),
             );
             return false;
         }
@@ -401,10 +401,8 @@ impl TreeBuilder {
                     ..
                 }) => {}
                 None => {
-                    self.errors.add(
-                        &node.place,
-                        "a key must be a scalar: a list or map cannot be one",
-                    );
+                    self.errors
+                        .add(&node.place, "a key must be a scalar, not a list or a map");
                     *key = Some(PendingKey {
                         name: Name::Unusable,
                         quoted: false,

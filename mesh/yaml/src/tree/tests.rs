@@ -38,9 +38,9 @@ fn unsupported_yaml_features_are_all_rejected_with_their_positions() {
 f:1:4: anchors (`&name`) are not accepted: write the value where it is used
 f:2:4: aliases (`*name`) are not accepted: write the value again, or quote the `*`
 f:3:4: tags (`!name`) are not accepted: quote the value to make it a string
-f:4:1: key `a` stands here twice; the first is at 1:1
+f:4:1: duplicate key `a`; the first is at 1:1
 f:6:3: merge keys (`<<`) are not accepted: write the keys here
-f:7:3: a key must be a scalar: a list or map cannot be one"
+f:7:3: a key must be a scalar, not a list or a map"
     );
 }
 
@@ -48,7 +48,7 @@ f:7:3: a key must be a scalar: a list or map cannot be one"
 fn a_star_alone_is_told_to_be_quoted() {
     let found = errors("hosts: [*]\n");
     assert!(
-        found.starts_with("f:1:9: YAML syntax") && found.contains("quoted: `\"*\"`"),
+        found.starts_with("f:1:9: YAML syntax") && found.contains("begins with `*`: `\"*\"`"),
         "{found}"
     );
 }
@@ -303,14 +303,14 @@ fn aliases_that_multiply_a_file_are_refused() {
         let copies = vec![format!("*a{last}"); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{copies}]\n"));
     }
-    assert!(wide_errors(&text).contains("aliases copy too much"));
+    assert!(wide_errors(&text).contains("aliases expand to too much data"));
     let long = format!(
         "a: &a {}\nb: [{}]\n",
         "x".repeat(1 << 20),
         vec!["*a"; 20].join(", ")
     );
-    assert!(wide_errors(&long).contains("aliases copy too much"));
-    assert!(wide_errors("a: &a [*a]").contains("within the value that it means"));
+    assert!(wide_errors(&long).contains("aliases expand to too much data"));
+    assert!(wide_errors("a: &a [*a]").contains("inside the value that it refers to"));
     let deep = format!(
         "a: &a {}{}\nb: {}*a{}\n",
         "[".repeat(40),
@@ -319,7 +319,7 @@ fn aliases_that_multiply_a_file_are_refused() {
         "]".repeat(40)
     );
     assert!(wide_errors(&deep).contains("nested too deeply"));
-    assert!(wide_errors("a: {<<: x}").contains("`<<` merges a map"));
+    assert!(wide_errors("a: {<<: x}").contains("invalid `<<`: expected a map"));
 }
 
 proptest! {

@@ -10,14 +10,14 @@ impl TreeBuilder {
         if let Some(place) = self.too_deep(text, mark.index()) {
             self.errors.add(
                 &place,
-                format!("nested too deeply: at most {MAX_DEPTH} levels are read"),
+                format!("nested too deeply: at most {MAX_DEPTH} levels are allowed"),
             );
             return;
         }
         let at = text.chars().nth(mark.index().saturating_sub(1));
         let here = text.chars().nth(mark.index());
         let hint = match (at, here) {
-            (Some('*'), _) | (_, Some('*')) => "; a value that begins with `*` is quoted: `\"*\"`",
+            (Some('*'), _) | (_, Some('*')) => "; quote a value that begins with `*`: `\"*\"`",
             (_, Some('@' | '`' | '%')) => "; quote the value",
             (_, Some('\t')) => "; indent with spaces",
             _ => "",
