@@ -180,7 +180,7 @@ fn a_refused_document_is_on_the_console_and_makes_the_run_invalid() {
         "  invalid: the control plane refused DestinationRule/back at 2.1",
         "s; no check counts `refused(bad)`",
         ": DestinationRule/back: ",
-        "subset `v1` stands here twice",
+        "duplicate subset `v1`",
     ] {
         assert!(text.contains(line), "{line} is not in:\n{text}");
     }

@@ -58,8 +58,7 @@ expect: [success(users) == 100%]
 variants: {same: {story: The same again., load: {users: {rate: 20/s}}}}
 ";
 
-const POLICY: &str = "AuthorizationPolicy deny-all: passed over: this kind is not modelled: access control is not applied: \
-                      requests that it would deny are let through";
+const POLICY: &str = "AuthorizationPolicy deny-all: passed over: this kind is not modelled: access control is not applied: requests that it would deny are allowed";
 
 /// Errors and warnings, with the test's folder removed.
 fn stderr_of(ran: &Ran, path: &str) -> String {

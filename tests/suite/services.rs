@@ -93,8 +93,8 @@ fn ports_are_those_of_the_service_and_of_http() {
 fn ports_of_other_protocols_are_named_and_passed_over() {
     let ran = shakedown_reading(&["check", "-"], SERVICES).exits(0);
     for text in [
-        "warning: <stdin>:7:5: Service web: passed over: `ports: 9000` is not modelled: its protocol is TCP and not HTTP",
-        "warning: <stdin>:14:5: Service db: passed over: `ports: 5432` is not modelled: its protocol is TCP and not HTTP",
+        "warning: <stdin>:7:5: Service web: passed over: `ports: 9000` is not modelled: its protocol is TCP, not HTTP",
+        "warning: <stdin>:14:5: Service db: passed over: `ports: 5432` is not modelled: its protocol is TCP, not HTTP",
     ] {
         assert!(ran.stderr.contains(text), "{text}\n{}", ran.stderr);
     }

@@ -30,14 +30,16 @@ impl FromStr for MetricBound {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no number here: write `99` or `99.5`, 0 or more");
+        let wrong = || format!("invalid number `{text}`: expected 0 or more, as in `99` or `99.5`");
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || !digits(whole) || !digits(fraction) || text.ends_with('.') {
             return Err(wrong());
         }
         if fraction.len() > MetricBound::PLACES {
-            return Err(format!("`{text}` has more than six decimals"));
+            return Err(format!(
+                "invalid number `{text}`: expected at most six decimal places"
+            ));
         }
         let whole: u64 = whole.parse().map_err(|_| wrong())?;
         let part: u64 = format!("{fraction:0<width$}", width = MetricBound::PLACES)

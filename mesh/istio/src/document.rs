@@ -13,7 +13,7 @@ use super::virtual_service::VirtualService;
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "a mesh has few documents, and each is read once: no indirection is worth its noise"
+    reason = "a mesh has few documents and each is read once, so boxing would not pay off"
 )]
 pub enum Document {
     /// Routing of requests to a host.

@@ -35,7 +35,7 @@ impl FromStr for GoDuration {
         let nanos = whole_millis(text, "`1ms` or more")?;
         if nanos == 0 {
             return Err(format!(
-                "`{text}` is too short: a duration here is `1ms` or more"
+                "duration `{text}` is too short: expected `1ms` or more"
             ));
         }
         Ok(GoDuration(Duration::from_nanos(nanos)))
@@ -55,7 +55,7 @@ impl FromStr for GoDurationOrZero {
 fn whole_millis(text: &str, accepted: &str) -> Result<u64, String> {
     if text.starts_with('-') {
         return Err(format!(
-            "`{text}` is negative: a duration here is {accepted}"
+            "duration `{text}` is negative: expected {accepted}"
         ));
     }
     if !text.is_empty()
@@ -64,19 +64,20 @@ fn whole_millis(text: &str, accepted: &str) -> Result<u64, String> {
             .all(|byte| byte.is_ascii_digit() || byte == b'.')
     {
         return Err(format!(
-            "`{text}` has no unit: a duration is written `{text}s`, `250ms`, `1m30s`"
+            "duration `{text}` has no unit: expected a form like `{text}s`, `250ms` or `1m30s`"
         ));
     }
-    let nanos = nanos(text)
-        .ok_or_else(|| format!("`{text}` is no duration: write `5s`, `250ms`, `1m30s`"))?;
+    let nanos = nanos(text).ok_or_else(|| {
+        format!("invalid duration `{text}`: expected a form like `5s`, `250ms` or `1m30s`")
+    })?;
     if nanos > 0 && nanos < 1_000_000 {
         return Err(format!(
-            "`{text}` is too short: a duration here is {accepted}"
+            "duration `{text}` is too short: expected {accepted}"
         ));
     }
     if nanos % 1_000_000 != 0 {
         return Err(format!(
-            "`{text}` is too fine: a duration here is in whole milliseconds"
+            "duration `{text}` is too precise: expected whole milliseconds"
         ));
     }
     Ok(nanos)
@@ -174,11 +175,11 @@ mod tests {
         let error = |text: &str| text.parse::<GoDuration>().unwrap_err();
         assert_eq!(
             error("5"),
-            "`5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
+            "duration `5` has no unit: expected a form like `5s`, `250ms` or `1m30s`"
         );
         assert!(error("5us").contains("too short"));
-        assert!(error("0s").contains("too short: a duration here is `1ms` or more"));
-        assert!(error("1.5ms").contains("in whole milliseconds"));
+        assert!(error("0s").contains("too short: expected `1ms` or more"));
+        assert!(error("1.5ms").contains("expected whole milliseconds"));
         let or_zero = |text: &str| text.parse::<GoDurationOrZero>();
         assert_eq!(or_zero("0s"), Ok(GoDurationOrZero(Duration::ZERO)));
         assert!(
@@ -188,7 +189,7 @@ mod tests {
         );
         assert!(error("-5s").contains("negative"));
         for text in ["", "s", "5x", "5 s", "1..5s", "99999999999h", "5s5", "1d"] {
-            assert!(error(text).contains("no duration"), "{text}");
+            assert!(error(text).contains("invalid duration"), "{text}");
         }
     }
 }

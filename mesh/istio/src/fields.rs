@@ -6,10 +6,9 @@ use shakedown_yaml::{Location, Spanned};
 use super::{Canary, Fault, Omission, Resource, VirtualService};
 use crate::gateways::{SIDECARS, include_sidecars};
 
-const NO_TLS: &str = "connections between sidecars are neither encrypted nor refused for want of TLS: a mode that does not fit \
-                      the server answers 503 in a cluster, and not here";
-const NO_RESOURCE_OF_FLAGGER: &str = "what the canary changes there is not changed";
-const NOT_IN_ROUTE: &str = "the route that Flagger writes lacks it";
+const NO_TLS: &str = "sidecars connect without TLS: a mode that the server does not accept causes 503 in a cluster, but not here";
+const NO_RESOURCE_OF_FLAGGER: &str = "the canary does not change the referenced resource";
+const NOT_IN_ROUTE: &str = "the canary's route is created without it";
 
 /// Keyed by the serde name of the struct or enum. Fields with an empty text do not affect modelled behaviour.
 pub(super) const NOT_MODELLED: Unsupported = &[
@@ -17,14 +16,14 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         "Canary",
         &[
             ("metricsServer", ""),
-            ("autoscalerRef", "nothing is scaled by it"),
+            ("autoscalerRef", "the autoscaler is not used"),
             ("ingressRef", NO_RESOURCE_OF_FLAGGER),
             ("routeRef", NO_RESOURCE_OF_FLAGGER),
             ("upstreamRef", NO_RESOURCE_OF_FLAGGER),
             ("revertOnDeletion", ""),
             (
                 "suspend",
-                "a canary that is suspended is rolled out all the same: the answer is wrong where it says `true`",
+                "a suspended canary is rolled out anyway: results are wrong if it is `true`",
             ),
         ],
     ),
@@ -33,30 +32,33 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         &[
             ("portName", ""),
             ("targetPort", ""),
-            ("portDiscovery", "no other port of the pods is served"),
+            (
+                "portDiscovery",
+                "the other ports of the pods are not served",
+            ),
             (
                 "appProtocol",
-                "the port speaks what the service's topology says",
+                "the port has the protocol of the service in the topology",
             ),
-            ("gatewayRefs", "no route of the Gateway API is made"),
+            ("gatewayRefs", "no Gateway API routes are created"),
             (
                 "match",
-                "the route that Flagger writes has no conditions: requests that would match none, and be answered 404, are sent on",
+                "the canary's route is created without conditions: requests that match none of them are forwarded instead of answered with 404",
             ),
             (
                 "rewrite",
-                "paths and hosts reach the app as they were sent: the answer is wrong where it changes them",
+                "paths and hosts are forwarded unchanged: results are wrong if the rewrite changes them",
             ),
             ("headers", NOT_IN_ROUTE),
             ("mirror", NOT_IN_ROUTE),
             ("corsPolicy", NOT_IN_ROUTE),
-            ("backends", "no backend of AWS App Mesh is made"),
+            ("backends", "no AWS App Mesh backends are created"),
             ("apex", ""),
             ("primary", ""),
             ("canary", ""),
             (
                 "delegation",
-                "the canary's route has its host itself: the answer is wrong where another VirtualService delegates to it",
+                "the canary's VirtualService has its own hosts: results are wrong if another VirtualService delegates to it",
             ),
             ("unmanagedMetadata", ""),
         ],
@@ -66,15 +68,15 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         &[
             (
                 "mirror",
-                "the new version gets no copies of requests before its first step",
+                "no requests are mirrored to the new version before its first step",
             ),
             (
                 "mirrorWeight",
-                "the new version gets no copies of requests before its first step",
+                "no requests are mirrored to the new version before its first step",
             ),
             (
                 "webhooks",
-                "no webhook is called: tests and gates that would hold the rollout or roll it back pass",
+                "webhooks are not called: tests and gates that would pause the rollout or roll it back are treated as passed",
             ),
             ("alerts", ""),
             (
@@ -85,8 +87,11 @@ pub(super) const NOT_MODELLED: Unsupported = &[
                 "canaryReadyThreshold",
                 "all pods of the new version must be ready",
             ),
-            ("sessionAffinity", "a user may meet both versions in turn"),
-            ("canaryService", "no such service is made"),
+            (
+                "sessionAffinity",
+                "requests of one user may reach both versions",
+            ),
+            ("canaryService", "no such service is created"),
         ],
     ),
     (
@@ -94,11 +99,11 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         &[
             (
                 "tls",
-                "routes by SNI are not in force: such connections take the default route",
+                "TLS routes are not applied: connections that match them use the default route",
             ),
             (
                 "tcp",
-                "routes of TCP are not in force: such connections take the default route",
+                "TCP routes are not applied: connections that match them use the default route",
             ),
         ],
     ),
@@ -107,28 +112,28 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         &[
             (
                 "mirror_percent",
-                "Istio's schema knows `mirrorPercentage` alone, and copies all requests without it",
+                "Istio's schema has only `mirrorPercentage`, and all requests are mirrored without it",
             ),
             (
                 "websocketUpgrade",
-                "Istio ignores it, too: web sockets pass without it",
+                "Istio ignores it, too: WebSocket upgrades are allowed without it",
             ),
         ],
     ),
     (
         "Delay",
-        &[("exponentialDelay", "Istio does not carry it out either")],
+        &[("exponentialDelay", "Istio does not implement it either")],
     ),
     (
         "Abort",
-        &[("http2Error", "Istio does not carry it out either")],
+        &[("http2Error", "Istio does not implement it either")],
     ),
     (
         "TrafficPolicy",
         &[
             ("tls", NO_TLS),
-            ("tunnel", "requests go to their endpoints directly"),
-            ("proxyProtocol", "connections begin without its header"),
+            ("tunnel", "requests are sent directly to their endpoints"),
+            ("proxyProtocol", "connections are opened without its header"),
         ],
     ),
     ("PortPolicy", &[("tls", NO_TLS)]),
@@ -136,28 +141,28 @@ pub(super) const NOT_MODELLED: Unsupported = &[
         "RetryBudget",
         &[(
             "budgetInterval",
-            "Envoy's budget counts requests in flight, over no interval",
+            "Envoy's budget depends on the requests in flight, not on an interval",
         )],
     ),
     (
         "SimpleLb",
         &[(
             "PASSTHROUGH",
-            "requests are balanced over the service's endpoints: the answer is wrong where callers pick the address",
+            "requests are balanced over the service's endpoints: results are wrong if callers choose the address",
         )],
     ),
     (
         "TcpPool",
         &[(
             "tcpKeepalive",
-            "sockets have no probes here: a dead peer is found by timeouts alone",
+            "connections have no keepalive probes: a dead peer is detected only by timeouts",
         )],
     ),
     (
         "OutlierDetection",
         &[(
             "consecutiveErrors",
-            "Istio dropped it: nothing is ejected by it; write `consecutive5xxErrors` or `consecutiveGatewayErrors`",
+            "Istio removed it, so it ejects no endpoints; write `consecutive5xxErrors` or `consecutiveGatewayErrors`",
         )],
     ),
 ];
@@ -212,7 +217,7 @@ pub(super) fn pass_over_routes(of: &mut Resource<VirtualService>, out: &mut Vec<
             *remote = None;
         }
     }
-    let effect = "a retry stays with the endpoints that balancing gives it";
+    let effect = "retries use the endpoints that the load balancer selects";
     out.extend(
         found
             .iter()
@@ -233,7 +238,7 @@ pub(super) fn pass_over_canary(of: &mut Resource<Canary>, out: &mut Vec<Omission
         let effect = if inside {
             "the mesh has no gateways, so no request enters through it"
         } else {
-            "the mesh has no gateways: the canary is for callers inside, whom it would not be for in a cluster"
+            "the mesh has no gateways: the canary applies to callers inside the mesh, to which it would not apply in a cluster"
         };
         let field = format!("gateways: {}", gateway.value);
         out.push(omission(of, "Canary", &field, &gateway.place, effect));
@@ -243,7 +248,7 @@ pub(super) fn pass_over_canary(of: &mut Resource<Canary>, out: &mut Vec<Omission
         match &metric.value.custom {
             Some(custom) => {
                 let effect = format!(
-                    "the canary is judged without the metric `{}`: one that it would roll back may be promoted",
+                    "the metric `{}` is not checked: a version that fails it may be promoted",
                     metric.value.name
                 );
                 out.push(omission(of, "Canary", custom.value, &custom.place, &effect));

@@ -34,9 +34,8 @@ const OWN: &str = "shakedown.dev";
 
 const NO_GATEWAY: &str = "the mesh has no gateways, so no request enters through it";
 const NO_ROUTE: &str =
-    "routes of the Gateway API are not in force: requests take the service's default route";
-const NO_ACCESS: &str =
-    "access control is not applied: requests that it would deny are let through";
+    "Gateway API routes are not applied: requests use the service's default route";
+const NO_ACCESS: &str = "access control is not applied: requests that it would deny are allowed";
 
 const fn kind(group: &'static str, name: &'static str, treatment: Treatment) -> DocumentKind {
     DocumentKind {
@@ -54,16 +53,12 @@ pub const KINDS: &[DocumentKind] = &[
     kind(
         ISTIO,
         "ServiceEntry",
-        Planned(
-            "its hosts are known, its endpoints and its resolution are not: nothing answers for it",
-        ),
+        Planned("its hosts are read without endpoints or resolution: requests to them fail"),
     ),
     kind(
         ISTIO,
         "Sidecar",
-        Planned(
-            "every caller sees every service: what it hides from callers is reached all the same",
-        ),
+        Planned("every caller sees every service, including those that it would hide"),
     ),
     kind(
         ISTIO,
@@ -78,9 +73,7 @@ pub const KINDS: &[DocumentKind] = &[
     kind(
         ISTIO,
         "EnvoyFilter",
-        PassedOver(
-            "proxies are not patched: whatever it changes in them is missing from the answer",
-        ),
+        PassedOver("proxies are not patched: results do not include its changes"),
     ),
     kind(
         ISTIO,
@@ -93,35 +86,29 @@ pub const KINDS: &[DocumentKind] = &[
     kind(
         SECURITY,
         "PeerAuthentication",
-        Planned(
-            "its mode of mutual TLS is not applied: plain text is let through under STRICT, too",
-        ),
+        Planned("its mutual TLS mode is not applied: plain text is accepted even with STRICT"),
     ),
     kind(
         SECURITY,
         "RequestAuthentication",
-        Planned("tokens are not checked: requests with an invalid one are let through"),
+        Planned("tokens are not checked: requests with invalid tokens are allowed"),
     ),
     kind("telemetry.istio.io", "Telemetry", Harmless),
     kind(
         "extensions.istio.io",
         "WasmPlugin",
-        PassedOver(
-            "its plug-in is not run: whatever it does to requests is missing from the answer",
-        ),
+        PassedOver("its plug-in is not run: results do not include its effect on requests"),
     ),
     kind(
         "extensions.istio.io",
         "TrafficExtension",
-        PassedOver(
-            "its extension is not run: whatever it does to requests is missing from the answer",
-        ),
+        PassedOver("its extension is not run: results do not include its effect on requests"),
     ),
     kind(
         "install.istio.io",
         "IstioOperator",
         PassedOver(
-            "its mesh settings are not applied: Istio's defaults, and those of `control`, are in force",
+            "its mesh settings are not applied: Istio's defaults and the settings of `control` apply",
         ),
     ),
     kind(GATEWAY_API, "GatewayClass", Harmless),
@@ -136,15 +123,13 @@ pub const KINDS: &[DocumentKind] = &[
     kind(
         GATEWAY_API,
         "BackendTLSPolicy",
-        PassedOver(
-            "TLS towards its services is not modelled: they are sent plain text, and answer it",
-        ),
+        PassedOver("TLS to its services is not modelled: requests are sent in plain text"),
     ),
     kind(FLAGGER, "Canary", Modelled),
     kind(
         FLAGGER,
         "MetricTemplate",
-        PassedOver("metrics by template are not measured, and decide about no canary"),
+        PassedOver("metrics from templates are not measured and do not affect canaries"),
     ),
     kind(FLAGGER, "AlertProvider", Harmless),
     kind("", "Service", Modelled),
@@ -162,12 +147,12 @@ pub const KINDS: &[DocumentKind] = &[
     kind(
         "networking.k8s.io",
         "Ingress",
-        PassedOver("nothing enters the mesh through it"),
+        PassedOver("no requests enter the mesh through it"),
     ),
     kind(
         "networking.k8s.io",
         "NetworkPolicy",
-        PassedOver("connections that it forbids are let through"),
+        PassedOver("connections that it would deny are allowed"),
     ),
     kind("networking.k8s.io", "IngressClass", Harmless),
     kind("", "ConfigMap", Harmless),

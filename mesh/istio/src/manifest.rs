@@ -20,7 +20,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "a mesh has few documents, and each is read once: no indirection is worth its noise"
+    reason = "a mesh has few documents and each is read once, so boxing would not pay off"
 )]
 pub enum Content {
     /// A document that configures the mesh.
@@ -122,7 +122,7 @@ impl Manifest {
 /// Reports a document of an unknown group as skipped.
 fn foreign(node: &Node, api_version: &str, kind: &str, place: Location) -> Manifest {
     let effect = format!(
-        "`{}` is not known: whatever this document changes is missing from the answer",
+        "`{}` is an unknown API group: results do not include the effect of this document",
         kinds::group_of(api_version)
     );
     Manifest {
@@ -141,7 +141,7 @@ fn mesh_config(node: &Node, kind: &str) -> Option<&'static str> {
     let holds = kind == "ConfigMap"
         && node.find(&["data", "mesh"]).is_some()
         && node.find(&["metadata", "name"]).and_then(Node::as_str) == Some("istio");
-    holds.then_some("its mesh settings are not applied: Istio's defaults are in force")
+    holds.then_some("its mesh settings are not applied: Istio's defaults apply")
 }
 
 /// Reads a Service's name and ports. Ports that do not speak HTTP are reported as omissions.
@@ -165,7 +165,7 @@ fn service(node: &Node) -> (Option<Service>, Vec<Omission>) {
                     field: Some(format!("ports: {number}")),
                     place: item.place.clone(),
                     effect: Some(format!(
-                        "its protocol is {protocol} and not HTTP: connections to it are missing from the answer"
+                        "its protocol is {protocol}, not HTTP: results do not include connections to it"
                     )),
                 });
             }

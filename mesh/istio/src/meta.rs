@@ -145,8 +145,9 @@ impl FromStr for DocumentKey {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` names no document: write `KIND/NAME`, or `KIND/NAME.NAMESPACE`");
+        let wrong = || {
+            format!("invalid document name `{text}`: write `KIND/NAME` or `KIND/NAME.NAMESPACE`")
+        };
         let (kind, rest) = text.split_once('/').ok_or_else(wrong)?;
         // Kubernetes allows dots in the names of these kinds but not in namespaces, so the last dot is the separator.
         let (name, namespace) = rest.rsplit_once('.').unwrap_or((rest, DEFAULT_NAMESPACE));

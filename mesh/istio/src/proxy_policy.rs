@@ -147,7 +147,7 @@ impl FromStr for Portion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no share: write `5%` or `0.5%`, 0% to 100%");
+        let wrong = || format!("invalid share `{text}`: expected 0% to 100%, as in `5%` or `0.5%`");
         let number = text.strip_suffix('%').ok_or_else(wrong)?;
         let percent: MetricBound = number.parse().map_err(|_| wrong())?;
         if percent.micros() > 100_000_000 || !percent.micros().is_multiple_of(100) {

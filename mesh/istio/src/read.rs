@@ -36,7 +36,7 @@ impl Document {
             Content::Document(document) if read.omissions.is_empty() => Ok(document),
             Content::Services(_) if read.omissions.is_empty() => Err(Diagnostics::one(
                 node.place.clone(),
-                "a Service configures no requests: expected another kind",
+                "a Service does not configure requests: expected another kind",
             )),
             _ => Err(refused(&read.omissions)),
         }
@@ -146,7 +146,7 @@ fn resource<T: DeserializeOwned>(
             document,
             field: None,
             place: node.place.clone(),
-            effect: Some("nothing is left of it without the fields that are not modelled".into()),
+            effect: Some("it is empty without the fields that are not modelled".into()),
         });
     }
     errors.or((resource, omissions))

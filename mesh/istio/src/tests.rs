@@ -68,7 +68,7 @@ spec:
         error(text),
         "\
 mesh.yaml:8:5: DestinationRule payment: unknown field `loadBalancers`: did you mean `loadBalancer`?
-mesh.yaml:9:44: DestinationRule payment: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`
+mesh.yaml:9:44: DestinationRule payment: duration `5` has no unit: expected a form like `5s`, `250ms` or `1m30s`
 mesh.yaml:10:3: DestinationRule payment: unknown field `subset`: did you mean `subsets`?"
     );
 }
@@ -84,8 +84,8 @@ spec: {hosts: [r], tcp: [{route: []}], http: [{mirror_percent: 5, route: [{desti
     assert_eq!(
         error(text),
         "\
-mesh.yaml:5:20: VirtualService r: `tcp` is not modelled: routes of TCP are not in force: such connections take the default route
-mesh.yaml:5:48: VirtualService r: `mirror_percent` is not modelled: Istio's schema knows `mirrorPercentage` alone, and copies all requests without it"
+mesh.yaml:5:20: VirtualService r: `tcp` is not modelled: TCP routes are not applied: connections that match them use the default route
+mesh.yaml:5:48: VirtualService r: `mirror_percent` is not modelled: Istio's schema has only `mirrorPercentage`, and all requests are mirrored without it"
     );
 }
 
@@ -101,8 +101,7 @@ fn an_unknown_or_later_kind_or_version_is_told_at_its_place() {
     );
     assert_eq!(
         error(&text(v1, "Sidecar")),
-        "mesh.yaml:1:44: Sidecar x: this kind is not modelled: every caller sees every service: what it hides from callers \
-         is reached all the same"
+        "mesh.yaml:1:44: Sidecar x: this kind is not modelled: every caller sees every service, including those that it would hide"
     );
     assert_eq!(
         error(&text("v1", "DestinationRule")),
@@ -182,14 +181,14 @@ fn all_that_only_the_mesh_can_tell_is_found_by_place() {
     assert_eq!(
         invalid(&text),
         "\
-mesh.yaml:13:36: VirtualService r: `([` is no regular expression (RE2): unclosed character class
-mesh.yaml:13:63: VirtualService r: `uri` is no header: write `uri:` beside `headers`, or `:uri`
+mesh.yaml:13:36: VirtualService r: invalid regular expression `([` (RE2): unclosed character class
+mesh.yaml:13:63: VirtualService r: `uri` is not a header: write `uri:` next to `headers`, or `:uri`
 mesh.yaml:15:66: VirtualService r: the weights of the destinations sum to 0: expected 1 or more, as in 90 and 10
 mesh.yaml:16:54: VirtualService r: weight -1: expected 0 to 4294967295
 mesh.yaml:17:39: VirtualService r: unknown condition `conect-failure`: did you mean `connect-failure`?
-mesh.yaml:17:39: VirtualService r: invalid status `999` in `retryOn`: expected a registered one, as in `503`
+mesh.yaml:17:39: VirtualService r: invalid status `999` in `retryOn`: expected a registered status, as in `503`
 mesh.yaml:18:7: VirtualService r: `route` is empty: expected at least one destination
-mesh.yaml:18:16: VirtualService r: `attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many"
+mesh.yaml:18:16: VirtualService r: `attempts: 0` means no retries: remove `perTryTimeout`, `retryOn` and `retryRemoteLocalities`, or set `attempts` to 1 or more"
     );
 }
 
@@ -204,8 +203,8 @@ spec: {host: review, subsets: [{name: v1}, {name: v1}, {name: 'a b'}]}
     assert_eq!(
         invalid(text),
         "\
-mesh.yaml:5:51: DestinationRule a: subset `v1` stands here twice; the first is at 5:39
-mesh.yaml:5:63: DestinationRule a: invalid subset name `a b`: expected letters, digits and `-`, at most 63"
+mesh.yaml:5:51: DestinationRule a: duplicate subset `v1`; the first is at 5:39
+mesh.yaml:5:63: DestinationRule a: invalid subset name `a b`: expected at most 63 letters, digits and `-`"
     );
 }
 
@@ -314,13 +313,13 @@ fn weights_of_a_canary_are_percents_that_rise() {
     assert_eq!(
         wrong("stepWeights: [10, 10, 5]"),
         [
-            "`stepWeights` must rise: 10 follows 10",
-            "`stepWeights` must rise: 5 follows 10"
+            "`stepWeights` must increase: 10 follows 10",
+            "`stepWeights` must increase: 5 follows 10"
         ]
     );
     assert_eq!(
         wrong("stepWeight: 5, stepWeights: [10]"),
-        ["expected one of `stepWeight` or `stepWeights`, found both"]
+        ["expected one of `stepWeight` and `stepWeights`, found both"]
     );
 }
 
@@ -330,7 +329,7 @@ fn an_analysis_says_its_steps_or_its_test() {
         let errors = wrong(analysis);
         assert!(errors.len() == 1 && errors[0].contains(words), "{errors:?}");
     };
-    says("threshold: 1", "it says no steps");
+    says("threshold: 1", "the analysis has no steps");
     says("iterations: 3", "`iterations` without `match`");
     says(
         "match: [{headers: {x-a: {exact: b}}}]",
@@ -338,11 +337,11 @@ fn an_analysis_says_its_steps_or_its_test() {
     );
     says(
         "iterations: 3, stepWeight: 5, match: [{headers: {x-a: {exact: b}}}]",
-        "steps of weight together with `match`",
+        "weight steps together with `match`",
     );
     says(
         "interval: 15m, stepWeight: 5",
-        "no check would come in time",
+        "no check would finish in time",
     );
     assert!(wrong("iterations: 3, match: [{headers: {x-a: {exact: b}}}]").is_empty());
 }
@@ -358,9 +357,9 @@ fn a_canarys_metrics_are_known_and_have_bounds() {
         ),
         [
             "unknown metric `request-sucess-rate`: did you mean `request-success-rate`?",
-            "a success rate of 101%: expected 0 to 100",
+            "invalid success rate 101%: expected 0 to 100",
             "`thresholdRange` is empty: expected `min`, `max` or both",
-            "`min` 5 is above `max` 1: nothing would pass"
+            "`min` 5 is above `max` 1: no value would pass"
         ]
     );
 }
@@ -374,11 +373,11 @@ fn a_canary_routes_its_service_alone() {
     );
     let errors = invalid(&both);
     assert!(
-        errors.contains("VirtualService r routes `reviews.default"),
+        errors.contains("VirtualService r also routes `reviews.default"),
         "{errors}"
     );
     assert!(
-        errors.contains("VirtualService r: not supported yet: Canary reviews routes"),
+        errors.contains("VirtualService r: not supported yet: Canary reviews also routes"),
         "{errors}"
     );
     let twice = format!(
@@ -386,7 +385,7 @@ fn a_canary_routes_its_service_alone() {
         analysed("stepWeight: 5"),
         analysed("stepWeight: 5").replace("metadata: {name: reviews}", "metadata: {name: other}")
     );
-    assert!(invalid(&twice).contains("rolled out by Canary other, too"));
+    assert!(invalid(&twice).contains("also rolled out by Canary other"));
 }
 
 proptest::proptest! {

@@ -70,7 +70,7 @@ impl<'a> DocumentCheck<'a> {
         for (key, value) in labels {
             if !names::is_label_key(key) {
                 let message = format!(
-                    "invalid label key `{key}`: expected letters, digits, `-`, `_` or `.`, perhaps after a domain and `/`"
+                    "invalid label key `{key}`: expected letters, digits, `-`, `_` or `.`, optionally after a domain and `/`"
                 );
                 self.report(place, message);
             }
@@ -86,7 +86,7 @@ impl<'a> DocumentCheck<'a> {
     fn subset_name(&mut self, name: &Spanned<String>) {
         if !names::is_dns_label(name) {
             let message = format!(
-                "invalid subset name `{name}`: expected letters, digits and `-`, at most 63"
+                "invalid subset name `{name}`: expected at most 63 letters, digits and `-`"
             );
             self.report(&name.place, message);
         }
@@ -111,7 +111,7 @@ impl<'a> DocumentCheck<'a> {
                 self.report(
                     &name.place,
                     format!(
-                        "subset `{name}` stands here twice; the first is at {}",
+                        "duplicate subset `{name}`; the first is at {}",
                         first.in_file()
                     ),
                 );

@@ -53,7 +53,7 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let refused =
-            || format!("`{text}` is no percentage: expected 0 to 100, as in `20` or `0.5`");
+            || format!("invalid percentage `{text}`: expected 0 to 100, as in `20` or `0.5`");
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() || whole.len() > 3 || !digits(whole) || !digits(fraction) {

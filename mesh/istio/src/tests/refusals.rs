@@ -45,7 +45,7 @@ fn virtual_services_that_contradict_themselves_are_refused() {
         ),
         (
             virtual_service(&format!("{{gateways: [mesh], http: [{{{destination}}}]}}")),
-            "leave `gateways` out",
+            "remove `gateways`",
         ),
         (
             action(
@@ -55,26 +55,26 @@ fn virtual_services_that_contradict_themselves_are_refused() {
         ),
         (
             route("mirror: {host: reviews}, mirrors: [{destination: {host: reviews}}]"),
-            "`mirrors` beside `mirror`",
+            "both `mirror` and `mirrors` are set",
         ),
         (
             route("mirror: {host: reviews}, mirrorPercentage: {value: 5}, mirrorPercent: 5"),
-            "`mirrorPercent` beside `mirrorPercentage`",
+            "`mirrorPercent` is set together with `mirrorPercentage`",
         ),
         (
             route("mirror: {host: reviews}, mirrorPercent: 101"),
-            "101 percent: expected 0 to 100",
+            "invalid percentage 101: expected 0 to 100",
         ),
         (
             action("{redirect: {port: 8080, derivePort: FROM_REQUEST_PORT}}"),
-            "`derivePort` beside `port`",
+            "both `port` and `derivePort` are set",
         ),
         (
             action(&format!(
                 "{{directResponse: {{status: 200, body: {{string: {}}}}}}}",
                 "x".repeat(1 << 21)
             )),
-            "a body of 2097152 bytes: expected at most",
+            "the body has 2097152 bytes: expected at most",
         ),
     ]);
 }
@@ -84,20 +84,20 @@ fn conditions_and_edits_that_cannot_be_executed_are_refused() {
     refused([
         (
             route("match: [{uri: {exact: ''}}]"),
-            "an exact `uri` is never empty",
+            "invalid exact `uri`: it is empty",
         ),
         (
             route("match: [{headers: {'a b': {exact: c}}}]"),
-            "`a b` is no name of a header",
+            "invalid header name `a b`",
         ),
         (
             route("headers: {request: {remove: ['a b']}}"),
-            "`a b` is no name of a header",
+            "invalid header name `a b`",
         ),
-        (route("rewrite: {authority: 'a%b'}"), "`a%b` is no host"),
+        (route("rewrite: {authority: 'a%b'}"), "invalid host `a%b`"),
         (
             route("rewrite: {uri: /a, uriRegexRewrite: {match: a, rewrite: b}}"),
-            "a path is rewritten once",
+            "both `uri` and `uriRegexRewrite` are set",
         ),
         (
             route("rewrite: {uri: ''}"),
@@ -105,19 +105,19 @@ fn conditions_and_edits_that_cannot_be_executed_are_refused() {
         ),
         (
             route("fault: {delay: {fixedDelay: 1s, percent: 101}}"),
-            "101 percent: expected 0 to 100",
+            "invalid percentage 101: expected 0 to 100",
         ),
         (
             route("fault: {abort: {httpStatus: 503, grpcStatus: UNAVAILABLE}}"),
-            "`grpcStatus` beside `httpStatus`",
+            "both `httpStatus` and `grpcStatus` are set",
         ),
         (
             route("corsPolicy: {allowOrigins: [{exact: a}], allowOrigin: [b]}"),
-            "`allowOrigin` beside `allowOrigins`",
+            "both `allowOrigin` and `allowOrigins` are set",
         ),
         (
             route("corsPolicy: {allowOrigins: [{exact: a}], allowHeaders: ['a b']}"),
-            "`a b` is no name of a header",
+            "invalid header name `a b`",
         ),
     ]);
 }
@@ -131,13 +131,13 @@ fn load_balancing_that_contradicts_itself_is_refused() {
     refused([
         (
             balancer("consistentHash: {httpHeaderName: x}, warmup: {duration: 5s}"),
-            "`consistentHash` warms no host up",
+            "`consistentHash` does not support `warmup`",
         ),
         (
             hash(&format!(
                 "{by_header}, ringHash: {{}}, maglev: {{tableSize: 251}}"
             )),
-            "`ringHash` stands beside `maglev`",
+            "both `ringHash` and `maglev` are set",
         ),
         (
             hash(&format!(
@@ -147,11 +147,11 @@ fn load_balancing_that_contradicts_itself_is_refused() {
         ),
         (
             hash(&format!("{by_header}, minimumRingSize: 64, ringHash: {{}}")),
-            "`minimumRingSize` beside `ringHash` or `maglev`",
+            "`minimumRingSize` is set together with `ringHash` or `maglev`",
         ),
         (
             hash("httpCookie: {name: c, ttl: 0s, attributes: [{name: 'a;b', value: c}]}"),
-            "`a;b` is no attribute of a cookie",
+            "invalid cookie attribute `a;b`",
         ),
         (
             balancer("simple: ROUND_ROBIN, warmup: {duration: 5s, minimumPercent: 101}"),
@@ -159,11 +159,11 @@ fn load_balancing_that_contradicts_itself_is_refused() {
         ),
         (
             locality("distribute: [{from: eu, to: {eu: 100, us: 0}}]"),
-            "`us` has a share of 0",
+            "the share of `us` is 0",
         ),
         (
             locality("failover: [{from: 'eu/a', to: us}]"),
-            "`from` is `eu/a`: expected a region alone",
+            "`from` is `eu/a`: expected a region without a zone or `*`",
         ),
     ]);
 }
@@ -198,7 +198,7 @@ fn canaries_and_policies_that_cannot_be_executed_are_refused() {
         ),
         (
             policy("{selector: {matchLabels: {app: reviews}}}"),
-            "it says nothing: expected `rateLimit`",
+            "it has no settings: expected `rateLimit`",
         ),
     ]);
 }
@@ -225,7 +225,6 @@ fn a_subset_beside_a_canary_selects_the_version_of_its_name() {
     };
     assert_eq!(beside("version: v1"), "");
     let found = beside("version: v1, app: reviews");
-    let reason =
-        "DestinationRule r: Canary reviews sends to version `v1` by the subset of that name";
+    let reason = "DestinationRule r: Canary reviews uses this subset for version `v1`";
     assert!(found.contains(reason), "{found}");
 }

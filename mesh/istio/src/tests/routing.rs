@@ -29,19 +29,19 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{redirect: {{uri: /a}}, {TO}}}]"),
-            "`route` beside `redirect`: a route does one of both",
+            "`route` cannot be combined with `redirect`",
         ),
         (
             "[{redirect: {uri: /a}, directResponse: {status: 200}}]".into(),
-            "`directResponse` beside `redirect`: a route does one of both",
+            "`directResponse` cannot be combined with `redirect`",
         ),
         (
             "[{redirect: {uri: /a}, rewrite: {uri: /b}}]".into(),
-            "`rewrite` beside `redirect`: a route does one of both",
+            "`rewrite` cannot be combined with `redirect`",
         ),
         (
             "[{directResponse: {status: 200}, fault: {abort: {httpStatus: 500}}}]".into(),
-            "`fault` beside `directResponse`: a route does one of both",
+            "`fault` cannot be combined with `directResponse`",
         ),
         (
             "[{redirect: {}}]".into(),
@@ -57,11 +57,11 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             "[{directResponse: {status: 700}}]".into(),
-            "`700` is no status to answer: expected 200 to 599",
+            "invalid status 700: expected 200 to 599",
         ),
         (
             format!("[{{rewrite: {{}}, {TO}}}]"),
-            "it is empty: expected `uri`, `uriRegexRewrite` or `authority`",
+            "`rewrite` is empty: expected `uri`, `uriRegexRewrite` or `authority`",
         ),
         (
             format!("[{{rewrite: {{uriRegexRewrite: {{match: '(a)', rewrite: '\\2'}}}}, {TO}}}]"),
@@ -69,7 +69,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{fault: {{}}, {TO}}}]"),
-            "it is empty: expected `delay` or `abort`",
+            "`fault` is empty: expected `delay` or `abort`",
         ),
         (
             format!("[{{fault: {{delay: {{percent: 5}}}}, {TO}}}]"),
@@ -77,7 +77,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{fault: {{abort: {{grpcStatus: UNAVAILIBLE}}}}, {TO}}}]"),
-            "`UNAVAILIBLE` is no status of gRPC: did you mean `UNAVAILABLE`?",
+            "unknown gRPC status `UNAVAILIBLE`: did you mean `UNAVAILABLE`?",
         ),
         (
             format!("[{{fault: {{abort: {{percentage: {{value: 5}}}}}}, {TO}}}]"),
@@ -89,11 +89,11 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{headers: {{response: {{remove: [':status']}}}}, {TO}}}]"),
-            "`:status` cannot be changed here: write `rewrite`",
+            "`:status` cannot be changed here: use `rewrite`",
         ),
         (
             format!("[{{corsPolicy: {{allowMethods: ['G T'], maxAge: 1500ms}}, {TO}}}]"),
-            "invalid method `G T`: did you mean `GET`?\n`maxAge` is in whole seconds",
+            "invalid method `G T`: did you mean `GET`?\ninvalid `maxAge`: expected whole seconds",
         ),
     ] {
         assert_eq!(wrong(&http).join("\n"), expected, "{http}");
@@ -130,7 +130,10 @@ fn one_without_hosts_is_for_those_that_delegate_to_it() {
     assert_eq!(invalid(&format!("{root}---\n{delegate}")), "");
     assert_eq!(invalid(&delegate), "", "its root may come later");
     let nested = document("shop", "{http: [{delegate: {name: other}}]}");
-    assert!(invalid(&format!("{root}---\n{nested}")).contains("one level is all there is"));
+    assert!(
+        invalid(&format!("{root}---\n{nested}"))
+            .contains("only one level of delegation is supported")
+    );
     let narrow = document(
         "root",
         "{hosts: [reviews], http: [{match: [{uri: {exact: /a}}], delegate: {name: shop}}]}",
@@ -156,7 +159,7 @@ fn an_export_to_nobody_is_told() {
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: r}}\nspec: {spec}\n"
     );
     assert!(invalid(&text).ends_with(
-        "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one"
+        "invalid namespace `~`: it is valid only for services; expected `*` (all), `.` (its own) or a name"
     ));
 }
 
@@ -172,11 +175,17 @@ fn a_rule_is_for_namespaces_each_named_once() {
     for (more, wanted) in [
         (
             "exportTo: [a, '.', default]",
-            "namespace `default` stands here twice",
+            "duplicate namespace `default`",
         ),
-        ("exportTo: [a, '*']", "`*` is for all: expected it alone"),
-        ("exportTo: ['a b']", "`a b` is no namespace"),
-        ("exportTo: ['~']", "`~`, nobody, is for services"),
+        (
+            "exportTo: [a, '*']",
+            "`*` already means all namespaces: expected only `*`",
+        ),
+        ("exportTo: ['a b']", "invalid namespace `a b`"),
+        (
+            "exportTo: ['~']",
+            "invalid namespace `~`: it is valid only for services",
+        ),
     ] {
         let errors = wrong_rule(more);
         assert!(errors.contains(wanted), "{more}: {errors}");
@@ -188,11 +197,11 @@ fn a_workload_selector_rule_is_limited_to_its_namespace_and_exact_labels() {
     for (more, wanted) in [
         (
             "exportTo: ['*'], workloadSelector: {matchLabels: {a: b}}",
-            "is for callers of its own namespace: expected `.` or `default` alone",
+            "applies only to callers of its own namespace: expected `.` or `default`",
         ),
         (
             "workloadSelector: {matchLabels: {a: 'b*'}}",
-            "`a: b*` selects by no label",
+            "invalid label `a: b*`",
         ),
     ] {
         let errors = wrong_rule(more);

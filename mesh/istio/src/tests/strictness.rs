@@ -44,7 +44,7 @@ fn hosts_of_a_virtual_service_are_those_that_istio_takes() {
     for (hosts, reason) in [
         (
             "['*']",
-            "invalid host `*`: sidecars take no host for everything",
+            "invalid host `*`: sidecars do not support a host for all names",
         ),
         (
             "['*.a.io', '*.io']",
@@ -176,10 +176,10 @@ fn actions_are_those_that_istio_takes() {
         ),
         (
             "retries: {attempts: 1, retryOn: '5xx, 503'}",
-            "with one comma between, and no spaces",
+            "separated by commas, without spaces",
         ),
         ("timeout: 0s", "`0s` is too short"),
-        ("timeout: 1.5ms", "in whole milliseconds"),
+        ("timeout: 1.5ms", "expected whole milliseconds"),
         (
             "retries: {attempts: 1, perTryTimeout: 100us}",
             "`100us` is too short",
@@ -198,7 +198,7 @@ fn actions_are_those_that_istio_takes() {
     assert!(redirect("{uri: '', authority: ''}").contains(nothing));
     assert!(
         redirect("{uri: /a, redirectCode: 304}")
-            .contains("Istio accepts it, and its proxies then refuse")
+            .contains("Istio accepts it, but its proxies then reject")
     );
     assert_eq!(redirect("{derivePort: FROM_REQUEST_PORT}"), "");
     for more in [
@@ -212,7 +212,7 @@ fn actions_are_those_that_istio_takes() {
 #[test]
 fn rules_are_those_that_istio_takes() {
     for (spec, reason) in [
-        ("exportTo: [ns1_]", "`ns1_` is no namespace"),
+        ("exportTo: [ns1_]", "invalid namespace `ns1_`"),
         (
             "subsets: [{name: v1.2, labels: {a: b}}]",
             "invalid subset name `v1.2`",
@@ -256,7 +256,7 @@ fn rules_are_those_that_istio_takes() {
         ),
         (
             "trafficPolicy: {connectionPool: {http: {h2UpgradePolicy: UPGRADE, useClientProtocol: true}}}",
-            "`useClientProtocol: true` beside `h2UpgradePolicy: UPGRADE`",
+            "both `useClientProtocol: true` and `h2UpgradePolicy: UPGRADE` are set",
         ),
         (
             "trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {}}}}",

@@ -20,7 +20,7 @@ impl DocumentCheck<'_> {
         if let (Some(_), Some(hash)) = (&balancer.simple, &balancer.consistent_hash) {
             self.report(
                 &hash.place,
-                "`consistentHash` stands beside `simple`: expected one of them",
+                "both `simple` and `consistentHash` are set: expected one of them",
             );
         }
         if let Some(hash) = &balancer.consistent_hash {
@@ -36,13 +36,13 @@ impl DocumentCheck<'_> {
         {
             self.report(
                 &simple.place,
-                "RANDOM warms no host up: expected ROUND_ROBIN or LEAST_REQUEST, or no `warmup`",
+                "RANDOM does not support `warmup`: expected ROUND_ROBIN or LEAST_REQUEST, or no `warmup`",
             );
         }
         if let (Some(hash), true) = (&balancer.consistent_hash, warms) {
             self.report(
                 &hash.place,
-                "`consistentHash` warms no host up: expected no `warmup` beside it",
+                "`consistentHash` does not support `warmup`: expected only one of them",
             );
         }
         if let Some(locality) = &balancer.locality_lb_setting {
@@ -53,7 +53,7 @@ impl DocumentCheck<'_> {
     fn consistent_hash(&mut self, hash: &Spanned<ConsistentHash>) {
         if hash.keys() != 1 {
             let message = format!(
-                "`consistentHash` hashes {} things: expected one of `httpHeaderName`, `httpCookie`, `useSourceIp`, \
+                "`consistentHash` has {} hash keys: expected one of `httpHeaderName`, `httpCookie`, `useSourceIp`, \
                  `httpQueryParameterName`",
                 hash.keys()
             );
@@ -62,7 +62,7 @@ impl DocumentCheck<'_> {
         if hash.ring_hash.is_some() && hash.maglev.is_some() {
             self.report(
                 &hash.place,
-                "`ringHash` stands beside `maglev`: expected one of them",
+                "both `ringHash` and `maglev` are set: expected one of them",
             );
         }
         if let Some(cookie) = &hash.http_cookie {
@@ -79,7 +79,7 @@ impl DocumentCheck<'_> {
             self.report(&hash.place, message);
         }
         if hash.minimum_ring_size.is_some() && (ring.is_some() || hash.maglev.is_some()) {
-            let message = "`minimumRingSize` beside `ringHash` or `maglev`: expected one of them";
+            let message = "`minimumRingSize` is set together with `ringHash` or `maglev`: expected one of them";
             self.report(&hash.place, message);
         }
         if let Some(maglev) = &hash.maglev
@@ -108,7 +108,7 @@ impl DocumentCheck<'_> {
 
     fn hashed_cookie(&mut self, cookie: &HttpCookie, place: &Location) {
         if !is_cookie_name(&cookie.name) {
-            let message = format!("`{}` is no name of a cookie", cookie.name);
+            let message = format!("invalid cookie name `{}`", cookie.name);
             self.report(place, message);
         }
         let fits = |text: &str| {
@@ -117,7 +117,7 @@ impl DocumentCheck<'_> {
         };
         for attribute in &cookie.attributes {
             if attribute.name.is_empty() || !fits(&attribute.name) || !fits(&attribute.value) {
-                let message = format!("`{}` is no attribute of a cookie", attribute.name);
+                let message = format!("invalid cookie attribute `{}`", attribute.name);
                 self.report(&attribute.name.place, message);
             }
         }
@@ -127,7 +127,7 @@ impl DocumentCheck<'_> {
         if warmup.duration.is_none() {
             self.report(
                 &warmup.place,
-                "`warmup` has no duration: expected one, as in `duration: 30s`",
+                "`warmup` has no duration: write `duration: 30s`",
             );
         }
         if let Some(percent) = warmup
@@ -151,7 +151,7 @@ impl DocumentCheck<'_> {
         if distributes && (locality.failover.is_some() || locality.failover_priority.is_some()) {
             self.report(
                 &locality.place,
-                "`distribute` stands beside `failover` or `failoverPriority`: expected one of the two ways",
+                "`distribute` cannot be combined with `failover` or `failoverPriority`",
             );
         }
         for rule in locality.distribute.iter().flatten() {
@@ -166,8 +166,7 @@ impl DocumentCheck<'_> {
         {
             self.report(
                 &label.place,
-                "regions cannot have an order of failover and be told where to fail over: expected no `failover`, or \
-                 another label",
+                "`failoverPriority` cannot contain the region together with `failover`: expected no `failover`, or another label",
             );
         }
     }
@@ -177,8 +176,7 @@ impl DocumentCheck<'_> {
         for (to, share) in &rule.to {
             self.pattern(&rule.from, to);
             if *share == 0 {
-                let message =
-                    format!("`{to}` has a share of 0: expected 1 or more, or no word of it");
+                let message = format!("the share of `{to}` is 0: expected 1 or more, or no entry");
                 self.report(&rule.from.place, message);
             }
         }
@@ -198,7 +196,7 @@ impl DocumentCheck<'_> {
         let after_any = parts.iter().skip_while(|part| **part != "*").nth(1);
         if parts.len() > 3 || parts.contains(&"") || after_any.is_some() {
             let message = format!(
-                "`{pattern}` is no locality: expected `region/zone/subzone`, of which the last may be `*`, or less"
+                "invalid locality `{pattern}`: expected `region`, `region/zone` or `region/zone/subzone`, with `*` only as the last part"
             );
             self.report(&near.place, message);
         }
@@ -215,7 +213,8 @@ impl DocumentCheck<'_> {
         let mut places = BTreeMap::from([("from", rule.from.as_str()), ("to", rule.to.as_str())]);
         places.retain(|_, region| region.contains(['*', '/']) || region.is_empty());
         for (field, region) in places {
-            let message = format!("`{field}` is `{region}`: expected a region alone");
+            let message =
+                format!("`{field}` is `{region}`: expected a region without a zone or `*`");
             self.report(&rule.from.place, message);
         }
     }
@@ -277,15 +276,15 @@ mod tests {
         for (balancer, expected) in [
             (
                 "{consistentHash: {}}",
-                "`consistentHash` hashes 0 things: expected one of",
+                "`consistentHash` has 0 hash keys: expected one of",
             ),
             (
                 "{consistentHash: {useSourceIp: true, httpHeaderName: a}}",
-                "`consistentHash` hashes 2 things",
+                "`consistentHash` has 2 hash keys",
             ),
             (
                 "{simple: RANDOM, consistentHash: {useSourceIp: true}}",
-                "`consistentHash` stands beside `simple`",
+                "both `simple` and `consistentHash` are set",
             ),
             (
                 "{consistentHash: {useSourceIp: true, maglev: {tableSize: 256}}}",
@@ -293,7 +292,7 @@ mod tests {
             ),
             (
                 "{consistentHash: {httpCookie: {name: 'a b'}}}",
-                "`a b` is no name of a cookie",
+                "invalid cookie name `a b`",
             ),
             ("{warmup: {}}", "`warmup` has no duration"),
             (
@@ -302,7 +301,7 @@ mod tests {
             ),
             (
                 "{simple: RANDOM, warmupDurationSecs: 3s}",
-                "RANDOM warms no host up",
+                "RANDOM does not support `warmup`",
             ),
             (
                 "{localityLbSetting: {distribute: [{from: eu, to: {us: 70, asia: 20}}]}}",
@@ -310,7 +309,7 @@ mod tests {
             ),
             (
                 "{localityLbSetting: {distribute: [{from: '*/a', to: {us: 100}}]}}",
-                "`*/a` is no locality",
+                "invalid locality `*/a`",
             ),
             (
                 "{localityLbSetting: {failover: [{from: eu, to: eu}]}}",
@@ -318,11 +317,11 @@ mod tests {
             ),
             (
                 "{localityLbSetting: {failover: [{from: eu, to: us}], failoverPriority: [topology.kubernetes.io/region]}}",
-                "regions cannot have an order of failover",
+                "`failoverPriority` cannot contain the region",
             ),
             (
                 "{localityLbSetting: {failover: [{from: eu, to: us}], distribute: [{from: eu, to: {us: 100}}]}}",
-                "`distribute` stands beside `failover`",
+                "`distribute` cannot be combined with `failover`",
             ),
         ] {
             let found = wrong(balancer);

@@ -40,7 +40,7 @@ impl<'a> DocumentCheck<'a> {
         let (every, most) = (spec.analysis.every(), spec.progress_deadline());
         if !spec.skip_analysis && every >= most && !most.is_zero() {
             let message = format!(
-                "`interval` {every:?} is not below `progressDeadlineSeconds` {}: no check would come in time",
+                "`interval` {every:?} is not below `progressDeadlineSeconds` {}: no check would finish in time",
                 most.as_secs()
             );
             self.report(&spec.analysis.place, message);
@@ -70,11 +70,11 @@ impl<'a> DocumentCheck<'a> {
                 self.report(&rounds.place, "`iterations: 0`: expected 1 or more");
             }
             (Some(rounds), None) => {
-                let message = "not supported yet: `iterations` without `match` (blue/green); say which requests go to the new version";
+                let message = "not supported yet: `iterations` without `match` (blue/green); expected `match` for the requests to the new version";
                 self.report(&rounds.place, message);
             }
             (None, Some(first)) => {
-                let message = "`match` needs `iterations`: how many checks must pass";
+                let message = "`match` needs `iterations`, the number of checks that must pass";
                 self.report(&first.place, message);
             }
             _ => {}
@@ -84,7 +84,7 @@ impl<'a> DocumentCheck<'a> {
         }
         let weighted = analysis.step_weight.is_some() || !analysis.step_weights.is_empty();
         if !weighted && analysis.iterations.is_none() && analysis.r#match.is_empty() && !skipped {
-            let message = "it says no steps: expected `stepWeight`, `stepWeights`, or `match` with `iterations`";
+            let message = "the analysis has no steps: expected `stepWeight`, `stepWeights`, or `match` with `iterations`";
             self.report(&analysis.place, message);
         }
         for metric in &analysis.metrics {
@@ -104,7 +104,7 @@ impl<'a> DocumentCheck<'a> {
                 .map(|before| &analysis.step_weights[before]);
             if let Some(before) = before.filter(|before| before.value >= weight.value) {
                 let message = format!(
-                    "`stepWeights` must rise: {} follows {}",
+                    "`stepWeights` must increase: {} follows {}",
                     weight.value, before.value
                 );
                 self.report(&weight.place, message);
@@ -114,7 +114,7 @@ impl<'a> DocumentCheck<'a> {
             let place: &Location = (&step.place).max(&first.place);
             self.report(
                 place,
-                "expected one of `stepWeight` or `stepWeights`, found both",
+                "expected one of `stepWeight` and `stepWeights`, found both",
             );
         }
         let weight = analysis
@@ -122,7 +122,7 @@ impl<'a> DocumentCheck<'a> {
             .as_ref()
             .or(analysis.step_weights.first());
         if let (Some(weight), false) = (weight, analysis.r#match.is_empty()) {
-            let message = "not supported yet: steps of weight together with `match`; an A/B test has `iterations` alone";
+            let message = "not supported yet: weight steps together with `match`; expected only `iterations` for an A/B test";
             self.report(&weight.place, message);
         }
     }
@@ -149,7 +149,7 @@ impl<'a> DocumentCheck<'a> {
                 let bounds = [range.min, range.max];
                 let beyond = |bound: &&crate::MetricBound| bound.micros() > 100_000_000;
                 if let Some(bound) = bounds.iter().flatten().find(beyond) {
-                    let message = format!("a success rate of {bound}%: expected 0 to 100");
+                    let message = format!("invalid success rate {bound}%: expected 0 to 100");
                     self.report(&range.place, message);
                 }
             }
@@ -161,7 +161,7 @@ impl<'a> DocumentCheck<'a> {
                 self.report(&range.place, message);
             }
             (Some(min), Some(max)) if min > max => {
-                let message = format!("`min` {min} is above `max` {max}: nothing would pass");
+                let message = format!("`min` {min} is above `max` {max}: no value would pass");
                 self.report(&range.place, message);
             }
             _ => {}
@@ -178,12 +178,14 @@ impl<'a> DocumentCheck<'a> {
                     if host_of(other) == host && other.meta != resource.meta =>
                 {
                     let name = &other.meta.name;
-                    format!("service `{host}` is rolled out by Canary {name}, too: expected one")
+                    format!(
+                        "service `{host}` is also rolled out by Canary {name}: expected one Canary per service"
+                    )
                 }
                 Document::VirtualService(other) if names(other, &host) => {
                     let name = &other.meta.name;
                     format!(
-                        "not supported yet: a Canary routes its service alone, and VirtualService {name} routes `{host}`, too"
+                        "not supported yet: VirtualService {name} also routes `{host}`; expected only the Canary to route its service"
                     )
                 }
                 _ => continue,
@@ -206,7 +208,7 @@ impl<'a> DocumentCheck<'a> {
             let host = Hostname::resolve(written, &resource.meta.namespace);
             if let Some(canary) = self.canary_of(&host) {
                 let message = format!(
-                    "not supported yet: Canary {} routes `{written}` alone; say `timeout`, `retries` and `hosts` in its `service`",
+                    "not supported yet: Canary {} also routes `{written}`; write `timeout`, `retries` and `hosts` in its `service`",
                     canary.meta.name
                 );
                 self.report(&written.place, message);
@@ -233,7 +235,7 @@ impl<'a> DocumentCheck<'a> {
                 && subset.labels.get(VERSION_LABEL).map(String::as_str) == Some(name);
             if versions.contains_key(name) && !same {
                 let message = format!(
-                    "Canary {} sends to version `{name}` by the subset of that name: its labels must be {{version: {name}}}",
+                    "Canary {} uses this subset for version `{name}`: its labels must be {{version: {name}}}",
                     canary.meta.name
                 );
                 self.report(&subset.name.place, message);

@@ -18,25 +18,25 @@ impl DocumentCheck<'_> {
         for to in export_to {
             let name = to.as_str();
             if name == NOBODY {
-                let message = "`~`, nobody, is for services: expected `*` for all, `.` for its own namespace, or the name of one";
+                let message = "invalid namespace `~`: it is valid only for services; expected `*` (all), `.` (its own) or a name";
                 self.report(&to.place, message);
             } else if name != EVERYBODY && name != OWN_NAMESPACE && !is_dns_label(name) {
                 let message = format!(
-                    "`{name}` is no namespace: expected `*` for all, `.` for its own, or a name"
+                    "invalid namespace `{name}`: expected `*` (all), `.` (its own) or a name"
                 );
                 self.report(&to.place, message);
             }
             let meant = if name == OWN_NAMESPACE { own } else { name };
             if let Some(first) = seen.insert(meant, &to.place) {
                 let message = format!(
-                    "namespace `{meant}` stands here twice; the first is at {}",
+                    "duplicate namespace `{meant}`; the first is at {}",
                     first.in_file()
                 );
                 self.report(&to.place, message);
             }
         }
         if let (Some(all), true) = (seen.get(EVERYBODY), export_to.len() > 1) {
-            let message = "`*` is for all: expected it alone, or namespaces";
+            let message = "`*` already means all namespaces: expected only `*`, or only names";
             self.report(all, message);
         }
     }
@@ -45,7 +45,7 @@ impl DocumentCheck<'_> {
         for (name, value) in &selector.match_labels {
             if name.is_empty() || name.contains('*') || value.contains('*') {
                 let message = format!(
-                    "`{name}: {value}` selects by no label: expected a name, and a value without wildcards"
+                    "invalid label `{name}: {value}`: expected a name and a value without wildcards"
                 );
                 self.report(&selector.place, message);
             }
@@ -58,7 +58,7 @@ impl DocumentCheck<'_> {
         for to in &rule.spec.export_to {
             if to.as_str() != OWN_NAMESPACE && to.as_str() != own {
                 let message = format!(
-                    "a rule with `workloadSelector` is for callers of its own namespace: expected `.` or `{own}` alone"
+                    "a rule with `workloadSelector` applies only to callers of its own namespace: expected `.` or `{own}`"
                 );
                 self.report(&to.place, message);
             }

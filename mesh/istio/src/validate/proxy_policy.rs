@@ -18,7 +18,7 @@ impl<'a> DocumentCheck<'a> {
         match (&spec.host, &spec.selector) {
             (None, None) => self.report(
                 &spec.place,
-                "it holds nowhere: expected `host` (in the callers' proxies) or `selector` (in the workload's own)",
+                "it applies to no proxy: expected `host` (the callers' proxies) or `selector` (the workload's own proxies)",
             ),
             (Some(_), Some(selector)) => self.report(
                 &selector.place,
@@ -56,13 +56,14 @@ impl<'a> DocumentCheck<'a> {
         ];
         for (name, place) in inbound {
             if let Some(place) = place {
-                let message =
-                    format!("`{name}` acts where requests arrive: expected `selector` beside it");
+                let message = format!(
+                    "`{name}` applies to inbound requests: expected `selector` instead of `host`"
+                );
                 self.report(place, message);
             }
         }
         if spec.balancer.is_none() && spec.hedge.is_none() && spec.adaptive_throttle.is_none() {
-            let message = "it says nothing: expected `balancer`, `hedge` or `adaptiveThrottle`";
+            let message = "it has no settings: expected `balancer`, `hedge` or `adaptiveThrottle`";
             self.report(&spec.place, message);
         }
     }
@@ -84,12 +85,15 @@ impl<'a> DocumentCheck<'a> {
         ];
         for (name, place) in outbound {
             if let Some(place) = place {
-                let message = format!("`{name}` acts in the callers: expected `host` beside it");
+                let message = format!(
+                    "`{name}` applies to outbound requests: expected `host` instead of `selector`"
+                );
                 self.report(place, message);
             }
         }
         if spec.rate_limit.is_none() && spec.adaptive_concurrency.is_none() && spec.shed.is_none() {
-            let message = "it says nothing: expected `rateLimit`, `adaptiveConcurrency` or `shed`";
+            let message =
+                "it has no settings: expected `rateLimit`, `adaptiveConcurrency` or `shed`";
             self.report(&spec.place, message);
         }
     }

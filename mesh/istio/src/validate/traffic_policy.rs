@@ -24,7 +24,7 @@ impl DocumentCheck<'_> {
             self.port_number(&port.port);
             if let Some(first) = seen.insert(number.value, &number.place) {
                 let message = format!(
-                    "port {number} stands here twice; the first is at {}",
+                    "duplicate port {number}; the first is at {}",
                     first.in_file()
                 );
                 self.report(&number.place, message);
@@ -53,8 +53,7 @@ impl DocumentCheck<'_> {
             && http.use_client_protocol
             && http.h2_upgrade_policy == Some(H2UpgradePolicy::Upgrade)
         {
-            let message =
-                "`useClientProtocol: true` beside `h2UpgradePolicy: UPGRADE`: expected one of both";
+            let message = "both `useClientProtocol: true` and `h2UpgradePolicy: UPGRADE` are set: expected one of them";
             self.report(&pool.place, message);
         }
     }
@@ -66,8 +65,7 @@ impl DocumentCheck<'_> {
             && failures.value > 0
             && !outlier.split_external_local_origin_errors
         {
-            let message = "`consecutiveLocalOriginFailures` counts only where they are counted apart: \
-                expected `splitExternalLocalOriginErrors: true` beside it";
+            let message = "`consecutiveLocalOriginFailures` has no effect without `splitExternalLocalOriginErrors: true`";
             self.report(&failures.place, message);
         }
     }

@@ -38,7 +38,7 @@ impl DocumentCheck<'_> {
                 continue;
             }
             if host.value == "*" && is_for_sidecars(spec) {
-                let message = "invalid host `*`: sidecars take no host for everything; expected names, or `gateways` without `mesh`";
+                let message = "invalid host `*`: sidecars do not support a host for all names; expected names, or `gateways` without `mesh`";
                 self.report(&host.place, message);
                 all_valid = false;
             } else {
@@ -76,7 +76,7 @@ impl DocumentCheck<'_> {
     /// Checks a VirtualService without hosts. It uses the gateways of those that delegate to it.
     fn delegated(&mut self, resource: &Resource<VirtualService>) {
         for gateway in resource.spec.gateways.iter().take(1) {
-            let message = "one without hosts has the gateways of those that delegate to it: leave `gateways` out";
+            let message = "a VirtualService without hosts uses the gateways of those that delegate to it: remove `gateways`";
             self.report(&gateway.place, message);
         }
     }
@@ -84,7 +84,7 @@ impl DocumentCheck<'_> {
     /// Checks a route that delegates to another VirtualService.
     fn delegate(&mut self, to: &Spanned<Delegate>, resource: &Resource<VirtualService>) {
         if resource.spec.hosts.is_empty() {
-            let message = "one without hosts cannot delegate: one level is all there is";
+            let message = "a VirtualService without hosts cannot delegate: only one level of delegation is supported";
             self.report(&to.place, message);
         }
     }

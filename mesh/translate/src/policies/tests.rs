@@ -167,16 +167,18 @@ fn of_two_documents_that_say_the_same_the_older_counts() {
 fn each_field_belongs_to_one_side() {
     let both = wrong("{host: leaf, shed: {concurrency: 1}}");
     assert!(
-        both.contains("`shed` acts where requests arrive: expected `selector` beside it"),
+        both.contains("`shed` applies to inbound requests: expected `selector` instead of `host`"),
         "{both}"
     );
     let both = wrong("{selector: {matchLabels: {app: leaf}}, hedge: {after: 1s}}");
     assert!(
-        both.contains("`hedge` acts in the callers: expected `host` beside it"),
+        both.contains(
+            "`hedge` applies to outbound requests: expected `host` instead of `selector`"
+        ),
         "{both}"
     );
-    assert!(wrong("{hedge: {after: 1s}}").contains("it holds nowhere"));
-    assert!(wrong("{host: leaf}").contains("it says nothing"));
+    assert!(wrong("{hedge: {after: 1s}}").contains("it applies to no proxy"));
+    assert!(wrong("{host: leaf}").contains("it has no settings"));
 }
 
 #[test]

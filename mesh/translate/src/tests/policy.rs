@@ -267,7 +267,7 @@ fn what_a_traffic_policy_cannot_mean_is_told() {
         "{wrong}"
     );
     assert!(
-        wrong.contains("expected `splitExternalLocalOriginErrors: true` beside it"),
+        wrong.contains("has no effect without `splitExternalLocalOriginErrors: true`"),
         "{wrong}"
     );
     assert_eq!(invalid("outlierDetection: {maxEjectionPercent: 100}"), "");

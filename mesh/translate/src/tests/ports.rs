@@ -101,5 +101,5 @@ fn a_port_that_stands_twice_is_told() {
     assert_eq!(wrong("{port: {number: 81}}"), "");
     assert_eq!(wrong("{port: {number: 82}}"), "", "a warning tells");
     let twice = wrong("{port: {number: 81}}, {port: {number: 81}}");
-    assert!(twice.contains("port 81 stands here twice"), "{twice}");
+    assert!(twice.contains("duplicate port 81"), "{twice}");
 }

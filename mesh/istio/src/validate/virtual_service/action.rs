@@ -79,27 +79,28 @@ impl DocumentCheck<'_> {
 
     fn header_name(&mut self, name: &Spanned<String>) {
         if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
-            let message = format!("`{name}` cannot be changed here: write `rewrite`");
+            let message = format!("`{name}` cannot be changed here: use `rewrite`");
             self.report(&name.place, message);
         } else if HeaderName::try_from(name.as_str()).is_err() {
-            self.report(&name.place, format!("`{name}` is no name of a header"));
+            self.report(&name.place, format!("invalid header name `{name}`"));
         }
     }
 
     fn host_value(&mut self, host: &str, place: &Location) {
         if host.is_empty() || host.contains('%') || HeaderValue::from_str(host).is_err() {
-            self.report(place, format!("`{host}` is no host"));
+            self.report(place, format!("invalid host `{host}`"));
         }
     }
 
     pub(super) fn rewrite(&mut self, rewrite: &Spanned<Rewrite>) {
         match (&rewrite.uri, &rewrite.uri_regex_rewrite, &rewrite.authority) {
             (None, None, None) => {
-                let message = "it is empty: expected `uri`, `uriRegexRewrite` or `authority`";
+                let message =
+                    "`rewrite` is empty: expected `uri`, `uriRegexRewrite` or `authority`";
                 self.report(&rewrite.place, message);
             }
             (Some(_), Some(regex), _) => {
-                let message = "`uriRegexRewrite` beside `uri`: a path is rewritten once";
+                let message = "both `uri` and `uriRegexRewrite` are set: expected one of them";
                 self.report(&regex.place, message);
             }
             _ => {}
@@ -135,13 +136,13 @@ impl DocumentCheck<'_> {
         if let (Some(_), Some(derived)) = (&redirect.port, &redirect.derive_port) {
             self.report(
                 &derived.place,
-                "`derivePort` beside `port`: expected one of both",
+                "both `port` and `derivePort` are set: expected one of them",
             );
         }
         if let Some(scheme) = &redirect.scheme
             && !["http", "https"].contains(&scheme.as_str())
         {
-            let message = format!("scheme `{scheme}`: expected `http` or `https`");
+            let message = format!("invalid scheme `{scheme}`: expected `http` or `https`");
             self.report(&scheme.place, message);
         }
         if let Some(code) = &redirect.redirect_code
@@ -150,7 +151,7 @@ impl DocumentCheck<'_> {
             let accepted = suggest::one_of(&REDIRECTS);
             let message = match code.value {
                 300..=399 => format!(
-                    "invalid `redirectCode` {}: Istio accepts it, and its proxies then refuse every route of the port; \
+                    "invalid `redirectCode` {}: Istio accepts it, but its proxies then reject all routes of the port; \
                      expected {accepted}",
                     code.value
                 ),
@@ -168,7 +169,8 @@ impl DocumentCheck<'_> {
             DirectBody::Bytes(bytes) => bytes.len(),
         };
         if length > DIRECT_BODY_MAX as usize {
-            let message = format!("a body of {length} bytes: expected at most {DIRECT_BODY_MAX}");
+            let message =
+                format!("the body has {length} bytes: expected at most {DIRECT_BODY_MAX}");
             self.report(&body.place, message);
         }
     }
@@ -177,20 +179,23 @@ impl DocumentCheck<'_> {
         if status == 600 {
             // Source: Istio, `validateHTTPStatus`; Envoy 1.40, `FaultAbort.http_status`, confirmed with `--mode
             // validate`.
-            let message = "invalid status 600: Istio accepts it, and its proxies then refuse every route of the port; \
+            let message = "invalid status 600: Istio accepts it, but its proxies then reject all routes of the port; \
                            expected 200 to 599";
             self.report(place, message);
         } else if !(200..600).contains(&status) {
             self.report(
                 place,
-                format!("`{status}` is no status to answer: expected 200 to 599"),
+                format!("invalid status {status}: expected 200 to 599"),
             );
         }
     }
 
     pub(super) fn fault(&mut self, fault: &Spanned<Fault>) {
         if fault.value == Fault::default() {
-            self.report(&fault.place, "it is empty: expected `delay` or `abort`");
+            self.report(
+                &fault.place,
+                "`fault` is empty: expected `delay` or `abort`",
+            );
         }
         if let Some(delay) = &fault.delay {
             if delay.fixed_delay.is_none() {
@@ -199,7 +204,7 @@ impl DocumentCheck<'_> {
             if let Some(percent) = delay.percent.as_ref().filter(|percent| percent.value > 100) {
                 self.report(
                     &percent.place,
-                    format!("{} percent: expected 0 to 100", percent.value),
+                    format!("invalid percentage {}: expected 0 to 100", percent.value),
                 );
             }
         }
@@ -214,16 +219,13 @@ impl DocumentCheck<'_> {
             (None, Some(name)) => {
                 if abort.grpc_number().is_none() {
                     let hint = suggest::hint(name, GrpcStatus::names());
-                    self.report(
-                        &name.place,
-                        format!("`{name}` is no status of gRPC: {hint}"),
-                    );
+                    self.report(&name.place, format!("unknown gRPC status `{name}`: {hint}"));
                 }
             }
             (Some(_), Some(name)) => {
                 self.report(
                     &name.place,
-                    "`grpcStatus` beside `httpStatus`: expected one of both",
+                    "both `httpStatus` and `grpcStatus` are set: expected one of them",
                 );
             }
             (None, None) => {
@@ -237,11 +239,11 @@ impl DocumentCheck<'_> {
         match &origin.value {
             StringMatch::Exact(text) | StringMatch::Prefix(text) if text.is_empty() => {
                 let message =
-                    "invalid origin: it is empty; expected one, as in `https://example.com`";
+                    "invalid origin: it is empty; expected an origin like `https://example.com`";
                 self.report(&origin.place, message);
             }
             StringMatch::Present => {
-                let message = "invalid origin: expected `exact`, `prefix` or `regex`; `regex: .*` is every origin";
+                let message = "invalid origin: expected `exact`, `prefix` or `regex`; `regex: .*` matches every origin";
                 self.report(&origin.place, message);
             }
             StringMatch::Exact(_) | StringMatch::Prefix(_) | StringMatch::Regex(_) => {
@@ -257,7 +259,7 @@ impl DocumentCheck<'_> {
         if let (Some(_), Some(older)) = (cors.allow_origins.first(), cors.allow_origin.first()) {
             self.report(
                 &older.place,
-                "`allowOrigin` beside `allowOrigins`: write them all in the latter",
+                "both `allowOrigin` and `allowOrigins` are set: write all origins in `allowOrigins`",
             );
         }
         for method in &cors.allow_methods {
@@ -268,11 +270,11 @@ impl DocumentCheck<'_> {
         }
         for name in cors.allow_headers.iter().chain(&cors.expose_headers) {
             if name.value != "*" && HeaderName::try_from(name.as_str()).is_err() {
-                self.report(&name.place, format!("`{name}` is no name of a header"));
+                self.report(&name.place, format!("invalid header name `{name}`"));
             }
         }
         if let Some(age) = cors.max_age.as_ref().filter(|age| age.0.subsec_nanos() > 0) {
-            self.report(&age.place, "`maxAge` is in whole seconds");
+            self.report(&age.place, "invalid `maxAge`: expected whole seconds");
         }
     }
 }

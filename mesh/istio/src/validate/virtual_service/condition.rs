@@ -30,17 +30,17 @@ impl DocumentCheck<'_> {
         {
             self.report(
                 &uri.place,
-                "an exact `uri` is never empty: expected a path, as in `/`",
+                "invalid exact `uri`: it is empty; expected a path, as in `/`",
             );
         }
         for (name, wanted) in condition.headers.iter().chain(&condition.without_headers) {
             if NOT_HEADERS.contains(&name.as_str()) {
                 let message = format!(
-                    "`{name}` is no header: write `{name}:` beside `headers`, or `:{name}`"
+                    "`{name}` is not a header: write `{name}:` next to `headers`, or `:{name}`"
                 );
                 self.report(&name.place, message);
             } else if HeaderKey::named(name).is_none() {
-                self.report(&name.place, format!("`{name}` is no name of a header"));
+                self.report(&name.place, format!("invalid header name `{name}`"));
             }
             self.string(wanted);
         }
@@ -65,7 +65,7 @@ impl DocumentCheck<'_> {
         match &wanted.value {
             StringMatch::Prefix(prefix) if prefix.is_empty() => {
                 let message =
-                    "invalid `prefix`: it is empty; expected a text, or `{}` for presence";
+                    "invalid `prefix`: it is empty; expected text, or `{}` to match presence";
                 self.report(&wanted.place, message);
             }
             StringMatch::Regex(regex) => self.regex(regex, &wanted.place),
@@ -86,7 +86,7 @@ impl DocumentCheck<'_> {
         };
         self.report(
             place,
-            format!("`{regex}` is no regular expression (RE2): {reason}"),
+            format!("invalid regular expression `{regex}` (RE2): {reason}"),
         );
     }
 }

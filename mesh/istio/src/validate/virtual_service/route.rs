@@ -82,7 +82,7 @@ impl DocumentCheck<'_> {
             }
             return;
         };
-        let both = |other: &str| format!("`{other}` beside `{field}`: a route does one of both");
+        let both = |other: &str| format!("`{other}` cannot be combined with `{field}`");
         for (other, place) in found {
             self.report(place, both(other));
         }
@@ -143,7 +143,7 @@ impl DocumentCheck<'_> {
             self.destination(to);
         }
         if let (Some(_), Some(first)) = (&route.mirror, route.mirrors.first()) {
-            let message = "`mirrors` beside `mirror`: write them all in `mirrors`";
+            let message = "both `mirror` and `mirrors` are set: write all mirrors in `mirrors`";
             self.report(&first.place, message);
         }
         let shares = [
@@ -163,7 +163,8 @@ impl DocumentCheck<'_> {
             .into_iter()
             .filter_map(|(name, place)| Some((name, place?)));
         if let Some((name, place)) = shares.nth(1) {
-            let message = format!("`{name}` beside `mirrorPercentage`: leave the older form out");
+            let message =
+                format!("`{name}` is set together with `mirrorPercentage`: remove the older form");
             self.report(place, message);
         }
         if let Some(whole) = route
@@ -173,7 +174,7 @@ impl DocumentCheck<'_> {
         {
             self.report(
                 &whole.place,
-                format!("{} percent: expected 0 to 100", whole.value),
+                format!("invalid percentage {}: expected 0 to 100", whole.value),
             );
         }
     }
@@ -186,7 +187,10 @@ impl DocumentCheck<'_> {
         {
             self.report(
                 &weight.place,
-                format!("weight {}: expected 0 to {MAX_WEIGHT}", weight.value),
+                format!(
+                    "invalid weight {}: expected 0 to {MAX_WEIGHT}",
+                    weight.value
+                ),
             );
         }
     }
@@ -214,7 +218,7 @@ impl DocumentCheck<'_> {
                 || retries.retry_on.is_some()
                 || retries.retry_remote_localities.is_some())
         {
-            let message = "`attempts: 0` means no retries: leave `perTryTimeout`, `retryOn` and `retryRemoteLocalities` out, or say how many";
+            let message = "`attempts: 0` means no retries: remove `perTryTimeout`, `retryOn` and `retryRemoteLocalities`, or set `attempts` to 1 or more";
             self.report(&retries.place, message);
         }
         let Some(on) = &retries.retry_on else { return };
@@ -225,7 +229,7 @@ impl DocumentCheck<'_> {
             && !on.is_empty()
         {
             let message = format!(
-                "invalid `retryOn` `{on}`: expected conditions with one comma between, and no spaces"
+                "invalid `retryOn` `{on}`: expected conditions separated by commas, without spaces"
             );
             self.report(&on.place, message);
         }
@@ -241,7 +245,7 @@ impl DocumentCheck<'_> {
             self.report(
                 &on.place,
                 format!(
-                    "invalid status `{code}` in `retryOn`: expected a registered one, as in `503`"
+                    "invalid status `{code}` in `retryOn`: expected a registered status, as in `503`"
                 ),
             );
         }
