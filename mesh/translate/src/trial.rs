@@ -275,7 +275,8 @@ fn snapshot(mesh: &Mesh) -> Result<(), CompileError> {
 }
 
 fn message<M: prost::Message + prost::Name + Default>(sent: &Sent) -> M {
-    sent.message().expect("translation packs what it says")
+    sent.message()
+        .expect("translation packs each message with its own type")
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ fn validate_some(mesh: &Mesh, changed: Option<&BTreeSet<DocumentKey>>) -> Diagno
     for refused in trial::refused(mesh, changed) {
         let (kind, name) = (refused.document.kind(), &refused.document.meta().name);
         let message = format!(
-            "{kind} {name}: a proxy would refuse it: {}",
+            "{kind} {name}: a proxy would reject it: {}",
             refused.problem
         );
         errors.add(&refused.place, message);

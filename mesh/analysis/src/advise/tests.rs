@@ -190,8 +190,8 @@ fn a_rule_that_nobody_meets_is_told_with_the_reason() {
         ),
         (
             rule("one", "a", RANDOM) + &rule("two", "a", &format!("{RANDOM}, exportTo: ['*']")),
-            "DestinationRule one: nothing of it counts: DestinationRule two of namespace `a` at 7:1 goes before it: rules of one \
-             namespace merge only where their `exportTo` is the same",
+            "DestinationRule one: nothing of it counts: DestinationRule two of namespace `a` at 7:1 takes precedence: rules of \
+             one namespace are merged only if their `exportTo` is the same",
         ),
     ] {
         let found = messages(&more);
@@ -227,7 +227,7 @@ fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
         found,
         [
             "a.yaml:5:14: DestinationRule all: callers in a do not meet it: Istio merges it into DestinationRule some of namespace \
-             `a` at 7:1, which is not for this caller",
+             `a` at 7:1, which does not apply to this caller",
         ]
     );
 }
@@ -239,8 +239,7 @@ fn a_workload_selector_that_hides_the_services_rule_from_others_is_reported() {
         messages(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
     assert!(
         found[0].contains(
-            "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is of the caller's \
-             namespace, and though it does not select the caller, Istio looks no further"
+            "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is in the caller's namespace, and Istio searches no other namespace although it does not select the caller"
         ),
         "{found:?}"
     );

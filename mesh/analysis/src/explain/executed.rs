@@ -112,5 +112,6 @@ pub(super) fn routes(mesh: &Mesh, sender: &SenderWorkload) -> Result<RouteTable,
 }
 
 pub(super) fn message<M: Message + Name + Default>(sent: &Resource) -> M {
-    sent.message().expect("translation packs what it says")
+    sent.message()
+        .expect("translation packs each message with its own type")
 }

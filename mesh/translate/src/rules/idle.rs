@@ -114,28 +114,27 @@ impl<'a> Idle<'a> {
         };
         match self {
             Idle::Elsewhere => format!(
-                "callers {whose} look for rules in their own namespace, the service's and the root namespace alone"
+                "callers {whose} use only rules in their own namespace, the service's namespace and the root namespace"
             ),
-            Idle::Hidden => format!("its `exportTo` does not show it to callers {whose}"),
+            Idle::Hidden => format!("its `exportTo` does not include callers {whose}"),
             Idle::NotSelected => {
-                "its `workloadSelector` asks for labels that the caller does not have".into()
+                "its `workloadSelector` requires labels that the caller does not have".into()
             }
             Idle::Nearer(_) => format!(
-                "{by} goes before it: the caller's namespace comes first, then the service's, then the root namespace"
+                "{by} takes precedence: the caller's namespace is searched first, then the service's, then the root namespace"
             ),
             Idle::Shadowed(_) => format!(
-                "{by} is of the caller's namespace, and though it does not select the caller, Istio looks no further"
+                "{by} is in the caller's namespace, and Istio searches no other namespace although it does not select the caller"
             ),
-            Idle::Narrower(_) => format!("{by} goes before it: its host is more specific"),
+            Idle::Narrower(_) => format!("{by} takes precedence: its host is more specific"),
             Idle::Selected(_) => {
-                format!("{by} goes before it: its `workloadSelector` selects the caller")
+                format!("{by} takes precedence: its `workloadSelector` selects the caller")
             }
             Idle::Apart(_) => format!(
-                "{by} goes before it: rules of one namespace merge only where their `exportTo` is the same, and of others the \
-                 youngest counts"
+                "{by} takes precedence: rules of one namespace are merged only if their `exportTo` is the same; otherwise the youngest applies"
             ),
             Idle::MergedAway(_) => {
-                format!("Istio merges it into {by}, which is not for this caller")
+                format!("Istio merges it into {by}, which does not apply to this caller")
             }
         }
     }

@@ -148,8 +148,7 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "DestinationRule/far.shop has no say: callers in `default` look for rules in their own namespace, the service's and \
-             the root namespace alone"
+            "DestinationRule/far.shop has no say: callers in `default` use only rules in their own namespace, the service's namespace and the root namespace"
         ]
     );
     assert_eq!(result.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
@@ -166,8 +165,7 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "DestinationRule/reviews has no say: DestinationRule/far.shop goes before it: the caller's namespace comes first, \
-             then the service's, then the root namespace"
+            "DestinationRule/reviews has no say: DestinationRule/far.shop takes precedence: the caller's namespace is searched first, then the service's, then the root namespace"
         ]
     );
     let (_, document, field) = decided(&result, "balancer");
