@@ -65,7 +65,7 @@ impl<'de> Entries<'de> {
     fn next_value<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
         read(
             seed,
-            self.value.take().expect("serde asks for a key first"),
+            self.value.take().expect("serde requests the key before the value"),
             self.session,
         )
     }
