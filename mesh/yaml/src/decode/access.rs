@@ -46,16 +46,16 @@ impl<'de> SeqAccess<'de> for ListAccess<'de> {
 }
 
 /// The entries of a map that were not read yet.
-struct Entries<'de> {
+struct MapEntries<'de> {
     rest: indexmap::map::Iter<'de, String, MapEntry>,
     /// The value of the key that was read last.
     value: Option<&'de Node>,
     session: &'de DecodeSession<'de>,
 }
 
-impl<'de> Entries<'de> {
+impl<'de> MapEntries<'de> {
     fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
-        Entries {
+        MapEntries {
             rest: map.iter(),
             value: None,
             session,
@@ -65,18 +65,20 @@ impl<'de> Entries<'de> {
     fn next_value<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {
         read(
             seed,
-            self.value.take().expect("serde requests the key before the value"),
+            self.value
+                .take()
+                .expect("serde requests the key before the value"),
             self.session,
         )
     }
 }
 
 /// Access to a map whose keys are data.
-pub(super) struct MapReader<'de>(Entries<'de>);
+pub(super) struct MapReader<'de>(MapEntries<'de>);
 
 impl<'de> MapReader<'de> {
     pub(super) fn new(map: &'de Map, session: &'de DecodeSession<'de>) -> Self {
-        MapReader(Entries::new(map, session))
+        MapReader(MapEntries::new(map, session))
     }
 }
 
@@ -119,7 +121,7 @@ pub(super) struct StructAccess<'de> {
     /// The address of the struct's value.
     at: usize,
     keys: StructKeys,
-    entries: Entries<'de>,
+    entries: MapEntries<'de>,
 }
 
 impl<'de> StructAccess<'de> {
@@ -129,7 +131,7 @@ impl<'de> StructAccess<'de> {
         map: &'de Map,
         session: &'de DecodeSession<'de>,
     ) -> Self {
-        let entries = Entries::new(map, session);
+        let entries = MapEntries::new(map, session);
         StructAccess { at, keys, entries }
     }
 }
