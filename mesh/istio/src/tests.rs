@@ -184,7 +184,7 @@ fn all_that_only_the_mesh_can_tell_is_found_by_place() {
 mesh.yaml:13:36: VirtualService r: invalid regular expression `([` (RE2): unclosed character class
 mesh.yaml:13:63: VirtualService r: `uri` is not a header: write `uri:` next to `headers`, or `:uri`
 mesh.yaml:15:66: VirtualService r: the weights of the destinations sum to 0: expected 1 or more, as in 90 and 10
-mesh.yaml:16:54: VirtualService r: weight -1: expected 0 to 4294967295
+mesh.yaml:16:54: VirtualService r: invalid weight -1: expected 0 to 4294967295
 mesh.yaml:17:39: VirtualService r: unknown condition `conect-failure`: did you mean `connect-failure`?
 mesh.yaml:17:39: VirtualService r: invalid status `999` in `retryOn`: expected a registered status, as in `503`
 mesh.yaml:18:7: VirtualService r: `route` is empty: expected at least one destination

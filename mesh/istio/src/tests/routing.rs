@@ -53,7 +53,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             "[{redirect: {scheme: ftp}}]".into(),
-            "scheme `ftp`: expected `http` or `https`",
+            "invalid scheme `ftp`: expected `http` or `https`",
         ),
         (
             "[{directResponse: {status: 700}}]".into(),
