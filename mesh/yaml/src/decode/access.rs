@@ -219,7 +219,10 @@ pub(super) struct EnumReader<'de> {
 
 impl EnumReader<'_> {
     fn needs_value(&self) -> DecodeError {
-        DecodeError::new(format!("`{0}` needs a value: `{0}: ...`", self.variant))
+        DecodeError::new(format!(
+            "`{0}` needs a value: write `{0}: ...`",
+            self.variant
+        ))
     }
 }
 
