@@ -70,6 +70,12 @@ pub enum JournalError {
         /// The underlying I/O or decompression error.
         source: io::Error,
     },
+    /// The journal was written by another version.
+    #[error(
+        "cannot replay a journal of version {0} with version {own}, because its events may have another meaning",
+        own = crate::version()
+    )]
+    Version(String),
     /// A line does not parse as the value required at its position.
     #[error("invalid journal, line {line}: expected {wanted}: {source}")]
     Line {

@@ -2,8 +2,8 @@
 
 use std::io::{self, BufRead, BufReader};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use shakedown_results::{Digest, Record};
 
 use super::{HEADER_BYTES_MAX, JournalError, JournalFooter, JournalHeader, LINE_BYTES_MAX};
@@ -24,6 +24,12 @@ pub struct JournalReader {
     written: Vec<u8>,
 }
 
+/// The part of a header that all versions have.
+#[derive(Deserialize)]
+struct HeaderVersion {
+    version: String,
+}
+
 /// A line of a journal after its first.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JournalLine {
@@ -37,13 +43,19 @@ impl JournalReader {
     /// Reads the header of a plain or compressed journal.
     ///
     /// # Errors
-    /// Fails if the input is not a journal.
+    /// Fails if the input is not a journal of this [`version`](crate::version).
     pub fn open(input: impl BufRead + Send + 'static) -> Result<JournalReader, JournalError> {
         let mut input =
             decompressed(input).map_err(|source| JournalError::Io { line: 0, source })?;
         let mut text = Vec::new();
         if !read_line(&mut input, &mut text, 1, HEADER_BYTES_MAX)? {
             return Err(JournalError::CutOff { line: 0 });
+        }
+        // Before the whole header, because that of another version may have other fields.
+        if let Ok(HeaderVersion { version }) = serde_json::from_slice(&text)
+            && version != crate::version()
+        {
+            return Err(JournalError::Version(version));
         }
         let mut written = Vec::new();
         let header = parse(&text, &mut written, 1, "a header")?;

@@ -248,3 +248,23 @@ fn a_journal_without_a_header_is_an_error_and_no_difference() {
         Err(JournalError::Line { line: 1, .. })
     ));
 }
+
+#[test]
+fn a_journal_of_another_version_is_refused_by_its_version() {
+    let text = String::from_utf8(written_as(Format::Plain, &[])).unwrap();
+    let own = crate::version();
+    let other = text.replacen(&own, "0.1.0+journal.7", 1);
+    // Version 7 has another key in place of `participants`.
+    let old = other.replacen("\"participants\"", "\"cast\"", 1);
+    assert_ne!(old, other);
+    for text in [other, old] {
+        let error = JournalReader::open(Cursor::new(text.into_bytes())).err();
+        assert_eq!(
+            error.map(|error| error.to_string()),
+            Some(format!(
+                "cannot replay a journal of version 0.1.0+journal.7 with version {own}, \
+                 because its events may have another meaning"
+            ))
+        );
+    }
+}

@@ -6,14 +6,16 @@ use shakedown_types::{BreakerLimit, CanaryPhase, Detector, ResponseFlags};
 
 use crate::{Outcome, ParticipantId, Pod, PodId};
 
-/// Number of the Journal's semantics, raised by hand if events change their meaning. Part of a run's version
+/// Number of the Journal's semantics, raised by hand if events change their meaning or their form. Part of a run's version
 /// and digest.
+///
+/// 8: a journal names `participants` where it had `cast`, `parties` and `party`.
 ///
 /// 7: outlier detections that overflow are events; calls belong to the service to which routes sent them.
 ///
 /// 6: a pause suspends `work`; faults that outlast the load end in the drain; each of several overlapping
 /// `fail` items draws; the closing line has a checksum of the header.
-pub const JOURNAL_VERSION: u32 = 7;
+pub const JOURNAL_VERSION: u32 = 8;
 
 /// An event and its time, in ns from 0 s; negative while the mesh is starting. Records are in order of time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

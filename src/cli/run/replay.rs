@@ -26,15 +26,6 @@ pub(super) fn replay(args: &RunArgs, path: &Path) -> Reported {
         error => refused(&error),
     })?;
     let header = reader.header().clone();
-    if header.version != shakedown::version() {
-        let text = format!(
-            "{}: cannot replay a journal of version {} with version {}, because its events may have another meaning",
-            path.display(),
-            header.version,
-            shakedown::version()
-        );
-        return Err(bad_input(text));
-    }
     if header.engine == Engine::Real {
         let text = format!(
             "{}: cannot replay a run of the engine `{}`, which is not deterministic; expected a journal of a simulated run",
