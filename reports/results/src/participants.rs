@@ -120,6 +120,14 @@ impl Participants {
         let Some(pod) = self.pods.get(id.0 as usize) else {
             return format!("pod {}", id.0);
         };
+        self.name(pod)
+    }
+
+    /// Returns the name of a pod, which may have been added during the run.
+    ///
+    /// # Panics
+    /// If its participant does not belong to this run, which is a bug.
+    pub fn name(&self, pod: &Pod) -> String {
         let participant = self.get(pod.participant);
         match participant.versions.get(usize::from(pod.version)) {
             Some(version) => format!("{}/{}/{}", participant.name, version, pod.replica),

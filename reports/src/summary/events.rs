@@ -224,18 +224,7 @@ fn of_pods(participants: &Participants, event: &Event) -> Option<EventText> {
             };
             ("fault-ended", name, hits)
         }
-        Event::PodAdded { pod } => {
-            let participant = participants.get(pod.participant);
-            let version = participant
-                .versions
-                .get(usize::from(pod.version))
-                .map_or("", String::as_str);
-            (
-                "pod-added",
-                format!("{}/{version}/{}", participant.name, pod.replica),
-                String::new(),
-            )
-        }
+        Event::PodAdded { pod } => ("pod-added", participants.name(pod), String::new()),
         Event::Crashed { pod } => ("crashed", participants.pod_name(*pod), String::new()),
         Event::Stopped { pod } => ("stopped", participants.pod_name(*pod), String::new()),
         Event::Scaled {

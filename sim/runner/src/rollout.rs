@@ -32,29 +32,20 @@ impl Pods {
     pub(crate) fn scale(self: &Rc<Pods>, service: ServiceId, version: VersionId, to: u32) -> u64 {
         let known = self.context.scenario.service(service);
         let named = self.context.scenario.version(service, version);
-        let participant = service.participant();
         let before = self.desired.borrow_mut().insert((service, version), to);
         if before != Some(to) {
             self.journal.record(
                 self.now(),
                 Event::Scaled {
-                    service: participant,
+                    service: service.participant(),
                     version: version.number(),
                     replicas: to,
                 },
             );
             self.cluster.set_replicas(&hostname(known), &named.name, to);
         }
-        let there: Vec<PodId> = self
-            .context
-            .pods()
-            .filter(|id| {
-                let pod = self.context.pod(*id);
-                pod.participant == participant
-                    && VersionId::from(pod.version) == version
-                    && self.is_there(*id)
-            })
-            .collect();
+        let replicas = self.context.replicas(service, version);
+        let there: Vec<PodId> = replicas.filter(|id| self.is_there(*id)).collect();
         let wanted = usize::try_from(to).unwrap_or(usize::MAX);
         for pod in there.iter().skip(wanted).rev() {
             self.drain(*pod);
@@ -114,18 +105,15 @@ impl Pods {
 
     /// Starts one more replica.
     fn add(self: &Rc<Pods>, service: ServiceId, version: VersionId) {
-        let participant = service.participant();
-        let number = version.number();
-        let of_version = |pod: &Pod| pod.participant == participant && pod.version == number;
-        let before = self.context.roster().into_iter().filter(of_version).count();
+        let before = self.context.replicas(service, version).count();
         let scenario = Rc::clone(&self.context.scenario);
         let declared = scenario.version(service, version);
         // Names are not reused: a removed pod keeps its own.
         let replica = u32::try_from(before).expect("pods are numbered in 32 bits");
         let zones = &declared.zones;
         let pod = Pod {
-            participant,
-            version: number,
+            participant: service.participant(),
+            version: version.number(),
             replica,
             zone: zones[before % zones.len()],
             meshed: declared.sidecar,

@@ -10,7 +10,7 @@ use shakedown_loadgen::CallTarget;
 use shakedown_results::{Participants, Pod, PodId};
 use shakedown_scenarios::scenario::{
     AttemptBound, Callee, DrawId, LoadSpec, ParticipantRole, Protocol, ResolvedScenario, ServiceId,
-    ServiceSpec, Step, Success, Version,
+    ServiceSpec, Step, Success, Version, VersionId,
 };
 
 /// A scenario, its participants and its pods.
@@ -97,6 +97,19 @@ impl RunContext {
         self.pods.borrow()[id.0 as usize].clone()
     }
 
+    /// Returns the ids of a version's replicas so far, including those that have been removed.
+    pub(crate) fn replicas(
+        &self,
+        service: ServiceId,
+        version: VersionId,
+    ) -> impl Iterator<Item = PodId> {
+        let (participant, version) = (service.participant(), version.number());
+        self.pods().filter(move |id| {
+            let pod = &self.pods.borrow()[id.0 as usize];
+            pod.participant == participant && pod.version == version
+        })
+    }
+
     /// Returns all pods so far, including those that have been removed.
     pub(crate) fn roster(&self) -> Vec<Pod> {
         self.pods.borrow().clone()
@@ -115,12 +128,7 @@ impl RunContext {
 
     /// Returns a pod's name: `reviews/v1/0`.
     pub(crate) fn name(&self, id: PodId) -> String {
-        let pod = self.pod(id);
-        let participant = self.participants.get(pod.participant);
-        match participant.versions.get(usize::from(pod.version)) {
-            Some(version) => format!("{}/{}/{}", participant.name, version, pod.replica),
-            None => format!("{}/{}", participant.name, pod.replica),
-        }
+        self.participants.name(&self.pod(id))
     }
 
     /// Returns the role of a pod.
