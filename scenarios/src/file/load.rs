@@ -30,7 +30,7 @@ pub(crate) struct LoadKeys {
     pub(crate) stages: Option<IgnoredAny>,
     /// Evenly spaced, or `poisson`
     pub(crate) arrivals: Arrivals,
-    /// HeaderPairs of each request
+    /// Headers of each request
     pub(crate) headers: HeaderPairs,
     /// Cookies of each request
     pub(crate) cookies: TextPairs,
@@ -114,7 +114,7 @@ pub(crate) struct MixEntryKeys {
     /// The weight of the entry among those of the mix
     #[serde(default = "one")]
     pub(crate) weight: Count,
-    /// HeaderPairs of the request
+    /// Headers of the request
     #[serde(default)]
     pub(crate) headers: HeaderPairs,
     /// Cookies of the request

@@ -98,7 +98,7 @@ pub(crate) struct CallSettingKeys {
     /// A further attempt if a call has not been answered
     #[schemars(with = "Option<HedgeKeys>")]
     pub(crate) hedge: Option<IgnoredAny>,
-    /// HeaderPairs of the request
+    /// Headers of the request
     pub(crate) headers: HeaderPairs,
     /// A failed call ends the endpoint (`fail`), or the next step runs (`ignore`)
     pub(crate) on_error: OnError,
@@ -149,7 +149,7 @@ pub(crate) struct RespondKeys {
     /// The size of the body
     #[serde(default = "empty")]
     pub(crate) size: Bytes,
-    /// HeaderPairs of the response
+    /// Headers of the response
     #[serde(default)]
     pub(crate) headers: HeaderPairs,
 }
