@@ -431,3 +431,18 @@ fn a_bound_of_a_check_is_one_that_its_figure_can_reach() {
         assert!(lines.contains(message), "{beyond}: {lines}");
     }
 }
+
+#[test]
+fn a_run_has_20000_participants_at_most() {
+    // Two services and a load are there.
+    let services = |count: &str| {
+        let count: u32 = count.parse().unwrap();
+        let more: String = (3..count)
+            .map(|n| format!("    s{n}: {{endpoints: {{}}}}\n"))
+            .collect();
+        small_scenario("").replace("load:\n", &format!("{more}load:\n"))
+    };
+    bound(services, "20000", "20001", "at most 20000 services, loads");
+    // The journal has no number for the last of these.
+    assert!(errors(&services("65538")).contains("at most 20000 services, loads"));
+}
