@@ -287,12 +287,12 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
 
 fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {
     let role = scenario.role(pod.participant);
-    let in_mesh = matches!(role, ParticipantRole::Service(_)) || link;
+    let in_scope = matches!(role, ParticipantRole::Service(_)) || link;
     let zone = scenario.zones.get(usize::from(pod.zone));
     let named = match &target.of {
-        PodSelector::All => in_mesh,
-        PodSelector::Zone(zone) => in_mesh && pod.zone == *zone,
-        PodSelector::Region(region) => in_mesh && zone.is_some_and(|zone| zone.region == *region),
+        PodSelector::All => in_scope,
+        PodSelector::Zone(zone) => in_scope && pod.zone == *zone,
+        PodSelector::Region(region) => in_scope && zone.is_some_and(|zone| zone.region == *region),
         PodSelector::Service {
             service,
             version,

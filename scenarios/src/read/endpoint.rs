@@ -33,7 +33,10 @@ pub(super) struct RequestSpec {
 }
 
 /// The service with a name.
-fn find_service<'a>(services: &'a [Skeleton], name: &str) -> Option<(ServiceId, &'a Skeleton)> {
+pub(super) fn find_service<'a>(
+    services: &'a [Skeleton],
+    name: &str,
+) -> Option<(ServiceId, &'a Skeleton)> {
     let mut services = (0..).map(ServiceId::new).zip(services);
     services.find(|(_, service)| service.name == name)
 }

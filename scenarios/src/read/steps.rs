@@ -4,7 +4,7 @@ use http::StatusCode;
 use shakedown_types::GrpcStatus;
 use shakedown_yaml::{Node, Raw, StructKeys, suggest};
 
-use super::endpoint::CallSender;
+use super::endpoint::{CallSender, find_service};
 use super::fields::{get, long};
 use super::reader::ScenarioReader;
 use super::settings::with_settings;
@@ -12,9 +12,7 @@ use super::skeleton::Skeleton;
 use crate::file::{
     self, CallKeys, CallSettingKeys, Counts, FailKeys, RespondKeys, StepKeys, TimedKeys,
 };
-use crate::scenario::{
-    Call, Callee, Draw, Protocol, ServiceId, Step, StepFailure, StepStatus, Timed,
-};
+use crate::scenario::{Call, Callee, Draw, Protocol, Step, StepFailure, StepStatus, Timed};
 use crate::value::{Distribution, Share};
 
 /// In whose words a status may be written.
@@ -291,8 +289,8 @@ impl ScenarioReader<'_> {
         let callee = get(node, "in")
             .and_then(Node::as_str)
             .and_then(|text| text.split_ascii_whitespace().next());
-        let service = callee.and_then(|name| scope.services.iter().position(|s| s.name == name));
-        let callee = service.map(|index| Callee::Service(ServiceId::from_index(index)));
+        let service = callee.and_then(|name| find_service(scope.services, name));
+        let callee = service.map(|(id, _)| Callee::Service(id));
         if let Some(callee) = callee.filter(|callee| !scope.called.contains(callee)) {
             scope.called.push(callee);
         }
