@@ -122,7 +122,7 @@ impl LoadClients {
 }
 
 impl LoadPlan {
-    /// The plan of the load `participant`. `zero` is the time 0 s of the run, `service` resolves a service by index, and
+    /// The plan of the load `participant`. `zero` is the time 0 s of the run, `target` resolves the callee of a request, and
     /// `path` returns the path of a source location in the scenario. If `tells_timeout` is set, each request carries
     /// its timeout, so that apps can propagate the remaining time.
     ///
