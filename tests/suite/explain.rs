@@ -204,12 +204,12 @@ fn an_unreachable_route_is_warned_about_and_explained_with_its_lines() {
     let (warned, explanation) = caught("explain-shadow", &text, "http://reviews:9080/od100");
     assert!(
         warned.starts_with(
-            "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:16 takes"
+            "warning: mesh.yaml:8:7: VirtualService reviews: no request reaches this route: the prefix `/od10` at 7:16 also matches"
         ),
         "{warned}"
     );
     assert!(
-        explanation.contains("Note: mesh.yaml:7: the prefix `/od10` is one of the text"),
+        explanation.contains("Note: mesh.yaml:7: the prefix `/od10` may end within a path segment"),
         "{explanation}"
     );
 }
@@ -224,11 +224,11 @@ fn two_virtual_services_for_a_host_are_warned_of_and_noted() {
         "http://reviews:9080/",
     );
     assert!(
-        warned.contains("VirtualService younger: no request for `reviews` meets it"),
+        warned.contains("VirtualService younger: it matches no requests for `reviews`"),
         "{warned}"
     );
     assert!(
-        explanation.contains("VirtualService/younger has no say"),
+        explanation.contains("VirtualService/younger does not apply"),
         "{explanation}"
     );
 }
@@ -245,7 +245,7 @@ fn a_header_case_mismatch_is_reported_at_the_route_not_matched() {
         .find(|line| line.contains("passed over"));
     let line = line.unwrap_or_else(|| panic!("{explanation}"));
     assert!(
-        line.contains("is not `Jason`; the case of letters counts"),
+        line.contains("is not `Jason`; the match is case-sensitive"),
         "{line}"
     );
     assert!(line.ends_with("mesh.yaml:7"), "{line}");
@@ -256,7 +256,7 @@ fn a_port_that_no_service_has_is_noted() {
     let text = of_reviews(&format!("  http: [{{{TO}}}]\n"));
     let (_, explanation) = caught("explain-port", &text, "http://reviews:80/");
     assert!(
-        explanation.contains("has port 9080, and no port 80"),
+        explanation.contains("has port 9080, but no port 80"),
         "{explanation}"
     );
 }

@@ -49,9 +49,8 @@ fn a_host_is_known_if_a_document_declares_it() {
     }
     for host in ["wed", "web.prod.svc.cluster.local", "api.example.com"] {
         let warning = warnings(&format!("{{host: {host}}}"));
-        let begins = format!(
-            "VirtualService a: no service `{host}`, so that its requests are answered 503 NC: "
-        );
+        let begins =
+            format!("VirtualService a: no service `{host}`, so its requests fail with 503 NC: ");
         assert!(
             warning.contains(&begins) && warning.ends_with("[IST0101]"),
             "{warning}"
@@ -76,14 +75,14 @@ fn ports_are_those_of_the_service_and_of_http() {
     let warning = warnings("{host: web, port: {number: 80}}");
     assert!(
         warning.ends_with(
-            "service `web` has no port 80, so that its requests are answered 503 NC: expected `8080` [IST0101]"
+            "service `web` has no port 80, so its requests fail with 503 NC: expected `8080` [IST0101]"
         ),
         "{warning}"
     );
     let warning = warnings("{host: db, port: {number: 5432}}");
     assert!(
         warning.ends_with(
-            "port 5432 of service `db` does not speak HTTP, so that its requests are answered 503 NC: it has none for HTTP"
+            "port 5432 of service `db` is not an HTTP port, so its requests fail with 503 NC: it has no HTTP ports"
         ),
         "{warning}"
     );

@@ -59,7 +59,7 @@ pub fn explain(
         Some(request.clone())
     };
     let Some(request) = &normal else {
-        explanation.rejected_by = Some(RejectionView::bad_path("the path has an escaped NUL"));
+        explanation.rejected_by = Some(RejectionView::bad_path("the path contains an escaped NUL"));
         return Ok(explanation);
     };
     let view = request.view();
@@ -71,7 +71,7 @@ pub fn explain(
     // A caller that names no port connects to 80 or 443, and gets the routes of that port.
     let authority = request.authority_with_port();
     let Some(host) = executed.routes().find_host(&authority) else {
-        explanation.rejected_by = Some(no_route("no virtual host has this authority"));
+        explanation.rejected_by = Some(no_route("no virtual host matches this authority"));
         notes.of_unknown_host(&mut explanation.notes);
         return Ok(explanation);
     };
@@ -97,7 +97,8 @@ pub fn explain(
         None => {}
     }
     let Some(index) = index else {
-        explanation.rejected_by = Some(no_route("none of the virtual host's routes takes it"));
+        explanation.rejected_by =
+            Some(no_route("no route of the virtual host matches the request"));
         return Ok(explanation);
     };
     let source = sources.get(index).and_then(Option::as_ref);

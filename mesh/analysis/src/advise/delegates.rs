@@ -27,7 +27,7 @@ impl Advice<'_> {
         });
         let users: Vec<_> = users.collect();
         if users.is_empty() {
-            let message = "no request meets it: `hosts` is empty, and no other VirtualService delegates to it";
+            let message = "it matches no requests: `hosts` is empty, and no other VirtualService delegates to it";
             self.warn(&resource.spec.place, message);
             return;
         }
@@ -36,7 +36,7 @@ impl Advice<'_> {
                 .iter()
                 .map(|(own, root)| delegate::merge(root, own, taken));
             if merged.all(|merged| merged.is_none()) {
-                let because = "none of those that delegate here takes all that it would";
+                let because = "no route that delegates here covers its conditions";
                 self.unreachable(&taken.place, because);
             }
         }

@@ -57,13 +57,13 @@ impl Advice<'_> {
         }
         let because = match rule {
             Some(rule) => format!(
-                "for them DestinationRule {} of namespace `{}` holds, which has none such",
+                "DestinationRule {} of namespace `{}` applies to them and has no such subset",
                 rule.meta.name, rule.meta.namespace
             ),
-            None => "no DestinationRule that has one holds for them".to_owned(),
+            None => "no DestinationRule with this subset applies to them".to_owned(),
         };
         let message = format!(
-            "callers in {} are answered 503: {because} {NOT_FOUND}",
+            "requests from callers in {} fail with 503: {because} {NOT_FOUND}",
             whose(lacks.into_iter())
         );
         self.warn(&subset.place, message);

@@ -50,10 +50,10 @@ impl Advice<'_> {
         };
         let written = match &outlier.max_ejection_percent {
             Some(_) => format!("`maxEjectionPercent: {percent}`"),
-            None => format!("without `maxEjectionPercent`, which is {percent} then,"),
+            None => format!("the default `maxEjectionPercent` of {percent}"),
         };
         let message = format!(
-            "outlier detection never ejects: {written} is less than one of the {endpoints} endpoints of {of}; expected at \
+            "outlier detection never ejects an endpoint: {written} is less than one of the {endpoints} endpoints of {of}; expected at \
              least {}",
             100_usize.div_ceil(endpoints)
         );

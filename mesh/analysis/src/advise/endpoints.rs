@@ -24,7 +24,7 @@ impl Advice<'_> {
                     .map(|(name, value)| format!("{name}: {value}"))
                     .collect();
                 let message = format!(
-                    "no endpoint of `{}` has the labels of subset `{}` ({}): its requests are answered 503 UH \
+                    "no endpoint of `{}` has the labels of subset `{}` ({}): its requests fail with 503 UH \
                      {NO_PODS}",
                     resource.spec.host,
                     subset.name,

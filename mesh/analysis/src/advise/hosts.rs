@@ -21,7 +21,7 @@ pub(crate) fn why_idle(
 ) -> Option<String> {
     let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
     if !is_for_sidecars(spec) {
-        return Some("it holds for gateways alone: its `gateways` lack `mesh`".into());
+        return Some("it applies only to gateways: its `gateways` do not contain `mesh`".into());
     }
     if export::reach(spec, own, caller, options.virtual_services_for).is_some() {
         return None;
@@ -33,10 +33,10 @@ pub(crate) fn why_idle(
     let named: Vec<&str> = named.collect();
     Some(match named.as_slice() {
         [] => format!(
-            "documents without `exportTo` are for callers of their own namespace here, and the caller is in `{caller}`"
+            "documents without `exportTo` apply only to callers in their own namespace in this mesh, and the caller is in `{caller}`"
         ),
         named => format!(
-            "its `exportTo` shows it to {} alone, and the caller is in `{caller}`",
+            "its `exportTo` contains only {}, and the caller is in `{caller}`",
             named.join(", ")
         ),
     })
@@ -49,8 +49,7 @@ impl<'a> Advice<'a> {
             return;
         }
         if !is_for_sidecars(spec) {
-            let message = "it holds for gateways alone, and this mesh has none: no request meets it; \
-                           add `mesh` for callers inside";
+            let message = "it applies only to gateways, and this mesh has none; add `mesh` for callers inside the mesh";
             self.warn(&spec.gateways[0].place, message);
             return;
         }
@@ -88,19 +87,19 @@ impl<'a> Advice<'a> {
             let of_whom = if idle_in.len() == seen_in.len() {
                 String::new()
             } else {
-                format!(" of callers in {}", whose(idle_in.into_iter()))
+                format!(" from callers in {}", whose(idle_in.into_iter()))
             };
             let default = self.mesh.options.virtual_services_for;
             let reach = |of: &Resource<VirtualService>| {
                 export::reach(&of.spec, &of.meta.namespace, namespace, default)
             };
             let because = if reach(by) == reach(resource) {
-                "sidecars take the oldest alone; merge them into one"
+                "sidecars use only the oldest; merge them into one"
             } else {
-                "is for fewer callers: sidecars take that alone"
+                "sidecars prefer it because it is exported to fewer callers"
             };
             let message = format!(
-                "no request{of_whom} for `{host}` meets it: VirtualService {} at {} has that host, too, and {because} \
+                "it matches no requests for `{host}`{of_whom}: VirtualService {} at {} also has that host, and {because} \
                  {CONFLICTING_HOSTS}",
                 by.meta.name,
                 beside(&by.place, &host.place)
@@ -108,8 +107,7 @@ impl<'a> Advice<'a> {
             self.warn(&host.place, message);
         } else if let Some(by) = partly {
             let message = format!(
-                "some requests for `{host}` do not meet it: sidecars use VirtualService {} at {} alone for the callers and \
-                 ports for which it has a route; merge them into one {CONFLICTING_HOSTS}",
+                "it does not match some requests for `{host}`: sidecars use only VirtualService {} at {} for the callers and ports for which that one has a route; merge them into one {CONFLICTING_HOSTS}",
                 by.meta.name,
                 beside(&by.place, &host.place)
             );

@@ -25,8 +25,8 @@ enum DanglingEffect {
 impl DanglingEffect {
     fn lost(self) -> &'static str {
         match self {
-            DanglingEffect::Requests => "so that its requests are answered 503 NC",
-            DanglingEffect::Copies => "so that its copies are not sent",
+            DanglingEffect::Requests => "so its requests fail with 503 NC",
+            DanglingEffect::Copies => "so its copies are not sent",
         }
     }
 }
@@ -55,7 +55,7 @@ impl Advice<'_> {
         let (spec, own) = (&resource.spec, resource.meta.namespace.as_str());
         let host = Hostname::resolve(&spec.host, own);
         if !self.is_known(&host) {
-            let lost = "so that nothing of the rule counts";
+            let lost = "so the rule has no effect";
             self.no_service(&spec.host, own, lost);
         }
         let Some(service) = self.mesh.registry.service(host.as_str()) else {
@@ -68,7 +68,7 @@ impl Advice<'_> {
         let policies = of_subsets.chain([spec.traffic_policy.as_ref()]).flatten();
         let ports = policies.flat_map(|policy: &TrafficPolicy| &policy.port_level_settings);
         for port in ports {
-            self.port(service, &port.port, "so that its settings do not count");
+            self.port(service, &port.port, "so its settings have no effect");
         }
     }
 
@@ -78,10 +78,10 @@ impl Advice<'_> {
         let name = spec.service_name();
         let host = Hostname::resolve(name, own);
         if !self.is_known(&host) {
-            self.no_service(name, own, "so that nothing is rolled out until it exists");
+            self.no_service(name, own, "so nothing is rolled out until it exists");
         }
         if let Some(service) = self.mesh.registry.service(host.as_str()) {
-            let lost = "so that the canary's `port` does not count";
+            let lost = "so the canary's `port` has no effect";
             self.port_number(service, &spec.service.port, lost);
         }
     }
@@ -92,7 +92,7 @@ impl Advice<'_> {
         if let Some(host) = &resource.spec.host
             && !self.is_known(&Hostname::resolve(host, own))
         {
-            self.no_service(host, own, "so that nothing of the policy counts");
+            self.no_service(host, own, "so the policy has no effect");
         }
     }
 
@@ -160,7 +160,7 @@ impl Advice<'_> {
         let name = &service.name;
         let expected = ports_of(service);
         let message = if service.other_ports.contains(&number) {
-            format!("port {number} of service `{name}` does not speak HTTP, {lost}: {expected}")
+            format!("port {number} of service `{name}` is not an HTTP port, {lost}: {expected}")
         } else {
             format!("service `{name}` has no port {number}, {lost}: {expected} {NOT_FOUND}")
         };
@@ -183,7 +183,7 @@ impl Advice<'_> {
             return;
         }
         let message = format!(
-            "service `{host}` has several ports and none is named, {} at port {}: {} {PORT_REQUIRED}",
+            "service `{host}` has several ports and the destination names none, {} at port {}: {} {PORT_REQUIRED}",
             sent.lost(),
             lacks.join(" and "),
             ports_of(service)
@@ -228,12 +228,14 @@ impl Advice<'_> {
         let hint = match self.index.rule_of_namesake(host, subset) {
             // A short name is resolved in the namespace of its own document, which is often a mistake.
             Some(other) => format!(
-                "DestinationRule {} at {} defines it for `{}`, which means another service",
+                "DestinationRule {} at {} defines it for `{}`, which is another service",
                 other.meta.name,
                 other.place,
                 Hostname::resolve(&other.spec.host, &other.meta.namespace)
             ),
-            None if known.is_empty() => "no DestinationRule of that host defines one".to_owned(),
+            None if known.is_empty() => {
+                "no DestinationRule of that host defines subsets".to_owned()
+            }
             None => suggest::hint(subset, known),
         };
         let (name, lost) = (&to.host, sent.lost());
@@ -247,11 +249,11 @@ impl Advice<'_> {
         }
         let (namespace, _) = delegate::key(to, own);
         let hint = match self.index.delegates_in(namespace).as_slice() {
-            [] => "there is none at all".to_owned(),
+            [] => "that namespace has none".to_owned(),
             names => suggest::hint(&to.name, names.iter().copied()),
         };
         let message = format!(
-            "no VirtualService `{}` without hosts in `{namespace}`, so that this route is left out: {hint} {NOT_FOUND}",
+            "no VirtualService `{}` without hosts in `{namespace}`, so this route is ignored: {hint} {NOT_FOUND}",
             to.name
         );
         self.warn(&to.name.place, message);
@@ -276,7 +278,7 @@ fn ports_of(service: &Service) -> String {
     let numbers = service.ports.iter().map(|known| known.number.to_string());
     let numbers: Vec<String> = numbers.collect();
     match numbers.as_slice() {
-        [] => "it has none for HTTP".to_owned(),
+        [] => "it has no HTTP ports".to_owned(),
         known => {
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
             format!("expected {}", suggest::one_of(&known))

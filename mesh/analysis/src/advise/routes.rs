@@ -74,7 +74,7 @@ impl Advice<'_> {
             }
             self.warn(
                 &later.place,
-                format!("no request meets this condition: {message} {INEFFECTIVE_MATCH}"),
+                format!("this condition matches no requests: {message} {INEFFECTIVE_MATCH}"),
             );
         }
     }
@@ -118,13 +118,13 @@ impl Advice<'_> {
                 StringMatch::Present => return self.method(condition),
             };
             if !head.is_empty() && !head.starts_with('/') {
-                let message = format!("`{text}` meets no request: a path begins with `/`");
+                let message = format!("`{text}` matches no requests: a path begins with `/`");
                 self.warn(&uri.place, message);
             } else if matches!(uri.value, StringMatch::Exact(_) | StringMatch::Prefix(_))
                 && text.contains('?')
             {
                 let message = format!(
-                    "`{text}` meets no request: a path is compared without its query; write `queryParams`"
+                    "`{text}` matches no requests: a path is compared without its query; write `queryParams`"
                 );
                 self.warn(&uri.place, message);
             }
@@ -138,7 +138,8 @@ impl Advice<'_> {
             && text.bytes().any(|byte| byte.is_ascii_lowercase())
         {
             let upper = text.to_ascii_uppercase();
-            let message = format!("`{text}` meets no request: methods are in capitals: `{upper}`");
+            let message =
+                format!("`{text}` matches no requests: methods are uppercase: write `{upper}`");
             self.warn(&method.place, message);
         }
     }
@@ -163,7 +164,7 @@ impl Advice<'_> {
             && each.0 >= timeout.0
         {
             let message = format!(
-                "`perTryTimeout` is {}, and the route's `timeout` {}: no try that takes too long is tried again",
+                "`perTryTimeout` is {} and the route's `timeout` is {}: an attempt that times out is never retried",
                 each.value, timeout.value
             );
             self.warn(&each.place, message);
@@ -175,7 +176,7 @@ impl Advice<'_> {
 fn never(later: &Location, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> String {
     let at = beside(earlier.place, later);
     let Some(condition) = earlier.condition else {
-        return format!("the one at {at} takes everything; put it last");
+        return format!("the route at {at} matches all requests; move it to the end");
     };
     let prefix = match condition.uri.as_deref() {
         Some(StringMatch::Prefix(prefix)) => prefix.as_str(),
@@ -188,9 +189,9 @@ fn never(later: &Location, earlier: &Earlier<'_>, uri: Option<&StringMatch>) -> 
     let rest = narrow.strip_prefix(prefix).unwrap_or_default();
     if prefix.len() > 1 && !prefix.ends_with('/') && !rest.is_empty() && !rest.starts_with('/') {
         return format!(
-            "the prefix `{prefix}` at {at} takes `{narrow}`, too: a prefix is one of the text; put this before it, \
+            "the prefix `{prefix}` at {at} also matches `{narrow}` because a prefix may end within a path segment; put this before it, \
              or write `{prefix}/`"
         );
     }
-    format!("the one at {at} takes all that it would; put this before it")
+    format!("the condition at {at} matches all of its requests; put this before it")
 }

@@ -70,13 +70,12 @@ impl<'a> Advice<'a> {
         };
         let because = match idle {
             Idle::Hidden => format!(
-                "its `exportTo` does not show it to its own namespace, and others look for rules of `{}` in their own, in \
-                 `{of}` and in the root namespace alone",
+                "its `exportTo` does not include its own namespace, and other callers use only rules for `{}` in their own namespace, in `{of}` and in the root namespace",
                 spec.host
             ),
             idle => self.because(resource, idle, &caller),
         };
-        self.warn(&spec.host.place, format!("nothing of it counts: {because}"));
+        self.warn(&spec.host.place, format!("it has no effect: {because}"));
     }
 
     /// Warns of a rule outside its service's namespace, which therefore only applies to callers in its own namespace.
@@ -94,14 +93,13 @@ impl<'a> Advice<'a> {
         let has_callers =
             services.any(|namespace| namespace == own) || clients.any(|namespace| namespace == own);
         if exported_to_others || !has_callers {
-            let whatever = if exported_to_others {
-                ", whatever its `exportTo` says"
+            let regardless = if exported_to_others {
+                ", regardless of its `exportTo`"
             } else {
                 ""
             };
             let message = format!(
-                "`{}` is a service of `{of}`: a rule of `{own}` holds for callers in `{own}` alone{whatever}; for others put \
-                 it in `{of}`",
+                "`{}` is a service in `{of}`: a rule in `{own}` applies only to callers in `{own}`{regardless}; for other callers put it in `{of}`",
                 spec.host
             );
             self.warn(&spec.host.place, message);
@@ -139,7 +137,7 @@ impl<'a> Advice<'a> {
             found.iter().map(|(caller, _)| &*caller.namespace).collect();
         namespaces.dedup();
         let message = format!(
-            "callers in {} do not meet it: {because}",
+            "it does not apply to callers in {}: {because}",
             whose(namespaces.into_iter())
         );
         self.warn(&resource.spec.host.place, message);
@@ -166,7 +164,7 @@ impl<'a> Advice<'a> {
                 .find(|document| document.spec.traffic_policy.is_some())
         {
             let message = format!(
-                "its `trafficPolicy` does not count: that of DestinationRule {} at {} does; merge them into one",
+                "its `trafficPolicy` has no effect because that of DestinationRule {} at {} takes precedence; merge them into one",
                 first.meta.name,
                 beside(&first.place, &spec.place)
             );
@@ -196,7 +194,7 @@ impl<'a> Advice<'a> {
             });
             if let Some((first, twin)) = twin {
                 let message = format!(
-                    "its subset `{}` does not count: that of DestinationRule {} at {} does",
+                    "its subset `{}` has no effect because that of DestinationRule {} at {} takes precedence",
                     subset.name,
                     first.meta.name,
                     beside(&twin.place, &subset.place)

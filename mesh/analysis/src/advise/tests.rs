@@ -59,14 +59,14 @@ fn a_route_behind_one_that_takes_all_of_it_is_told() {
     assert_eq!(
         found,
         [
-            "6:3: no request reaches this route: the one at 5:12 takes all that it would; put this before it [IST0130]"
+            "6:3: no request reaches this route: the condition at 5:12 matches all of its requests; put this before it [IST0130]"
         ]
     );
     let found = routes(&["name: all", "match: [{method: {exact: GET}}]"]);
     assert_eq!(
         found,
         [
-            "6:3: no request reaches this route: the one at 5:3 takes everything; put it last [IST0130]"
+            "6:3: no request reaches this route: the route at 5:3 matches all requests; move it to the end [IST0130]"
         ]
     );
     assert_eq!(routes(&["name: all", "name: rest"]), found);
@@ -81,8 +81,7 @@ fn a_string_prefix_that_shadows_a_longer_prefix_is_reported_as_textual() {
     assert_eq!(
         found,
         [
-            "6:3: no request reaches this route: the prefix `/od10` at 5:12 takes `/od100`, too: a prefix is one of the text; \
-          put this before it, or write `/od10/` [IST0130]"
+            "6:3: no request reaches this route: the prefix `/od10` at 5:12 also matches `/od100` because a prefix may end within a path segment; put this before it, or write `/od10/` [IST0130]"
         ]
     );
 }
@@ -96,7 +95,7 @@ fn of_several_conditions_the_one_that_nothing_meets_is_told() {
     assert_eq!(
         found,
         [
-            "6:12: no request meets this condition: the one at 5:12 takes all that it would; put this before it [IST0131]"
+            "6:12: this condition matches no requests: the condition at 5:12 matches all of its requests; put this before it [IST0131]"
         ]
     );
 }
@@ -132,10 +131,10 @@ fn what_no_request_can_be_is_told() {
     assert_eq!(
         found,
         [
-            "5:18: `orders` meets no request: a path begins with `/`",
-            "6:18: `/a?q=1` meets no request: a path is compared without its query; write `queryParams`",
-            "7:21: `get` meets no request: methods are in capitals: `GET`",
-            "8:55: `perTryTimeout` is 1s, and the route's `timeout` 1s: no try that takes too long is tried again",
+            "5:18: `orders` matches no requests: a path begins with `/`",
+            "6:18: `/a?q=1` matches no requests: a path is compared without its query; write `queryParams`",
+            "7:21: `get` matches no requests: methods are uppercase: write `GET`",
+            "8:55: `perTryTimeout` is 1s and the route's `timeout` is 1s: an attempt that times out is never retried",
         ]
     );
 }
@@ -161,20 +160,19 @@ fn a_rule_that_others_leave_nothing_of_is_told() {
     assert_eq!(
         found,
         [
-            "a.yaml:5:14: DestinationRule far: `r.a.svc.cluster.local` is a service of `a`: a rule of `b` holds for callers in \
-             `b` alone; for others put it in `a`"
+            "a.yaml:5:14: DestinationRule far: `r.a.svc.cluster.local` is a service in `a`: a rule in `b` applies only to callers in `b`; for other callers put it in `a`"
         ]
     );
     let subsets = "subsets: [{name: v1}]";
     let found = messages(&(own + &rule("more", "a", &format!("{RANDOM}, {subsets}"))));
     assert_eq!(found.len(), 1);
     assert!(
-        found[0].contains("its `trafficPolicy` does not count"),
+        found[0].contains("its `trafficPolicy` has no effect"),
         "{found:?}"
     );
     let found = messages(&(rule("one", "a", subsets) + &rule("two", "a", subsets)));
     assert!(
-        found[0].contains("its subset `v1` does not count"),
+        found[0].contains("its subset `v1` has no effect"),
         "{found:?}"
     );
 }
@@ -186,11 +184,11 @@ fn a_rule_that_nobody_meets_is_told_with_the_reason() {
     for (more, wanted) in [
         (
             rule("own", "a", RANDOM) + &rule("away", "b", &format!("{RANDOM}, exportTo: [c]")),
-            "DestinationRule away: nothing of it counts: its `exportTo` does not show it to its own namespace",
+            "DestinationRule away: it has no effect: its `exportTo` does not include its own namespace",
         ),
         (
             rule("one", "a", RANDOM) + &rule("two", "a", &format!("{RANDOM}, exportTo: ['*']")),
-            "DestinationRule one: nothing of it counts: DestinationRule two of namespace `a` at 7:1 takes precedence: rules of \
+            "DestinationRule one: it has no effect: DestinationRule two of namespace `a` at 7:1 takes precedence: rules of \
              one namespace are merged only if their `exportTo` is the same",
         ),
     ] {
@@ -210,7 +208,7 @@ fn a_rule_outside_its_services_namespace_is_reported_if_exported_wider() {
     mesh.registry.insert(known);
     let found = advise(&mesh).to_string();
     assert!(
-        found.contains("for callers in `b` alone, whatever its `exportTo` says"),
+        found.contains("only to callers in `b`, regardless of its `exportTo`"),
         "{found}"
     );
     mesh.documents = self::mesh(&rule("far", "b", RANDOM)).documents;
@@ -226,7 +224,7 @@ fn callers_who_lose_a_rule_by_how_rules_merge_are_told() {
     assert_eq!(
         found,
         [
-            "a.yaml:5:14: DestinationRule all: callers in a do not meet it: Istio merges it into DestinationRule some of namespace \
+            "a.yaml:5:14: DestinationRule all: it does not apply to callers in a: Istio merges it into DestinationRule some of namespace \
              `a` at 7:1, which does not apply to this caller",
         ]
     );
@@ -239,7 +237,7 @@ fn a_workload_selector_that_hides_the_services_rule_from_others_is_reported() {
         messages(&(rule("home", "a", RANDOM) + &rule("some", "b", &format!("{RANDOM}, {some}"))));
     assert!(
         found[0].contains(
-            "DestinationRule home: callers in b do not meet it: DestinationRule some of namespace `b` at 7:1 is in the caller's namespace, and Istio searches no other namespace although it does not select the caller"
+            "DestinationRule home: it does not apply to callers in b: DestinationRule some of namespace `b` at 7:1 is in the caller's namespace, and Istio searches no other namespace although it does not select the caller"
         ),
         "{found:?}"
     );
@@ -265,7 +263,7 @@ fn a_subset_that_some_callers_do_not_have_is_told() {
     let found = with_service(&(subsets + &rule("far", "b", RANDOM) + &routes));
     assert!(
         found.contains(
-            "callers in b are answered 503: for them DestinationRule far of namespace `b` holds, which has none such [IST0101]"
+            "requests from callers in b fail with 503: DestinationRule far of namespace `b` applies to them and has no such subset [IST0101]"
         ),
         "{found}"
     );
@@ -273,7 +271,7 @@ fn a_subset_that_some_callers_do_not_have_is_told() {
     let found = with_service(&(hidden + &routes));
     assert!(
         found.contains(
-            "callers in other namespaces are answered 503: no DestinationRule that has one holds"
+            "requests from callers in other namespaces fail with 503: no DestinationRule with this subset applies"
         ),
         "{found}"
     );
@@ -302,6 +300,6 @@ fn a_subset_of_no_endpoint_is_told_where_endpoints_are_known() {
     assert_eq!(
         found,
         "a.yaml:5:82: DestinationRule own: no endpoint of `r.a.svc.cluster.local` has the labels of subset `v2` (version: v2): \
-         its requests are answered 503 UH [IST0173]"
+         its requests fail with 503 UH [IST0173]"
     );
 }

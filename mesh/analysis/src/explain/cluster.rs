@@ -81,7 +81,7 @@ fn hashed(policy: &HashPolicy, request: &RequestView<'_>) -> String {
             let has =
                 cookie_value(request.headers, &cookie.name).is_some_and(|value| !value.is_empty());
             match &cookie.ttl {
-                Some(_) if !has => return format!("{words} (absent: the caller is given one)"),
+                Some(_) if !has => return format!("{words} (absent: the proxy sets one)"),
                 _ => (words, has),
             }
         }

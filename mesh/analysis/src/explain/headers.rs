@@ -19,7 +19,7 @@ pub(super) fn lines(ops: &HeaderOps) -> Vec<String> {
             AppendAction::Append => "add",
             AppendAction::AddIfAbsent => "add if absent",
             AppendAction::Overwrite => "set",
-            AppendAction::OverwriteIfExists => "set if there",
+            AppendAction::OverwriteIfExists => "set if present",
         };
         format!("{verb} {}: {}", op.name, value(&op.value))
     });

@@ -35,17 +35,18 @@ impl Notes<'_> {
             if !service.ports.iter().any(|known| known.number == port) {
                 let ports = ports.join(", ");
                 let text = format!(
-                    "the service `{name}` has port {ports}, and no port {port}: nothing serves it there; write the port, as in \
+                    "the service `{name}` has port {ports}, but no port {port}; write the port, as in \
                      `http://{host}:{}`",
                     service.ports.first().map_or(port, |port| port.number)
                 );
                 out.push(NoteView::new(text));
             } else if meant.len() > 1 && host == service.name {
-                let text = format!("`{host}` alone may mean `{name}`: write its namespace");
+                let text =
+                    format!("`{host}` is ambiguous and may mean `{name}`: write its namespace");
                 out.push(NoteView::new(text));
             } else {
                 let text = format!(
-                    "the service `{name}` has that name, and another virtual host has this authority"
+                    "the service `{name}` has that name, but another virtual host matches this authority"
                 );
                 out.push(NoteView::new(text));
             }
@@ -73,20 +74,19 @@ impl Notes<'_> {
                 (Some(because), _) => because,
                 (None, Some(used)) if !self.is_in_force(document) => {
                     format!(
-                        "the later document of its name takes its place ({})",
+                        "a later document with its name replaces it ({})",
                         used.place
                     )
                 }
                 (None, Some(used)) => {
                     let used = name_of(used);
                     format!(
-                        "VirtualService/{used} has that host, too, and is older, or nearer to the host or the caller: sidecars \
-                         take one alone"
+                        "VirtualService/{used} also has that host and takes precedence because it is older, or closer to the host or the caller: sidecars use only one"
                     )
                 }
                 (None, None) => continue,
             };
-            let text = format!("VirtualService/{name} has no say: {because}");
+            let text = format!("VirtualService/{name} does not apply: {because}");
             out.push(NoteView::at(place, text));
         }
         if used.is_none() {
@@ -101,7 +101,7 @@ impl Notes<'_> {
             let idle = why_idle(document, &self.sender.caller.namespace, &self.mesh.options);
             if idle.is_none() && self.is_in_force(document) {
                 let text = format!(
-                    "VirtualService/{} has no route for this port and caller: the service has its default route",
+                    "VirtualService/{} has no route for this port and caller: the service's default route applies",
                     name_of(document)
                 );
                 out.push(NoteView::at(place, text));
@@ -125,7 +125,7 @@ impl Notes<'_> {
                 if other != *host && short(&other) == short(host) {
                     let name = name_of(document);
                     let text = format!(
-                        "VirtualService/{name} has no say: its `{written}` means `{other}`, and the request is for `{host}`"
+                        "VirtualService/{name} does not apply: its host `{written}` means `{other}`, but the request is for `{host}`"
                     );
                     out.push(NoteView::at(&written.place, text));
                 }
@@ -169,7 +169,7 @@ impl Notes<'_> {
             return;
         }
         let text = format!(
-            "the prefix `{prefix}` is one of the text, and so takes `{path}`; `{prefix}/` would not"
+            "the prefix `{prefix}` may end within a path segment, so it matches `{path}`; `{prefix}/` would not"
         );
         out.push(match place {
             Some(place) => NoteView::at(place, text),
@@ -192,7 +192,10 @@ impl Notes<'_> {
                 .by()
                 .map(|by| format!("DestinationRule/{}", name_of(by)));
             let because = idle.because(&by.unwrap_or_default(), caller);
-            let text = format!("DestinationRule/{} has no say: {because}", name_of(rule));
+            let text = format!(
+                "DestinationRule/{} does not apply: {because}",
+                name_of(rule)
+            );
             let note = NoteView::at(&rule.spec.host.place, text);
             if !out.contains(&note) {
                 out.push(note);
@@ -207,7 +210,7 @@ impl Notes<'_> {
                 && let Some(selector) = &policy.spec.selector
             {
                 let text = format!(
-                    "ProxyPolicy/{} acts before workloads, of which none is known here: a scenario has some",
+                    "ProxyPolicy/{} selects workloads, but none are known here: only a scenario defines them",
                     name_of(policy)
                 );
                 out.push(NoteView::at(&selector.place, text));
@@ -226,7 +229,7 @@ pub(super) fn of_ejections(cluster: &Cluster, endpoints: usize, out: &mut Vec<No
         return;
     }
     let text = format!(
-        "outlier detection never ejects an endpoint of `{}`: at most {percent}% may be out, and one of {endpoints} is more",
+        "outlier detection never ejects an endpoint of `{}`: at most {percent}% may be ejected, and one of {endpoints} endpoints is more",
         cluster.name
     );
     let note = NoteView::new(text);

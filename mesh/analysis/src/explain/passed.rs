@@ -27,13 +27,13 @@ pub(super) fn reason(matcher: &RouteMatcher, request: &RequestView<'_>) -> Optio
 fn path(wanted: &PathMatcher, path_and_query: &str) -> String {
     let path = path_and_query.split(['?', '#']).next().unwrap_or_default();
     match wanted {
-        PathMatcher::Any => unreachable!("any path is taken"),
+        PathMatcher::Any => unreachable!("any path matches"),
         PathMatcher::String(wanted) => {
             let mut words = format!("the path `{path}` {}", is_not(wanted));
             if let StringMatcher::Exact(wanted) = wanted
                 && wanted.trim_end_matches('/') == path.trim_end_matches('/')
             {
-                words.push_str("; a `/` at the end counts");
+                words.push_str("; a trailing `/` is significant");
             } else {
                 words.push_str(case(wanted, path.as_bytes()));
             }
@@ -57,7 +57,7 @@ fn header(wanted: &HeaderMatcher, request: &RequestView<'_>) -> String {
     let Some(value) = first else {
         return match &wanted.value {
             ValueMatcher::String(string) if !wanted.invert => {
-                format!("it has no {name}; wanted: {}", one(string))
+                format!("it has no {name}; expected {}", one(string))
             }
             _ => format!("it has no {name}"),
         };
@@ -65,7 +65,7 @@ fn header(wanted: &HeaderMatcher, request: &RequestView<'_>) -> String {
     let text = String::from_utf8_lossy(value);
     match (&wanted.value, wanted.invert) {
         (ValueMatcher::Present(there), invert) if *there != invert => {
-            unreachable!("a header that is there is present")
+            unreachable!("a header with a value is present")
         }
         (ValueMatcher::Present(_), _) => format!("it has a {name}: `{text}`"),
         (ValueMatcher::String(string), false) => {
@@ -77,13 +77,15 @@ fn header(wanted: &HeaderMatcher, request: &RequestView<'_>) -> String {
         }
         (ValueMatcher::String(string), true) => {
             format!(
-                "its {name} `{text}` is turned away; wanted: not {}",
+                "its {name} is `{text}`; expected anything but {}",
                 one(string)
             )
         }
         (ValueMatcher::Range(from, below), invert) => {
             let not = if invert { "" } else { "not " };
-            format!("its {name} `{text}` is {not}a number from {from} to below {below}")
+            format!(
+                "its {name} `{text}` is {not}a number from {from} (inclusive) to {below} (exclusive)"
+            )
         }
     }
 }
@@ -91,13 +93,13 @@ fn header(wanted: &HeaderMatcher, request: &RequestView<'_>) -> String {
 fn query(wanted: &QueryMatcher, path: &str) -> String {
     let name = &wanted.name;
     match (query_value(path, name), &wanted.value) {
-        (None, _) => format!("its query has no `{name}`"),
+        (None, _) => format!("it has no query parameter `{name}`"),
         (Some(value), ValueMatcher::String(string)) => format!(
-            "the query's `{name}`, `{value}`, {}{}",
+            "its query parameter `{name}` `{value}` {}{}",
             is_not(string),
             case(string, value.as_bytes())
         ),
-        (Some(value), _) => format!("its query has a `{name}`: `{value}`"),
+        (Some(value), _) => format!("it has a query parameter `{name}`: `{value}`"),
     }
 }
 
@@ -110,7 +112,7 @@ fn case(wanted: &StringMatcher, text: &[u8]) -> &'static str {
         _ => false,
     };
     if same {
-        "; the case of letters counts"
+        "; the match is case-sensitive"
     } else {
         ""
     }
@@ -143,7 +145,7 @@ fn one(wanted: &StringMatcher) -> String {
         StringMatcher::Contains(_) | StringMatcher::ContainsIgnoringCase(_) => "contains",
         StringMatcher::Regex(_) => "matches",
     };
-    format!("one that {how} {}", text(wanted))
+    format!("a value that {how} {}", text(wanted))
 }
 
 fn text(wanted: &StringMatcher) -> String {
@@ -208,7 +210,7 @@ mod tests {
         assert_eq!(describe(&exact, "/b", &[]), "the path `/b` is not `/a`");
         assert_eq!(
             describe(&exact, "/a/", &[]),
-            "the path `/a/` is not `/a`; a `/` at the end counts"
+            "the path `/a/` is not `/a`; a trailing `/` is significant"
         );
         let regex = StringMatcher::regex("/a[0-9]").unwrap();
         assert_eq!(
@@ -228,16 +230,16 @@ mod tests {
         });
         assert_eq!(
             describe(&wanted, "/", &[("end-user", "jason")]),
-            "its header `end-user` `jason` is not `Jason`; the case of letters counts"
+            "its header `end-user` `jason` is not `Jason`; the match is case-sensitive"
         );
         assert_eq!(
             describe(&wanted, "/", &[]),
-            "it has no header `end-user`; wanted: `Jason`"
+            "it has no header `end-user`; expected `Jason`"
         );
         wanted.headers[0].invert = true;
         assert_eq!(
             describe(&wanted, "/", &[("end-user", "Jason")]),
-            "its header `end-user` `Jason` is turned away; wanted: not `Jason`"
+            "its header `end-user` is `Jason`; expected anything but `Jason`"
         );
     }
 }

@@ -24,16 +24,16 @@ pub struct ExplainedRequest {
 /// The reason why the input is not a valid request.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ExplainedRequestError {
-    #[error("`{0}` is no request: write `METHOD URL`, as in `GET http://reviews:9080/x`")]
+    #[error("invalid request `{0}`: write `METHOD URL`, as in `GET http://reviews:9080/x`")]
     Form(String),
-    #[error("`{0}` is no method: write `GET`, `POST` or another")]
+    #[error("invalid method `{0}`: expected `GET`, `POST` or another")]
     Method(String),
-    #[error("`{0}` is no URL: write `http://HOST[:PORT]/PATH`")]
+    #[error("invalid URL `{0}`: write `http://HOST[:PORT]/PATH`")]
     Url(String),
     /// The URL's scheme is neither `http` nor `https`.
-    #[error("`{url}` has the scheme `{scheme}`: expected `http` or `https`")]
+    #[error("invalid scheme `{scheme}` in `{url}`: expected `http` or `https`")]
     Scheme { url: String, scheme: String },
-    #[error("`{0}` is no header: write `NAME: VALUE`")]
+    #[error("invalid header `{0}`: write `NAME: VALUE`")]
     Header(String),
 }
 
@@ -201,11 +201,11 @@ mod tests {
 
     #[test]
     fn what_is_no_request_is_told_with_what_would_be() {
-        assert!(error("GET", &[]).contains("`GET` is no URL"));
+        assert!(error("GET", &[]).contains("invalid URL `GET`"));
         assert!(error("GET http://a b", &[]).contains("write `METHOD URL`"));
-        assert!(error("GET /x", &[]).contains("is no URL"));
+        assert!(error("GET /x", &[]).contains("invalid URL"));
         assert!(error("GET ftp://a/", &[]).contains("scheme `ftp`"));
-        assert!(error("G@T http://a/", &[]).contains("is no method"));
+        assert!(error("G@T http://a/", &[]).contains("invalid method"));
         assert!(error("http://a/", &["end-user"]).contains("write `NAME: VALUE`"));
     }
 }

@@ -89,7 +89,8 @@ impl RoutedRequest<'_> {
                 flags: None,
                 status: direct.status,
                 details: "direct_response".into(),
-                because: "no service has this host, and the mesh lets nothing else out".into(),
+                because: "no service has this host, and the mesh allows no other outbound traffic"
+                    .into(),
             });
         }
     }
@@ -132,9 +133,7 @@ impl RoutedRequest<'_> {
             self.notes.of_selectors(&mut explanation.notes);
         }
         explanation.rejected_by = match (&path, chosen) {
-            (None, _) => Some(RejectionView::bad_path(
-                "what the rewrite makes of the path is none",
-            )),
+            (None, _) => Some(RejectionView::bad_path("the rewritten path is invalid")),
             (Some(_), Some(chosen)) => {
                 let chosen = targets
                     .iter()
@@ -289,7 +288,7 @@ fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
             .map(|port| port.number.to_string())
             .collect();
         return format!(
-            "the cluster does not exist: `{host}` has no port {port}, but {}",
+            "the cluster does not exist: `{host}` has no port {port}; it has {}",
             all.join(", ")
         );
     }
@@ -300,11 +299,11 @@ fn missing(mesh: &Mesh, caller: &Caller, cluster: &str) -> String {
         .map(|subset| subset.name.as_str())
         .collect();
     let known = match known.as_slice() {
-        [] => "none has any".to_owned(),
-        known => format!("there are {}", known.join(", ")),
+        [] => "no subsets are defined".to_owned(),
+        known => format!("known subsets: {}", known.join(", ")),
     };
     format!(
-        "the cluster does not exist: no DestinationRule of `{host}` that holds for the caller has a subset `{subset}`; {known}"
+        "the cluster does not exist: no DestinationRule of `{host}` that applies to the caller has a subset `{subset}`; {known}"
     )
 }
 
@@ -322,6 +321,6 @@ fn no_cluster(status: u16, because: &str) -> RejectionView {
 }
 
 fn no_endpoint() -> RejectionView {
-    let because = "the cluster has no endpoint";
+    let because = "the cluster has no endpoints";
     RejectionView::new("UH", 503, "no_healthy_upstream", because)
 }

@@ -9,14 +9,13 @@ fn of_two_virtual_services_for_a_host_the_younger_is_told() {
     assert_eq!(
         found,
         [
-            "a.yaml:10:16: VirtualService two: no request for `r.a.svc.cluster.local` meets it: VirtualService one at 2:1 has \
-          that host, too, and sidecars take the oldest alone; merge them into one [IST0109]"
+            "a.yaml:10:16: VirtualService two: it matches no requests for `r.a.svc.cluster.local`: VirtualService one at 2:1 also has that host, and sidecars use only the oldest; merge them into one [IST0109]"
         ]
     );
     let some = virtual_service("one", "a", "exportTo: ['.'], ");
     let found = messages(&(some.clone() + &virtual_service("two", "b", "")));
     assert!(
-        found[0].contains("no request of callers in a for"),
+        found[0].contains("matches no requests for `r.a.svc.cluster.local` from callers in a: "),
         "{found:?}"
     );
     let apart = virtual_service("two", "b", "exportTo: ['.'], ");
@@ -27,7 +26,7 @@ fn of_two_virtual_services_for_a_host_the_younger_is_told() {
 fn a_virtual_service_for_gateways_alone_is_told() {
     let found = messages(&virtual_service("one", "a", "gateways: [ingress], "));
     assert_eq!(found.len(), 1);
-    assert!(found[0].contains("it holds for gateways alone, and this mesh has none"));
+    assert!(found[0].contains("it applies only to gateways, and this mesh has none"));
     let both = virtual_service("one", "a", "gateways: [ingress, mesh], ");
     assert_eq!(messages(&both), Vec::<String>::new());
 }
@@ -69,8 +68,7 @@ fn a_younger_virtual_service_counts_where_the_older_has_no_route() {
         assert_eq!(
             found,
             [
-                "VirtualService two: some requests for `r` do not meet it: sidecars use VirtualService one at 2:1 alone for the \
-                 callers and ports for which it has a route; merge them into one [IST0109]"
+                "VirtualService two: it does not match some requests for `r`: sidecars use only VirtualService one at 2:1 for the callers and ports for which that one has a route; merge them into one [IST0109]"
             ],
             "{first}"
         );
@@ -88,7 +86,7 @@ fn a_younger_virtual_service_counts_where_the_older_has_no_route() {
         let found = overlapping(&for_some(first), &for_some(second), &[]);
         let warned = found
             .iter()
-            .any(|message| message.starts_with("VirtualService two: no request for"));
+            .any(|message| message.starts_with("VirtualService two: it matches no requests for"));
         assert!(!warned, "{first} {second}: {found:?}");
     }
 }
@@ -116,7 +114,7 @@ fn a_newer_virtual_service_is_unused_if_an_older_covers_its_callers() {
         let found = overlapping(&first, &second, ports);
         assert!(
             found[0].starts_with(
-                "VirtualService two: no request for `r` meets it: VirtualService one at 2:1"
+                "VirtualService two: it matches no requests for `r`: VirtualService one at 2:1"
             ),
             "{first} {second}: {found:?}"
         );

@@ -35,28 +35,27 @@ fn destinations_that_do_not_exist_are_warned_of_with_istios_code() {
     assert_eq!(
         to("host: reviws"),
         [
-            "VirtualService r: no service `reviws`, so that its requests are answered 503 NC: did you mean `reviews`? [IST0101]"
+            "VirtualService r: no service `reviws`, so its requests fail with 503 NC: did you mean `reviews`? [IST0101]"
         ]
     );
     assert_eq!(
         to("host: reviews, subset: v9"),
         [
-            "VirtualService r: no subset `v9` of `reviews`, so that its requests are answered 503 NC: expected `v1` or `v2` \
+            "VirtualService r: no subset `v9` of `reviews`, so its requests fail with 503 NC: expected `v1` or `v2` \
              [IST0101]"
         ]
     );
     assert_eq!(
         to("host: ratings, port: {number: 91}"),
         [
-            "VirtualService r: service `ratings` has no port 91, so that its requests are answered 503 NC: expected `80` or `90` \
+            "VirtualService r: service `ratings` has no port 91, so its requests fail with 503 NC: expected `80` or `90` \
              [IST0101]"
         ]
     );
     assert_eq!(
         to("host: ratings, subset: v1, port: {number: 90}"),
         [
-            "VirtualService r: no subset `v1` of `ratings`, so that its requests are answered 503 NC: no DestinationRule of that \
-             host defines one [IST0101]"
+            "VirtualService r: no subset `v1` of `ratings`, so its requests fail with 503 NC: no DestinationRule of that host defines subsets [IST0101]"
         ]
     );
 }
@@ -72,7 +71,7 @@ fn weightless_destinations_mirrors_and_unreached_routes_are_warned_of_alike() {
     assert_eq!(
         mirrored,
         [
-            "VirtualService r: no service `reviws`, so that its copies are not sent: did you mean `reviews`? [IST0101]"
+            "VirtualService r: no service `reviws`, so its copies are not sent: did you mean `reviews`? [IST0101]"
         ]
     );
     let behind = warned(
@@ -92,8 +91,7 @@ fn a_missing_delegate_and_an_unused_delegate_both_cause_warnings() {
     assert_eq!(
         missing,
         [
-            "VirtualService r: no VirtualService `part` without hosts in `default`, so that this route is left out: there is none \
-             at all [IST0101]"
+            "VirtualService r: no VirtualService `part` without hosts in `default`, so this route is ignored: that namespace has none [IST0101]"
         ]
     );
     let part = |conditions: &str| {
@@ -106,7 +104,7 @@ fn a_missing_delegate_and_an_unused_delegate_both_cause_warnings() {
     assert_eq!(
         idle,
         [
-            "VirtualService part: no request meets it: `hosts` is empty, and no other VirtualService delegates to it"
+            "VirtualService part: it matches no requests: `hosts` is empty, and no other VirtualService delegates to it"
         ]
     );
     let delegating =
@@ -116,7 +114,7 @@ fn a_missing_delegate_and_an_unused_delegate_both_cause_warnings() {
     assert_eq!(
         warned(&narrow, &part("{uri: {prefix: /b}}")),
         [
-            "VirtualService part: no request reaches this route: none of those that delegate here takes all that it would \
+            "VirtualService part: no request reaches this route: no route that delegates here covers its conditions \
              [IST0130]"
         ]
     );
@@ -134,14 +132,14 @@ fn a_rule_of_an_unknown_service_or_port_is_warned_of() {
     assert_eq!(
         warned(&http, &rule("review", "subsets: [{name: v1}]")),
         [
-            "DestinationRule review: no service `review`, so that nothing of the rule counts: did you mean `reviews`? [IST0101]"
+            "DestinationRule review: no service `review`, so the rule has no effect: did you mean `reviews`? [IST0101]"
         ]
     );
     let ports = "trafficPolicy: {portLevelSettings: [{port: {number: 91}, loadBalancer: {simple: RANDOM}}]}";
     assert_eq!(
         warned(&http, &rule("ratings", ports)),
         [
-            "DestinationRule ratings: service `ratings` has no port 91, so that its settings do not count: expected `80` or `90` \
+            "DestinationRule ratings: service `ratings` has no port 91, so its settings have no effect: expected `80` or `90` \
              [IST0101]"
         ]
     );
@@ -153,7 +151,7 @@ fn a_destination_without_a_port_must_have_the_requested_port() {
     assert_eq!(
         warned(http, ""),
         [
-            "VirtualService r: service `ratings` has several ports and none is named, so that its requests are answered 503 NC at \
+            "VirtualService r: service `ratings` has several ports and the destination names none, so its requests fail with 503 NC at \
              port 9080: expected `80` or `90` [IST0112]"
         ]
     );
@@ -175,13 +173,13 @@ fn a_canary_of_an_unknown_service_is_taken_with_a_warning() {
     assert_eq!(
         warned(&http, &canary("rating", 80)),
         [
-            "Canary rating: no service `rating`, so that nothing is rolled out until it exists: did you mean `ratings`? [IST0101]"
+            "Canary rating: no service `rating`, so nothing is rolled out until it exists: did you mean `ratings`? [IST0101]"
         ]
     );
     assert_eq!(
         warned(&http, &canary("ratings", 91)),
         [
-            "Canary ratings: service `ratings` has no port 91, so that the canary's `port` does not count: expected `80` or `90` \
+            "Canary ratings: service `ratings` has no port 91, so the canary's `port` has no effect: expected `80` or `90` \
              [IST0101]"
         ]
     );
@@ -199,7 +197,7 @@ fn a_policy_of_an_unknown_host_is_taken_with_a_warning() {
     assert_eq!(
         warned(&http, &policy("rating")),
         [
-            "ProxyPolicy p: no service `rating`, so that nothing of the policy counts: did you mean `ratings`? [IST0101]"
+            "ProxyPolicy p: no service `rating`, so the policy has no effect: did you mean `ratings`? [IST0101]"
         ]
     );
     assert_eq!(

@@ -34,12 +34,12 @@ fn preceding_routes_are_listed_with_the_reason_each_did_not_match() {
             (
                 5,
                 first,
-                "its header `end-user` `jason` is not `Jason`; the case of letters counts"
+                "its header `end-user` `jason` is not `Jason`; the match is case-sensitive"
             ),
             (
                 5,
                 first,
-                "the path `/x/` is not `/x`; a `/` at the end counts"
+                "the path `/x/` is not `/x`; a trailing `/` is significant"
             ),
             (6, "admin", "the path `/x/` does not begin with `/admin`"),
         ]
@@ -67,7 +67,9 @@ fn a_prefix_that_ends_within_a_name_is_noted() {
     let result = ask(&text, "/od100/x");
     assert_eq!(
         notes(&result),
-        ["the prefix `/od10` is one of the text, and so takes `/od100/x`; `/od10/` would not"]
+        [
+            "the prefix `/od10` may end within a path segment, so it matches `/od100/x`; `/od10/` would not"
+        ]
     );
     assert_eq!(result.notes[0].line, Some(5));
     assert_eq!(notes(&ask(&text, "/od10/x")), Vec::<&str>::new());
@@ -84,17 +86,16 @@ fn a_virtual_service_that_has_no_say_is_noted_with_the_reason() {
         )
     };
     let twin = ask(&second(""), "/");
-    assert!(
-        notes(&twin)[0].starts_with(
-            "VirtualService/twin has no say: VirtualService/reviews has that host, too"
-        )
-    );
+    assert!(notes(&twin)[0].starts_with(
+        "VirtualService/twin does not apply: VirtualService/reviews also has that host"
+    ));
     let gateway = ask(&second("gateways: [ingress], "), "/");
     assert!(
-        notes(&gateway)[0].ends_with("it holds for gateways alone: its `gateways` lack `mesh`")
+        notes(&gateway)[0]
+            .ends_with("it applies only to gateways: its `gateways` do not contain `mesh`")
     );
     let hidden = ask(&second("exportTo: [shop], "), "/");
-    assert!(notes(&hidden)[0].contains("`exportTo` shows it to shop alone"));
+    assert!(notes(&hidden)[0].contains("`exportTo` contains only shop"));
 }
 
 #[test]
@@ -106,8 +107,7 @@ fn a_short_name_that_means_another_service_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "VirtualService/reviews.shop has no say: its `reviews` means `reviews.shop.svc.cluster.local`, and the request is \
-          for `reviews.default.svc.cluster.local`"
+            "VirtualService/reviews.shop does not apply: its host `reviews` means `reviews.shop.svc.cluster.local`, but the request is for `reviews.default.svc.cluster.local`"
         ]
     );
 }
@@ -120,7 +120,7 @@ fn a_port_that_the_service_does_not_have_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "the service `reviews.default.svc.cluster.local` has port 9080, and no port 80: nothing serves it there; write the port, as in `http://reviews:9080`"
+            "the service `reviews.default.svc.cluster.local` has port 9080, but no port 80; write the port, as in `http://reviews:9080`"
         ]
     );
 }
@@ -130,12 +130,15 @@ fn a_subset_that_is_not_there_is_told_with_those_that_are() {
     let text = routes(&["route: [{destination: {host: reviews, subset: v9}}]"]) + &rule(SUBSETS);
     let because = ask(&text, "/").rejected_by.unwrap().because;
     assert!(
-        because.ends_with("has a subset `v9`; there are v1, v2"),
+        because.ends_with("has a subset `v9`; known subsets: v1, v2"),
         "{because}"
     );
     let port = routes(&["route: [{destination: {host: reviews, port: {number: 81}}}]"]);
     let because = ask(&port, "/").rejected_by.unwrap().because;
-    assert!(because.ends_with("has no port 81, but 9080"), "{because}");
+    assert!(
+        because.ends_with("has no port 81; it has 9080"),
+        "{because}"
+    );
 }
 
 #[test]
@@ -148,7 +151,7 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "DestinationRule/far.shop has no say: callers in `default` use only rules in their own namespace, the service's namespace and the root namespace"
+            "DestinationRule/far.shop does not apply: callers in `default` use only rules in their own namespace, the service's namespace and the root namespace"
         ]
     );
     assert_eq!(result.policies.cluster.unwrap().balancer, "LEAST_REQUEST");
@@ -165,7 +168,7 @@ fn a_destination_rule_that_has_no_say_is_noted() {
     assert_eq!(
         notes(&result),
         [
-            "DestinationRule/reviews has no say: DestinationRule/far.shop takes precedence: the caller's namespace is searched first, then the service's, then the root namespace"
+            "DestinationRule/reviews does not apply: DestinationRule/far.shop takes precedence: the caller's namespace is searched first, then the service's, then the root namespace"
         ]
     );
     let (_, document, field) = decided(&result, "balancer");
@@ -226,7 +229,7 @@ fn where_no_endpoint_is_known_what_selects_workloads_is_noted() {
     let request = ExplainedRequest::parse("http://reviews:9080/", [""; 0]).unwrap();
     let result = explain(&mesh, &SenderWorkload::default(), &request).unwrap();
     assert!(result.inbound.is_empty());
-    assert!(notes(&result)[0].starts_with("ProxyPolicy/p acts before workloads"));
+    assert!(notes(&result)[0].starts_with("ProxyPolicy/p selects workloads"));
 }
 
 #[test]
@@ -243,7 +246,7 @@ fn a_service_on_its_default_route_reports_routes_restricted_to_other_callers() {
     assert_eq!(
         notes(&result),
         [
-            "VirtualService/reviews has no route for this port and caller: the service has its default route"
+            "VirtualService/reviews has no route for this port and caller: the service's default route applies"
         ]
     );
 }
