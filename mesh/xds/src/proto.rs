@@ -199,7 +199,7 @@ pub enum UnpackError {
     #[error("expected {wanted}, found {found}")]
     Type { wanted: String, found: String },
     /// The bytes do not decode as a message of the expected type.
-    #[error("bytes that are no {wanted}")]
+    #[error("cannot decode the bytes as {wanted}")]
     Bytes {
         wanted: String,
         source: prost::DecodeError,

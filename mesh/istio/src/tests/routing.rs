@@ -65,7 +65,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{rewrite: {{uriRegexRewrite: {{match: '(a)', rewrite: '\\2'}}}}, {TO}}}]"),
-            "`\\2` names group 2, and `(a)` has 1",
+            "`\\2` refers to group 2, but `(a)` has only 1",
         ),
         (
             format!("[{{fault: {{}}, {TO}}}]"),
@@ -85,7 +85,7 @@ fn a_route_that_cannot_be_is_told_at_its_line() {
         ),
         (
             format!("[{{headers: {{request: {{set: {{x: '50%'}}}}}}, {TO}}}]"),
-            "`50%` has a `%` without its end: expected `%REQ(name)%`, `%RESP(name)%`, `%PROTOCOL%`, or `%%` for a percent sign",
+            "`50%` has an unterminated `%`: expected `%REQ(name)%`, `%RESP(name)%`, `%PROTOCOL%`, or `%%` for a percent sign",
         ),
         (
             format!("[{{headers: {{response: {{remove: [':status']}}}}, {TO}}}]"),

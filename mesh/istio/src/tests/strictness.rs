@@ -106,7 +106,10 @@ fn a_condition_is_never_empty_but_for_a_path_prefix() {
         ("{method: {regex: ''}}", "it is empty"),
         ("{authority: {prefix: ''}}", "invalid `prefix`: it is empty"),
         ("{uri: {regex: ''}}", "it is empty"),
-        ("{uri: {regex: 'a{1001}'}}", "a repeat of 1001 is too large"),
+        (
+            "{uri: {regex: 'a{1001}'}}",
+            "a repeat count of 1001 is too large",
+        ),
         ("{sourceLabels: {'a b': c}}", "invalid label key `a b`"),
         ("{sourceLabels: {a: 'c d'}}", "invalid label value `c d`"),
         ("{sourceNamespace: ns_}", "invalid `sourceNamespace` `ns_`"),
@@ -160,7 +163,7 @@ fn actions_are_those_that_istio_takes() {
         ),
         (
             "rewrite: {uriRegexRewrite: {match: 'a{1001}', rewrite: b}}",
-            "a repeat of 1001",
+            "a repeat count of 1001",
         ),
         (
             "fault: {abort: {httpStatus: 600}}",

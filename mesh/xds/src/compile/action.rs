@@ -131,7 +131,7 @@ fn mirror(message: &RequestMirrorPolicy, timeout: Option<Duration>) -> Result<Mi
     });
     named("cluster", &message.cluster)?;
     let target = WeightedCluster::new(&message.cluster, 1);
-    let mut action = RouteAction::new(vec![target]).expect("its weight is 1");
+    let mut action = RouteAction::new(vec![target]).expect("the weight of the only target is 1");
     action.timeout = timeout;
     let share = match &message.runtime_fraction {
         None => crate::table::RequestShare::ALL,
@@ -178,7 +178,7 @@ fn targets(message: &message::RouteAction, sharing: &PreviousRoute) -> Result<Ta
     }
 }
 
-#[expect(deprecated, reason = "what is deprecated is looked at, too")]
+#[expect(deprecated, reason = "deprecated fields are checked, too")]
 fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
     fields!(message => message::WeightedCluster {
         refused: runtime_key_prefix;
@@ -187,7 +187,7 @@ fn weighted(message: &message::WeightedCluster) -> Result<Targets> {
     let random_header = match &message.random_value_specifier {
         None => None,
         Some(RandomValueSpecifier::HeaderName(name)) => {
-            let text = || format!("`{name}` is no name of a header");
+            let text = || format!("invalid header name `{name}`");
             let name = HeaderName::try_from(name.as_str());
             Some(name.map_err(|_| FieldProblem::new("header_name", text()))?)
         }
@@ -224,7 +224,7 @@ fn cluster_header(name: &str) -> Result<HeaderName> {
             format!("not supported yet: `{name}`"),
         ));
     }
-    let text = || format!("`{name}` is no name of a header");
+    let text = || format!("invalid header name `{name}`");
     HeaderName::try_from(name).map_err(|_| FieldProblem::new(FIELD, text()))
 }
 
@@ -255,14 +255,14 @@ fn share(message: &ClusterWeight) -> Result<WeightedCluster> {
         ("", "") => {
             return Err(FieldProblem::new(
                 "name",
-                "expected it, or `cluster_header`",
+                "expected a name or `cluster_header`, found nothing",
             ));
         }
         (name, "") => WeightedCluster::new(name, weight.value),
         ("", header) => WeightedCluster::named_by(cluster_header(header)?, weight.value),
         // Source: Envoy, `RouteEntryImplBase`.
         (_, _) => {
-            let text = "expected it not to be set beside `name`";
+            let text = "must not be set together with `name`";
             return Err(FieldProblem::new("cluster_header", text));
         }
     };

@@ -87,7 +87,7 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
             inner::LbPolicy::ClusterProvided => Ok(LbPolicy::LEAST_REQUEST),
             _ => Err(FieldProblem::new(
                 "lb_policy",
-                "expected CLUSTER_PROVIDED, as the type is ORIGINAL_DST",
+                "expected CLUSTER_PROVIDED because the type is ORIGINAL_DST",
             )),
         };
     }

@@ -21,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Envoy's default. Source: Envoy, `HttpProtocolOptions.idle_timeout`.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-#[expect(deprecated, reason = "what is deprecated is refused, too")]
+#[expect(deprecated, reason = "deprecated fields are refused, too")]
 pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     named("name", &message.name)?;
     fields!(message => message::Cluster {
@@ -234,10 +234,9 @@ fn protocol(options: Option<&UpstreamProtocolOptions>) -> Result<UpstreamProtoco
 
 fn http1_options(options: Option<&core::Http1ProtocolOptions>) -> Result<()> {
     match options {
-        Some(http1) if *http1 != Default::default() => Err(FieldProblem::new(
-            "http_protocol_options",
-            "expected it to be empty",
-        )),
+        Some(http1) if *http1 != Default::default() => {
+            Err(FieldProblem::new("http_protocol_options", "must be empty"))
+        }
         _ => Ok(()),
     }
 }
@@ -253,7 +252,7 @@ fn http2_streams(options: Option<&core::Http2ProtocolOptions>) -> Result<u32> {
         ..Default::default()
     };
     if *options != known {
-        let text = "not supported yet: expected `max_concurrent_streams`, and nothing else";
+        let text = "not supported yet: expected only `max_concurrent_streams`";
         return Err(FieldProblem::new(FIELD, text));
     }
     match value(options.max_concurrent_streams.as_ref()) {

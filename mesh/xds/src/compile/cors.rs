@@ -29,7 +29,7 @@ pub(super) fn compile(message: &message::CorsPolicy, above: Option<&Cors>) -> Re
         if text.is_empty() {
             return Ok(above.cloned().flatten());
         }
-        let refused = || FieldProblem::new(field, format!("`{text}` is no value of a header"));
+        let refused = || FieldProblem::new(field, format!("invalid header value `{text}`"));
         HeaderValue::from_str(text).map(Some).map_err(|_| refused())
     };
     let enabled = match &message.filter_enabled {

@@ -85,7 +85,7 @@ fn one(filter: &HttpFilter) -> Result<Option<Filter>> {
     let Some(http_filter::ConfigType::TypedConfig(config)) = &filter.config_type else {
         return Err(FieldProblem::new(
             "typed_config",
-            "expected one, found nothing",
+            "expected a configuration, found nothing",
         ));
     };
     let within = |problem: FieldProblem| problem.within("typed_config");
@@ -162,7 +162,7 @@ fn per_filter(name: &str, config: &Any, filters: &mut RouteFilters) -> Result<()
             if message.token_bucket.is_none() {
                 return Err(FieldProblem::new(
                     "token_bucket",
-                    "expected one, found nothing",
+                    "expected a token bucket, found nothing",
                 ));
             }
             filters.rate_limit = Some(Arc::new(rate_limit::compile(&message)?));

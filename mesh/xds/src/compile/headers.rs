@@ -81,9 +81,9 @@ fn one(message: &core::HeaderValueOption) -> Result<HeaderOp> {
 /// Returns a header name that may be changed. Source: Envoy, `HeaderUtility::isModifiableHeader`.
 fn name(field: &str, name: &str) -> Result<HeaderName> {
     if name.starts_with(':') || name.eq_ignore_ascii_case("host") {
-        let text = format!("`{name}` cannot be changed so: write `host_rewrite_literal`");
+        let text = format!("`{name}` cannot be changed here: use `host_rewrite_literal`");
         return Err(FieldProblem::new(field, text));
     }
     HeaderName::try_from(name)
-        .map_err(|_| FieldProblem::new(field, format!("`{name}` is no name of a header")))
+        .map_err(|_| FieldProblem::new(field, format!("invalid header name `{name}`")))
 }

@@ -48,7 +48,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
         [chain] => filter_chain(chain).map_err(|problem| problem.within("filter_chains[0]"))?,
         chains => {
             let text = format!(
-                "expected exactly one, found {}: more are not supported yet",
+                "expected exactly one, found {}; more are not supported yet",
                 chains.len()
             );
             return Err(FieldProblem::new("filter_chains", text));
@@ -73,7 +73,7 @@ fn filter_chain(chain: &FilterChain) -> Result<CompiledManager> {
     });
     let [filter] = chain.filters.as_slice() else {
         let text = format!(
-            "expected an HTTP connection manager alone, found {} filters",
+            "expected only an HTTP connection manager, found {} filters",
             chain.filters.len()
         );
         return Err(FieldProblem::new("filters", text));

@@ -161,7 +161,7 @@ fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
         return Err(FieldProblem::new(field, text));
     }
     if upgrades.allows(name).is_some() {
-        let text = format!("`{name}` stands twice; expected each once");
+        let text = format!("duplicate `{name}`");
         return Err(FieldProblem::new(field, text));
     }
     upgrades.0.push((name.to_ascii_lowercase().into(), may));

@@ -72,7 +72,7 @@ fn path(message: &message::RouteMatch) -> Result<PathMatcher> {
         }
         Some(PathSpecifier::PathSeparatedPrefix(prefix)) => {
             if !prefix.starts_with('/') || prefix.ends_with('/') || prefix.contains(['?', '#']) {
-                let text = format!("expected `/name` without a slash at its end, found `{prefix}`");
+                let text = format!("expected `/name` without a trailing slash, found `{prefix}`");
                 return Err(FieldProblem::new("path_separated_prefix", text));
             }
             PathMatcher::Below(prefix.as_str().into(), ignore_case)
@@ -98,7 +98,7 @@ pub(super) fn header(message: &message::HeaderMatcher) -> Result<HeaderMatcher> 
     });
     named("name", &message.name)?;
     let name = HeaderKey::named(&message.name).ok_or_else(|| {
-        FieldProblem::new("name", format!("`{}` is no name of a header", message.name))
+        FieldProblem::new("name", format!("invalid header name `{}`", message.name))
     })?;
     let text = |text: &String| text.as_str().into();
     let value = match &message.header_match_specifier {
@@ -192,7 +192,7 @@ fn regex(field: &str, message: &RegexMatcher) -> Result<StringMatcher> {
     });
     StringMatcher::regex(&message.regex).map_err(|error| {
         let text = format!(
-            "`{}` is no regular expression (RE2): {error}",
+            "invalid regular expression `{}` (RE2): {error}",
             message.regex
         );
         FieldProblem::new(&format!("{field}.regex"), text)

@@ -30,7 +30,7 @@ pub(super) fn compile(message: &message::OutlierDetection) -> Result<OutlierDete
     if max < base {
         return Err(FieldProblem::new(
             "max_ejection_time",
-            "expected no less than `base_ejection_time`",
+            "expected at least `base_ejection_time`",
         ));
     }
     let jitter = duration(

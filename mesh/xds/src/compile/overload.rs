@@ -53,7 +53,10 @@ pub(super) fn upstream(cluster: &Cluster) -> Result<UpstreamPolicy> {
 fn hedge(message: &policies::Hedge) -> Result<HedgePolicy> {
     let after = some_time("after", duration("after", message.after.as_ref())?)?;
     if after.is_none() {
-        return Err(FieldProblem::new("after", "expected a time, found nothing"));
+        return Err(FieldProblem::new(
+            "after",
+            "expected a duration, found nothing",
+        ));
     }
     if message.times == 0 {
         return Err(FieldProblem::new("times", "expected 1 or more, found 0"));
@@ -115,7 +118,7 @@ pub(super) fn adaptive(
     let Some(ConcurrencyControllerConfig::GradientControllerConfig(gradient)) =
         &message.concurrency_controller_config
     else {
-        let text = "expected one, found nothing";
+        let text = "expected a controller, found nothing";
         return Err(FieldProblem::new("gradient_controller_config", text));
     };
     let enabled = message.enabled.as_ref();
@@ -142,13 +145,13 @@ fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency
     });
     let default = AdaptiveConcurrency::default();
     let Some(limit) = &gradient.concurrency_limit_params else {
-        let text = "expected them, found nothing";
+        let text = "expected parameters, found nothing";
         return Err(FieldProblem::new("concurrency_limit_params", text));
     };
     let Some(min_rtt) = &gradient.min_rtt_calc_params else {
         return Err(FieldProblem::new(
             "min_rtt_calc_params",
-            "expected them, found nothing",
+            "expected parameters, found nothing",
         ));
     };
     let within = |problem: FieldProblem| problem.within("concurrency_limit_params");
@@ -159,8 +162,12 @@ fn controller(gradient: &GradientControllerConfig) -> Result<AdaptiveConcurrency
     let field = "concurrency_update_interval";
     let update = duration(field, limit.concurrency_update_interval.as_ref()).map_err(within)?;
     let update = some_time(field, update).map_err(within)?;
-    let update =
-        update.ok_or_else(|| within(FieldProblem::new(field, "expected a time, found nothing")))?;
+    let update = update.ok_or_else(|| {
+        within(FieldProblem::new(
+            field,
+            "expected a duration, found nothing",
+        ))
+    })?;
     let read = AdaptiveConcurrency {
         percentile_ppm: percent(
             "sample_aggregate_percentile",
@@ -189,7 +196,7 @@ fn measurement(
     let Some(min_rtt_interval) = interval else {
         return Err(FieldProblem::new(
             "interval",
-            "expected a time, found nothing",
+            "expected a duration, found nothing",
         ));
     };
     let count = |field: &str, value: Option<u32>, default: u32| match value {

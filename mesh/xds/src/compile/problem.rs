@@ -39,7 +39,7 @@ impl FieldProblem {
 
     /// An error for a field that is set but not supported.
     pub(super) fn unsupported(field: &str) -> Self {
-        FieldProblem::new(field, "not supported yet: expected it not to be set")
+        FieldProblem::new(field, "not supported yet: must not be set")
     }
 
     /// Returns the same error as seen from the message that contains `field`.

@@ -93,7 +93,7 @@ fn descriptors(messages: &[LocalRateLimitDescriptor]) -> Result<Vec<LimitDescrip
             .iter()
             .any(|known| known.entries == found.entries)
         {
-            return Err(FieldProblem::new(&path, "stands twice; expected each once"));
+            return Err(FieldProblem::new(&path, "duplicate descriptor"));
         }
         descriptors.push(found);
     }
@@ -132,7 +132,7 @@ fn descriptor(message: &LocalRateLimitDescriptor) -> Result<LimitDescriptor> {
     let Some(written) = &message.token_bucket else {
         return Err(FieldProblem::new(
             "token_bucket",
-            "expected one, found nothing",
+            "expected a token bucket, found nothing",
         ));
     };
     if message.entries.is_empty() {
@@ -198,7 +198,7 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
             });
             named("descriptor_key", &written.descriptor_key)?;
             let name = HeaderKey::named(&written.header_name).ok_or_else(|| {
-                let text = format!("`{}` is no name of a header", written.header_name);
+                let text = format!("invalid header name `{}`", written.header_name);
                 FieldProblem::new("header_name", text)
             })?;
             Ok(DescriptorAction::Header {
@@ -264,7 +264,7 @@ fn action(specifier: Option<&ActionSpecifier>) -> Result<DescriptorAction> {
 fn fixed(value: &str) -> Result<Box<str>> {
     named("descriptor_value", value)?;
     if value.contains('%') {
-        let text = format!("not supported yet: operators, as in `{value}`");
+        let text = format!("not supported yet: operators like `{value}`");
         return Err(FieldProblem::new("descriptor_value", text));
     }
     Ok(value.into())

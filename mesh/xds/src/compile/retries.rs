@@ -96,7 +96,7 @@ fn codes(numbers: &[u32]) -> Result<Vec<u16>> {
     codes.map_err(|number| {
         FieldProblem::new(
             "retriable_status_codes",
-            format!("expected statuses, found {number}"),
+            format!("expected an HTTP status, found {number}"),
         )
     })
 }
@@ -121,7 +121,7 @@ fn back_off(message: &message::RetryPolicy) -> Result<(Duration, Duration)> {
         if max < base {
             return Err(FieldProblem::new(
                 "max_interval",
-                "expected no less than `base_interval`",
+                "expected at least `base_interval`",
             ));
         }
         Ok((base, max))
@@ -153,7 +153,7 @@ fn rate_limited(written: &RateLimitedRetryBackOff) -> Result<RateLimitedBackOff>
             });
             named("name", &header.name)?;
             let name = HeaderName::try_from(header.name.as_str()).map_err(|_| {
-                FieldProblem::new("name", format!("`{}` is no name of a header", header.name))
+                FieldProblem::new("name", format!("invalid header name `{}`", header.name))
             })?;
             let format = match enumerated("format", header.format)? {
                 ResetHeaderFormat::Seconds => ResetFormat::Seconds,

@@ -43,7 +43,7 @@ pub(super) fn rewrite(
         Some(HostRewriteSpecifier::HostRewriteHeader(name)) => {
             let found = HeaderName::try_from(name.as_str());
             host_header = Some(found.map_err(|_| {
-                let text = format!("`{name}` is no name of a header");
+                let text = format!("invalid header name `{name}`");
                 FieldProblem::new("host_rewrite_header", text)
             })?);
         }
@@ -67,7 +67,7 @@ pub(super) fn rewrite(
 pub(super) fn host_value(field: &str, host: &str) -> Result<HeaderValue> {
     match HeaderValue::from_str(host) {
         Ok(value) if !host.is_empty() => Ok(value),
-        _ => Err(FieldProblem::new(field, format!("`{host}` is no host"))),
+        _ => Err(FieldProblem::new(field, format!("invalid host `{host}`"))),
     }
 }
 
@@ -90,7 +90,10 @@ fn substitution(message: &RegexMatchAndSubstitute) -> Result<Substitution> {
         used: pattern substitution;
     });
     let Some(pattern) = &message.pattern else {
-        return Err(FieldProblem::new("pattern", "expected one, found nothing"));
+        return Err(FieldProblem::new(
+            "pattern",
+            "expected a pattern, found nothing",
+        ));
     };
     Substitution::new(&pattern.regex, &message.substitution)
         .map_err(|text| FieldProblem::new("pattern.regex", text))

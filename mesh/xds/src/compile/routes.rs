@@ -68,10 +68,7 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         hosts.push((compiled, host.domains.clone()));
     }
     RouteTable::new(&message.name, hosts, message.ignore_port_in_host_matching).map_err(|domain| {
-        FieldProblem::new(
-            "virtual_hosts",
-            format!("domain `{domain}` stands twice; expected each once"),
-        )
+        FieldProblem::new("virtual_hosts", format!("duplicate domain `{domain}`"))
     })
 }
 
@@ -130,7 +127,7 @@ fn route(
     let Some(condition) = &message.r#match else {
         return Err(FieldProblem::new(
             "match",
-            "expected a path at least, found nothing",
+            "expected at least a path, found nothing",
         ));
     };
     inherit!(inherited, message);

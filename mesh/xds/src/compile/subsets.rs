@@ -88,13 +88,13 @@ fn fallback_keys(written: &LbSubsetSelector, keys: &[Arc<str>]) -> Result<()> {
         if own.is_empty() {
             return Ok(());
         }
-        "goes with KEYS_SUBSET alone"
+        "must be empty unless the policy is KEYS_SUBSET"
     } else if own.is_empty() {
         "expected at least one, found none"
     } else if own.iter().any(|key| !keys.contains(key)) {
-        "expected some of `keys`"
+        "expected a subset of `keys`"
     } else if own.len() == keys.len() {
-        "expected fewer than all of `keys`"
+        "expected a proper subset of `keys`"
     } else {
         return Ok(());
     };

@@ -161,7 +161,7 @@ fn an_empty_outlier_detection_has_envoys_defaults_and_invalid_settings_are_rejec
             max_ejection_time: span(1),
             ..Default::default()
         }),
-        "Cluster c: outlier_detection.max_ejection_time: expected no less than `base_ejection_time`"
+        "Cluster c: outlier_detection.max_ejection_time: expected at least `base_ejection_time`"
     );
     assert_eq!(
         refused(cluster::OutlierDetection {
@@ -283,7 +283,7 @@ fn what_a_route_cannot_do_is_refused_by_path() {
             append_x_forwarded_host: true,
             ..to_cluster()
         })),
-        "RouteConfiguration r: virtual_hosts[0].routes[0].route.append_x_forwarded_host: not supported yet: expected it not to be set"
+        "RouteConfiguration r: virtual_hosts[0].routes[0].route.append_x_forwarded_host: not supported yet: must not be set"
     );
     let retry = route::RetryPolicy {
         retry_on: "5xx,rset".into(),
@@ -306,7 +306,7 @@ fn what_a_route_cannot_do_is_refused_by_path() {
     message.virtual_hosts.push(message.virtual_hosts[0].clone());
     assert_eq!(
         routes_error(&message),
-        "RouteConfiguration r: virtual_hosts: domain `*` stands twice; expected each once"
+        "RouteConfiguration r: virtual_hosts: duplicate domain `*`"
     );
 }
 
@@ -362,8 +362,8 @@ fn a_selector_may_fall_back_to_fewer_of_its_keys_alone() {
     assert_eq!(error(&["version"]), "");
     for (keys, expected) in [
         (&[][..], "expected at least one, found none"),
-        (&["colour"], "expected some of `keys`"),
-        (&["stage", "version"], "expected fewer than all of `keys`"),
+        (&["colour"], "expected a subset of `keys`"),
+        (&["stage", "version"], "expected a proper subset of `keys`"),
     ] {
         let found = error(keys);
         let at = "lb_subset_config.subset_selectors[0].fallback_keys_subset";
@@ -407,7 +407,7 @@ fn an_expression_that_is_none_is_refused_with_the_reason() {
         .path_specifier = Some(route::route_match::PathSpecifier::SafeRegex(regex));
     assert_eq!(
         routes_error(&message),
-        "RouteConfiguration r: virtual_hosts[0].routes[0].match.safe_regex.regex: `(` is no regular expression (RE2): unclosed group"
+        "RouteConfiguration r: virtual_hosts[0].routes[0].match.safe_regex.regex: invalid regular expression `(` (RE2): unclosed group"
     );
 }
 

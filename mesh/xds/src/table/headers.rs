@@ -108,7 +108,7 @@ impl Template {
                 continue;
             }
             let (operator, after) = split_operator(after)
-                .ok_or_else(|| format!("`{text}` has a `%` without its end: {OPERATORS}"))?;
+                .ok_or_else(|| format!("`{text}` has an unterminated `%`: {OPERATORS}"))?;
             if !plain.is_empty() {
                 parts.push(TemplatePart::Text(std::mem::take(&mut plain).into()));
             }
@@ -116,7 +116,7 @@ impl Template {
             rest = after;
         }
         plain.push_str(rest);
-        let no_value = || format!("`{}` is no value of a header", text.escape_debug());
+        let no_value = || format!("invalid header value `{}`", text.escape_debug());
         if parts.is_empty() {
             let value = HeaderValue::try_from(plain).map_err(|_| no_value())?;
             return Ok(Template::Fixed(value));
@@ -160,9 +160,8 @@ fn part(operator: &str) -> Result<TemplatePart, String> {
         None if length.is_empty() => None,
         None => return Err(unknown()),
     };
-    let key = |name: &str| {
-        HeaderKey::named(name).ok_or_else(|| format!("`{name}` is no name of a header"))
-    };
+    let key =
+        |name: &str| HeaderKey::named(name).ok_or_else(|| format!("invalid header name `{name}`"));
     let (name, other) = match names.split_once('?') {
         Some((name, other)) => (key(name)?, Some(key(other)?)),
         None => (key(names)?, None),
@@ -221,14 +220,14 @@ mod tests {
     fn what_is_no_operator_is_refused_with_those_that_are() {
         assert_eq!(
             error("100%"),
-            format!("`100%` has a `%` without its end: {OPERATORS}")
+            format!("`100%` has an unterminated `%`: {OPERATORS}")
         );
         assert_eq!(
             error("%HOSTNAME%"),
             format!("not supported yet: `%HOSTNAME%`; {OPERATORS}")
         );
         assert!(error("%REQ(a):x%").starts_with("not supported yet: `%REQ(a):x%`"));
-        assert_eq!(error("%REQ(a b)%"), "`a b` is no name of a header");
-        assert_eq!(error("a\n"), "`a\\n` is no value of a header");
+        assert_eq!(error("%REQ(a b)%"), "invalid header name `a b`");
+        assert_eq!(error("a\n"), "invalid header value `a\\n`");
     }
 }

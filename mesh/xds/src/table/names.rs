@@ -196,7 +196,7 @@ impl<T: NamedValue + ?Sized> Index<&str> for NameMap<T> {
     type Output = Arc<T>;
 
     fn index(&self, name: &str) -> &Arc<T> {
-        self.get(name).expect("there is a value of the name")
+        self.get(name).expect("a value of this name exists")
     }
 }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// The error for a path that contains an escaped NUL, which Envoy rejects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("invalid path: it has an escaped NUL")]
+#[error("invalid path: it contains an escaped NUL")]
 pub struct InvalidPath;
 
 /// Normalises a path that begins with a slash. The query is kept. Returns a borrowed string, without allocating, if

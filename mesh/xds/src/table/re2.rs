@@ -89,7 +89,7 @@ fn after_repeat(kind: &RepetitionKind, repeats_left: u32) -> Result<u32, String>
         // A repeat count of 0 does not multiply.
         None => Ok(repeats_left),
         Some(0) => Err(format!(
-            "a repeat of {count} is too large: RE2 takes at most {MAX_REPEAT}, nested ones multiplied"
+            "a repeat count of {count} is too large: RE2 accepts at most {MAX_REPEAT}, including the product of nested counts"
         )),
         Some(left) => Ok(left),
     }
@@ -103,7 +103,7 @@ fn check_flags(flags: &ast::Flags) -> Result<(), String> {
                 Flag::CaseInsensitive | Flag::MultiLine | Flag::DotMatchesNewLine | Flag::SwapGreed
             )
         {
-            return Err("RE2 has no flags but `i`, `m`, `s` and `U`".into());
+            return Err("RE2 has only the flags `i`, `m`, `s` and `U`".into());
         }
     }
     Ok(())
@@ -119,7 +119,7 @@ fn check_class(class: &ClassSet) -> Result<(), String> {
 fn check_item(item: &ClassSetItem) -> Result<(), String> {
     match item {
         ClassSetItem::Bracketed(_) => {
-            Err("RE2 has no class within a class: write `\\[` for a bracket".into())
+            Err("RE2 has no nested classes: write `\\[` for a bracket".into())
         }
         ClassSetItem::Union(union) => union.items.iter().try_for_each(check_item),
         ClassSetItem::Literal(literal) => check_literal(literal),
@@ -176,14 +176,14 @@ mod tests {
     #[test]
     fn what_re2_refuses_or_reads_differently_is_refused() {
         for (expression, reason) in [
-            ("a{1001}", "a repeat of 1001 is too large"),
-            ("a{2,1001}", "a repeat of 1001 is too large"),
-            ("a{1001,}", "a repeat of 1001 is too large"),
-            ("(a{40}){26}", "a repeat of 40 is too large"),
-            ("(?x)a b", "RE2 has no flags but"),
-            ("(?u:a)", "RE2 has no flags but"),
+            ("a{1001}", "a repeat count of 1001 is too large"),
+            ("a{2,1001}", "a repeat count of 1001 is too large"),
+            ("a{1001,}", "a repeat count of 1001 is too large"),
+            ("(a{40}){26}", "a repeat count of 40 is too large"),
+            ("(?x)a b", "RE2 has only the flags"),
+            ("(?u:a)", "RE2 has only the flags"),
             ("[a-z&&[^b]]", "RE2 has no `&&`"),
-            ("[a[b]]", "RE2 has no class within a class"),
+            ("[a[b]]", "RE2 has no nested classes"),
             (r"\u00e9", "RE2 has no `\\u`"),
             (r"\b{start}a", "RE2 has no half word boundaries"),
             ("(?=a)", "look-around"),

@@ -93,7 +93,7 @@ impl Substitution {
     /// A message that names the problem in either of them.
     pub fn new(expression: &str, text: &str) -> Result<Self, String> {
         let regex = re2::compile(expression)
-            .map_err(|error| format!("`{expression}` is no regular expression (RE2): {error}"))?;
+            .map_err(|error| format!("invalid regular expression `{expression}` (RE2): {error}"))?;
         let mut parts = Vec::new();
         let mut plain = Vec::new();
         let mut bytes = text.bytes();
@@ -109,7 +109,7 @@ impl Substitution {
                     if group >= regex.captures_len() {
                         let most = regex.captures_len() - 1;
                         return Err(format!(
-                            "`{text}` names group {group}, and `{expression}` has {most}"
+                            "`{text}` refers to group {group}, but `{expression}` has only {most}"
                         ));
                     }
                     if !plain.is_empty() {
@@ -119,7 +119,7 @@ impl Substitution {
                 }
                 _ => {
                     return Err(format!(
-                        "`{text}` has a `\\` that is none: expected `\\0` to `\\9`, or `\\\\`"
+                        "`{text}` has an invalid `\\`: expected `\\0` to `\\9`, or `\\\\`"
                     ));
                 }
             }
@@ -260,7 +260,10 @@ mod tests {
     #[test]
     fn a_group_that_the_expression_does_not_have_is_refused() {
         let error = |text| Substitution::new("(a)", text).unwrap_err();
-        assert_eq!(error(r"\2"), r"`\2` names group 2, and `(a)` has 1");
+        assert_eq!(
+            error(r"\2"),
+            r"`\2` refers to group 2, but `(a)` has only 1"
+        );
         assert!(error(r"\x").contains("expected"));
         assert!(Substitution::new("(", "").unwrap_err().contains("unclosed"));
     }

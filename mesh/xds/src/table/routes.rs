@@ -85,7 +85,7 @@ impl Route {
 #[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "nearly every route sends on, and none of those should pay for an indirection"
+    reason = "nearly every route forwards, and boxing would add an indirection to each of them"
 )]
 pub enum RouteActionKind {
     /// Forwards the request to a cluster.
@@ -247,7 +247,7 @@ impl RouteAction {
             }
             left -= weight;
         }
-        unreachable!("the weights sum to the total, and what was left was below it")
+        unreachable!("the weights sum to the total, and the remainder is below it")
     }
 }
 

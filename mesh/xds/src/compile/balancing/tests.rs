@@ -290,8 +290,7 @@ fn subsets_are_read_with_sorted_names() {
     });
     assert_eq!(
         error,
-        "Cluster c: lb_subset_config.subset_selectors[0].single_host_per_subset: not supported yet: expected it not to be \
-         set"
+        "Cluster c: lb_subset_config.subset_selectors[0].single_host_per_subset: not supported yet: must not be set"
     );
 }
 

@@ -241,7 +241,7 @@ fn a_route_includes_virtual_host_rate_limits_only_if_configured() {
 #[test]
 fn fields_of_newer_envoys_that_change_behaviour_are_refused() {
     let minute = || Some(crate::proto::duration(std::time::Duration::from_secs(60)));
-    let refused = |field: &str| format!("{field}: not supported yet: expected it not to be set");
+    let refused = |field: &str| format!("{field}: not supported yet: must not be set");
     assert_eq!(
         cluster_error(|message| message.per_connection_buffer_high_watermark_timeout = minute()),
         refused("Cluster c: per_connection_buffer_high_watermark_timeout")

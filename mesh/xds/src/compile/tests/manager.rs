@@ -78,7 +78,7 @@ fn what_is_no_network_and_no_upgrade_is_refused_by_path() {
         ),
         (
             refused(|message| message.upgrade_configs = vec![upgrade("a"), upgrade("A")]),
-            "upgrade_configs[1].upgrade_type: `A` stands twice; expected each once",
+            "upgrade_configs[1].upgrade_type: duplicate `A`",
         ),
         (
             refused(|message| message.upgrade_configs = vec![upgrade("")]),

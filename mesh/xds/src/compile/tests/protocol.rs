@@ -79,8 +79,7 @@ fn what_a_protocol_cannot_do_is_refused_by_path() {
     assert_eq!(
         http2(connect).unwrap_err(),
         format!(
-            "{path}.explicit_http_config.http2_protocol_options: not supported yet: expected `max_concurrent_streams`, and \
-             nothing else"
+            "{path}.explicit_http_config.http2_protocol_options: not supported yet: expected only `max_concurrent_streams`"
         )
     );
     let http3 = ProtocolConfig::Http3ProtocolOptions(Default::default());

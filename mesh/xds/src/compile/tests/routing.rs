@@ -72,8 +72,7 @@ fn headers_that_cannot_be_changed_are_refused_by_path() {
     };
     assert_eq!(
         error("Host", "a"),
-        "RouteConfiguration r: virtual_hosts[0].response_headers_to_add[0].header.key: `Host` cannot be changed so: write \
-         `host_rewrite_literal`"
+        "RouteConfiguration r: virtual_hosts[0].response_headers_to_add[0].header.key: `Host` cannot be changed here: use `host_rewrite_literal`"
     );
     assert!(error("x", "%HOSTNAME%").contains("header.value: not supported yet: `%HOSTNAME%`"));
     let mut message = routes(to_cluster());
@@ -336,7 +335,7 @@ fn an_unknown_or_incomplete_filter_is_rejected_with_its_path() {
     let none = proto::rate_limit::LocalRateLimit::default();
     assert_eq!(
         error(RATE_LIMIT, proto::pack(&none)),
-        format!("{at}[{RATE_LIMIT}].token_bucket: expected one, found nothing")
+        format!("{at}[{RATE_LIMIT}].token_bucket: expected a token bucket, found nothing")
     );
 }
 

@@ -117,21 +117,21 @@ macro_rules! conditions {
 }
 
 conditions! {
-    0 SERVER_ERROR "5xx" "Any 5xx answer, or none at all (reset, connect failure, per-try timeout).";
-    1 GATEWAY_ERROR "gateway-error" "502, 503, 504, or none at all.";
-    2 RESET "reset" "No answer at all.";
-    3 RESET_BEFORE_REQUEST "reset-before-request" "No answer, and the request had not been sent.";
+    0 SERVER_ERROR "5xx" "Any 5xx response, or no response (reset, connect failure, per-try timeout).";
+    1 GATEWAY_ERROR "gateway-error" "502, 503, 504, or no response.";
+    2 RESET "reset" "No response.";
+    3 RESET_BEFORE_REQUEST "reset-before-request" "No response, and the request had not been sent.";
     4 CONNECT_FAILURE "connect-failure" "The connection could not be made.";
-    5 ENVOY_RATELIMITED "envoy-ratelimited" "An answer that says that it was rate limited.";
+    5 ENVOY_RATELIMITED "envoy-ratelimited" "A response with the header `x-envoy-ratelimited`.";
     6 RETRIABLE_4XX "retriable-4xx" "409.";
     7 REFUSED_STREAM "refused-stream" "The stream was refused (HTTP/2 `REFUSED_STREAM`).";
     8 RETRIABLE_STATUS_CODES "retriable-status-codes" "One of the policy's codes.";
-    9 RETRIABLE_HEADERS "retriable-headers" "An answer with a header that the policy names.";
-    10 CANCELLED "cancelled" "gRPC status 1, in the answer's headers.";
-    11 DEADLINE_EXCEEDED "deadline-exceeded" "gRPC status 4, in the answer's headers.";
-    12 INTERNAL "internal" "gRPC status 13, in the answer's headers.";
-    13 RESOURCE_EXHAUSTED "resource-exhausted" "gRPC status 8, in the answer's headers.";
-    14 UNAVAILABLE "unavailable" "gRPC status 14, in the answer's headers.";
+    9 RETRIABLE_HEADERS "retriable-headers" "A response with a header that the policy names.";
+    10 CANCELLED "cancelled" "gRPC status 1, in the response's headers.";
+    11 DEADLINE_EXCEEDED "deadline-exceeded" "gRPC status 4, in the response's headers.";
+    12 INTERNAL "internal" "gRPC status 13, in the response's headers.";
+    13 RESOURCE_EXHAUSTED "resource-exhausted" "gRPC status 8, in the response's headers.";
+    14 UNAVAILABLE "unavailable" "gRPC status 14, in the response's headers.";
 }
 
 impl RetryOn {
