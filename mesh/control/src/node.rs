@@ -17,7 +17,7 @@ pub struct ProxyNode {
 /// Error of a malformed node id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "node id `{id}` is not of the form sidecar~<pod address>~<pod name>.<namespace>~<dns domain>: {reason}"
+    "invalid node id `{id}`: {reason}; expected sidecar~<pod address>~<pod name>.<namespace>~<dns domain>"
 )]
 pub struct ProxyNodeError {
     id: String,
@@ -51,7 +51,7 @@ impl ProxyNode {
             return refuse("it does not have four parts");
         };
         if kind != "sidecar" {
-            return refuse("only sidecars are served");
+            return refuse("the first part is not `sidecar`");
         }
         let Ok(address) = address.parse() else {
             return refuse("the second part is not an IP address");
@@ -91,7 +91,7 @@ mod tests {
             ("", "four parts"),
             ("sidecar~10.1.0.7~a.b", "four parts"),
             ("sidecar~10.1.0.7~a.b~c~d", "four parts"),
-            ("router~10.1.0.7~a.b~c", "only sidecars"),
+            ("router~10.1.0.7~a.b~c", "first part"),
             ("sidecar~ten~a.b~c", "not an IP address"),
             ("sidecar~10.1.0.7~a~c", "no namespace"),
             ("sidecar~10.1.0.7~.b~c", "empty name"),

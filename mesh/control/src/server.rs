@@ -171,7 +171,7 @@ impl Service<http::Request<tonic::body::Body>> for Ads {
         let service = self.clone();
         Box::pin(async move {
             if request.uri().path() != DELTA_PATH {
-                let what = "only DeltaAggregatedResources is served";
+                let what = "only DeltaAggregatedResources is supported";
                 return Ok(GrpcStatus::unimplemented(what).into_http());
             }
             let requests = Messages::new(request.into_body(), REQUEST_BYTES_MAX);

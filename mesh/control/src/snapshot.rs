@@ -288,7 +288,7 @@ fn not_in(
 fn endpoints_of(resource: &proto::Resource) -> Option<String> {
     let cluster: cluster::Cluster = resource
         .message()
-        .expect("translate packs clusters as clusters");
+        .expect("translation packs each message with its own type");
     let service = cluster.eds_cluster_config?.service_name;
     Some(if service.is_empty() {
         cluster.name

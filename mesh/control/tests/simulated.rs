@@ -184,7 +184,7 @@ fn a_proxy_that_does_not_acknowledge_is_cut_off_in_its_time() {
     voyage.run_until(ms(31_000));
     assert_eq!(proxy.ends().len(), 1);
     assert!(
-        proxy.ends()[0].contains("no answer from the proxy within 30s"),
+        proxy.ends()[0].contains("no response from the proxy within 30s"),
         "{:?}",
         proxy.ends()
     );

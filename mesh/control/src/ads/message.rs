@@ -40,7 +40,7 @@ impl DeltaRequest {
         match DeltaDiscoveryRequest::decode(message) {
             Ok(wire) => Ok(wire.into()),
             Err(error) => Err(Status::invalid_argument(format!(
-                "not a delta discovery request: {error}"
+                "invalid delta discovery request: {error}"
             ))),
         }
     }

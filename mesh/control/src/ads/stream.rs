@@ -186,7 +186,7 @@ impl DeltaStream {
             }
         }
         self.poll_deadline(cx).map(|()| {
-            let late = format!("no answer from the proxy within {:?}", self.patience);
+            let late = format!("no response from the proxy within {:?}", self.patience);
             Some(Err(Status::deadline_exceeded(late)))
         })
     }

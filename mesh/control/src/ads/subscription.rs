@@ -35,7 +35,7 @@ pub(super) enum Acknowledgement {
 
 /// Error of a subscription to more than `NAMES_MAX` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {NAMES_MAX} names of one type asked for")]
+#[error("more than {NAMES_MAX} names of one type requested")]
 pub struct TooManyNames;
 
 #[derive(Debug, Default)]

@@ -383,7 +383,7 @@ impl CanaryTask {
     /// Stores the progress, if it has changed.
     fn store(&mut self, env: &Env, key: &DocumentKey) {
         let progress = serde_json::to_vec(self.machine.progress())
-            .expect("names and numbers can be written as JSON");
+            .expect("names and numbers can be serialized as JSON");
         if progress == self.stored {
             return;
         }

@@ -84,7 +84,7 @@ impl WindowCounts {
                 }
                 let (inside, width) = (count - before, u128::from(bound - lower));
                 let part = width * (rank - before * 100) / (inside * 100).max(1);
-                let part = u64::try_from(part).expect("a part of the bucket's width");
+                let part = u64::try_from(part).expect("a part is at most as wide as its bucket");
                 return Some(Quantile::At(lower + part));
             }
             (lower, before) = (*bound, count);

@@ -84,7 +84,8 @@ fn success_rate(window: &WindowCounts, range: &ThresholdRange) -> (bool, String,
                 .map_or(0, |(_, fraction)| fraction.len())
         })
         .max();
-    let places = u32::try_from(places.unwrap_or(0).max(1)).expect("a decimal has six at most");
+    let places =
+        u32::try_from(places.unwrap_or(0).max(1)).expect("a bound has at most six decimal places");
     let scale = 10_u128.pow(places);
     // Rounded down, so that a value below its bound is never shown as equal to it.
     let shown = good * 100 * scale / requests;

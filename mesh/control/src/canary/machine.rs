@@ -282,7 +282,9 @@ impl Machine {
         self.enter(RolloutStage::Preparing, turn.now);
         self.report(
             turn,
-            format!("{version} has come beside {stable}: it gets nothing until it is ready"),
+            format!(
+                "{version} was deployed next to {stable}: it receives no requests until it is ready"
+            ),
         );
     }
 
@@ -296,7 +298,7 @@ impl Machine {
                 if ready < wanted {
                     format!("{ready} of {wanted} pods are ready {late}")
                 } else {
-                    format!("not every proxy has taken its cluster {late}")
+                    format!("not every proxy has applied its cluster {late}")
                 }
             });
             return;
@@ -312,7 +314,7 @@ impl Machine {
                 self.progress.weight = *first;
                 format!("{ready}: weight 0% -> {first}%")
             }
-            _ => format!("{ready}: it gets the requests that match"),
+            _ => format!("{ready}: it receives the requests that match"),
         };
         self.enter(RolloutStage::Analysing, turn.now);
         turn.acts.push(RolloutAction::Forget);

@@ -22,15 +22,15 @@ const BUCKETS: &str = "istio_request_duration_milliseconds_bucket";
 /// Error of a pod whose metrics could not be scraped.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ScrapeError {
-    #[error("no answer within {0:?}")]
+    #[error("no response within {0:?}")]
     Late(Duration),
     #[error("request {PATH}: {0}")]
     Send(String),
-    #[error("{PATH} answered {0}")]
+    #[error("{PATH} responded with {0}")]
     Status(StatusCode),
     #[error("read {PATH}: {0}")]
     Body(String),
-    #[error("line {line} of {PATH} is no metric")]
+    #[error("invalid metric in line {line} of {PATH}")]
     Format {
         /// The number of the line, from 1.
         line: usize,

@@ -21,8 +21,8 @@ impl Machine {
         }
         if self.progress.stage == RolloutStage::Analysing {
             let reason = match (&*self.last_reason, self.next) {
-                (_, None) => "not every proxy has taken its weight",
-                ("", Some(_)) => "no check has come to a verdict",
+                (_, None) => "not every proxy has applied its weight",
+                ("", Some(_)) => "no check has reached a verdict",
                 (reason, Some(_)) => reason,
             };
             let reason = reason.to_owned();
@@ -39,8 +39,9 @@ impl Machine {
         let (ready, wanted) = pods(&self.state(turn));
         if ready < wanted {
             let version = self.state_name();
-            let words =
-                format!("{ready} of {wanted} pods of {version} are ready: the weight stays");
+            let words = format!(
+                "{ready} of {wanted} pods of {version} are ready: the weight is not changed"
+            );
             self.report_once(turn, words);
         } else if turn.canary.skip_analysis {
             self.promote(turn, "its analysis is skipped from now on");
@@ -60,7 +61,7 @@ impl Machine {
                 if failed >= most {
                     self.retreat(turn, words);
                 } else {
-                    self.report_once(turn, format!("{words}, the weight stays"));
+                    self.report_once(turn, format!("{words}, the weight is not changed"));
                 }
             }
             CheckVerdict::Silent(words) => {

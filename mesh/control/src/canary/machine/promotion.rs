@@ -12,10 +12,7 @@ impl Machine {
         self.enter(RolloutStage::Scaling, turn.now);
         turn.acts.push(RolloutAction::Forget);
         let wanted = self.replicas_of_stable(turn);
-        self.report(
-            turn,
-            format!("{words}: promoting, it is to have {wanted} pods"),
-        );
+        self.report(turn, format!("{words}: promoting with {wanted} pods"));
     }
 
     pub(super) fn scale(&mut self, turn: &mut TickInput<'_>) {
@@ -48,7 +45,8 @@ impl Machine {
                 let (old, new) = (self.progress.stable.clone(), self.state_name());
                 self.enter(RolloutStage::Finalising, turn.now);
                 turn.acts.push(RolloutAction::Stable(new.clone()));
-                let words = format!("every proxy sends all to {new}: {old} is scaled to 0");
+                let words =
+                    format!("every proxy sends all requests to {new}: {old} is scaled to 0");
                 self.report(turn, words);
             }
             None if turn.in_force => {
@@ -61,11 +59,11 @@ impl Machine {
                 }
                 self.since = turn.now;
                 self.next = None;
-                self.shift_more(turn, "promotion goes on");
+                self.shift_more(turn, "promotion continues");
             }
             Some(_) => {}
             None => self.keep_deadline(turn, |late| {
-                format!("not every proxy has taken its weight {late}")
+                format!("not every proxy has applied its weight {late}")
             }),
         }
     }
@@ -99,8 +97,8 @@ impl Machine {
         }
         self.progress.stage = RolloutStage::Succeeded;
         let words = match left {
-            0 => format!("{new} is the stable version, {old} is gone"),
-            _ => format!("{new} is the stable version, though {left} pods of {old} stay"),
+            0 => format!("{new} is the stable version, {old} has no pods left"),
+            _ => format!("{new} is the stable version, but {left} pods of {old} remain"),
         };
         self.report(turn, words);
         self.progress.stable = new;

@@ -35,7 +35,7 @@ impl Machine {
         turn.acts.push(RolloutAction::Forget);
         self.report(
             turn,
-            format!("{newest} has come instead of {own}: weight {weight}% -> 0%"),
+            format!("{newest} replaces {own}: weight {weight}% -> 0%"),
         );
         true
     }
@@ -48,7 +48,7 @@ impl Machine {
         match newest(turn.seen.rollout) {
             Some(version) => self.begin(turn, &version),
             // All other versions were scaled to 0 meanwhile.
-            None => self.retreat(turn, format!("{} was taken away", self.state_name())),
+            None => self.retreat(turn, format!("{} was scaled to 0", self.state_name())),
         }
     }
 
@@ -70,7 +70,7 @@ impl Machine {
             None => state.pods.is_empty(),
         };
         if gone {
-            self.retreat(turn, format!("{} was taken away", self.state_name()));
+            self.retreat(turn, format!("{} was scaled to 0", self.state_name()));
         }
         gone
     }

@@ -244,7 +244,7 @@ fn a_bad_version_is_rolled_back_after_failed_checks_with_a_reason() {
         (
             CanaryPhase::Progressing,
             10,
-            "request-success-rate 95% < 99% over 15 s (300 requests): 1 of 2 failed checks, the weight stays"
+            "request-success-rate 95% < 99% over 15 s (300 requests): 1 of 2 failed checks, the weight is not changed"
         )
     );
     scene.after(300, 17);

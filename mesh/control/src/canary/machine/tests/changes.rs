@@ -96,7 +96,7 @@ fn the_weight_stays_while_the_new_version_lacks_pods() {
         (
             CanaryPhase::Progressing,
             10,
-            "1 of 2 pods of v2 are ready: the weight stays"
+            "1 of 2 pods of v2 are ready: the weight is not changed"
         )
     );
     scene.has("v2", 2, 2);
@@ -206,6 +206,6 @@ fn a_version_that_somebody_takes_away_fails() {
     scene.go();
     assert_eq!(
         scene.last(),
-        (CanaryPhase::Failed, 0, "v2 was taken away, rolled back")
+        (CanaryPhase::Failed, 0, "v2 was scaled to 0, rolled back")
     );
 }
