@@ -42,10 +42,10 @@ impl Unopened {
     /// The reason why a listener is closed; `None` if all are open.
     pub(crate) fn reason(&self) -> Option<String> {
         if let Some((listener, error)) = self.failed.first() {
-            return Some(format!("listener {listener} does not listen: {error}"));
+            return Some(format!("listener {listener} cannot be opened: {error}"));
         }
         self.waiting
-            .then(|| "a listener waits for its routes".to_owned())
+            .then(|| "a listener is waiting for its routes".to_owned())
     }
 }
 

@@ -49,14 +49,17 @@ pub(crate) fn listen(proxy: &Rc<Proxy>, address: SocketAddr) -> io::Result<Owned
 
 fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+        return text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET and HEAD are supported\n",
+        );
     }
     match request.uri().path() {
         "/stats/prometheus" => match proxy.shared.metrics.scrape() {
             Ok(metrics) => typed(StatusCode::OK, OPEN_METRICS, metrics),
             Err(_) => text(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "metrics cannot be written\n",
+                "metrics cannot be encoded\n",
             ),
         },
         "/healthz/ready" => match proxy.unready() {
@@ -66,7 +69,7 @@ fn answer(proxy: &Proxy, request: &Request<Incoming>) -> Response<Body> {
         "/config_dump" => typed(StatusCode::OK, JSON, format!("{:#}\n", config_dump(proxy))),
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are /stats/prometheus, /healthz/ready and /config_dump\n",
+            "not found; expected /stats/prometheus, /healthz/ready or /config_dump\n",
         ),
     }
 }

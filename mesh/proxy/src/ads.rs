@@ -66,7 +66,7 @@ pub(crate) enum AdsError {
     Read(#[source] Box<tonic::Status>),
     #[error("read a response of the ADS stream")]
     Decode(#[source] prost::DecodeError),
-    #[error("read the ADS stream: the control plane ended it")]
+    #[error("read the ADS stream: the control plane closed it")]
     Ended,
 }
 
@@ -183,7 +183,9 @@ fn refusal<B>(response: &Response<B>) -> Option<Status> {
     let grpc = Status::from_header_map(response.headers());
     let status = response.status();
     if grpc.is_none() && status != StatusCode::OK {
-        return Some(Status::unavailable(format!("answered {status}")));
+        return Some(Status::unavailable(format!(
+            "received HTTP status {status}"
+        )));
     }
     grpc.filter(|status| status.code() != Code::Ok)
 }

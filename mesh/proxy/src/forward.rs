@@ -107,7 +107,7 @@ pub(crate) async fn forward(
             NextStep::Win => {
                 slots.stop_all();
                 race.lost();
-                let response = landed.expect("a try wins by its answer");
+                let response = landed.expect("an attempt wins by its response");
                 return Ok(race.answer(response));
             }
         }

@@ -24,11 +24,11 @@ pub fn murmur_hash(bytes: &[u8]) -> u64 {
     const SEED: u64 = 0xc70f_6907;
     const BY: u64 = 0xc6a4_a793_5bd1_e995;
     let mix = |value: u64| value ^ (value >> 47);
-    let length = u64::try_from(bytes.len()).expect("a length fits");
+    let length = u64::try_from(bytes.len()).expect("a length fits into 64 bits");
     let mut hash = SEED ^ length.wrapping_mul(BY);
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let word = u64::from_le_bytes(word.try_into().expect("a chunk has eight bytes"));
         hash = (hash ^ mix(word.wrapping_mul(BY)).wrapping_mul(BY)).wrapping_mul(BY);
     }
     let rest = words.remainder();
@@ -117,7 +117,7 @@ impl RequestHash {
             }
             text.write_str("; HttpOnly")
         })();
-        wrote.expect("a string takes all that is written to it");
+        wrote.expect("writing to a string cannot fail");
         // Invalid header values were rejected with the configuration.
         if let Ok(header) = HeaderValue::from_str(&text) {
             self.cookies.push(header);
@@ -160,8 +160,8 @@ fn chained(texts: &[&[u8]]) -> u64 {
 fn of_ip(ip: IpAddr) -> u64 {
     // The longest text is an IPv4 address in an IPv6 address, with 45 characters.
     let mut text = io::Cursor::new([0_u8; 48]);
-    write!(text, "{ip}").expect("an address fits");
-    let length = usize::try_from(text.position()).expect("at most 48");
+    write!(text, "{ip}").expect("an address fits into the buffer");
+    let length = usize::try_from(text.position()).expect("the position is at most 48");
     xx_hash(&text.get_ref()[..length], 0)
 }
 

@@ -180,7 +180,7 @@ impl std::fmt::Debug for PermitKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             PermitKind::Adaptive { .. } => "adaptive concurrency",
-            PermitKind::Queue(_) => "a place at the app",
+            PermitKind::Queue(_) => "queue slot",
         })
     }
 }
@@ -213,8 +213,7 @@ impl FilterQueue {
                 None => break,
             };
             let slot = self.waiting.borrow_mut().remove(&ticket);
-            let slot =
-                slot.expect("a ticket that is handed out waits until it is decided or given up");
+            let slot = slot.expect("a ticket stays in the map until it is decided or cancelled");
             slot.decision.set(Some(runs));
             slot.wake();
         }

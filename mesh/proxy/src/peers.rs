@@ -65,7 +65,8 @@ impl Peers {
         let mut assignments = self.assignments.borrow_mut();
         assignments.insert(address, Arc::clone(&assignment.name));
         let mut known = self.known.borrow_mut();
-        let number = u32::try_from(known.len() + 1).expect("fewer workloads than addresses");
+        let number =
+            u32::try_from(known.len() + 1).expect("there are fewer workloads than addresses");
         let peer = known.entry(identity.clone()).or_insert_with(|| {
             let workload = MetricWorkload::unknown().named(identity);
             Rc::new(Peer { number, workload })

@@ -84,9 +84,9 @@ pub(crate) enum AcceptError {
     Unpack(#[from] UnpackError),
     #[error("{path}: {problem}", path = .0.path, problem = .0.problem)]
     Compile(#[from] CompileError),
-    #[error("it is named {inside} inside")]
+    #[error("name mismatch: the body is named {inside}")]
     Name { inside: String },
-    #[error("it has the address {address} of listener {other}")]
+    #[error("duplicate address {address}: listener {other} uses it")]
     Address { address: SocketAddr, other: String },
     #[error("cannot bind {address}: {source}")]
     Bind {

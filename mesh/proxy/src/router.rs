@@ -168,7 +168,7 @@ impl<'t> RequestContext<'_, 't> {
             return Err(answer);
         }
         let target = target
-            .expect("what does not answer sends on, and a destination was chosen for it above");
+            .expect("a route without a local reply forwards, and its destination was chosen above");
         let sending = self.prepare(found, &target)?;
         let plan = sending.plan(&self.stream, found, self.record);
         let upgrade = self.stream.upgrade.is_some();

@@ -22,7 +22,7 @@ impl ReconnectBackoff {
 
     /// Draws the next wait, and doubles the ceiling.
     pub(super) fn next(&mut self, random: &mut impl Rng) -> Duration {
-        let ceiling = u64::try_from(self.ceiling.as_nanos()).expect("30 s fit");
+        let ceiling = u64::try_from(self.ceiling.as_nanos()).expect("30 s fit into 64 bits");
         self.ceiling = (self.ceiling * 2).min(MOST);
         Duration::from_nanos(random.next_u64() % ceiling)
     }

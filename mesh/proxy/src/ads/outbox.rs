@@ -68,7 +68,9 @@ impl Stream for OutboxStream {
                 queue.requests = VecDeque::new();
             }
             let encode = |to: &mut Vec<u8>| {
-                request.encode(to).expect("a vector grows as is needed");
+                request
+                    .encode(to)
+                    .expect("encoding into a vector cannot fail");
             };
             let message = frame_message(request.encoded_len(), encode);
             return Poll::Ready(Some(Ok(message)));

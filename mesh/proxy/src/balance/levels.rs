@@ -275,7 +275,7 @@ impl PriorityLevels {
                 HashTable::Maglev(MaglevTable::new(shares, settings, key))
             }
             LbPolicy::RingHash(settings) => HashTable::Ring(HashRing::new(shares, settings, key)),
-            _ => unreachable!("asked for hashing policies only"),
+            _ => unreachable!("called for hashing policies only"),
         }
     }
 

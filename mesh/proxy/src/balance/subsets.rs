@@ -90,7 +90,9 @@ impl SubsetIndex {
                 None => break self.subsets.fallback,
                 Some(SelectorFallback::To(fallback)) => break *fallback,
                 Some(SelectorFallback::Keys(keys)) => {
-                    let mut fewer = wanted.expect("a selector was found by them").into_owned();
+                    let mut fewer = wanted
+                        .expect("a selector was found by these labels")
+                        .into_owned();
                     fewer.retain(|name, _| keys.contains(name));
                     wanted = Some(Cow::Owned(fewer));
                 }

@@ -249,7 +249,7 @@ impl<'a> AttemptSet<'a> {
     ) -> Result<NextStep, LocalReply> {
         match happened {
             AttemptSetEvent::Answered(open) => {
-                let response = landed.expect("the answer has landed");
+                let response = landed.expect("the response has been received");
                 Ok(self.answered(&open, response))
             }
             AttemptSetEvent::Reset {

@@ -65,9 +65,9 @@ impl SavedHeaders {
         let mut begin = 0;
         for line in &self.head.lines {
             let name = HeaderName::from_bytes(&self.head.text[begin..line.name])
-                .expect("it was written from a name");
+                .expect("the bytes were written from a name");
             let mut value = HeaderValue::from_bytes(&self.head.text[line.name..line.value])
-                .expect("it was written from a value");
+                .expect("the bytes were written from a value");
             value.set_sensitive(line.sensitive);
             map.append(name, value);
             begin = line.value;

@@ -68,7 +68,7 @@ impl Metrics {
         );
         registry.register(
             "istio_request_duration_milliseconds",
-            "How long requests took, from their headers to the last byte of the response",
+            "Request durations, from the headers to the last byte of the response",
             Durations(Arc::clone(&series)),
         );
         let (copies, copies_failed) = (Counter::default(), Counter::default());
@@ -79,7 +79,7 @@ impl Metrics {
         );
         registry.register(
             "shakedown_mirrored_requests_failed",
-            "Copies of requests that got no answer",
+            "Copies of requests without a response",
             copies_failed.clone(),
         );
         let [tunnels, tunnel_sent, tunnel_received] = [

@@ -273,7 +273,10 @@ fn a_resource_named_otherwise_inside_is_refused() {
         &mut session,
         response(ResourceKind::Cluster, "1", vec![cluster]),
     );
-    assert_eq!(reply.refused[0].reason, "it is named a inside");
+    assert_eq!(
+        reply.refused[0].reason,
+        "name mismatch: the body is named a"
+    );
 }
 
 #[test]
@@ -408,7 +411,7 @@ fn two_listeners_cannot_have_one_address() {
     let reply = receive(&mut session, response(ResourceKind::Listener, "1", both));
     assert_eq!(
         nack_message(&reply),
-        "Listener b: it has the address 127.0.0.1:80 of listener a"
+        "Listener b: duplicate address 127.0.0.1:80: listener a uses it"
     );
     // A removed listener frees its address for an added one.
     let mut next = response(ResourceKind::Listener, "2", vec![listener("b", 80)]);
