@@ -16,7 +16,7 @@ static ANCHOR: LazyLock<Instant> = LazyLock::new(anchor);
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "an anchor for differences: its value influences nothing"
+    reason = "a reference point for durations: its value has no effect"
 )]
 fn anchor() -> Instant {
     Instant::now()

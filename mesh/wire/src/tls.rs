@@ -31,13 +31,13 @@ pub enum TlsError {
     #[error("read a certificate: {0}")]
     Certificate(String),
     /// A PEM file contains no certificate.
-    #[error("found no certificate: a PEM file holds `-----BEGIN CERTIFICATE-----`")]
+    #[error("found no certificate: expected a PEM file with `-----BEGIN CERTIFICATE-----`")]
     NoCertificate,
     /// A server's key cannot be used, or does not match its certificate.
     #[error("read a key: {0}")]
     Key(String),
     /// The name is not valid in a certificate.
-    #[error("`{0}` is no name of a server")]
+    #[error("invalid server name `{0}`")]
     ServerName(String),
 }
 

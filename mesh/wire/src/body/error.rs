@@ -15,10 +15,10 @@ pub enum BodyError {
     #[error("read the body from its stream")]
     Stream(#[from] h2::Error),
     /// A body was read again after it had grown too long to be kept, or had been cut off.
-    #[error("read a body again that is not kept")]
+    #[error("replay a body that was not kept")]
     Forgotten,
     /// A body was read again after its sender had violated HTTP/1.1's framing.
-    #[error("read a body again whose framing is broken")]
+    #[error("replay a body whose framing is invalid")]
     Malformed,
 }
 

@@ -36,13 +36,13 @@ pub enum BadHead {
     #[error("invalid host")]
     Authority,
     /// A fragment in the target.
-    #[error("invalid request target: a fragment")]
+    #[error("invalid request target: it contains a fragment")]
     Fragment,
     /// A request of a version other than HTTP/1.1.
     #[error("invalid version: expected HTTP/1.1")]
     Version,
     /// The head did not end in time.
-    #[error("unfinished head: out of time")]
+    #[error("unfinished head: timed out")]
     Late,
 }
 

@@ -228,12 +228,14 @@ where
     fn begin(&mut self) -> Result<(), Status> {
         let mut head = &self.head[..];
         if head.get_u8() != 0 {
-            return Err(Status::unimplemented("compressed messages are not read"));
+            return Err(Status::unimplemented(
+                "compressed messages are not supported",
+            ));
         }
         let length = head.get_u32() as usize;
         if length > self.message_bytes_max {
             let max = self.message_bytes_max;
-            let text = format!("a message of {length} bytes; expected at most {max}");
+            let text = format!("invalid message length {length}; expected at most {max} bytes");
             return Err(Status::out_of_range(text));
         }
         self.head.clear();

@@ -18,10 +18,10 @@ use crate::h2::{H2Accounting, H2Body, STREAMS_PER_TURN, ServerConnection, server
 #[derive(Debug, thiserror::Error)]
 pub enum H2Error {
     /// The peer did not complete HTTP/2's handshake in time.
-    #[error("shake hands in time")]
+    #[error("complete the handshake in time")]
     HandshakeTimeout,
     /// A ping was not answered in time.
-    #[error("get an answer to a ping in time")]
+    #[error("receive a ping acknowledgement in time")]
     PingTimeout,
     /// The peer exceeded the limits on cheap HTTP/2 frames.
     #[error("serve a client that floods HTTP/2")]

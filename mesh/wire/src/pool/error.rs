@@ -17,7 +17,7 @@ pub enum SendError {
     #[error("connect")]
     Connect(#[source] io::Error),
     /// TLS's handshake failed: one side rejected the other, or the connection ended. Envoy's UF.
-    #[error("shake hands over TLS")]
+    #[error("complete the TLS handshake")]
     Handshake(#[source] io::Error),
     /// The connect took too long. Envoy's UF.
     #[error("connect in time")]

@@ -21,6 +21,6 @@ pub enum ServeError {
     #[error("serve a client that floods HTTP/2")]
     Flood(#[from] Flood),
     /// The client did not complete HTTP/2's handshake in time.
-    #[error("shake hands in time")]
+    #[error("complete the handshake in time")]
     HandshakeTimeout,
 }

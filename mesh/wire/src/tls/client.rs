@@ -149,7 +149,7 @@ const HTTP2: &[u8] = b"h2";
 
 /// The server did not agree on HTTP/2 by ALPN, and nothing else was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the server did not agree on HTTP/2 (`h2`) by ALPN")]
+#[error("the server did not negotiate HTTP/2 (`h2`) by ALPN")]
 pub(super) struct NoHttp2;
 
 /// Returns true if a handshake failed because the server does not agree on HTTP/2.

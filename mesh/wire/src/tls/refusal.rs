@@ -53,15 +53,15 @@ pub fn refusal(error: &io::Error) -> Option<CertificateRefusal> {
 impl fmt::Display for CertificateRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CertificateRefusal::UnknownIssuer => f.write_str("no known authority stands behind it"),
+            CertificateRefusal::UnknownIssuer => f.write_str("it was not issued by a known authority"),
             CertificateRefusal::Name(names) if names.is_empty() => f.write_str(
-                "it names no server: make it with a subject alternative name (`-addext subjectAltName=DNS:localhost`)",
+                "it contains no server name: create it with a subject alternative name (`-addext subjectAltName=DNS:localhost`)",
             ),
-            CertificateRefusal::Name(names) => write!(f, "it is one of {}", names.join(", ")),
+            CertificateRefusal::Name(names) => write!(f, "it is valid only for {}", names.join(", ")),
             CertificateRefusal::Expired => f.write_str("it has expired"),
             CertificateRefusal::NotYetValid => f.write_str("it is not valid yet"),
             CertificateRefusal::Authority => f.write_str(
-                "it is self-signed, or an authority's own, and not among the certificates that were given",
+                "it is self-signed or an authority's own certificate, and not among the given certificates",
             ),
             CertificateRefusal::Other(words) => f.write_str(words),
         }
