@@ -149,8 +149,9 @@ impl Pool {
     fn take_ready(&self) -> Option<Result<Lease, SendError>> {
         let pool = &self.shared;
         let connection = pool.last_usable()?;
-        let Some(permit) = pool.options.take(QuotaBound::Requests) else {
-            return Some(Err(SendError::overflow(QuotaBound::Requests)));
+        let permit = match pool.options.take(QuotaBound::Requests) {
+            Ok(permit) => permit,
+            Err(exceeded) => return Some(Err(exceeded.into())),
         };
         let lease = Lease::new(AssignedConnection::new(
             pool,
@@ -174,8 +175,7 @@ impl Pool {
                 return lease;
             }
         }
-        let permit = pool.options.take(QuotaBound::Pending);
-        let permit = permit.ok_or(SendError::overflow(QuotaBound::Pending))?;
+        let permit = pool.options.take(QuotaBound::Pending)?;
         let waiting = PendingRequest::join(pool, permit);
         open_for_queue(pool);
         waiting.await

@@ -6,7 +6,7 @@ use std::io;
 use h2::Reason;
 use http::Request;
 
-use super::quota::QuotaBound;
+use super::quota::{QuotaBound, QuotaExceeded};
 use crate::body::is_malformed;
 use crate::{Body, BodyError};
 
@@ -80,6 +80,12 @@ impl Failed {
     }
 }
 
+impl From<QuotaExceeded> for SendError {
+    fn from(QuotaExceeded(bound): QuotaExceeded) -> SendError {
+        SendError::Overflow { bound }
+    }
+}
+
 impl SendError {
     /// Classifies the failure of an HTTP/1.1 exchange.
     pub(super) fn of_http1(error: hyper::Error, on_wire: bool) -> SendError {
@@ -110,11 +116,6 @@ impl SendError {
             Some(reason) if error.is_remote() => SendError::Reset { reason },
             _ => SendError::Protocol(error.into()),
         }
-    }
-
-    /// The failure of a request that this bound of its quota does not admit.
-    pub(super) fn overflow(bound: QuotaBound) -> SendError {
-        SendError::Overflow { bound }
     }
 
     /// Copies this connect failure for another request that waited for the same connection.

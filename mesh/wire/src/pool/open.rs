@@ -31,14 +31,14 @@ pub(super) fn offer(pool: &Rc<PoolShared>, connection: &Rc<PooledConnection>) {
             return;
         };
         match pool.options.take(QuotaBound::Requests) {
-            Some(permit) => {
+            Ok(permit) => {
                 slot.settle(Ok(AssignedConnection::new(
                     pool,
                     Rc::clone(connection),
                     permit,
                 )));
             }
-            None => slot.settle(Err(SendError::overflow(QuotaBound::Requests))),
+            Err(exceeded) => slot.settle(Err(exceeded.into())),
         }
     }
     open_for_queue(pool);
@@ -55,9 +55,9 @@ pub(super) fn open_for_queue(pool: &Rc<PoolShared>) {
         state.connecting + state.open == 0
     };
     let permit = match pool.options.take(QuotaBound::Connections) {
-        None if alone => pool.options.take_despite_limit(QuotaBound::Connections),
-        None => return,
-        Some(permit) => permit,
+        Ok(permit) => permit,
+        Err(_) if alone => pool.options.take_despite_limit(QuotaBound::Connections),
+        Err(_) => return,
     };
     pool.state.borrow_mut().connecting += 1;
     pool.env.spawn(pool.options.task_name(), open(pool, permit));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shakedown_env::TaskName;
 
-use super::quota::{Permit, Quota, QuotaBound};
+use super::quota::{Permit, Quota, QuotaBound, QuotaExceeded};
 use super::watch::Traffic;
 use crate::TlsClient;
 
@@ -89,12 +89,12 @@ impl PoolOptions {
         }
     }
 
-    /// Takes a permit of the quota. Outer `None`: quota exhausted. Inner `None`: no quota configured.
-    pub(super) fn take(&self, bound: QuotaBound) -> Option<Option<Permit>> {
-        match &self.quota {
-            Some(quota) => quota.take(bound).map(Some),
-            None => Some(None),
-        }
+    /// Takes a permit of the quota. `None`: no quota is configured.
+    pub(super) fn take(&self, bound: QuotaBound) -> Result<Option<Permit>, QuotaExceeded> {
+        let Some(quota) = &self.quota else {
+            return Ok(None);
+        };
+        quota.take(bound).map(Some).ok_or(QuotaExceeded(bound))
     }
 
     pub(super) fn take_despite_limit(&self, bound: QuotaBound) -> Option<Permit> {

@@ -157,6 +157,10 @@ impl fmt::Debug for Quota {
     }
 }
 
+/// The limit that does not allow another permit.
+#[derive(Debug)]
+pub(super) struct QuotaExceeded(pub(super) QuotaBound);
+
 /// A permit for one unit of a counted resource. Returned to the quota on drop.
 #[derive(Debug)]
 pub struct Permit {
