@@ -112,7 +112,7 @@ fn longest(
             let requested = of_route
                 .grpc_max
                 .and_then(|_| forward::grpc_timeout(headers));
-            let span = of_route.of(requested, of_listener);
+            let span = of_route.limit(requested, of_listener);
             if let (Some(_), Some(span)) = (requested, span) {
                 // The upstream gets the time that is left to the caller.
                 forward::set_grpc_timeout(headers, span);

@@ -20,7 +20,7 @@ pub(super) fn policies(
     request: &RequestView<'_>,
     fails_over: bool,
 ) -> ClusterPolicies {
-    let limits = cluster.limits.of(action.priority);
+    let limits = cluster.limits.for_priority(action.priority);
     let hash = action.hash.iter().filter(|_| cluster.lb.is_hashing());
     ClusterPolicies {
         balancer: cluster.lb.name().into(),

@@ -70,7 +70,7 @@ fn of_host(
     let name = inbound_cluster(address.port());
     if let Some(sent) = own.clusters.iter().find(|sent| sent.name == name) {
         let cluster = compile_cluster(&message::<cluster::Cluster>(sent))?;
-        view.limits = limits_view(&cluster.limits.of(Priority::Default));
+        view.limits = limits_view(&cluster.limits.for_priority(Priority::Default));
     }
     Ok(view)
 }

@@ -50,6 +50,9 @@ impl AppliedConfig {
 /// Returns true if a change of an unused cluster opens or closes a breaker, which is reported at once.
 pub(super) fn is_reported(before: &Cluster, after: &Cluster) -> bool {
     Priority::ALL.into_iter().any(|priority| {
-        breaker::is_opened_or_closed(before.limits.of(priority), after.limits.of(priority))
+        breaker::is_opened_or_closed(
+            before.limits.for_priority(priority),
+            after.limits.for_priority(priority),
+        )
     })
 }

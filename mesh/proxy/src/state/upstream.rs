@@ -129,7 +129,7 @@ impl Upstream {
         let before = self.cluster.replace(Arc::clone(cluster));
         for priority in Priority::ALL {
             self.breaker(priority)
-                .set_limits(cluster.limits.of(priority));
+                .set_limits(cluster.limits.for_priority(priority));
         }
         if before.policy.throttle != cluster.policy.throttle {
             self.throttle
@@ -356,7 +356,7 @@ impl Upstream {
 
 /// Creates the circuit breaker of a priority. Both priorities emit the same events when they open or close.
 fn breaker(env: &Env, cluster: &Cluster, priority: Priority) -> CircuitBreaker {
-    let breaker = CircuitBreaker::new(cluster.limits.of(priority));
+    let breaker = CircuitBreaker::new(cluster.limits.for_priority(priority));
     let (env, name) = (env.clone(), Arc::clone(&cluster.name));
     breaker.on_change(move |limit, open| {
         env.emit(MeshEvent::Breaker {

@@ -93,7 +93,7 @@ pub struct StreamDuration {
 impl StreamDuration {
     /// Returns the limit for one request. `grpc_timeout` is the caller's `grpc-timeout`, `otherwise` the listener's
     /// limit. `None`: unlimited. Source: Envoy, `ActiveStream::refreshDurationTimeout`.
-    pub fn of(
+    pub fn limit(
         self,
         grpc_timeout: Option<Duration>,
         otherwise: Option<Duration>,
@@ -142,23 +142,23 @@ mod tests {
             grpc_offset,
         };
         let plain = duration(Some(ms(300)), None, None);
-        assert_eq!(plain.of(Some(ms(100)), Some(ms(50))), Some(ms(300)));
+        assert_eq!(plain.limit(Some(ms(100)), Some(ms(50))), Some(ms(300)));
         assert_eq!(
-            duration(Some(ms(0)), None, None).of(None, Some(ms(50))),
+            duration(Some(ms(0)), None, None).limit(None, Some(ms(50))),
             None
         );
         assert_eq!(
-            StreamDuration::default().of(None, Some(ms(50))),
+            StreamDuration::default().limit(None, Some(ms(50))),
             Some(ms(50))
         );
-        assert_eq!(StreamDuration::default().of(None, None), None);
+        assert_eq!(StreamDuration::default().limit(None, None), None);
         let capped = duration(Some(ms(300)), Some(ms(200)), Some(ms(20)));
-        assert_eq!(capped.of(Some(ms(100)), None), Some(ms(80)));
-        assert_eq!(capped.of(Some(ms(1_000)), None), Some(ms(180)));
-        assert_eq!(capped.of(Some(ms(10)), None), Some(ms(0)));
-        assert_eq!(capped.of(None, None), Some(ms(300)));
+        assert_eq!(capped.limit(Some(ms(100)), None), Some(ms(80)));
+        assert_eq!(capped.limit(Some(ms(1_000)), None), Some(ms(180)));
+        assert_eq!(capped.limit(Some(ms(10)), None), Some(ms(0)));
+        assert_eq!(capped.limit(None, None), Some(ms(300)));
         let any = duration(None, Some(ms(0)), None);
-        assert_eq!(any.of(Some(ms(9_000)), None), Some(ms(9_000)));
+        assert_eq!(any.limit(Some(ms(9_000)), None), Some(ms(9_000)));
     }
 
     #[test]

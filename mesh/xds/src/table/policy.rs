@@ -58,7 +58,7 @@ impl PriorityLimits {
     }
 
     /// Returns the limits of a priority.
-    pub const fn of(&self, priority: Priority) -> Limits {
+    pub const fn for_priority(&self, priority: Priority) -> Limits {
         match priority {
             Priority::Default => self.default,
             Priority::High => self.high,
