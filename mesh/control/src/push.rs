@@ -145,7 +145,7 @@ impl Hub {
             Some(own) => own.pod.clone(),
             None => mesh.registry.pod(node.address),
         };
-        let policy = InboundPolicy::of(&mesh, node.address);
+        let policy = InboundPolicy::for_pod(&mesh, node.address);
         let as_before = |own: &&ProxyResources| own.pod == pod && own.policy == policy;
         let alone = match earlier.filter(as_before) {
             Some(own) => Arc::clone(&own.alone),

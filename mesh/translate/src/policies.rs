@@ -43,14 +43,14 @@ impl<'a> CallerPolicies<'a> {
     /// Adds the policies for callers of a host to its cluster. If two documents set the same policy, the older one
     /// applies.
     pub(super) fn apply(&self, cluster: &mut cluster::Cluster, host: &Hostname) {
-        let meant: Vec<&ProxyPolicy> = self.of(host).map(|policy| &*policy.spec).collect();
+        let meant: Vec<&ProxyPolicy> = self.for_host(host).map(|policy| &*policy.spec).collect();
         if !meant.is_empty() {
             apply(cluster, &meant);
         }
     }
 
     /// Returns the policies for callers of a host.
-    pub fn of(&self, host: &Hostname) -> impl Iterator<Item = &'a Resource<ProxyPolicy>> {
+    pub fn for_host(&self, host: &Hostname) -> impl Iterator<Item = &'a Resource<ProxyPolicy>> {
         let meant = self.0.iter().filter(|(named, _)| named.covers(host));
         meant.map(|(_, policy)| *policy)
     }
@@ -126,7 +126,7 @@ pub struct InboundPolicy {
 
 impl InboundPolicy {
     /// Returns the policy of the pod at an address. If two documents set the same policy, the older one applies.
-    pub fn of(mesh: &Mesh, address: IpAddr) -> InboundPolicy {
+    pub fn for_pod(mesh: &Mesh, address: IpAddr) -> InboundPolicy {
         // A cheap check first, because this is called for each proxy at each push, and most meshes have no such
         // documents.
         if !InboundPolicy::is_spoken_of(mesh) {

@@ -41,7 +41,7 @@ fn of_host(
     workload: &Identity,
 ) -> Result<InboundView, CompileError> {
     let pod = mesh.registry.pod(address.ip());
-    let own = shakedown_translate::own(&pod, &InboundPolicy::of(mesh, address.ip()));
+    let own = shakedown_translate::own(&pod, &InboundPolicy::for_pod(mesh, address.ip()));
     let mut view = InboundView {
         workloads: vec![workload.to_string()],
         rate_limit: None,

@@ -30,8 +30,9 @@ pub(super) fn of_cluster(mesh: &Mesh, caller: &Caller, cluster: &str, out: &mut 
     }
     let nearer = subset.and_then(|subset| subset.traffic_policy.as_ref());
     let policy = ClusterPolicy::for_service(rule.policy, port).with(nearer, port);
-    let callers: Vec<&Resource<ProxyPolicy>> =
-        CallerPolicies::new(mesh).of(&service.hostname).collect();
+    let callers: Vec<&Resource<ProxyPolicy>> = CallerPolicies::new(mesh)
+        .for_host(&service.hostname)
+        .collect();
     let own_balancer = callers
         .iter()
         .any(|caller_policy| caller_policy.spec.balancer.is_some());

@@ -57,7 +57,7 @@ fn inbound(mesh: &Mesh) -> Listener {
     let address = POD.parse().unwrap();
     let own = crate::own(
         &mesh.registry.pod(address),
-        &InboundPolicy::of(mesh, address),
+        &InboundPolicy::for_pod(mesh, address),
     );
     let named = |resource: &&shakedown_xds::proto::Resource| resource.name.ends_with("_9080");
     let resource = own.listeners.iter().find(named).unwrap();

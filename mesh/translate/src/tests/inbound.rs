@@ -11,7 +11,7 @@ fn inbound(spec: &str) -> Cluster {
     let address = POD.parse().unwrap();
     let own = own(
         &mesh.registry.pod(address),
-        &InboundPolicy::of(&mesh, address),
+        &InboundPolicy::for_pod(&mesh, address),
     );
     compile_cluster(&message(&own.clusters, "inbound|9080||")).unwrap()
 }
