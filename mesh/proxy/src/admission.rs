@@ -37,7 +37,11 @@ pub(crate) async fn serve(
         if request.version() == Version::HTTP_2 {
             return reset(shared, listener);
         }
-        return refuse(shared, listener, &refusal::of(*why, &listener.config()));
+        return refuse(
+            shared,
+            listener,
+            &refusal::for_bad_head(*why, &listener.config()),
+        );
     }
     if request.version() == Version::HTTP_2 && head_bytes(&request) > HEAD_BYTES_MAX {
         return refuse(shared, listener, &refusal::TOO_LARGE);

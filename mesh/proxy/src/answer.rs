@@ -19,7 +19,7 @@ const HERE: Redirect = Redirect {
 };
 
 /// The local reply of a route; `None` if the route forwards requests.
-pub(crate) fn of(
+pub(crate) fn local_reply(
     action: &RouteActionKind,
     head: &RequestHead,
 ) -> Result<Option<LocalReply>, LocalReply> {

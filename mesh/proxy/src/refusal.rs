@@ -29,7 +29,7 @@ pub(crate) const BARE_QUERY: EarlyResponse = EarlyResponse {
 };
 
 /// The response to an invalid head.
-pub(crate) fn of(why: BadHead, listener: &Listener) -> EarlyResponse {
+pub(crate) fn for_bad_head(why: BadHead, listener: &Listener) -> EarlyResponse {
     match why {
         BadHead::Late => late(listener),
         why => codec(why),

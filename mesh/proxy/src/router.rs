@@ -162,7 +162,7 @@ impl<'t> RequestContext<'_, 't> {
         };
         filter::pass(passing, self.head, self.record, self.reply).await?;
         let found = found.ok_or(LocalReply::NoRoute)?;
-        if let Some(answer) = answer::of(&found.route.action, self.head)? {
+        if let Some(answer) = answer::local_reply(&found.route.action, self.head)? {
             self.reply.route = Some(found.route);
             self.keep_request()?;
             return Err(answer);

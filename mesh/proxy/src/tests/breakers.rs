@@ -165,7 +165,7 @@ fn limits_are_each_proxys_own() {
             let pool = scene.caller_of(at(host, 15001));
             async move {
                 let sent = pool.send(request.body(Body::empty()).unwrap());
-                Answer::of(sent.await.unwrap()).await.status
+                Answer::from_response(sent.await.unwrap()).await.status
             }
         };
         let all = join_all([get(POD), get(CONTROL), get(POD), get(CONTROL)]).await;

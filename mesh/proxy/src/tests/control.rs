@@ -279,7 +279,9 @@ fn a_bad_resource_is_rejected_and_the_last_good_one_keeps_serving() {
             .header("host", "a")
             .body(Body::empty())
             .unwrap();
-        let dump = Answer::of(pool.send(request).await.unwrap()).await.body;
+        let dump = Answer::from_response(pool.send(request).await.unwrap())
+            .await
+            .body;
         assert!(
             dump.contains("\"fresh\""),
             "the good one of the same response: {dump}"

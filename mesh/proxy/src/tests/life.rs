@@ -86,7 +86,7 @@ fn round_robin_shares_evenly_and_reuses_connections() {
                 .header("host", "r")
                 .body(Body::empty())
                 .unwrap();
-            Answer::of(caller.send(request).await.unwrap()).await;
+            Answer::from_response(caller.send(request).await.unwrap()).await;
         }
         let attempts = scene.attempts();
         let to = |host| {
@@ -113,7 +113,7 @@ fn an_inbound_request_reaches_the_app_and_its_error_is_not_retried() {
             .header("host", "pages")
             .body(Body::empty())
             .unwrap();
-        let answer = Answer::of(pool.send(request).await.unwrap()).await;
+        let answer = Answer::from_response(pool.send(request).await.unwrap()).await;
         assert_eq!((answer.status, &*answer.body), (500, "app"));
         assert_eq!(scene.requests()[0].side, Side::Inbound);
         assert_eq!(outcome(&scene), (500, "-".into(), 1));
@@ -179,7 +179,7 @@ fn metrics_and_readiness_are_served_at_15020() {
                 .header("host", "admin")
                 .body(Body::empty())
                 .unwrap();
-            Answer::of(admin.send(request).await.unwrap()).await
+            Answer::from_response(admin.send(request).await.unwrap()).await
         };
         assert_eq!(ask("/healthz/ready").await.status, 200);
         let metrics = ask("/stats/prometheus").await.body;
@@ -278,12 +278,12 @@ fn an_outage_of_many_requests_leaves_no_tasks_behind() {
                 .unwrap()
         };
         for _ in 0..5 {
-            Answer::of(caller.send(get()).await.unwrap()).await;
+            Answer::from_response(caller.send(get()).await.unwrap()).await;
         }
         env.sleep(ms(100)).await;
         let before = scene.net().stats();
         for _ in 0..500 {
-            Answer::of(caller.send(get()).await.unwrap()).await;
+            Answer::from_response(caller.send(get()).await.unwrap()).await;
         }
         env.sleep(ms(100)).await;
         let after = scene.net().stats();

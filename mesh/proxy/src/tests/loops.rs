@@ -21,7 +21,7 @@ fn to_outside() -> RouteActionKind {
 async fn ask(scene: &Scene, port: u16, host: &str) -> (u16, String) {
     let request = Request::get("/").header("host", host).body(Body::empty());
     let pool = scene.caller_of(at(POD, port));
-    let answer = Answer::of(pool.send(request.unwrap()).await.unwrap()).await;
+    let answer = Answer::from_response(pool.send(request.unwrap()).await.unwrap()).await;
     (answer.status, answer.body)
 }
 

@@ -19,7 +19,7 @@ async fn ask(env: &Env, to: SocketAddr, path: &str) -> Answer {
     let request = Request::get(path).header("host", "reviews:9080");
     let pool = Pool::new(env.clone(), to, None, PoolOptions::default());
     let answer = pool.send(request.body(Body::empty()).unwrap()).await;
-    Answer::of(answer.unwrap()).await
+    Answer::from_response(answer.unwrap()).await
 }
 
 /// The request counters with this label.
@@ -106,7 +106,7 @@ fn a_connection_is_named_anew_when_the_configuration_has_changed() {
             let request = Request::get("/")
                 .header("host", "reviews")
                 .body(Body::empty());
-            Answer::of(caller.send(request.unwrap()).await.unwrap()).await
+            Answer::from_response(caller.send(request.unwrap()).await.unwrap()).await
         };
         send().await;
         proxy.put_in_force(with_pages(table(), at(CALLER, 80), PAGES), None);

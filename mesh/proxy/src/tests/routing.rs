@@ -284,7 +284,7 @@ fn a_copy_goes_to_the_mirror_and_nobody_is_told() {
             .send(scrape.body(Body::empty()).unwrap())
             .await
             .unwrap();
-        let metrics = Answer::of(response).await.body;
+        let metrics = Answer::from_response(response).await.body;
         assert!(
             metrics.contains("shakedown_mirrored_requests_total 1"),
             "{metrics}"
@@ -462,8 +462,8 @@ fn a_limit_per_connection_gives_each_its_own_bucket() {
                 .unwrap()
         };
         let one = scene.caller();
-        let first = Answer::of(one.send(get()).await.unwrap()).await;
-        let second = Answer::of(one.send(get()).await.unwrap()).await;
+        let first = Answer::from_response(one.send(get()).await.unwrap()).await;
+        let second = Answer::from_response(one.send(get()).await.unwrap()).await;
         assert_eq!((first.status, second.status), (207, 429));
         assert_eq!(scene.get("/").await.status, 207, "another connection");
     });

@@ -164,7 +164,7 @@ impl Scene {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        Answer::of(self.caller().send(request).await.unwrap()).await
+        Answer::from_response(self.caller().send(request).await.unwrap()).await
     }
 
     /// The proxy's request events.
@@ -223,7 +223,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(response: Response<ResponseBody>) -> Answer {
+    pub(crate) async fn from_response(response: Response<ResponseBody>) -> Answer {
         let (head, body) = response.into_parts();
         let body = body.collect(1 << 20).await.unwrap();
         Answer {
