@@ -19,6 +19,26 @@ use inner::common_lb_config::LocalityConfigSpecifier;
 
 const ACCEPTED: &str = "expected LEAST_REQUEST, ROUND_ROBIN, RANDOM, RING_HASH or MAGLEV";
 
+/// Compiles an optional `slow_start_config`. Envoy has two messages with these fields.
+macro_rules! compile_slow_start {
+    ($config:expr => $($ty:ident)::+) => {
+        match &$config {
+            Some(config) => {
+                fields!(config => $($ty)::+ {
+                    used: slow_start_window aggression min_weight_percent;
+                });
+                slow_start(
+                    duration("slow_start_window", config.slow_start_window.as_ref()),
+                    config.aggression.as_ref(),
+                    config.min_weight_percent.map(|percent| percent.value),
+                )
+                .map_err(|problem| problem.within("slow_start_config"))
+            }
+            None => Ok(None),
+        }
+    };
+}
+
 /// Returns the policy, and the options that apply to every policy.
 pub(super) fn compile(
     message: &message::Cluster,
@@ -104,8 +124,9 @@ fn lb_policy(message: &message::Cluster, kind: &ClusterKind) -> Result<LbPolicy>
                 fields!(config => inner::RoundRobinLbConfig {
                     used: slow_start_config;
                 });
-                let slow_start = legacy_slow_start(config.slow_start_config.as_ref())
-                    .map_err(|problem| problem.within("round_robin_lb_config"))?;
+                let slow_start =
+                    compile_slow_start!(config.slow_start_config => inner::SlowStartConfig)
+                        .map_err(|problem| problem.within("round_robin_lb_config"))?;
                 Ok(LbPolicy::RoundRobin(RoundRobin { slow_start }))
             }
             _ => Ok(LbPolicy::ROUND_ROBIN),
@@ -136,7 +157,7 @@ fn least_request(config: &inner::LeastRequestLbConfig) -> Result<LbPolicy> {
     Ok(LbPolicy::LeastRequest(LeastRequest {
         choices: choices(config.choice_count.as_ref())?,
         bias: bias(config.active_request_bias.as_ref())?,
-        slow_start: legacy_slow_start(config.slow_start_config.as_ref())?,
+        slow_start: compile_slow_start!(config.slow_start_config => inner::SlowStartConfig)?,
     }))
 }
 
@@ -159,21 +180,6 @@ fn bias(written: Option<&core::RuntimeDouble>) -> Result<f64> {
             format!("expected 0 or more, found {bias}"),
         )),
     }
-}
-
-fn legacy_slow_start(config: Option<&inner::SlowStartConfig>) -> Result<Option<SlowStart>> {
-    let Some(config) = config else {
-        return Ok(None);
-    };
-    fields!(config => inner::SlowStartConfig {
-        used: slow_start_window aggression min_weight_percent;
-    });
-    slow_start(
-        duration("slow_start_window", config.slow_start_window.as_ref()),
-        config.aggression.as_ref(),
-        config.min_weight_percent.map(|percent| percent.value),
-    )
-    .map_err(|problem| problem.within("slow_start_config"))
 }
 
 fn slow_start(
@@ -345,7 +351,7 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
             used: slow_start_config locality_lb_config;
         });
         locality(config.locality_lb_config.as_ref(), options);
-        let slow_start = typed_slow_start(config.slow_start_config.as_ref())?;
+        let slow_start = compile_slow_start!(config.slow_start_config => common::SlowStartConfig)?;
         LbPolicy::RoundRobin(RoundRobin { slow_start })
     } else if is(url::<typed::LeastRequest>()) {
         let config: typed::LeastRequest = read(packed)?;
@@ -354,7 +360,7 @@ fn known_extension(packed: &Any, options: &mut LbOptions) -> Result<Option<LbPol
         LbPolicy::LeastRequest(LeastRequest {
             choices: choices(config.choice_count.as_ref())?,
             bias: bias(config.active_request_bias.as_ref())?,
-            slow_start: typed_slow_start(config.slow_start_config.as_ref())?,
+            slow_start: compile_slow_start!(config.slow_start_config => common::SlowStartConfig)?,
         })
     } else if is(url::<typed::Random>()) {
         let config: typed::Random = read(packed)?;
@@ -406,21 +412,6 @@ fn typed_ring(config: &typed::RingHash, options: &mut LbOptions) -> Result<LbPol
         config.minimum_ring_size.as_ref(),
         config.maximum_ring_size.as_ref(),
     )
-}
-
-fn typed_slow_start(config: Option<&common::SlowStartConfig>) -> Result<Option<SlowStart>> {
-    let Some(config) = config else {
-        return Ok(None);
-    };
-    fields!(config => common::SlowStartConfig {
-        used: slow_start_window aggression min_weight_percent;
-    });
-    slow_start(
-        duration("slow_start_window", config.slow_start_window.as_ref()),
-        config.aggression.as_ref(),
-        config.min_weight_percent.map(|percent| percent.value),
-    )
-    .map_err(|problem| problem.within("slow_start_config"))
 }
 
 fn locality(config: Option<&LocalityLbConfig>, options: &mut LbOptions) {

@@ -8,6 +8,7 @@ use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{
     self, InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
 };
+use crate::proto::protobuf::BoolValue;
 use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
 use crate::table::{AddressRange, ClientAddressSource, Manager, StreamDuration, Upgrades};
 
@@ -117,38 +118,39 @@ fn network(range: &CidrRange) -> Result<AddressRange> {
 }
 
 fn upgrades(message: &HttpConnectionManager) -> Result<Upgrades> {
-    let mut upgrades = Upgrades::default();
-    for (index, written) in message.upgrade_configs.iter().enumerate() {
-        let mut read = || {
-            fields!(written => http_connection_manager::UpgradeConfig {
-                refused: filters;
-                used: upgrade_type enabled;
-            });
-            let enabled = written.enabled.as_ref();
-            let may = enabled.is_none_or(|enabled| enabled.value);
-            add(&mut upgrades, &written.upgrade_type, may)
-        };
-        read().map_err(|problem| problem.within(&format!("upgrade_configs[{index}]")))?;
-    }
-    Ok(upgrades)
+    each_upgrade(&message.upgrade_configs, |written| {
+        fields!(written => http_connection_manager::UpgradeConfig {
+            refused: filters;
+            used: upgrade_type enabled;
+        });
+        Ok((&written.upgrade_type, may_upgrade(written.enabled.as_ref())))
+    })
 }
 
 /// Compiles a route's upgrade settings.
 pub(super) fn upgrades_of_route(written: &[UpgradeConfig]) -> Result<Upgrades> {
+    each_upgrade(written, |written| {
+        fields!(written => UpgradeConfig {
+            refused: connect_config;
+            used: upgrade_type enabled;
+        });
+        Ok((&written.upgrade_type, may_upgrade(written.enabled.as_ref())))
+    })
+}
+
+/// Compiles `upgrade_configs`. `read` returns the name of an upgrade, and true if it is enabled.
+fn each_upgrade<M>(written: &[M], read: fn(&M) -> Result<(&str, bool)>) -> Result<Upgrades> {
     let mut upgrades = Upgrades::default();
     for (index, written) in written.iter().enumerate() {
-        let mut read = || {
-            fields!(written => UpgradeConfig {
-                refused: connect_config;
-                used: upgrade_type enabled;
-            });
-            let enabled = written.enabled.as_ref();
-            let may = enabled.is_none_or(|enabled| enabled.value);
-            add(&mut upgrades, &written.upgrade_type, may)
-        };
-        read().map_err(|problem| problem.within(&format!("upgrade_configs[{index}]")))?;
+        read(written)
+            .and_then(|(name, may)| add(&mut upgrades, name, may))
+            .map_err(|problem| problem.within(&format!("upgrade_configs[{index}]")))?;
     }
     Ok(upgrades)
+}
+
+fn may_upgrade(enabled: Option<&BoolValue>) -> bool {
+    enabled.is_none_or(|enabled| enabled.value)
 }
 
 fn add(upgrades: &mut Upgrades, name: &str, may: bool) -> Result<()> {
