@@ -1,6 +1,7 @@
 //! The hosts of a run, which can crash, pause and be partitioned, on a simulated or real backend.
 
 pub(crate) mod latency;
+mod net_calls;
 pub(crate) mod real;
 pub(crate) mod simulated;
 #[cfg(feature = "turmoil")]

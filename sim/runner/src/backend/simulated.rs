@@ -12,15 +12,14 @@ use shakedown_results::PodId;
 use shakedown_scenarios::value::Distribution;
 
 use super::latency::Latencies;
+use super::net_calls::{STAGE, net_calls};
 use super::{Backend, PartitionGuard};
 use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::run_context::RunContext;
 
-/// Name of the runner's host. Its id is after the pods of 0 s and before those added later.
-const STAGE: &str = "stage";
-
-/// Hosts in the engine, in pod order except for the runner's own.
+/// Hosts in the engine, in pod order except for the runner's own, whose id is after the pods of 0 s and before those
+/// added later.
 pub(crate) struct Simulated {
     net: Net,
     /// By pod id.
@@ -57,17 +56,7 @@ impl Simulated {
 }
 
 impl Backend for Simulated {
-    fn stage(&self) -> Env {
-        self.net.env(self.stage)
-    }
-
-    fn env(&self, pod: PodId) -> Env {
-        self.net.env(self.host(pod))
-    }
-
-    fn address(&self, pod: PodId) -> IpAddr {
-        Addresses::SIMULATED.address(pod)
-    }
+    net_calls!();
 
     fn add(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
         self.hosts
@@ -76,22 +65,6 @@ impl Backend for Simulated {
         // The old rule only contains the pods that existed when it was created.
         self.net.set_link(link_rule(context, self.stage));
         Ok(())
-    }
-
-    fn crash(&self, pod: PodId) {
-        self.net.crash(self.host(pod));
-    }
-
-    fn restart(&self, pod: PodId) -> Env {
-        self.net.restart(self.host(pod))
-    }
-
-    fn pause(&self, pod: PodId) {
-        self.net.pause(self.host(pod));
-    }
-
-    fn resume(&self, pod: PodId) {
-        self.net.resume(self.host(pod));
     }
 
     fn cut(&self, from: &[PodId], to: &[PodId]) -> PartitionGuard {
@@ -106,14 +79,6 @@ impl Backend for Simulated {
                 unreachable!("a partition is healed by the backend that created it")
             }
         }
-    }
-
-    fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
-        self.net.set_name(name, addresses);
-    }
-
-    fn set_epoch_origin(&self, zero: Time) {
-        self.net.set_epoch_origin(zero);
     }
 }
 

@@ -12,19 +12,18 @@ use shakedown_env::{Env, Time};
 use shakedown_results::PodId;
 
 use super::latency::Latencies;
+use super::net_calls::{STAGE, net_calls};
 use super::{Backend, PartitionGuard};
 use crate::journal::Journal;
 use crate::layout::Addresses;
 use crate::run_context::RunContext;
-
-/// Name of the runner's host. Its id is after the pods of 0 s and before the spare hosts.
-const STAGE: &str = "stage";
 
 /// Hosts in turmoil. All must be created at the start, so pods added later get one of the idle spare hosts.
 pub(crate) struct Turmoil {
     net: TurmoilNet,
     /// Hosts of the pods of 0 s, then the spare ones, by pod id.
     hosts: Vec<HostId>,
+    /// Its id is after the pods of 0 s and before the spare hosts.
     stage: HostId,
 }
 
@@ -81,17 +80,7 @@ impl Turmoil {
 }
 
 impl Backend for Turmoil {
-    fn stage(&self) -> Env {
-        self.net.env(self.stage)
-    }
-
-    fn env(&self, pod: PodId) -> Env {
-        self.net.env(self.host(pod))
-    }
-
-    fn address(&self, pod: PodId) -> IpAddr {
-        Addresses::SIMULATED.address(pod)
-    }
+    net_calls!();
 
     fn add(&self, pod: PodId, context: &RunContext) -> io::Result<()> {
         let host = self.hosts.get(pod.0 as usize);
@@ -101,35 +90,11 @@ impl Backend for Turmoil {
         Ok(())
     }
 
-    fn crash(&self, pod: PodId) {
-        self.net.crash(self.host(pod));
-    }
-
-    fn restart(&self, pod: PodId) -> Env {
-        self.net.restart(self.host(pod))
-    }
-
-    fn pause(&self, pod: PodId) {
-        self.net.pause(self.host(pod));
-    }
-
-    fn resume(&self, pod: PodId) {
-        self.net.resume(self.host(pod));
-    }
-
     fn cut(&self, _from: &[PodId], _to: &[PodId]) -> PartitionGuard {
         unreachable!("scenarios with partitions were refused")
     }
 
     fn heal(&self, _cut: PartitionGuard) -> u64 {
         unreachable!("this backend creates no partitions")
-    }
-
-    fn set_name(&self, name: String, addresses: Vec<IpAddr>) {
-        self.net.set_name(name, addresses);
-    }
-
-    fn set_epoch_origin(&self, zero: Time) {
-        self.net.set_epoch_origin(zero);
     }
 }
