@@ -1,10 +1,8 @@
 //! Folds a Journal, record by record, into a digest, checks and a summary, and those into a results document. Records
 //! are not kept.
 
-use shakedown_reports::{JudgedChecks, Summary, SummaryHeader};
-use shakedown_results::{
-    CheckResult, Digest, Digester, Document, Engine, NotModelled, Participants, Record,
-};
+use shakedown_reports::{JudgedChecks, RunLabels, Summary, SummaryHeader};
+use shakedown_results::{CheckResult, Digest, Digester, Document, Participants, Record};
 use shakedown_scenarios::scenario::ResolvedScenario;
 use shakedown_scenarios::{Judge, SeedSample};
 
@@ -24,21 +22,6 @@ pub(crate) struct Folded {
     /// Violated invariants, which make the run invalid.
     pub(crate) invariants: Vec<String>,
     summary: Summary,
-}
-
-/// The properties of a run that its Journal does not contain.
-pub(crate) struct RunLabels {
-    /// The description of the scenario.
-    pub(crate) story: String,
-    pub(crate) set: Vec<String>,
-    pub(crate) seed: u64,
-    pub(crate) engine: Engine,
-    /// The command that repeats the run.
-    pub(crate) replay: String,
-    pub(crate) elapsed_ns: i64,
-    /// The time at which the user stopped the run. `None` if it was not stopped.
-    pub(crate) cut_ns: Option<i64>,
-    pub(crate) not_modelled: Vec<NotModelled>,
 }
 
 impl Fold {
@@ -91,17 +74,10 @@ impl Folded {
         invalid.extend(shakedown_scenarios::not_judged(&self.checks));
         let header = SummaryHeader {
             scenario: scenario.name.clone(),
-            story: labels.story,
             variant: scenario.variant.clone(),
-            set: labels.set,
-            seed: labels.seed,
-            engine: labels.engine,
             version: crate::version(),
             digest: self.digest,
-            replay: labels.replay,
-            elapsed_ns: labels.elapsed_ns,
-            cut_ns: labels.cut_ns,
-            not_modelled: labels.not_modelled,
+            labels,
         };
         let judgement = JudgedChecks {
             checks: self.checks,

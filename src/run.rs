@@ -9,13 +9,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use shakedown_istio::Omission;
+use shakedown_reports::RunLabels;
 use shakedown_results::{Document, Engine, NotModelled, Participants, Record};
 use shakedown_runner as runner;
 use shakedown_scenarios::scenario::ResolvedScenario;
 use shakedown_scenarios::{Judge, SeedSample};
 use shakedown_yaml::Location;
 
-use crate::fold::{Fold, RunLabels};
+use crate::fold::Fold;
 use crate::journal::{self, Comparison, Divergence, JournalError};
 use crate::secret::masked;
 

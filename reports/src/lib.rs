@@ -13,4 +13,4 @@ pub mod summary;
 pub mod text;
 pub mod units;
 
-pub use summary::{JudgedChecks, Summary, SummaryHeader};
+pub use summary::{JudgedChecks, RunLabels, Summary, SummaryHeader};

@@ -31,19 +31,25 @@ use services::Services;
 #[derive(Clone, Debug)]
 pub struct SummaryHeader {
     pub scenario: String,
-    /// Description of the scenario, from its file.
-    pub story: String,
     /// Name of the variant; `base` without one.
     pub variant: String,
+    /// Package version and journal number.
+    pub version: String,
+    /// Identity of the run.
+    pub digest: Digest,
+    pub labels: RunLabels,
+}
+
+/// The properties of a run that neither its scenario nor its Journal contains.
+#[derive(Clone, Debug)]
+pub struct RunLabels {
+    /// Description of the scenario, from its file.
+    pub story: String,
     /// The `--set` edits, in order.
     pub set: Vec<String>,
     pub seed: u64,
     /// Backend of the run, from which its execution mode follows.
     pub engine: Engine,
-    /// Package version and journal number.
-    pub version: String,
-    /// Identity of the run.
-    pub digest: Digest,
     /// Command that repeats the run.
     pub replay: String,
     /// Time from 0 s to the end of the drain, ns.
@@ -302,25 +308,26 @@ impl Summary {
 
     /// Completes the document of the whole run.
     pub fn finish(self, header: SummaryHeader, judgement: JudgedChecks) -> Document {
+        let labels = header.labels;
         Document {
             schema: SCHEMA,
             scenario: header.scenario,
-            story: header.story,
+            story: labels.story,
             variant: header.variant,
-            set: header.set,
-            mode: header.engine.mode(),
-            seed: header.seed,
-            engine: header.engine,
+            set: labels.set,
+            mode: labels.engine.mode(),
+            seed: labels.seed,
+            engine: labels.engine,
             version: header.version,
             digest: header.digest,
-            replay: header.replay,
+            replay: labels.replay,
             verdict: judgement.verdict,
             invalid: judgement.invalid,
             checks: judgement.checks,
-            elapsed_ns: header.elapsed_ns,
-            cut_ns: header.cut_ns,
-            in_flight_at_cut: header.cut_ns.map(|_| self.in_flight),
-            not_modelled: header.not_modelled,
+            elapsed_ns: labels.elapsed_ns,
+            cut_ns: labels.cut_ns,
+            in_flight_at_cut: labels.cut_ns.map(|_| self.in_flight),
+            not_modelled: labels.not_modelled,
             warm_up_ns: self.warm_up_ns,
             duration_ns: self.duration_ns,
             loads: self.loads.finish(),

@@ -17,6 +17,7 @@ use shakedown_loadgen::Schedule;
 use shakedown_loadgen::live::{
     self, LEAD, LoadTarget, RequestTemplate, SendOptions, Server, Stop, Tally,
 };
+use shakedown_reports::RunLabels;
 use shakedown_results::{Answer, Engine, Event, ParticipantId, Participants, PodId, Record};
 use shakedown_scenarios::scenario::{Arrivals, LoadSpec, ResolvedScenario};
 use shakedown_wire::{TlsClient, lacks_http2, refusal};
@@ -27,7 +28,6 @@ use super::real::{self, Reached};
 use super::text;
 use super::trust::{self, LoadTrust};
 use super::views::LoadFold;
-use crate::fold::RunLabels;
 
 /// The time limit for resolving a name, and for each connection attempt.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,10 +1,11 @@
 //! The fold of a load's records into its results document.
 
+use shakedown_reports::RunLabels;
 use shakedown_results::{Document, Event, ParticipantKind, Participants, Record};
 use shakedown_scenarios::Judge;
 use shakedown_scenarios::scenario::ResolvedScenario;
 
-use crate::fold::{Fold, RunLabels};
+use crate::fold::Fold;
 
 /// The fold of a load under way, and the time of its last record.
 #[derive(Default)]

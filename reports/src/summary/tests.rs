@@ -100,17 +100,19 @@ fn fold(participants: &Participants, records: &[Record]) -> Document {
     }
     let header = SummaryHeader {
         scenario: "s".to_owned(),
-        story: String::new(),
         variant: "base".to_owned(),
-        set: vec![],
-        seed: 1,
-        engine: Engine::Native,
         version: "0".to_owned(),
         digest: Digester::new("0", "", 1, participants).finish(),
-        replay: String::new(),
-        elapsed_ns: 0,
-        cut_ns: None,
-        not_modelled: Vec::new(),
+        labels: RunLabels {
+            story: String::new(),
+            set: vec![],
+            seed: 1,
+            engine: Engine::Native,
+            replay: String::new(),
+            elapsed_ns: 0,
+            cut_ns: None,
+            not_modelled: Vec::new(),
+        },
     };
     summary.finish(
         header,

@@ -1,6 +1,6 @@
 //! The participants of a synthetic run, and the conversion of its records to a document.
 
-use shakedown_reports::{JudgedChecks, Summary, SummaryHeader};
+use shakedown_reports::{JudgedChecks, RunLabels, Summary, SummaryHeader};
 use shakedown_results::{
     CheckResult, Digester, Document, Engine, Event, Participant, ParticipantId, ParticipantKind,
     Participants, PlannedFault, Pod, PodId, Record,
@@ -108,17 +108,19 @@ pub(crate) fn fold(
     };
     let header = SummaryHeader {
         scenario: "header-routing".to_owned(),
-        story: "Requests of user jason must reach reviews v2, all other requests v1, without exception.".to_owned(),
         variant: variant.to_owned(),
-        set: if edited.is_empty() { vec![] } else { vec!["load.others.rate=200/s".to_owned()] },
-        seed: 1,
-        engine: Engine::Native,
         version: "0.1.0+journal.1".to_owned(),
         digest: digester.finish(),
-        replay: format!("shakedown run header-routing --seed 1{edited}"),
-        elapsed_ns: participants.duration_ns + SECOND,
-        cut_ns: None,
-        not_modelled: Vec::new(),
+        labels: RunLabels {
+            story: "Requests of user jason must reach reviews v2, all other requests v1, without exception.".to_owned(),
+            set: if edited.is_empty() { vec![] } else { vec!["load.others.rate=200/s".to_owned()] },
+            seed: 1,
+            engine: Engine::Native,
+            replay: format!("shakedown run header-routing --seed 1{edited}"),
+            elapsed_ns: participants.duration_ns + SECOND,
+            cut_ns: None,
+            not_modelled: Vec::new(),
+        },
     };
     summary.finish(header, judgement)
 }
