@@ -3,6 +3,8 @@
 
 mod block;
 mod change;
+mod drive;
+mod start;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,22 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use shakedown_control::{ConnectedProxies, ControlOptions, ManagedMesh};
-use shakedown_env::real::{HostOptions, Runtime};
+use shakedown_control::ConnectedProxies;
+use shakedown_env::real::Runtime;
 use shakedown_env::{Env, Owned};
-use shakedown_istio::registry::MeshOptions;
-use shakedown_proxy::{Bootstrap, ResourceCache};
 use shakedown_types::MeshEvent;
 
-use crate::ads::{self, Fixture, Refusals, Source};
-use crate::case::{Case, Compare, Config, Host, PORT, Step, host};
+use crate::ads::{Fixture, Refusals};
+use crate::case::{Case, Compare, Host, host};
 use crate::client::{ClientRequest, send_request};
 use crate::envoy::{ADMIN_PORT, Envoy};
-use crate::mesh;
-use crate::seen::{Counts, Difference, Fact, Run, differences, same_shares};
-use crate::upstream::{self, Journal, Running, Script};
+use crate::seen::{Counts, Difference, Run, differences, same_shares};
+use crate::upstream::{Journal, Running};
 use block::Block;
-use change::resources;
 
 /// The outbound listener's port.
 pub(crate) const OUTBOUND_PORT: u16 = 15001;
@@ -113,115 +111,7 @@ fn folder(index: usize) -> PathBuf {
     folder
 }
 
-fn outside(runtime: &Runtime, name: &str, events: &Events) -> Env {
-    let events = Arc::clone(events);
-    let options = HostOptions {
-        on_event: Some(Arc::new(move |_, _, event| {
-            events
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(event);
-        })),
-        ..HostOptions::new(name)
-    };
-    runtime.host(options).expect("a host")
-}
-
-impl<'a> World<'a> {
-    fn start(
-        case: &'a Case,
-        runtime: &Runtime,
-        block: Block,
-        binary: &Path,
-        folder: &Path,
-    ) -> std::result::Result<World<'a>, String> {
-        let events = Events::default();
-        let env = outside(runtime, "outside", &Events::default());
-        let journal = Journal::default();
-        let hosts = hosts(case);
-        let upstreams = upstreams(&env, case, &hosts, block, &journal);
-        let envoy_refuses = Refusals::default();
-        let mut tasks = Vec::new();
-        let mut status = None;
-        let mut fixtures = Vec::new();
-        let log = Some(Envoy::log_in(folder));
-        let mut serve = |source, envoy: bool| {
-            let log = log.clone().filter(|_| envoy);
-            // Our proxy reports its rejections itself.
-            let refusals = if envoy {
-                Arc::clone(&envoy_refuses)
-            } else {
-                Refusals::default()
-            };
-            let task = ads::serve(&env, block.ads(envoy), source, log, &refusals);
-            tasks.push(task.expect("the block is ours"));
-        };
-        let control = match &case.config {
-            Config::Mesh(yaml) | Config::Inbound(yaml) => {
-                let cluster = ManagedMesh::new(MeshOptions {
-                    outbound_allow_any: !case.registry_only,
-                    ..MeshOptions::default()
-                });
-                let inbound = matches!(case.config, Config::Inbound(_));
-                let at = |index| {
-                    if inbound {
-                        vec![(block.envoy(), PORT).into(), (block.ours(), PORT).into()]
-                    } else {
-                        vec![block.upstream(index)]
-                    }
-                };
-                cluster.set_registry(mesh::registry(
-                    case,
-                    &hosts,
-                    &at,
-                    [block.envoy(), block.ours()],
-                ));
-                cluster.apply(mesh::documents(yaml)?);
-                let mut options = ControlOptions::new(block.control());
-                options.debounce = Duration::from_millis(1);
-                options.canaries = false;
-                status = Some(options.status.clone());
-                let own = outside(runtime, "control", &events);
-                let running = shakedown_control::run(own, cluster, options);
-                env.spawn("control", async move {
-                    running.await.expect("the block is ours");
-                });
-                serve(Source::Relay(block.control()), true);
-                block.control()
-            }
-            Config::Xds(_) => {
-                for envoy in [true, false] {
-                    let fixture = Fixture::new(resources(case, &hosts, block, envoy, None));
-                    serve(Source::Fixture(Arc::clone(&fixture)), envoy);
-                    fixtures.push(fixture);
-                }
-                block.ads(false)
-            }
-        };
-        let envoy =
-            Envoy::start(binary, folder, block.envoy(), block.ads(true)).expect("Envoy starts");
-        let bootstrap = Bootstrap::sidecar("ours", "default", block.ours(), control);
-        let own = outside(runtime, "ours", &events);
-        tasks.push(env.spawn_owned("ours", async move {
-            shakedown_proxy::run(own, bootstrap, ResourceCache::default())
-                .await
-                .expect("the block is ours");
-        }));
-        Ok(World {
-            case,
-            env,
-            block,
-            upstreams,
-            journal,
-            envoy,
-            events,
-            envoy_refuses,
-            status,
-            fixtures,
-            _tasks: tasks,
-        })
-    }
-
+impl World<'_> {
     async fn play(&self) -> Result {
         let ready = self.ready().await;
         if let Err(outcome @ Outcome::Broken(_)) = ready {
@@ -356,108 +246,6 @@ impl<'a> World<'a> {
         }
         Ok(())
     }
-
-    /// Sends all requests through one of the proxies.
-    async fn drive(&self, envoy: bool) -> Run {
-        self.journal.borrow_mut().clear();
-        let logged_before = if envoy {
-            self.envoy.facts().len()
-        } else {
-            self.our_facts().len()
-        };
-        let repetitions = match self.case.compare {
-            Compare::Shares(repetitions) => repetitions,
-            _ => 1,
-        };
-        let mut run = Run::default();
-        let mut number = 0u64;
-        for _ in 0..repetitions {
-            for (step, what) in self.case.steps.iter().enumerate() {
-                let (requests, change) = match what {
-                    Step::One(request) => (std::slice::from_ref(request), None),
-                    Step::All(all) => (&all[..], None),
-                    Step::Amid(all, after, change) => (&all[..], Some((*after, change))),
-                    Step::Change(change) => (&[][..], Some((0, change))),
-                    Step::Pause(ms) => {
-                        self.env.sleep(Duration::from_millis(*ms)).await;
-                        continue;
-                    }
-                };
-                run.steps.push((step, self.journal.borrow().len()));
-                let requests: Vec<ClientRequest> = requests
-                    .iter()
-                    .map(|request| identified(request.clone(), &mut number))
-                    .collect();
-                let asking = requests.iter().map(|request| {
-                    let to = self.listener(envoy, request);
-                    async move { send_request(&self.env, to, request).await }
-                });
-                let asking = futures_util::future::join_all(asking);
-                let changing = self.change(envoy, change);
-                let (answers, ()) = futures_util::future::join(asking, changing).await;
-                run.answers.extend(
-                    requests
-                        .into_iter()
-                        .zip(answers)
-                        .map(|(request, answer)| (step, request, answer)),
-                );
-            }
-        }
-        let deadline = self.env.now() + LOG_TIMEOUT;
-        loop {
-            run.facts = if envoy {
-                self.envoy.facts()
-            } else {
-                self.our_facts()
-            }
-            .split_off(logged_before);
-            if run.facts.len() >= run.answers.len() || self.env.now() > deadline {
-                break;
-            }
-            self.env.sleep(POLL_INTERVAL).await;
-        }
-        // A truncated request is recorded when its connection ends, which may be last.
-        self.env.sleep(POLL_INTERVAL).await;
-        run.received = self.journal.take();
-        run
-    }
-
-    fn listener(&self, envoy: bool, request: &ClientRequest) -> SocketAddr {
-        let address = if envoy {
-            self.block.envoy()
-        } else {
-            self.block.ours()
-        };
-        let usual = if matches!(self.case.config, Config::Inbound(_)) {
-            PORT
-        } else {
-            OUTBOUND_PORT
-        };
-        (address, request.port.unwrap_or(usual)).into()
-    }
-
-    fn our_facts(&self) -> Vec<Fact> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let requests = events.iter().filter_map(|event| match event {
-            MeshEvent::Request(request) => Some(Fact::from(request)),
-            _ => None,
-        });
-        requests.collect()
-    }
-}
-
-/// Adds a request id to identify the request, unless it has one or is given as bytes.
-fn identified(mut request: ClientRequest, number: &mut u64) -> ClientRequest {
-    *number += 1;
-    let has = request
-        .headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("x-request-id"));
-    if request.raw.is_none() && !has {
-        let id = format!("00000000-0000-4000-8000-{:012x}", *number);
-        request.headers.push(("x-request-id".into(), id));
-    }
-    request
 }
 
 fn hosts(case: &Case) -> Vec<Host> {
@@ -466,38 +254,6 @@ fn hosts(case: &Case) -> Vec<Host> {
     } else {
         case.hosts.clone()
     }
-}
-
-fn upstreams(
-    env: &Env,
-    case: &Case,
-    hosts: &[Host],
-    block: Block,
-    journal: &Journal,
-) -> Vec<Running> {
-    let inbound = matches!(case.config, Config::Inbound(_));
-    let mut running = Vec::new();
-    for (index, host) in hosts.iter().enumerate() {
-        let at = if inbound {
-            vec![
-                (block.envoy(), APP_PORT).into(),
-                (block.ours(), APP_PORT).into(),
-            ]
-        } else {
-            vec![block.upstream(index)]
-        };
-        for address in at {
-            let script = Script {
-                host: host.name.into(),
-                service: host.service.into(),
-                acts: host.acts.clone(),
-                manner: host.manner,
-            };
-            let started = upstream::start(env, address, script, journal);
-            running.push(started.expect("the block is ours"));
-        }
-    }
-    running
 }
 
 fn shares(a: &Counts, b: &Counts) -> Vec<Difference> {

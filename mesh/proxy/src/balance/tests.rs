@@ -1,7 +1,10 @@
 //! Tests of whole balancers: shares, priorities, panic mode, localities, slow start, subsets.
 
 mod any;
+mod localities;
+mod priorities;
 mod rebuilt;
+mod subsets;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,8 +12,8 @@ use std::time::Duration;
 
 use shakedown_env::{Rng as Stream, stream_seed};
 use shakedown_xds::table::{
-    Fallback, Host, Label, Labels, LbOptions, LbPolicy, LeastRequest, Locality, Maglev, PeakEwma,
-    RingHash, RoundRobin, Selector, SelectorFallback, SlowStart, Subsets,
+    Fallback, Host, LbOptions, LbPolicy, LeastRequest, Locality, Maglev, PeakEwma, RingHash,
+    RoundRobin, SlowStart,
 };
 
 use super::*;
@@ -292,124 +295,6 @@ fn a_tried_host_is_avoided_as_long_as_attempts_last() {
     );
 }
 
-fn priorities(healthy: &[(u32, bool)]) -> Vec<Host> {
-    let hosts = (1..).zip(healthy).map(|(n, (priority, healthy))| Host {
-        priority: *priority,
-        healthy: *healthy,
-        ..host(n, 1)
-    });
-    hosts.collect()
-}
-
-#[test]
-fn the_next_priority_takes_over_on_failure_and_returns_traffic_on_recovery() {
-    for policy in POLICIES {
-        let layout = [(0, true), (0, true), (1, true), (2, true)];
-        let mut bench = Bench::new(policy, priorities(&layout));
-        bench.options.panic_percent = 0;
-        bench.build();
-        let counts = bench.counts(200);
-        assert_eq!(counts[2] + counts[3], 0, "{policy:?}: {counts:?}");
-        bench.hosts[0].healthy = false;
-        bench.hosts[1].healthy = false;
-        bench.build();
-        assert_eq!(bench.counts(100), [0, 0, 100, 0], "{policy:?}");
-        bench.hosts[1].healthy = true;
-        bench.build();
-        let counts = bench.counts(3000);
-        // Half of the priority is healthy, so it keeps 70% of the traffic.
-        assert_eq!((counts[0], counts[3]), (0, 0), "{policy:?}: {counts:?}");
-        assert!((1950..2250).contains(&counts[1]), "{policy:?}: {counts:?}");
-    }
-}
-
-#[test]
-fn in_panic_all_hosts_are_used_and_without_a_threshold_none() {
-    for policy in POLICIES {
-        let mut bench = Bench::new(policy, priorities(&[(0, false), (0, false), (0, true)]));
-        let counts = bench.counts(600);
-        assert!(
-            counts.iter().all(|count| *count > 100),
-            "{policy:?}: {counts:?}"
-        );
-        bench.options.panic_percent = 0;
-        bench.build();
-        assert_eq!(bench.counts(20), [0, 0, 20], "{policy:?}");
-        bench.hosts[2].healthy = false;
-        bench.build();
-        assert_eq!(bench.pick(), None, "{policy:?}");
-    }
-}
-
-#[test]
-fn traffic_fails_in_panic_where_that_is_asked_for() {
-    let mut bench = Bench::new(
-        LbPolicy::ROUND_ROBIN,
-        priorities(&[(0, false), (0, false), (0, true)]),
-    );
-    bench.options.fail_on_panic = true;
-    bench.build();
-    assert_eq!(bench.pick(), None);
-}
-
-fn in_zones(zones: &[(&str, u32, bool)]) -> Vec<Host> {
-    let hosts = (1..).zip(zones).map(|(n, (zone, weight, healthy))| Host {
-        locality: Arc::new(Locality {
-            zone: (*zone).into(),
-            ..Locality::default()
-        }),
-        locality_weight: *weight,
-        healthy: *healthy,
-        ..host(n, 1)
-    });
-    hosts.collect()
-}
-
-#[test]
-fn localities_get_their_shares_whatever_their_hosts() {
-    for policy in POLICIES {
-        let zones = [
-            ("a", 80, true),
-            ("b", 20, true),
-            ("b", 20, true),
-            ("b", 20, true),
-        ];
-        let mut bench = Bench::new(policy, in_zones(&zones));
-        bench.options.by_locality = true;
-        bench.build();
-        let counts = bench.counts(5000);
-        let in_a = counts[0];
-        assert!((3800..4250).contains(&in_a), "{policy:?}: {counts:?}");
-    }
-}
-
-#[test]
-fn a_locality_that_loses_hosts_loses_share() {
-    let zones = [
-        ("a", 50, true),
-        ("a", 50, false),
-        ("a", 50, false),
-        ("b", 50, true),
-    ];
-    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, in_zones(&zones));
-    bench.options.by_locality = true;
-    bench.options.panic_percent = 0;
-    bench.build();
-    // A third of zone a is healthy: 140 * 1/3 percent of its weight is 23.3, against 50.
-    let counts = bench.counts(2200);
-    assert!((695..705).contains(&counts[0]), "{counts:?}");
-    assert_eq!(counts[1] + counts[2], 0);
-}
-
-#[test]
-fn without_any_weight_localities_are_not_told_apart() {
-    let zones = [("a", 0, true), ("b", 0, true)];
-    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, in_zones(&zones));
-    bench.options.by_locality = true;
-    bench.build();
-    assert_eq!(bench.counts(10), [5, 5]);
-}
-
 #[test]
 fn a_new_host_starts_with_a_tenth_and_grows() {
     let slow = SlowStart {
@@ -444,104 +329,4 @@ fn a_new_host_starts_with_a_tenth_and_grows() {
         let counts = bench.counts(3000);
         assert!((980..1020).contains(&counts[2]), "{counts:?}");
     }
-}
-
-fn label(text: &str) -> Label {
-    Label::Text(text.into())
-}
-
-fn labels(pairs: &[(&str, &str)]) -> Labels {
-    let pair = |(name, value): &(&str, &str)| (Arc::from(*name), label(value));
-    pairs.iter().map(pair).collect()
-}
-
-const NOBODY: [usize; 0] = [];
-
-fn with_subsets(fallback: Fallback, own: Option<SelectorFallback>) -> Bench {
-    let mut hosts = hosts(&[1, 1, 1]);
-    hosts[0].labels = labels(&[("version", "v1"), ("stage", "prod")]);
-    hosts[1].labels = labels(&[("version", "v2"), ("stage", "prod")]);
-    hosts[2].labels = labels(&[("version", "v2")]);
-    let mut bench = Bench::new(LbPolicy::ROUND_ROBIN, hosts);
-    bench.options.subsets = Some(Arc::new(Subsets {
-        selectors: vec![
-            Selector {
-                keys: vec!["version".into()],
-                fallback: own,
-            },
-            Selector {
-                keys: vec!["stage".into(), "version".into()],
-                fallback: None,
-            },
-        ],
-        fallback,
-        default_subset: labels(&[("version", "v1")]),
-    }));
-    bench.built()
-}
-
-fn of_subset(bench: &mut Bench, wanted: &[(&str, &str)]) -> Vec<usize> {
-    let wanted = labels(wanted);
-    let request = Request {
-        labels: Some(&wanted),
-        ..Request::default()
-    };
-    let mut seen: Vec<usize> = (0..6).filter_map(|_| bench.pick_for(request)).collect();
-    seen.sort_unstable();
-    seen.dedup();
-    seen
-}
-
-#[test]
-fn a_subset_has_the_hosts_with_its_labels() {
-    let mut bench = with_subsets(Fallback::None, None);
-    assert_eq!(of_subset(&mut bench, &[("version", "v2")]), [1, 2]);
-    assert_eq!(
-        of_subset(&mut bench, &[("version", "v2"), ("stage", "prod")]),
-        [1]
-    );
-    assert_eq!(of_subset(&mut bench, &[("version", "v3")]), NOBODY);
-    assert_eq!(
-        of_subset(&mut bench, &[("stage", "prod")]),
-        NOBODY,
-        "no selector has that name alone"
-    );
-    assert_eq!(of_subset(&mut bench, &[]), NOBODY);
-}
-
-#[test]
-fn what_is_in_no_subset_falls_back_as_is_said() {
-    let mut any = with_subsets(Fallback::Any, None);
-    assert_eq!(of_subset(&mut any, &[("version", "v3")]), [0, 1, 2]);
-    assert_eq!(of_subset(&mut any, &[]), [0, 1, 2]);
-    let mut default = with_subsets(Fallback::Default, None);
-    assert_eq!(of_subset(&mut default, &[("version", "v3")]), [0]);
-    let own = SelectorFallback::To(Fallback::Any);
-    let mut own = with_subsets(Fallback::None, Some(own));
-    assert_eq!(of_subset(&mut own, &[("version", "v3")]), [0, 1, 2]);
-    assert_eq!(
-        of_subset(&mut own, &[("version", "v3"), ("stage", "prod")]),
-        NOBODY
-    );
-}
-
-#[test]
-fn an_empty_subset_may_fall_back_to_a_subset_with_fewer_labels() {
-    let mut bench = with_subsets(Fallback::None, Some(SelectorFallback::To(Fallback::Any)));
-    let subsets = bench.options.subsets.as_mut().unwrap();
-    Arc::make_mut(subsets).selectors[1].fallback =
-        Some(SelectorFallback::Keys(vec!["version".into()]));
-    bench.build();
-    let wanted = [("version", "v2"), ("stage", "test")];
-    assert_eq!(
-        of_subset(&mut bench, &wanted),
-        [1, 2],
-        "of the version alone"
-    );
-    let nobody = [("version", "v3"), ("stage", "test")];
-    assert_eq!(
-        of_subset(&mut bench, &nobody),
-        [0, 1, 2],
-        "and then as the selector of the version says"
-    );
 }

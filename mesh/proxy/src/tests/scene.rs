@@ -1,5 +1,8 @@
 //! Test environment: hosts 1 ms apart, a proxy that executes a given table, and scripted upstreams.
 
+mod stream;
+mod tables;
+
 use std::cell::RefCell;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -13,15 +16,13 @@ use shakedown_engine::{HostId, HostSpec, LinkLatency, Net, Sim, SimLink, SimOpti
 use shakedown_env::{BoxStream, Env, Time, UnixTime};
 use shakedown_types::{AttemptEvent, MeshEvent, RequestEvent, ResponseFlags};
 use shakedown_wire::{Body, Pool, PoolOptions, ResponseBody, ServerOptions, accept_loop};
-use shakedown_xds::table::{
-    Assignment, Cluster, ClusterKind, Direction, Filter, Host, Identity, LbOptions, LbPolicy,
-    Limits, Listener, PathMatcher, PriorityLimits, RetryOn, RetryPolicy, Route, RouteAction,
-    RouteActionKind, RouteMatcher, RouteTable, Routes, Table, VirtualHost, WeightedCluster,
-};
+use shakedown_xds::table::Table;
 
 use crate::proxy::Proxy;
 use crate::run::Running;
 use crate::{Bootstrap, run_with_table};
+pub(crate) use stream::*;
+pub(crate) use tables::*;
 
 pub(crate) const CALLER: &str = "127.0.0.1";
 pub(crate) const POD: &str = "127.0.0.2";
@@ -307,160 +308,6 @@ where
     result.take().unwrap()
 }
 
-pub(crate) fn cluster(name: &str, hosts: &[SocketAddr]) -> Cluster {
-    let host = |address: &SocketAddr| Host {
-        workload: Identity::new("reviews-v1;default;reviews;v1;"),
-        ..Host::new(*address)
-    };
-    let hosts = hosts.iter().map(host).collect();
-    Cluster {
-        name: name.into(),
-        kind: ClusterKind::Static(Arc::new(Assignment::new(name, hosts))),
-        connect_timeout: Duration::from_secs(10),
-        lb: LbPolicy::ROUND_ROBIN,
-        lb_options: LbOptions::default(),
-        limits: PriorityLimits::both(Limits::UNLIMITED),
-        protocol: shakedown_xds::table::UpstreamProtocol::Http1,
-        policy: Default::default(),
-        outlier: None,
-        update_merge_window: Cluster::UPDATE_MERGE_WINDOW,
-        idle_timeout: None,
-        max_requests_per_connection: None,
-        max_connection_duration: None,
-    }
-}
-
-pub(crate) fn to(cluster: &str) -> RouteAction {
-    RouteAction::new(vec![WeightedCluster::new(cluster, 1)]).unwrap()
-}
-
-/// A policy with two retries on `on`, and Istio's defaults otherwise.
-pub(crate) fn retry(on: RetryOn) -> RetryPolicy {
-    RetryPolicy {
-        on,
-        times: 2,
-        avoid_previous_hosts: true,
-        host_selection_attempts: 5,
-        ..RetryPolicy::default()
-    }
-}
-
-fn route_table(name: &str, domain: &str, action: RouteActionKind) -> Arc<RouteTable> {
-    let matcher = RouteMatcher {
-        path: PathMatcher::Any,
-        headers: Vec::new(),
-        query: Vec::new(),
-    };
-    table_of(name, domain, vec![Route::new("", matcher, action)], false)
-}
-
-fn table_of(
-    name: &str,
-    domain: &str,
-    routes: Vec<Route>,
-    count_in_response: bool,
-) -> Arc<RouteTable> {
-    let host = VirtualHost {
-        name: domain.into(),
-        routes,
-        include_attempt_count: true,
-        include_attempt_count_in_response: count_in_response,
-    };
-    Arc::new(RouteTable::new(name, vec![(host, vec![domain.into()])], false).unwrap())
-}
-
-/// A route table that matches no request.
-pub(crate) fn empty_routes() -> Arc<RouteTable> {
-    table_of("15001", "*", Vec::new(), false)
-}
-
-/// An outbound listener with these filters and a single route that matches everything.
-pub(crate) fn routed(route: Route, filters: Vec<Filter>, clusters: Vec<Cluster>) -> Table {
-    let mut table = outbound(route.action.clone(), clusters);
-    let routes = table_of("15001", "*", vec![route], false);
-    table.routes.insert("15001".into(), routes);
-    for listener in table.listeners.values_mut() {
-        Arc::make_mut(listener).filters.clone_from(&filters);
-    }
-    table
-}
-
-/// Adds the attempt count to responses of the outbound routes.
-pub(crate) fn include_attempt_count(table: &mut Table) {
-    let routes = table.routes["15001"].hosts()[0].routes.clone();
-    let routes = table_of("15001", "*", routes, true);
-    table.routes.insert("15001".into(), routes);
-}
-
-/// An outbound listener whose only virtual host matches every authority.
-pub(crate) fn outbound(action: RouteActionKind, clusters: Vec<Cluster>) -> Table {
-    outbound_for("*", action, clusters)
-}
-
-/// An outbound listener with one virtual host.
-pub(crate) fn outbound_for(domain: &str, action: RouteActionKind, clusters: Vec<Cluster>) -> Table {
-    let mut table = Table::default();
-    let listener = Listener {
-        name: "virtualOutbound".into(),
-        address: "0.0.0.0:15001".parse().unwrap(),
-        direction: Direction::Outbound,
-        routes: Routes::Named("15001".into()),
-        filters: Vec::new(),
-        stream_idle_timeout: None,
-        manager: Default::default(),
-    };
-    table
-        .listeners
-        .insert(listener.name.clone(), Arc::new(listener));
-    table
-        .routes
-        .insert("15001".into(), route_table("15001", domain, action));
-    for cluster in clusters {
-        table.clusters.put(Arc::new(cluster));
-    }
-    table
-}
-
-/// Adds an inbound listener to a table.
-pub(crate) fn with_inbound(
-    mut table: Table,
-    port: u16,
-    action: RouteAction,
-    app: Cluster,
-) -> Table {
-    let name: Arc<str> = format!("inbound_{port}").into();
-    let listener = Listener {
-        name: name.clone(),
-        address: at(POD, port),
-        direction: Direction::Inbound,
-        routes: Routes::Inline(route_table(&name, "*", RouteActionKind::Forward(action))),
-        filters: Vec::new(),
-        stream_idle_timeout: None,
-        manager: Default::default(),
-    };
-    table.listeners.insert(name, Arc::new(listener));
-    table.clusters.put(Arc::new(app));
-    table
-}
-
-/// A single route to a cluster with these hosts.
-pub(crate) fn simple(hosts: &[SocketAddr]) -> Table {
-    outbound(
-        RouteActionKind::Forward(to(REVIEWS)),
-        vec![cluster(REVIEWS, hosts)],
-    )
-}
-
-/// A single route to a cluster with these hosts and a retry policy.
-pub(crate) fn retried(policy: RetryPolicy, hosts: &[SocketAddr]) -> Table {
-    let mut action = to(REVIEWS);
-    action.retry = Some(policy.into());
-    outbound(
-        RouteActionKind::Forward(action),
-        vec![cluster(REVIEWS, hosts)],
-    )
-}
-
 /// Status, flags and number of attempts of the only request.
 pub(crate) fn outcome(scene: &Scene) -> (u16, String, u32) {
     let requests = scene.requests();
@@ -486,43 +333,4 @@ pub(crate) fn try_flags(scene: &Scene) -> Vec<(u16, ResponseFlags)> {
         .iter()
         .map(|attempt| (attempt.status, attempt.flags))
         .collect()
-}
-
-/// Writes raw bytes, which must be short enough to fit the window at once.
-pub(crate) async fn write(stream: &mut BoxStream, text: &str) {
-    let written = std::future::poll_fn(|cx| {
-        hyper::rt::Write::poll_write(std::pin::Pin::new(&mut *stream), cx, text.as_bytes())
-    });
-    assert_eq!(written.await.unwrap(), text.len());
-}
-
-/// Reads one response to its end, as text.
-pub(crate) async fn read(stream: &mut BoxStream) -> String {
-    let mut text = String::new();
-    loop {
-        let mut bytes = [0; 4096];
-        let mut buffer = hyper::rt::ReadBuf::new(&mut bytes);
-        let read = std::future::poll_fn(|cx| {
-            hyper::rt::Read::poll_read(std::pin::Pin::new(&mut *stream), cx, buffer.unfilled())
-        });
-        let ended = read.await.is_err() || buffer.filled().is_empty();
-        text += std::str::from_utf8(buffer.filled()).unwrap();
-        let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            length.is_some_and(|length| body.len() >= length.parse().unwrap())
-        });
-        if ended || whole {
-            return text;
-        }
-    }
-}
-
-/// The next data frame of a body, as text.
-pub(crate) async fn frame(body: &mut ResponseBody) -> Option<String> {
-    let next =
-        std::future::poll_fn(|cx| http_body::Body::poll_frame(std::pin::Pin::new(&mut *body), cx));
-    let data = next.await?.unwrap().into_data().unwrap();
-    Some(String::from_utf8(data.to_vec()).unwrap())
 }

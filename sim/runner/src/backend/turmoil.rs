@@ -23,7 +23,7 @@ pub(crate) struct Turmoil {
     net: TurmoilNet,
     /// Hosts of the pods of 0 s, then the spare ones, by pod id.
     hosts: Vec<HostId>,
-    /// Its id is after the pods of 0 s and before the spare hosts.
+    /// An id after those of the pods of 0 s and before the spare hosts.
     stage: HostId,
 }
 

@@ -1,5 +1,8 @@
 //! Tests rebuilt balancers: the effects of health, localities and the hosts' ages.
 
+use super::localities::in_zones;
+use super::priorities::priorities;
+use super::subsets::{labels, with_subsets};
 use super::*;
 
 fn slowly() -> Option<SlowStart> {
