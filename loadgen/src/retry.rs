@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Rng, Time};
 use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::scenario::AppRetries;

@@ -7,7 +7,7 @@ mod curve;
 
 use std::time::Duration;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::Rng;
 use shakedown_scenarios::scenario::{Arrivals, LoadSpec};
 use shakedown_scenarios::value::Ratio;

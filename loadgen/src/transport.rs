@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, Request};
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Env, Rng};
 use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::scenario::Protocol;

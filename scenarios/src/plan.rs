@@ -3,7 +3,7 @@
 
 mod words;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_results::{Participant, ParticipantKind, Participants, PlannedFault, Pod, PodId};
 
 use crate::scenario::{

@@ -7,8 +7,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
 
 use crate::command::{file, folder};

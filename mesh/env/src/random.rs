@@ -1,7 +1,7 @@
 //! Labelled random streams. The algorithm is pinned and the seed is mixed with the label, so that an additional draw in
 //! one place changes no other stream.
 
-use rand_chacha::rand_core::SeedableRng;
+use rand::SeedableRng;
 use sha2::{Digest, Sha256};
 
 /// The only generator used: ChaCha with 8 rounds. It is pinned because `StdRng` and `SmallRng` change between versions.

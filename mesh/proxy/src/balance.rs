@@ -24,7 +24,7 @@ pub mod slow_start;
 mod subsets;
 pub mod weights;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_env::Time;
 
 pub use avoid::avoiding;

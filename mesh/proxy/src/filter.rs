@@ -6,7 +6,7 @@ pub(crate) mod cors;
 mod fault;
 mod rate_limit;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_xds::table::{Filter, Listener};
 
 use crate::limit::limiters::ConnectionLimiter;

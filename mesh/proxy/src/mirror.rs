@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HOST, HeaderMap, HeaderValue};
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_xds::table::Mirror;
 use smallvec::SmallVec;
 

@@ -13,7 +13,7 @@ mod window;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_env::Time;
 use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;

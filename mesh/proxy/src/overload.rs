@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use http::StatusCode;
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Env, Rng, Sleep, Time};
 use shakedown_types::ResponseFlags;
 use shakedown_xds::table;

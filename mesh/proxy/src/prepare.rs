@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_types::RequestId;
 
 use crate::header_overrides;

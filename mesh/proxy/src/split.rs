@@ -1,7 +1,7 @@
 //! Chooses one of a route's weighted destinations.
 
 use http::HeaderMap;
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_xds::table::{RouteAction, WeightedCluster};
 
 /// The destination of one request: a random number modulo the total weight, by cumulative scan. A route may take the
@@ -24,6 +24,7 @@ pub(crate) fn choose<'a>(
 mod tests {
     use http::header::{HeaderName, HeaderValue};
     use proptest::prelude::*;
+    use rand::Rng as _;
     use shakedown_env::stream_seed;
 
     use super::*;

@@ -86,7 +86,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use rand_core::Rng;
+    use rand::Rng;
     use shakedown_env::stream_seed;
 
     use super::*;

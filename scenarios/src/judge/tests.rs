@@ -11,8 +11,8 @@ mod sweeps;
 mod windows;
 mod words;
 
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::{
     Answer, CheckResult, Event, Fate, Outcome, ParticipantId, PodId, Record, Root,
 };

@@ -1,5 +1,5 @@
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::{ParticipantKind, PodId};
 
 use super::{is_meant, list_participants, plan, resolve};

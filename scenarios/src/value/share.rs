@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rand_core::Rng;
+use rand::Rng;
 
 use super::{Decimal, Ratio, ValueError};
 
@@ -94,8 +94,8 @@ impl fmt::Display for Share {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::SeedableRng;
 
     use super::Share;
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Rng, stream_seed};
 
 /// Maximum number of polls between two sleeps.

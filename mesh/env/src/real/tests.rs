@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBuf, Write};
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_types::MeshEvent;
 
 use super::*;

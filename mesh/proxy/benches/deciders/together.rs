@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Rng, Time, UnixTime, stream_seed};
 use shakedown_proxy::adaptive::Adaptive;
 use shakedown_proxy::balance::{Balancer, Request};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand_core::Rng;
+use rand::Rng;
 
 /// Source: Envoy, `GrpcStream`'s `RETRY_INITIAL_DELAY_MS` and `RETRY_MAX_DELAY_MS`.
 const BASE: Duration = Duration::from_millis(500);

@@ -1,7 +1,7 @@
 //! Selects the host with the fewest active requests for its weight, among all hosts. The policy is not Envoy's. Because
 //! it examines every host, it does not herd behind stale samples, but its cost grows with the number of hosts.
 
-use rand_core::Rng;
+use rand::Rng;
 
 /// Returns the host with the least `active / weight`. Ties are broken uniformly at random.
 pub fn least_loaded(

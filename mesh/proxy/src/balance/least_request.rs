@@ -1,6 +1,6 @@
 //! Selects the host with the fewest active requests among some hosts drawn at random.
 
-use rand_core::Rng;
+use rand::Rng;
 
 use super::random;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{LbPolicy, Locality, SlowStart};
 

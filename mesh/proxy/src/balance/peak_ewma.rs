@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_env::Time;
 
 use super::random;

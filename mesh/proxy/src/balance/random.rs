@@ -1,6 +1,6 @@
 //! Uniformly random selection.
 
-use rand_core::Rng;
+use rand::Rng;
 
 /// Draws a host uniformly: a random number modulo the number of hosts, as in Envoy.
 pub fn any(hosts: usize, random: &mut impl Rng) -> Option<usize> {

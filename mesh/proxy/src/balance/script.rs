@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use rand_core::TryRng;
+use rand::TryRng;
 
 /// Returns the numbers of a script, then panics.
 pub(super) struct Script(Vec<u64>);

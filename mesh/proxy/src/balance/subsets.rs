@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rand_core::Rng;
+use rand::Rng;
 use shakedown_env::Time;
 use shakedown_xds::table::{Fallback, Label, Labels, Selector, SelectorFallback, Subsets};
 

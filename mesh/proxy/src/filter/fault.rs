@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_types::ResponseFlags;
 use shakedown_xds::table::{Abort, Fault, RequestView};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_xds::table::RateLimit;
 
 use super::FilterContext;

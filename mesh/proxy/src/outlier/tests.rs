@@ -164,7 +164,7 @@ fn an_ejected_host_keeps_counting_failures_and_is_not_ejected_again() {
 /// A generator that always returns the same number.
 struct Draws(u64);
 
-impl rand_core::TryRng for Draws {
+impl rand::TryRng for Draws {
     type Error = std::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {

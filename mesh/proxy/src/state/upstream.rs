@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Env, Rng, Time};
 use shakedown_types::MeshEvent;
 use shakedown_wire::{Pool, PoolOptions, PoolProtocol};

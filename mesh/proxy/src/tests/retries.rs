@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::BoxStream;
 use shakedown_types::ResponseFlags;
 use shakedown_wire::Body;

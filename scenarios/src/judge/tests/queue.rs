@@ -1,7 +1,7 @@
 //! A queue with one worker: the judge's figures must agree with queueing theory.
 
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use shakedown_results::{Event, Fate, ParticipantId, PodId, Record, Root};
 
 use super::OK;

@@ -1,6 +1,6 @@
 //! Sampling by inversion where an inverse exists, with `libm`'s functions, rounded to whole units.
 
-use rand_core::Rng;
+use rand::Rng;
 
 use super::{Distribution, Shape};
 

@@ -1,5 +1,5 @@
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 
 use super::Distribution;
 
@@ -206,7 +206,7 @@ fn a_file_without_a_line_gives_nothing_to_draw() {
 /// A random stream of zeros.
 struct Zeros;
 
-impl rand_core::TryRng for Zeros {
+impl rand::TryRng for Zeros {
     type Error = std::convert::Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
@@ -246,7 +246,7 @@ fn a_uniform_count_takes_both_ends() {
 
 #[test]
 fn a_constant_draws_nothing_from_its_stream() {
-    use rand_chacha::rand_core::Rng;
+    use rand::Rng;
     let (mut rng, mut same) = (ChaCha8Rng::seed_from_u64(5), ChaCha8Rng::seed_from_u64(5));
     assert_eq!(
         Distribution::parse_duration("3.333ms")

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::{Rng, Time, stream_seed};
 
 use super::fault::Faults;

@@ -1,6 +1,6 @@
 //! The retry decision after a failed attempt.
 
-use rand_core::Rng as _;
+use rand::Rng as _;
 use shakedown_env::UnixTime;
 use shakedown_types::ResponseFlags;
 
