@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use shakedown_env::{Rng, Time};
 use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::scenario::AppRetries;
@@ -53,9 +53,8 @@ impl Retrier {
         if !policy.full_jitter || wait.is_zero() {
             return wait;
         }
-        // A number below 2^64, scaled. The bias is one part in a thousand million.
-        let nanos = (wait.as_nanos() + 1).saturating_mul(u128::from(self.rng.next_u64())) >> 64;
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+        let nanos = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.rng.random_range(0..=nanos))
     }
 
     /// Returns true if the budget allows a retry now, and takes it from the budget.

@@ -7,10 +7,11 @@ mod curve;
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::distr::Distribution as _;
+use rand::distr::weighted::WeightedIndex;
 use shakedown_env::Rng;
 use shakedown_scenarios::scenario::{Arrivals, LoadSpec};
-use shakedown_scenarios::value::Ratio;
+use shakedown_scenarios::value::{Ratio, exponential};
 
 use curve::{Curve, EVENT};
 
@@ -48,19 +49,15 @@ pub struct Schedule {
     seq: u64,
     gaps: Rng,
     choices: Rng,
-    /// Cumulative weights of the mix.
-    weights: Vec<u64>,
+    /// The weights of the mix. `None` if nothing is drawn: for a single entry, or if all weights are zero.
+    weights: Option<WeightedIndex<u64>>,
 }
 
 impl Schedule {
     /// The schedule of `load` under these surges. `gaps` draws its arrivals, `choices` the entries of its mix.
     pub fn new(load: &LoadSpec, surges: &[Surge], gaps: Rng, choices: Rng) -> Schedule {
-        let mut total = 0u64;
-        let weights = load.entries.iter().map(|entry| {
-            total = total.saturating_add(entry.weight);
-            total
-        });
-        let weights = weights.collect();
+        let weights = WeightedIndex::new(load.entries.iter().map(|entry| entry.weight));
+        let weights = weights.ok().filter(|_| load.entries.len() > 1);
         let mut curve = Curve::new(&load.stages);
         for surge in surges {
             // The curve starts when the load does.
@@ -94,18 +91,16 @@ impl Schedule {
     fn gap(&mut self) -> u128 {
         match self.arrivals {
             Arrivals::Constant => EVENT,
-            Arrivals::Poisson => unit_exponential(&mut self.gaps),
+            Arrivals::Poisson => (exponential(&mut self.gaps) * EVENT as f64) as u128,
         }
     }
 
     fn choose(&mut self) -> u16 {
-        let total = self.weights.last().copied().unwrap_or(0);
-        // Nothing is drawn for a single entry.
-        if self.weights.len() < 2 || total == 0 {
-            return 0;
-        }
-        let ticket = self.choices.next_u64() % total;
-        u16::try_from(self.weights.partition_point(|sum| *sum <= ticket)).unwrap_or(u16::MAX)
+        let entry = self
+            .weights
+            .as_ref()
+            .map(|weights| weights.sample(&mut self.choices));
+        u16::try_from(entry.unwrap_or(0)).unwrap_or(u16::MAX)
     }
 }
 
@@ -127,13 +122,6 @@ impl Iterator for Schedule {
             entry: self.choose(),
         })
     }
-}
-
-/// A draw from the exponential distribution with a mean of one request, by inversion.
-fn unit_exponential(rng: &mut Rng) -> u128 {
-    // 53 random bits, shifted by half a step. Never 0, so that the logarithm is finite.
-    let uniform = ((rng.next_u64() >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-    (-libm::log(uniform) * EVENT as f64) as u128
 }
 
 #[cfg(test)]

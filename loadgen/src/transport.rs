@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderValue, Request};
-use rand::Rng as _;
+use rand::seq::IndexedRandom as _;
 use shakedown_env::{Env, Rng};
 use shakedown_results::{Answer, Outcome};
 use shakedown_scenarios::scenario::Protocol;
@@ -189,13 +189,7 @@ impl Direct {
             return Ok(Some(address));
         }
         let addresses = self.env.resolve(&target.name).await?;
-        if addresses.is_empty() {
-            return Ok(None);
-        }
-        let ticket = self.rng.borrow_mut().next_u64() % addresses.len() as u64;
-        let address = usize::try_from(ticket)
-            .ok()
-            .and_then(|at| addresses.get(at));
+        let address = addresses.choose(&mut *self.rng.borrow_mut());
         Ok(address.map(|address| SocketAddr::new(*address, target.port)))
     }
 

@@ -4,13 +4,13 @@
 mod words;
 
 use rand::Rng;
+use rand::seq::IndexedRandom as _;
 use shakedown_results::{Participant, ParticipantKind, Participants, PlannedFault, Pod, PodId};
 
 use crate::scenario::{
     ChaosAction, Draw, FireTimes, ParticipantRole, PodCount, PodSelector, PodTarget,
     ResolvedScenario, VersionId,
 };
-use crate::value::below;
 use words::words;
 
 /// The maximum number of firings in one run. The journal counts them in 16 bits.
@@ -267,7 +267,7 @@ fn meant(
         .collect()
 }
 
-fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> Vec<PodId> {
+fn draw_part(chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> Vec<PodId> {
     let wanted = match target.part {
         PodCount::All => return chosen,
         PodCount::Count(count) => chosen
@@ -275,14 +275,9 @@ fn draw_part(mut chosen: Vec<PodId>, target: &PodTarget, rng: &mut impl Rng) -> 
             .min(usize::try_from(count).unwrap_or(usize::MAX)),
         PodCount::Share(share) => share.apply(chosen.len()),
     };
-    for at in 0..wanted {
-        let left = (chosen.len() - at) as u64;
-        let pick = at + usize::try_from(below(rng, left)).expect("below the number of pods");
-        chosen.swap(at, pick);
-    }
-    chosen.truncate(wanted);
-    chosen.sort_unstable();
-    chosen
+    let mut drawn: Vec<PodId> = chosen.sample(rng, wanted).copied().collect();
+    drawn.sort_unstable();
+    drawn
 }
 
 fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: bool) -> bool {

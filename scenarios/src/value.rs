@@ -13,8 +13,7 @@ mod share;
 mod size;
 mod state;
 
-pub(crate) use distribution::below;
-pub use distribution::{Distribution, DistributionKind, MixMember, Shape};
+pub use distribution::{Distribution, DistributionKind, Shape, exponential};
 pub use duration::{format_ns, parse_duration};
 pub use number::Decimal;
 pub(crate) use number::parse_count;

@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use rand::{Rng, SeedableRng};
+use rand::seq::{IndexedRandom, IteratorRandom};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value, json};
 
@@ -34,7 +35,7 @@ expect:
 ";
 
 /// Values likely to break readers: of other types, empty, out of range, or copied from other fields.
-fn hostile(draw: &mut Draw) -> Value {
+fn hostile(draw: &mut ChaCha8Rng) -> Value {
     let all = [
         Value::Null,
         json!(true),
@@ -68,7 +69,7 @@ fn hostile(draw: &mut Draw) -> Value {
         json!({"exact": "a"}),
         json!([{"destination": {"host": "reviews"}}]),
     ];
-    draw.one_of(&all).clone()
+    one_of(&all, draw).clone()
 }
 
 /// The valid documents from which mutation starts.
@@ -160,17 +161,8 @@ fn corpus() -> Vec<Value> {
     ]
 }
 
-/// The random stream of one document.
-struct Draw(ChaCha8Rng);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.0.next_u64() % bound.max(1) as u64).expect("it is below a usize")
-    }
-
-    fn one_of<'a, T>(&mut self, all: &'a [T]) -> &'a T {
-        &all[self.below(all.len())]
-    }
+fn one_of<'a, T>(all: &'a [T], draw: &mut ChaCha8Rng) -> &'a T {
+    all.choose(draw).expect("there is one to choose")
 }
 
 /// All positions in a value, as JSON pointers.
@@ -193,7 +185,7 @@ fn pointers(value: &Value, at: &str, out: &mut Vec<String>) {
 }
 
 /// Changes one position of a document.
-fn mutate(document: &mut Value, draw: &mut Draw) {
+fn mutate(document: &mut Value, draw: &mut ChaCha8Rng) {
     let mut all = Vec::new();
     // A list has no `spec` of its own.
     let root = if document.get("items").is_some() {
@@ -202,13 +194,13 @@ fn mutate(document: &mut Value, draw: &mut Draw) {
         "spec"
     };
     pointers(&document[root], &format!("/{root}"), &mut all);
-    let at = draw.one_of(&all).clone();
-    let from: &String = draw.one_of(&all);
+    let at = one_of(&all, draw).clone();
+    let from: &String = one_of(&all, draw);
     let other = document.pointer(from).cloned();
     let place = document
         .pointer_mut(&at)
         .expect("the pointer was just made");
-    match draw.below(5) {
+    match draw.random_range(0..5) {
         0 => *place = hostile(draw),
         1 => *place = other.expect("the pointer was just made"),
         2 => remove_one(place, draw),
@@ -217,36 +209,36 @@ fn mutate(document: &mut Value, draw: &mut Draw) {
     }
 }
 
-fn remove_one(place: &mut Value, draw: &mut Draw) {
+fn remove_one(place: &mut Value, draw: &mut ChaCha8Rng) {
     match place {
         Value::Object(fields) if !fields.is_empty() => {
             let keys: Vec<String> = fields.keys().cloned().collect();
-            fields.remove(draw.one_of(&keys));
+            fields.remove(one_of(&keys, draw));
         }
         Value::Array(items) if !items.is_empty() => {
-            items.remove(draw.below(items.len()));
+            items.remove(draw.random_range(0..items.len()));
         }
         other => *other = hostile(draw),
     }
 }
 
-fn double_one(place: &mut Value, draw: &mut Draw) {
+fn double_one(place: &mut Value, draw: &mut ChaCha8Rng) {
     match place {
-        Value::Array(items) if !items.is_empty() => items.push(draw.one_of(items).clone()),
+        Value::Array(items) if !items.is_empty() => items.push(one_of(items, draw).clone()),
         other => *other = json!([other.clone(), other.clone()]),
     }
 }
 
-fn misspell_one(place: &mut Value, draw: &mut Draw) {
+fn misspell_one(place: &mut Value, draw: &mut ChaCha8Rng) {
     let Value::Object(fields) = place else {
         *place = hostile(draw);
         return;
     };
     let keys: Vec<String> = fields.keys().cloned().collect();
     let mut renamed = Map::new();
-    let target = draw.below(keys.len());
+    let target = (0..keys.len()).choose(draw);
     for (index, (key, value)) in std::mem::take(fields).into_iter().enumerate() {
-        let key = if index == target {
+        let key = if Some(index) == target {
             format!("{key}s")
         } else {
             key
@@ -292,15 +284,15 @@ fn below(value: &Value, indent: usize, out: &mut String) {
 }
 
 /// Changes a text: removes, duplicates or re-indents a line, or cuts off the rest.
-fn mutate_text(text: &str, draw: &mut Draw) -> String {
+fn mutate_text(text: &str, draw: &mut ChaCha8Rng) -> String {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let at = draw.below(lines.len());
-    match draw.below(6) {
+    let at = draw.random_range(0..lines.len());
+    match draw.random_range(0..6) {
         0 => drop(lines.remove(at)),
         1 => lines.insert(at, lines[at].clone()),
-        2 => lines[at].insert_str(0, &" ".repeat(1 + draw.below(4))),
+        2 => lines[at].insert_str(0, &" ".repeat(draw.random_range(1..=4))),
         3 => {
-            let strip = 1 + draw.below(4);
+            let strip = draw.random_range(1..=4);
             let kept = lines[at]
                 .trim_start()
                 .len()
@@ -308,11 +300,11 @@ fn mutate_text(text: &str, draw: &mut Draw) -> String {
             lines[at] = lines[at][lines[at].len() - kept..].to_owned();
         }
         4 => {
-            let other = draw.below(lines.len());
+            let other = draw.random_range(0..lines.len());
             lines.swap(at, other);
         }
         _ => {
-            let mut end = draw.below(text.len());
+            let mut end = draw.random_range(0..text.len());
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
@@ -325,18 +317,18 @@ fn mutate_text(text: &str, draw: &mut Draw) -> String {
 /// Returns the documents of a number: one or two valid ones with one to three changes each. About every second text is
 /// written in block style and also mutated as text.
 fn documents(number: u64) -> String {
-    let mut draw = Draw(ChaCha8Rng::seed_from_u64(number));
+    let mut draw = ChaCha8Rng::seed_from_u64(number);
     let all = corpus();
-    let is_text = draw.below(2) == 0;
+    let is_text = draw.random();
     let mut text = String::new();
-    for _ in 0..=draw.below(2) {
-        let mut document = draw.one_of(&all).clone();
+    for _ in 0..draw.random_range(1..=2) {
+        let mut document = one_of(&all, &mut draw).clone();
         // Values are often left unchanged if the text is mutated, because an error in a value would hide the effect of
         // the text.
         let changes = if is_text {
-            draw.below(2)
+            draw.random_range(0..2)
         } else {
-            1 + draw.below(3)
+            draw.random_range(1..=3)
         };
         for _ in 0..changes {
             mutate(&mut document, &mut draw);
@@ -349,7 +341,7 @@ fn documents(number: u64) -> String {
         }
     }
     if is_text {
-        for _ in 0..=draw.below(2) {
+        for _ in 0..draw.random_range(1..=2) {
             text = mutate_text(&text, &mut draw);
             if text.is_empty() {
                 break;

@@ -13,7 +13,7 @@ mod window;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 use shakedown_env::Time;
 use shakedown_types::Detector;
 use shakedown_xds::table::OutlierDetection;
@@ -246,7 +246,7 @@ impl OutlierDetector {
 fn draw(most: Duration, random: &mut impl Rng) -> Duration {
     match u64::try_from(most.as_millis()).unwrap_or(u64::MAX) {
         0 => Duration::ZERO,
-        most => Duration::from_millis(random.next_u64() % most.saturating_add(1)),
+        most => Duration::from_millis(random.random_range(0..=most)),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::Uri;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 use shakedown_types::RequestId;
 
 use crate::header_overrides;
@@ -202,7 +202,7 @@ pub(crate) fn identify(
 
 /// A UUIDv4. Source: RFC 9562, section 5.4.
 fn new_request_id(random: &mut impl Rng) -> RequestId {
-    let bits = (u128::from(random.next_u64()) << 64) | u128::from(random.next_u64());
+    let bits: u128 = random.random();
     let version = (bits & !(0xf << 76)) | (0x4 << 76);
     RequestId((version & !(0x3 << 62)) | (0x2 << 62))
 }

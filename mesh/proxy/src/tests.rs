@@ -5,6 +5,7 @@ mod breakers;
 mod budget;
 mod cancelled;
 mod changes;
+pub(crate) mod constant_rng;
 mod control;
 mod deciders;
 mod framing;

@@ -4,13 +4,14 @@
 //! an overloaded upstream receives about `k` times the requests that it accepts. Time and randomness are parameters.
 //! Source: "Site Reliability Engineering", chapter 21, "Handling Overload", client-side throttling.
 
+use rand::{Rng, RngExt as _};
 use shakedown_env::Time;
 use shakedown_xds::table::AdaptiveThrottle as Settings;
 
 /// The number of slices of a window, which expire one by one.
 const SLICES: usize = 10;
 /// The scale of `k`, which is given in thousandths.
-const K_SCALE: u128 = 1000;
+const K_SCALE: u64 = 1000;
 
 /// The throttle of one cluster.
 #[derive(Debug)]
@@ -42,17 +43,16 @@ impl Throttle {
 
     /// Returns true if a request may be sent. It is counted in either case, as in the source, because refused requests
     /// are part of the demand.
-    pub fn admit(&mut self, now: Time, random: u64) -> bool {
+    pub fn admit(&mut self, now: Time, random: &mut impl Rng) -> bool {
         self.advance(now);
         let ThrottleSlice { requests, accepts } = self.total;
-        let allowed = u128::from(accepts) * u128::from(self.settings.k_milli);
-        let excess = (u128::from(requests) * K_SCALE).saturating_sub(allowed);
+        let allowed = accepts.saturating_mul(u64::from(self.settings.k_milli));
+        let excess = (requests * K_SCALE).saturating_sub(allowed);
         let slice = self.slice();
         slice.requests += 1;
         self.total.requests += 1;
-        // random / 2^64 >= excess / (requests + 1), in whole numbers.
-        let bound = (u128::from(requests) + 1) * K_SCALE;
-        ((u128::from(random) * bound) >> 64) >= excess
+        // False with a probability of excess / (requests + 1), in whole numbers.
+        random.random_range(0..(requests + 1) * K_SCALE) >= excess
     }
 
     /// Records that the upstream accepted a request: its response does not indicate overload.
@@ -86,10 +86,10 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use rand::Rng;
     use shakedown_env::stream_seed;
 
     use super::*;
+    use crate::tests::constant_rng::ConstantRng;
 
     fn at(ms: u64) -> Time {
         Time::ZERO + Duration::from_millis(ms)
@@ -106,7 +106,7 @@ mod tests {
     fn an_upstream_that_accepts_everything_is_never_throttled() {
         let mut throttle = Throttle::new(settings());
         for ms in 0..5_000 {
-            assert!(throttle.admit(at(ms), 0));
+            assert!(throttle.admit(at(ms), &mut ConstantRng(0)));
             throttle.accepted(at(ms));
         }
     }
@@ -115,7 +115,10 @@ mod tests {
     fn an_upstream_that_accepts_half_is_not_throttled_with_k_two() {
         let mut throttle = Throttle::new(settings());
         for ms in 0..2_000 {
-            assert!(throttle.admit(at(ms), 1 << 60), "request {ms}");
+            assert!(
+                throttle.admit(at(ms), &mut ConstantRng(1 << 60)),
+                "request {ms}"
+            );
             if ms % 2 == 0 {
                 throttle.accepted(at(ms));
             }
@@ -127,7 +130,7 @@ mod tests {
         let mut throttle = Throttle::new(settings());
         let mut rng = stream_seed(1, "test", "throttle");
         let sent = (0..10_000)
-            .filter(|ms| throttle.admit(at(*ms), rng.next_u64()))
+            .filter(|ms| throttle.admit(at(*ms), &mut rng))
             .count();
         assert!(sent < 100, "{sent} of 10,000 were sent");
     }
@@ -139,7 +142,7 @@ mod tests {
         let (mut sent, mut accepted) = (0_u32, 0_u32);
         // 1,000/s are offered, the upstream accepts 100/s.
         for ms in 0..60_000 {
-            if throttle.admit(at(ms), rng.next_u64()) {
+            if throttle.admit(at(ms), &mut rng) {
                 sent += u32::from(ms >= 30_000);
                 if ms / 10 > u64::from(accepted) {
                     accepted += 1;
@@ -155,23 +158,23 @@ mod tests {
     fn the_window_forgets() {
         let mut throttle = Throttle::new(settings());
         (0..1_000).for_each(|ms| {
-            throttle.admit(at(ms), 0);
+            throttle.admit(at(ms), &mut ConstantRng(0));
         });
-        assert!(!throttle.admit(at(9_000), 0));
-        assert!(throttle.admit(at(20_000), 0));
+        assert!(!throttle.admit(at(9_000), &mut ConstantRng(0)));
+        assert!(throttle.admit(at(20_000), &mut ConstantRng(0)));
     }
 
     #[test]
     fn a_clock_that_goes_backwards_forgets_nothing() {
         let mut throttle = Throttle::new(settings());
         (0..1_000).for_each(|_| {
-            throttle.admit(at(9_500), 0);
+            throttle.admit(at(9_500), &mut ConstantRng(0));
         });
         throttle.accepted(at(500));
         // If the old time moved the current slice back, advancing to 9 s again would clear the requests counted there.
-        assert!(!throttle.admit(at(9_500), 0));
-        assert!(!throttle.admit(at(18_000), 0));
-        assert!(throttle.admit(at(40_000), 0));
+        assert!(!throttle.admit(at(9_500), &mut ConstantRng(0)));
+        assert!(!throttle.admit(at(18_000), &mut ConstantRng(0)));
+        assert!(throttle.admit(at(40_000), &mut ConstantRng(0)));
     }
 
     proptest! {
@@ -182,7 +185,7 @@ mod tests {
                 if accept {
                     throttle.accepted(at(ms));
                 } else {
-                    throttle.admit(at(ms), random);
+                    throttle.admit(at(ms), &mut ConstantRng(random));
                 }
             }
         }

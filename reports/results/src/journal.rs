@@ -9,7 +9,8 @@ use crate::{Outcome, ParticipantId, Pod, PodId};
 /// Number of the Journal's semantics, raised by hand if events change their meaning or their form. Part of a run's version
 /// and digest.
 ///
-/// 8: a journal names `participants` where it had `cast`, `parties` and `party`.
+/// 8: a journal names `participants` where it had `cast`, `parties` and `party`; random draws are those of the
+/// crate `rand`, so that a seed draws other values.
 ///
 /// 7: outlier detections that overflow are events; calls belong to the service to which routes sent them.
 ///

@@ -3,9 +3,11 @@
 mod parse;
 mod sample;
 
-pub(crate) use sample::below;
+pub use sample::exponential;
 
 use std::fmt;
+
+use rand::distr::weighted::WeightedIndex;
 
 use super::{Ratio, Share, format_ns};
 
@@ -72,8 +74,12 @@ pub enum Shape {
         scale: f64,
         shape: f64,
     },
-    /// A mixture of distributions, weighted by share.
-    Mix(Vec<MixMember>),
+    /// A mixture of distributions.
+    Mix {
+        members: Vec<Shape>,
+        /// The shares of the members, in parts per billion.
+        shares: WeightedIndex<u64>,
+    },
     /// Linear interpolation between points of the quantile function.
     Points(Vec<(Share, u64)>),
     /// The values of a file, each with equal probability.
@@ -82,13 +88,6 @@ pub enum Shape {
         /// The values; empty until the file is read.
         values: Vec<u64>,
     },
-}
-
-/// A component of a mix.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MixMember {
-    pub share: Share,
-    pub of: Shape,
 }
 
 impl Distribution {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 
 use super::{Decimal, Ratio, ValueError};
 
@@ -73,7 +73,7 @@ impl Share {
         match self.0 {
             0 => false,
             ppb if ppb >= Share::ALL.0 => true,
-            ppb => (u128::from(rng.next_u64()) * 1_000_000_000) >> 64 < u128::from(ppb),
+            ppb => rng.random_range(0..Share::ALL.0) < ppb,
         }
     }
 

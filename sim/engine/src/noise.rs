@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use shakedown_env::{Rng, stream_seed};
 
 /// Maximum number of polls between two sleeps.
@@ -36,8 +36,8 @@ impl Noise {
         if self.polls_left > 0 {
             return;
         }
-        self.polls_left = 1 + self.rng.next_u64() % POLLS_MAX;
-        let nap = Duration::from_micros(self.rng.next_u64() % SLEEP_US_MAX);
+        self.polls_left = self.rng.random_range(1..=POLLS_MAX);
+        let nap = Duration::from_micros(self.rng.random_range(0..SLEEP_US_MAX));
         std::thread::sleep(nap);
     }
 }

@@ -155,7 +155,7 @@ impl Deciders {
         assert!(overload.adaptive.admit(now));
         assert!(matches!(overload.shed.arrive(now), ShedAdmission::Run));
         assert!(overload.bucket.take(now));
-        assert!(overload.throttle.admit(now, self.random.next_u64()));
+        assert!(overload.throttle.admit(now, &mut self.random));
         overload.budget.request(now);
         let mut retries = retries(action, inputs);
         let mut hedges = Hedges::new(HedgePolicy {

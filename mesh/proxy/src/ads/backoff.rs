@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 
 /// Source: Envoy, `GrpcStream`'s `RETRY_INITIAL_DELAY_MS` and `RETRY_MAX_DELAY_MS`.
 const BASE: Duration = Duration::from_millis(500);
@@ -24,7 +24,7 @@ impl ReconnectBackoff {
     pub(super) fn next(&mut self, random: &mut impl Rng) -> Duration {
         let ceiling = u64::try_from(self.ceiling.as_nanos()).expect("30 s fit into 64 bits");
         self.ceiling = (self.ceiling * 2).min(MOST);
-        Duration::from_nanos(random.next_u64() % ceiling)
+        Duration::from_nanos(random.random_range(0..ceiling))
     }
 
     /// Starts over, because the control plane answered.

@@ -1,7 +1,7 @@
 //! Selects the host with the fewest active requests for its weight, among all hosts. The policy is not Envoy's. Because
 //! it examines every host, it does not herd behind stale samples, but its cost grows with the number of hosts.
 
-use rand::Rng;
+use rand::{Rng, RngExt as _};
 
 /// Returns the host with the least `active / weight`. Ties are broken uniformly at random.
 pub fn least_loaded(
@@ -13,7 +13,7 @@ pub fn least_loaded(
         return None;
     }
     let mut best = 0;
-    let mut alike = 1;
+    let mut alike: u64 = 1;
     for host in 1..hosts {
         let ((active, weight), (least, its_weight)) = (of(host), of(best));
         // Fractions are compared by cross-multiplication, which does not round.
@@ -23,7 +23,7 @@ pub fn least_loaded(
             (best, alike) = (host, 1);
         } else if mine == other {
             alike += 1;
-            if random.next_u64().is_multiple_of(alike) {
+            if random.random_range(0..alike) == 0 {
                 best = host;
             }
         }

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use rand::Rng;
+use rand::seq::index;
 use shakedown_env::Time;
-
-use super::random;
 
 /// The cost of a host with active requests but without observations. Such a host is selected only if all others are
 /// alike.
@@ -61,12 +60,9 @@ pub fn peak_ewma(
     cost: impl Fn(usize) -> f64,
     random: &mut impl Rng,
 ) -> Option<usize> {
-    let first = random::any(hosts, random)?;
-    if hosts == 1 {
-        return Some(first);
-    }
-    let second = random::any(hosts - 1, random)?;
-    let second = if second >= first { second + 1 } else { second };
+    let Some([first, second]) = index::sample_array(random, hosts) else {
+        return (hosts == 1).then_some(0);
+    };
     Some(if cost(second) < cost(first) {
         second
     } else {
@@ -80,6 +76,9 @@ mod tests {
     use super::*;
 
     const DECAY: Duration = Duration::from_secs(10);
+    /// The middle and the largest of the 32-bit numbers with which hosts are drawn.
+    const HALF: u64 = 1 << 31;
+    const MOST: u64 = u32::MAX as u64;
 
     fn ms(millis: u64) -> Duration {
         Duration::from_millis(millis)
@@ -121,15 +120,16 @@ mod tests {
     fn two_different_hosts_are_compared() {
         let costs = [3.0, 2.0, 1.0];
         let pick = |draws: &[u64]| peak_ewma(3, |i| costs[i], &mut Script::new(draws));
-        assert_eq!(pick(&[0, 0]), Some(1));
-        assert_eq!(pick(&[0, 1]), Some(2));
-        assert_eq!(pick(&[2, 1]), Some(2));
-        assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::new(&[4])), Some(0));
+        assert_eq!(pick(&[0, HALF]), Some(1), "0 and 1 are drawn");
+        assert_eq!(pick(&[0, 0]), Some(2), "2 and 0 are drawn");
+        assert_eq!(pick(&[HALF, MOST]), Some(2), "1 and 2 are drawn");
+        assert_eq!(peak_ewma(1, |_| 1.0, &mut Script::new(&[])), Some(0));
+        assert_eq!(peak_ewma(0, |_| 1.0, &mut Script::new(&[])), None);
     }
 
     #[test]
     fn of_two_alike_the_first_drawn_is_taken() {
         let pick = |draws: &[u64]| peak_ewma(3, |_| 1.0, &mut Script::new(draws));
-        assert_eq!((pick(&[0, 1]), pick(&[2, 0])), (Some(0), Some(2)));
+        assert_eq!((pick(&[0, HALF]), pick(&[0, 0])), (Some(0), Some(2)));
     }
 }

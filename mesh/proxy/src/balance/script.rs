@@ -17,7 +17,7 @@ impl TryRng for Script {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        unreachable!("deciders draw only 64-bit numbers")
+        Ok(u32::try_from(self.0.remove(0)).expect("the script has a number of 32 bits"))
     }
 
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
@@ -25,6 +25,6 @@ impl TryRng for Script {
     }
 
     fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Infallible> {
-        unreachable!("deciders draw only 64-bit numbers")
+        unreachable!("policies draw only numbers")
     }
 }

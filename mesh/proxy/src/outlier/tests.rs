@@ -8,6 +8,7 @@ use shakedown_env::{Rng as ChaCha, stream_seed};
 use shakedown_xds::table::Enforcing;
 
 use super::*;
+use crate::tests::constant_rng::ConstantRng;
 
 const S: u64 = 1000;
 
@@ -161,30 +162,11 @@ fn an_ejected_host_keeps_counting_failures_and_is_not_ejected_again() {
     assert_eq!(cluster.outliers.ejected(), 1);
 }
 
-/// A generator that always returns the same number.
-struct Draws(u64);
-
-impl rand::TryRng for Draws {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        unreachable!("the detection draws 64 bits")
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(self.0)
-    }
-
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
-        unreachable!("the detection draws 64 bits")
-    }
-}
-
 #[test]
 fn a_share_of_enforcement_is_a_number_below_a_hundred() {
     for (draw, out) in [(0, true), (29, true), (30, false), (99, false), (129, true)] {
         let mut cluster = Cluster::new(1, |settings| settings.enforcing.consecutive_5xx = 30);
-        let (id, mut draws) = (cluster.ids[0], Draws(draw));
+        let (id, mut draws) = (cluster.ids[0], ConstantRng(draw));
         for _ in 0..5 {
             let failed = AttemptOutcome::Status(500);
             cluster.outliers.observe(id, failed, at(0), &mut draws);

@@ -186,7 +186,7 @@ impl Upstream {
         let Some(throttle) = throttle.as_mut() else {
             return true;
         };
-        throttle.admit(self.env.now(), self.random.borrow_mut().next_u64())
+        throttle.admit(self.env.now(), &mut *self.random.borrow_mut())
     }
 
     /// Notes a response that signals no overload.

@@ -1,6 +1,8 @@
 //! The parser of distributions. Arguments are separated by spaces, components of a mix by `|`.
 
-use super::{Distribution, DistributionKind, MixMember, Shape};
+use rand::distr::weighted::WeightedIndex;
+
+use super::{Distribution, DistributionKind, Shape};
 use crate::value::{Decimal, Share, ValueError, duration, number, parse_duration};
 
 /// The maximum nesting depth of mixes.
@@ -315,7 +317,7 @@ impl Form<'_> {
         if self.depth >= DEPTH_MAX {
             return Err(self.contradiction("mixes nest at most 8 deep"));
         }
-        let mut members = Vec::new();
+        let (mut members, mut shares) = (Vec::new(), Vec::new());
         for part in split_members(self.inside) {
             let (share, of) = part
                 .split_once(' ')
@@ -324,20 +326,15 @@ impl Form<'_> {
             if matches!(of, Shape::Values { .. }) {
                 return Err(self.contradiction("a file cannot be a member of a mix"));
             }
-            members.push(MixMember {
-                share: Share::parse(share)?,
-                of,
-            });
+            shares.push(Share::parse(share)?.ppb());
+            members.push(of);
         }
-        if members
-            .iter()
-            .map(|m| u128::from(m.share.ppb()))
-            .sum::<u128>()
-            != u128::from(Share::ALL.ppb())
-        {
+        let sum: u128 = shares.iter().copied().map(u128::from).sum();
+        if sum != u128::from(Share::ALL.ppb()) {
             return Err(self.contradiction("the shares of a mix sum to 100%"));
         }
-        Ok(Shape::Mix(members))
+        let shares = WeightedIndex::new(shares).expect("the shares sum to 100%");
+        Ok(Shape::Mix { members, shares })
     }
 
     fn empirical(&self) -> Result<Shape, ValueError> {

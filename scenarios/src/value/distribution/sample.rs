@@ -1,8 +1,13 @@
 //! Sampling by inversion where an inverse exists, with `libm`'s functions, rounded to whole units.
+//!
+//! The continuous distributions are not `rand_distr`'s, because its logarithms and powers are those of the C library, which
+//! differ between machines, as soon as a dependency enables `num-traits/std`: hdrhistogram and plotters do.
 
-use rand::Rng;
+use rand::distr::{Distribution as _, OpenClosed01};
+use rand::seq::IndexedRandom as _;
+use rand::{Rng, RngExt as _};
 
-use super::{Distribution, Shape};
+use super::{Distribution, Shape, Share};
 
 /// The maximum number of redraws of a normal value. At least half of all draws are not negative.
 const REDRAWS_MAX: u32 = 128;
@@ -23,13 +28,13 @@ impl Shape {
     fn sample(&self, rng: &mut impl Rng) -> u64 {
         match self {
             Shape::Constant(value) => *value,
-            Shape::Uniform { low, high } => low + below(rng, (high - low).saturating_add(1)),
+            Shape::Uniform { low, high } => rng.random_range(*low..=*high),
             Shape::Exponential { mean } => whole(mean * exponential(rng)),
             Shape::Normal { mean, sd } => whole(normal_at_least_zero(rng, *mean, *sd)),
             Shape::Lognormal { mu, sigma } => whole(libm::exp(mu + sigma * standard_normal(rng))),
             Shape::Pareto { min, alpha, max } => whole(pareto(rng, *min, *alpha, *max)),
             Shape::Hyperexponential { first, means } => {
-                let phase = usize::from(unit(rng) > *first);
+                let phase = usize::from(!rng.random_bool(*first));
                 whole(means[phase] * exponential(rng))
             }
             Shape::Erlang { mean, k } => {
@@ -39,39 +44,20 @@ impl Shape {
             Shape::Weibull { scale, shape } => {
                 whole(scale * libm::pow(exponential(rng), 1.0 / shape))
             }
-            Shape::Mix(members) => {
-                let mut at = below(rng, members.iter().map(|m| m.share.ppb()).sum());
-                for member in members {
-                    if at < member.share.ppb() {
-                        return member.of.sample(rng);
-                    }
-                    at -= member.share.ppb();
-                }
-                0
-            }
-            Shape::Points(points) => interpolate(points, below(rng, 1_000_000_000)),
-            Shape::Values { values, .. } => {
-                let at = usize::try_from(below(rng, values.len() as u64)).unwrap_or(0);
-                values.get(at).copied().unwrap_or(0)
-            }
+            Shape::Mix { members, shares } => members[shares.sample(rng)].sample(rng),
+            Shape::Points(points) => interpolate(points, rng.random_range(0..Share::ALL.ppb())),
+            Shape::Values { values, .. } => values.choose(rng).copied().unwrap_or(0),
         }
     }
 }
 
-/// A whole number below `bound`, unbiased to one part in 2^64 / bound. Zero if the bound is zero.
-pub(crate) fn below(rng: &mut impl Rng, bound: u64) -> u64 {
-    let high = (u128::from(rng.next_u64()) * u128::from(bound)) >> 64;
-    u64::try_from(high).expect("the high half of a product of two 64-bit numbers")
-}
-
-/// Uniform in (0, 1], with 53 bits.
-#[expect(clippy::cast_precision_loss, reason = "53 bits fit a float exactly")]
+/// Uniform in (0, 1], so that the logarithm is finite.
 fn unit(rng: &mut impl Rng) -> f64 {
-    ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64
+    rng.sample(OpenClosed01)
 }
 
-/// Exponential with mean 1.
-fn exponential(rng: &mut impl Rng) -> f64 {
+/// A draw from the exponential distribution with mean 1.
+pub fn exponential(rng: &mut impl Rng) -> f64 {
     -libm::log(unit(rng))
 }
 
@@ -100,7 +86,7 @@ fn pareto(rng: &mut impl Rng, min: f64, alpha: f64, max: Option<f64>) -> f64 {
 }
 
 /// The quantile function at `ppb`, linear between points and flat before the first and after the last.
-fn interpolate(points: &[(super::Share, u64)], ppb: u64) -> u64 {
+fn interpolate(points: &[(Share, u64)], ppb: u64) -> u64 {
     let after = points.partition_point(|(share, _)| share.ppb() <= ppb);
     let (Some(right), Some(left)) = (
         points.get(after),

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use shakedown_env::{Rng, Time, stream_seed};
 
 use super::fault::Faults;
@@ -198,7 +198,5 @@ impl Streams {
 
 /// Draws true with a probability in parts per million.
 pub(crate) fn hits(ppm: u32, rng: &mut Rng) -> bool {
-    // Scales a 64-bit draw to a million. The bias is below one in 10^13.
-    let draw = (u128::from(rng.next_u64()) * 1_000_000) >> 64;
-    draw < u128::from(ppm)
+    rng.random_range(0..1_000_000) < ppm
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rand::Rng as _;
+use rand::{Rng as _, RngExt as _};
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn scenario(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
     let sim = seeded(seed, noise);
     let envs: Vec<Env> = (0..10).map(|n| add(&sim, n)).collect();
     let drawn = LinkLatency::Drawn(Arc::new(|rng| {
-        Duration::from_nanos(rng.next_u64() % 3_000_000)
+        Duration::from_nanos(rng.random_range(0..3_000_000))
     }));
     set_link(
         &sim,
@@ -37,9 +37,9 @@ fn scenario(seed: u64, noise: Option<u64>) -> (Trace, crate::Stats) {
             let mut rng = inner.rng("client");
             loop {
                 inner
-                    .sleep(Duration::from_micros(rng.next_u64() % 20_000))
+                    .sleep(Duration::from_micros(rng.random_range(0..20_000)))
                     .await;
-                let to = addr(u32::try_from(rng.next_u64() % 10).unwrap());
+                let to = addr(rng.random_range(0..10));
                 let call = async {
                     let mut stream = inner.connect(to, None).await?;
                     write_all(&mut stream, b"hello").await?;

@@ -109,13 +109,21 @@ fn ejection_backoff_drops_one_base_time_per_tick_after_a_healthy_interval() {
 
 #[test]
 fn ejection_jitter_spans_0_to_its_maximum_in_ms_beyond_max_time() {
-    for (draw, jitter) in [(0, 0), (1, 1), (5000, 5000), (5001, 0), (7000, 1999)] {
+    // All draws of 64 bits divide evenly among the 5001 values.
+    let first = u64::MAX / 5001;
+    for (draw, jitter) in [
+        (0, 0),
+        (first, 0),
+        (first + 1, 1),
+        (1 << 63, 2500),
+        (u64::MAX, 5000),
+    ] {
         for (max, span) in [(300, 30 * S), (30, 30 * S)] {
             let mut cluster = Cluster::new(2, |settings| {
                 settings.max_ejection_time_jitter = Duration::from_millis(5 * S);
                 settings.max_ejection_time = Duration::from_secs(max);
             });
-            let (id, mut draws) = (cluster.ids[0], Draws(draw));
+            let (id, mut draws) = (cluster.ids[0], ConstantRng(draw));
             for _ in 0..5 {
                 let failed = AttemptOutcome::Status(500);
                 cluster.outliers.observe(id, failed, at(0), &mut draws);

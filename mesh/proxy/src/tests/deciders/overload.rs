@@ -8,6 +8,7 @@ use super::{number, ppm, scenario, some_span, span};
 use crate::adaptive::Adaptive;
 use crate::limit::TokenBucket;
 use crate::shed::{ShedAdmission, ShedQueue, ShedTurn};
+use crate::tests::constant_rng::ConstantRng;
 use crate::throttle::Throttle;
 
 proptest! {
@@ -86,7 +87,7 @@ proptest! {
             match what % 3 {
                 0 => throttle.accepted(now),
                 _ => {
-                    let sent = throttle.admit(now, number);
+                    let sent = throttle.admit(now, &mut ConstantRng(number));
                     prop_assert!(requested || sent, "the first is never held back");
                     requested = true;
                 }
