@@ -14,6 +14,7 @@ mod lanes;
 mod levels;
 mod percentiles;
 mod span;
+mod svg;
 mod timeline;
 
 pub(crate) use backdrop::Backdrop;

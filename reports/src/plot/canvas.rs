@@ -1,13 +1,17 @@
-//! A drawing area in CSS pixels; a thin layer over plotters' SVG backend.
+//! A drawing area in CSS pixels; a thin layer over plotters.
+
+use std::cell::Cell;
 
 use plotters::coord::Shift;
+use plotters::element::{Drawable, PointCollection};
 use plotters::prelude::{
-    DrawingArea, IntoDrawingArea, IntoFont, PathElement, Polygon, Rectangle, SVGBackend, Text,
+    DrawingArea, IntoDrawingArea, IntoFont, PathElement, Polygon, Rectangle, Text,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, ShapeStyle, TextStyle};
+use plotters::style::{BLACK, Color, ShapeStyle, TextStyle};
 
-use super::ink::{Ink, to_classes};
+use super::ink::Ink;
+use super::svg::SvgBackend;
 
 /// Units of the drawing per CSS pixel. Plotters places on whole units, and half pixels make curves smoother.
 const SCALE: f64 = 2.0;
@@ -29,35 +33,37 @@ pub(crate) enum Anchor {
 
 /// The drawing area. All texts have one size, which the style sheet defines.
 pub(crate) struct Canvas<'a> {
-    area: DrawingArea<SVGBackend<'a>, Shift>,
+    area: DrawingArea<SvgBackend<'a>, Shift>,
+    /// The ink of the next mark.
+    ink: &'a Cell<Ink>,
 }
 
 /// Draws an area of this size and returns its SVG for the page.
 pub(crate) fn draw(width: f64, height: f64, with: impl FnOnce(&Canvas<'_>)) -> String {
     let mut svg = String::new();
     let size = (units(width).unsigned_abs(), units(height).unsigned_abs());
+    let ink = Cell::new(Ink::Grid);
     let canvas = Canvas {
-        area: SVGBackend::with_string(&mut svg, size).into_drawing_area(),
+        area: SvgBackend::new(&mut svg, size, &ink).into_drawing_area(),
+        ink: &ink,
     };
     with(&canvas);
     canvas.area.present().expect(TO_A_STRING);
     drop(canvas);
-    to_classes(&svg)
+    svg
 }
 
-impl Canvas<'_> {
+impl<'a> Canvas<'a> {
     /// Draws a line through points, `width` CSS pixels wide.
     pub(crate) fn line(&self, ink: Ink, width: f64, points: impl IntoIterator<Item = CanvasPoint>) {
         let style = ShapeStyle {
-            color: ink.color().to_rgba(),
+            color: BLACK.to_rgba(),
             filled: false,
             stroke_width: units(width).unsigned_abs(),
         };
         let path: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
         if path.len() > 1 {
-            self.area
-                .draw(&PathElement::new(path, style))
-                .expect(TO_A_STRING);
+            self.draw(ink, &PathElement::new(path, style));
         }
     }
 
@@ -65,18 +71,14 @@ impl Canvas<'_> {
     pub(crate) fn area(&self, ink: Ink, points: impl IntoIterator<Item = CanvasPoint>) {
         let outline: Vec<(i32, i32)> = points.into_iter().map(to_units).collect();
         if outline.len() > 2 {
-            self.area
-                .draw(&Polygon::new(outline, ink.color().filled()))
-                .expect(TO_A_STRING);
+            self.draw(ink, &Polygon::new(outline, BLACK.filled()));
         }
     }
 
     /// Draws a filled rectangle between two corners.
     pub(crate) fn rect(&self, ink: Ink, upper_left: CanvasPoint, lower_right: CanvasPoint) {
         let corners = [to_units(upper_left), to_units(lower_right)];
-        self.area
-            .draw(&Rectangle::new(corners, ink.color().filled()))
-            .expect(TO_A_STRING);
+        self.draw(ink, &Rectangle::new(corners, BLACK.filled()));
     }
 
     pub(crate) fn text(&self, ink: Ink, at: CanvasPoint, anchor: Anchor, text: &str) {
@@ -85,13 +87,17 @@ impl Canvas<'_> {
             Anchor::End => Pos::new(HPos::Right, VPos::Center),
             Anchor::Top => Pos::new(HPos::Center, VPos::Top),
         };
-        let color = ink.color();
-        let style = TextStyle::from(("sans-serif", 24).into_font())
-            .color(&color)
-            .pos(pos);
-        self.area
-            .draw(&Text::new(text.to_owned(), to_units(at), style))
-            .expect(TO_A_STRING);
+        let style = TextStyle::from(("sans-serif", 24).into_font()).pos(pos);
+        self.draw(ink, &Text::new(text.to_owned(), to_units(at), style));
+    }
+
+    fn draw<E>(&self, ink: Ink, element: &E)
+    where
+        for<'e> &'e E: PointCollection<'e, (i32, i32)>,
+        E: Drawable<SvgBackend<'a>>,
+    {
+        self.ink.set(ink);
+        self.area.draw(element).expect(TO_A_STRING);
     }
 }
 

@@ -2,7 +2,7 @@ use shakedown_results::{EventRow, Histogram, Load, Second};
 
 use super::axis::{Axis, Nines};
 use super::bins::Bins;
-use super::ink::to_classes;
+use super::canvas::{Anchor, draw};
 use super::lanes::lanes_of;
 use super::*;
 
@@ -142,13 +142,24 @@ fn load(seconds_each: u64, seconds: Vec<Second>) -> Load {
 }
 
 #[test]
-fn colours_become_classes_and_text_stays_text() {
-    let svg = "<svg width=\"2\" height=\"2\" viewBox=\"0 0 2 2\">\n<line opacity=\"1\" stroke=\"#000001\" x1=\"0\"/>\n\
-               <text x=\"1\" font-family=\"sans-serif\" font-size=\"19\" opacity=\"1\" fill=\"#000003\">\na &lt;b&gt; fill=&quot;#000001&quot;\n</text>\n</svg>\n";
+fn marks_have_classes_in_place_of_colours_and_texts_are_escaped() {
+    let svg = draw(20.0, 10.0, |canvas| {
+        canvas.line(Ink::Grid, 1.5, [(0.0, 1.0), (2.5, 1.0)]);
+        canvas.rect(Ink::Fault, (1.0, 1.0), (3.0, 4.0));
+        canvas.text(
+            Ink::Label,
+            (1.0, 2.0),
+            Anchor::End,
+            "a <b> fill=\"#000001\"",
+        );
+    });
     assert_eq!(
-        to_classes(svg),
-        "<svg viewBox=\"0 0 2 2\" aria-hidden=\"true\" focusable=\"false\"><line class=\"s-grid\" x1=\"0\"/>\
-         <text x=\"1\" class=\"f-label\">a &lt;b&gt; fill=&quot;#000001&quot;</text></svg>"
+        svg,
+        "<svg viewBox=\"0 0 40 20\" xmlns=\"http://www.w3.org/2000/svg\" aria-hidden=\"true\" focusable=\"false\">\
+         <polyline fill=\"none\" class=\"s-grid\" stroke-width=\"3\" points=\"0,2 5,2\"/>\
+         <rect x=\"2\" y=\"2\" width=\"4\" height=\"6\" class=\"f-fault\"/>\
+         <text x=\"2\" y=\"4\" dy=\"0.5ex\" text-anchor=\"end\" class=\"f-label\">\
+         a &lt;b&gt; fill=&quot;#000001&quot;</text></svg>"
     );
 }
 
