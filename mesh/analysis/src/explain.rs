@@ -11,7 +11,6 @@
 
 mod cluster;
 mod decided;
-mod dye;
 mod executed;
 mod headers;
 mod inbound;
@@ -20,6 +19,7 @@ mod passed;
 mod request;
 mod routed;
 mod sender;
+mod sources;
 mod upstream;
 mod view;
 
@@ -76,7 +76,7 @@ pub fn explain(
         return Ok(explanation);
     };
     explanation.virtual_host = Some(host.name.to_string());
-    let sources = dye::sources(mesh, sender, &authority)?;
+    let sources = sources::sources(mesh, sender, &authority)?;
     let index = host
         .routes
         .iter()

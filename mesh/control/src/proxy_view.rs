@@ -138,7 +138,7 @@ impl ViewCaches {
 
     /// The sidecar scope of a caller; `None` if it is the default.
     fn apart(&self, config: &CurrentConfig<'_>, caller: &Caller) -> Option<ScopedCaller> {
-        let met_as = config.inputs.scopes.as_ref()?.look_at(caller);
+        let met_as = config.inputs.scopes.as_ref()?.reduce(caller);
         let caller_scope = self.caller_scope(config, &met_as);
         (!caller_scope.scope.is_everybody()).then_some(ScopedCaller {
             met_as,

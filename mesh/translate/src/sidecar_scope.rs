@@ -47,7 +47,7 @@ impl ScopeInputs {
     }
 
     /// Reduces a caller to the properties that matter.
-    pub fn look_at(&self, caller: &Caller) -> Caller {
+    pub fn reduce(&self, caller: &Caller) -> Caller {
         if !self.namespaces.contains(&caller.namespace) {
             return Caller::default();
         }

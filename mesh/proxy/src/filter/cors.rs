@@ -47,7 +47,7 @@ pub(super) fn check<'t>(
 impl AllowedOrigin<'_> {
     /// Adds the headers that let a page of the origin read the response.
     pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
-        self.policy.tell(&self.origin, headers);
+        self.policy.append_allowed(&self.origin, headers);
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn admit<'t>(
     } else {
         shared.rate_limits.admit(limit, &descriptions, now)
     };
-    reply.limit = decision.state.filter(|_| limit.tell);
+    reply.limit = decision.state.filter(|_| limit.report_state);
     if decision.allowed {
         return Ok(());
     }

@@ -26,7 +26,7 @@ pub(crate) fn limit(bucket: Option<Bucket>) -> RateLimit {
         response_headers: HeaderOps::default(),
         request_headers: HeaderOps::default(),
         per_connection: false,
-        tell: false,
+        report_state: false,
         rules: Vec::new(),
         stage: 0,
         host_rules: HostRules::Override,

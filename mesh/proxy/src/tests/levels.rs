@@ -228,8 +228,8 @@ fn a_routes_fault_takes_the_place_of_its_listeners() {
     }
 }
 
-/// A limit of this number of requests in total. `tell` adds the rate limit headers to responses.
-fn limit(max: u32, tell: bool) -> Option<Arc<RateLimit>> {
+/// A limit of this number of requests in total. `report_state` adds the rate limit headers to responses.
+fn limit(max: u32, report_state: bool) -> Option<Arc<RateLimit>> {
     Some(Arc::new(RateLimit {
         bucket: Some(Bucket {
             max,
@@ -244,7 +244,7 @@ fn limit(max: u32, tell: bool) -> Option<Arc<RateLimit>> {
         response_headers: HeaderOps::default(),
         request_headers: HeaderOps::default(),
         per_connection: false,
-        tell,
+        report_state,
         rules: Vec::new(),
         stage: 0,
         host_rules: HostRules::Override,
@@ -273,10 +273,10 @@ fn a_routes_limit_takes_the_place_of_its_listeners() {
 
 #[test]
 fn a_limit_tells_its_state_only_where_that_is_asked_for() {
-    for (tell, expected) in [(false, None), (true, Some("1"))] {
+    for (report_state, expected) in [(false, None), (true, Some("1"))] {
         play(move |scene| async move {
             let mut route = route(direct(200));
-            route.filters.rate_limit = limit(1, tell);
+            route.filters.rate_limit = limit(1, report_state);
             scene.proxy(routed(route, vec![Filter::RateLimit(None)], Vec::new()));
             for status in [200, 429] {
                 let answer = scene.get("/").await;

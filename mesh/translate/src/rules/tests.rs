@@ -352,7 +352,7 @@ fn callers_for_whom_the_same_rules_hold_are_one_audience() {
     ]);
     let inputs = ScopeInputs::from_mesh(&mesh).unwrap();
     let of = |namespace: &str, labels: &[(&str, &str)]| {
-        let caller = inputs.look_at(&caller(namespace, labels));
+        let caller = inputs.reduce(&caller(namespace, labels));
         SidecarScope::for_caller(&mesh, &caller)
     };
     assert_eq!(of("web", &[("app", "x")]), of("bank", &[]));

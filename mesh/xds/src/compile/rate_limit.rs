@@ -75,7 +75,7 @@ pub(super) fn compile(message: &message::LocalRateLimit) -> Result<RateLimit> {
             ["request_headers_to_add_when_not_enforced", ""],
         )?,
         per_connection: message.local_rate_limit_per_downstream_connection,
-        tell: ratelimit_headers,
+        report_state: ratelimit_headers,
         rules: rules(&message.rate_limits)?,
         stage: message.stage,
         host_rules,

@@ -55,7 +55,7 @@ impl Cors {
         is_allowed || !self.forward_not_matching_preflights
     }
 
-    /// Returns the headers of the reply to a preflight, except those that [`Cors::tell`] adds to all allowed responses.
+    /// Returns the headers of the reply to a preflight, except those that [`Cors::append_allowed`] adds to all allowed responses.
     pub fn preflight(&self, method: &HeaderValue, headers: &HeaderMap) -> HeaderMap {
         let mut answer = HeaderMap::new();
         if self.allow_credentials {
@@ -91,7 +91,7 @@ impl Cors {
     }
 
     /// Adds the headers that let a page of an allowed origin read the response.
-    pub fn tell(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
+    pub fn append_allowed(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         if self.allow_credentials {
             headers.insert(

@@ -29,7 +29,7 @@ pub struct RateLimit {
     /// True if each downstream connection has separate buckets.
     pub per_connection: bool,
     /// True if responses report the state of the bucket (`x-ratelimit-limit`, `-remaining`, `-reset`).
-    pub tell: bool,
+    pub report_state: bool,
     /// The rules that compute the descriptors of a request. If empty, the `rate_limits` of the route are used.
     pub rules: Vec<DescriptorRule>,
     /// The stage of the limit. Only route rules with the same [`DescriptorRule::stage`] apply.

@@ -88,7 +88,7 @@ impl CorsView {
         let answered = method.map(|_| cors.answers_preflight(allowed == Some(true)));
         let mut headers = http::HeaderMap::new();
         if let (Some(origin), Some(true)) = (origin, allowed) {
-            cors.tell(origin, &mut headers);
+            cors.append_allowed(origin, &mut headers);
         }
         if let (Some(method), Some(true)) = (method, answered) {
             headers.extend(cors.preflight(method, request.headers));

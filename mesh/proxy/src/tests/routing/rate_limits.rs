@@ -21,7 +21,7 @@ fn limit(max: u32, interval: Duration) -> RateLimit {
         response_headers: HeaderOps::clone(&ops("x-limited", "1")),
         request_headers: HeaderOps::default(),
         per_connection: false,
-        tell: true,
+        report_state: true,
         rules: Vec::new(),
         stage: 0,
         host_rules: HostRules::Override,

@@ -311,7 +311,7 @@ fn a_rate_limit_has_envoys_defaults() {
         RequestShare::NONE,
         "what is not set is nobody"
     );
-    assert!(limit.always_default && !limit.tell);
+    assert!(limit.always_default && !limit.report_state);
     assert_eq!(limit.host_rules, HostRules::Override);
 }
 
