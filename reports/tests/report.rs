@@ -1,6 +1,6 @@
 //! Rendered reports of synthetic runs.
 
-#[path = "../examples/voyage/journal.rs"]
+#[path = "../examples/synthetic/journal.rs"]
 mod journal;
 #[path = "report/sizes.rs"]
 mod sizes;

@@ -1,4 +1,4 @@
-//! Writes reports of synthetic runs for visual inspection: `cargo run -p shakedown-reports --example voyage
+//! Writes reports of synthetic runs for visual inspection: `cargo run -p shakedown-reports --example synthetic
 //! -- DIRECTORY`. If names of results documents follow (`run --json`), it writes reports of these instead,
 //! and a comparison of all of them.
 
