@@ -56,7 +56,7 @@ pub struct CallSpec<'a> {
     /// The end of the run. Not sent in any header.
     pub end: Time,
     /// True if each attempt carries its timeout. Attempts over gRPC always do.
-    pub tells_timeout: bool,
+    pub sends_timeout: bool,
     /// The policy of the caller's own retries.
     pub retries: Option<CallRetryPolicy<'a>>,
     /// The policy of the caller's own hedges. `None` if [`tries_apart`](Self::tries_apart) is set.
@@ -80,7 +80,7 @@ impl CallSpec<'_> {
 #[derive(Clone, Copy, Debug)]
 pub struct CallRetryPolicy<'a> {
     pub retries: &'a AppRetries,
-    /// The path of [`AppRetries::place`], which is the label of its random stream.
+    /// The path of [`AppRetries::draw_id`], which is the label of its random stream.
     pub path: &'a str,
 }
 
@@ -197,7 +197,7 @@ impl CallingHost {
 
     fn retrier<T>(&self, policy: CallRetryPolicy<'_>, act: impl FnOnce(&mut Retrier) -> T) -> T {
         let mut retriers = self.retriers.borrow_mut();
-        let retrier = retriers.entry(policy.retries.place).or_insert_with(|| {
+        let retrier = retriers.entry(policy.retries.draw_id).or_insert_with(|| {
             Retrier::new(match self.life {
                 0 => self.env.rng(policy.path),
                 life => self.env.rng(&format!("{}@{life}", policy.path)),

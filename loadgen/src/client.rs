@@ -47,7 +47,7 @@ pub struct LoadPlan {
     retries: Option<(AppRetries, String)>,
     ok: Success,
     /// True if each request carries its timeout.
-    tells_timeout: bool,
+    sends_timeout: bool,
     entries: Vec<PreparedEntry>,
     in_flight_max: u64,
     recorder: Rc<dyn Recorder>,
@@ -123,7 +123,7 @@ impl LoadClients {
 
 impl LoadPlan {
     /// The plan of the load `participant`. `zero` is the time 0 s of the run, `target` resolves the callee of a request, and
-    /// `path` returns the path of a source location in the scenario. If `tells_timeout` is set, each request carries
+    /// `path` returns the path of a source location in the scenario. If `sends_timeout` is set, each request carries
     /// its timeout, so that apps can propagate the remaining time.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl LoadPlan {
         load: &LoadSpec,
         participant: ParticipantId,
         zero: Time,
-        tells_timeout: bool,
+        sends_timeout: bool,
         target: impl Fn(Callee) -> (ParticipantId, CallTarget),
         path: impl Fn(DrawId) -> String,
         recorder: Rc<dyn Recorder>,
@@ -146,11 +146,11 @@ impl LoadPlan {
             zero,
             timeout: load.timeout,
             retries: load.retries.clone().map(|retries| {
-                let path = path(retries.place);
+                let path = path(retries.draw_id);
                 (retries, path)
             }),
             ok: load.ok.clone(),
-            tells_timeout,
+            sends_timeout,
             entries: entries.collect::<Result<_, _>>()?,
             in_flight_max: load.in_flight,
             recorder,
@@ -323,7 +323,7 @@ async fn send(client: LoadClient, mut ticket: RequestGuard) {
         waited: Duration::ZERO,
         deadline: None,
         end: Time::FAR,
-        tells_timeout: plan.tells_timeout,
+        sends_timeout: plan.sends_timeout,
         retries: plan.policy(),
         hedge: None,
         tries_apart: true,

@@ -26,7 +26,7 @@ pub use caller::{
     CALL_HEADER, CallRetryPolicy, CallSpec, CallingHost, REQUEST_ID_HEADER, index_of, parse_call,
 };
 pub use client::{LoadClient, LoadClients, LoadPlan, PlanError, run};
-pub use message::{TIMEOUT_HEADER, message, told_timeout};
+pub use message::{TIMEOUT_HEADER, message, read_timeout};
 pub use recorder::Recorder;
 pub use request_id::{decode, encode, header_value};
 pub use schedule::{Schedule, ScheduledArrival, Surge};

@@ -45,7 +45,7 @@ pub(crate) fn write_timeout(headers: &mut HeaderMap, protocol: Protocol, left: D
 }
 
 /// The timeout in the headers of a request, if any.
-pub fn told_timeout(headers: &HeaderMap) -> Option<Duration> {
+pub fn read_timeout(headers: &HeaderMap) -> Option<Duration> {
     let value = headers
         .get(TIMEOUT_HEADER)
         .or_else(|| headers.get(grpc::TIMEOUT))?;
@@ -59,7 +59,7 @@ mod tests {
     fn there_and_back(left: Duration, protocol: Protocol) -> Duration {
         let mut headers = HeaderMap::new();
         write_timeout(&mut headers, protocol, left);
-        told_timeout(&headers).unwrap()
+        read_timeout(&headers).unwrap()
     }
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         for text in ["", "5", "5x", "-5S", "S"] {
             let mut headers = HeaderMap::new();
             headers.insert(TIMEOUT_HEADER, HeaderValue::from_static(text));
-            assert_eq!(told_timeout(&headers), None, "{text}");
+            assert_eq!(read_timeout(&headers), None, "{text}");
         }
     }
 

@@ -130,7 +130,7 @@ mod tests {
             max_backoff: Duration::from_millis(25),
             full_jitter: false,
             budget: None,
-            place: DrawId(0),
+            draw_id: DrawId(0),
         }
     }
 

@@ -55,7 +55,7 @@ pub(crate) fn load(rate: &str, seconds: u64) -> LoadSpec {
         namespace: "default".to_owned(),
         account: "users".to_owned(),
         target: None,
-        place: DrawId(0),
+        draw_id: DrawId(0),
     }
 }
 

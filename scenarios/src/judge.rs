@@ -25,7 +25,7 @@ mod words;
 pub use margin::{Margin, margin};
 pub use sample::SeedSample;
 pub use seeds::over_seeds;
-pub use variant_outcome::{VariantOutcome, as_told, not_judged, verdict};
+pub use variant_outcome::{VariantOutcome, not_judged, verdict};
 
 use shakedown_results::{CheckResult, Event, Participants, Record};
 

@@ -23,8 +23,8 @@ pub mod value;
 pub use catalogue::catalogue;
 pub use file::{KeyRow, key_rows, schema};
 pub use judge::{
-    Judge, Margin, RunJudgement, SeedSample, VariantOutcome, as_told, margin, not_judged,
-    over_seeds, verdict,
+    Judge, Margin, RunJudgement, SeedSample, VariantOutcome, margin, not_judged, over_seeds,
+    verdict,
 };
 pub use load::{BASE, Edits, LoadError, load, load_all, load_text, load_tree, variants};
 pub use plan::{PlannedAction, is_meant, list_participants, plan, resolve};

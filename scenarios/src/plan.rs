@@ -49,14 +49,14 @@ pub fn plan<R: Rng>(
     let last_ns = duration_ns.saturating_add(nanos(scenario.drain));
     let mut planned = Vec::new();
     for (item, chaos) in scenario.chaos.iter().enumerate() {
-        let mut stream = |draw_id: crate::scenario::DrawId| rng(label(scenario, draw_id));
-        let mut targets = stream(chaos.place);
+        let mut stream = |draw_id: crate::scenario::DrawId| rng(scenario.draw_path(draw_id));
+        let mut targets = stream(chaos.draw_id);
         let mut lengths = chaos
             .length
             .as_ref()
-            .map(|length| (length, stream(length.place)));
+            .map(|length| (length, stream(length.draw_id)));
         let starts = match &chaos.when {
-            FireTimes::At(at) => vec![draw_ns(at, &mut stream(at.place))],
+            FireTimes::At(at) => vec![draw_ns(at, &mut stream(at.draw_id))],
             FireTimes::Every {
                 interval,
                 from,
@@ -65,7 +65,7 @@ pub fn plan<R: Rng>(
                 interval,
                 nanos(*from),
                 nanos(*until),
-                &mut stream(interval.place),
+                &mut stream(interval.draw_id),
             ),
         };
         for start_ns in starts.into_iter().filter(|start| *start < duration_ns) {
@@ -308,10 +308,6 @@ fn matches(scenario: &ResolvedScenario, pod: &Pod, target: &PodTarget, link: boo
         version.labels.get(key) == Some(value)
     });
     named && labelled && target.zone.is_none_or(|zone| pod.zone == zone)
-}
-
-fn label(scenario: &ResolvedScenario, draw_id: crate::scenario::DrawId) -> &str {
-    &scenario.places[draw_id.0 as usize]
 }
 
 fn draw_ns(draw: &Draw, rng: &mut impl Rng) -> i64 {

@@ -69,7 +69,7 @@ pub struct ResolvedScenario {
     /// Names of the checks that must fail in this variant (`breaks`). `None` in `base` and in a variant that must pass.
     pub breaks: Option<Vec<String>>,
     /// The paths of all source locations that draw random values, indexed by [`DrawId`].
-    pub places: Vec<String>,
+    pub draw_paths: Vec<String>,
     /// The whole scenario written out in the scenario language, with included files. The digest covers it and `show`
     /// prints it.
     pub expanded: String,
@@ -272,7 +272,7 @@ pub struct LoadSpec {
     /// The URL of the real server for `shakedown load`.
     pub target: Option<String>,
     /// The source location whose random streams draw arrivals and entries.
-    pub place: DrawId,
+    pub draw_id: DrawId,
 }
 
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use shakedown::{Document, Engine, ResolvedScenario, RunOptions, RunOutcome, Verd
 use shakedown_istio::refused;
 use shakedown_reports::{html, text};
 use shakedown_results::NotModelled;
-use shakedown_scenarios::{Edits, VariantOutcome, as_told};
+use shakedown_scenarios::{Edits, VariantOutcome};
 
 use super::engine;
 use super::exit::{Exit, Reported};
@@ -155,7 +155,7 @@ fn all(args: &RunArgs, source: &str) -> Reported {
     let interrupt = Interrupt::watch();
     for ((scenario, page), journal) in scenarios.iter().zip(pages).zip(journals) {
         let outcome = perform(args, scenario, source, journal, &interrupt)?;
-        let variant_outcome = as_told(scenario, &outcome.document.checks);
+        let variant_outcome = VariantOutcome::new(scenario, &outcome.document.checks);
         exit = exit.max(ending(&outcome.document, &variant_outcome));
         if let Some(page) = page {
             write_html(page, &html::render(&outcome.document))?;
@@ -163,7 +163,7 @@ fn all(args: &RunArgs, source: &str) -> Reported {
         rows.push(text::ScenarioOutcome {
             variant: scenario.variant.clone(),
             verdict: outcome.document.verdict,
-            as_told: variant_outcome == VariantOutcome::As
+            as_expected: variant_outcome == VariantOutcome::As
                 && outcome.document.verdict != Verdict::Invalid,
             remark: remark(scenario, &variant_outcome),
         });
@@ -199,7 +199,11 @@ fn show_all(
     for (scenario, document) in scenarios.iter().zip(documents) {
         out::print(engine::compare(args.engine, scenario, document, &args.set)?)?;
     }
-    for (row, document) in rows.iter().zip(documents).filter(|(row, _)| !row.as_told) {
+    for (row, document) in rows
+        .iter()
+        .zip(documents)
+        .filter(|(row, _)| !row.as_expected)
+    {
         let rendered = text::render(document, out::screen());
         let variant = &row.variant;
         out::print(format_args!(

@@ -10,7 +10,7 @@ use shakedown::run::not_modelled;
 use shakedown::sweep::{Swept, sweep};
 use shakedown::{ResolvedScenario, RunOptions, Verdict};
 use shakedown_reports::text;
-use shakedown_scenarios::{VariantOutcome, as_told};
+use shakedown_scenarios::VariantOutcome;
 
 use super::exit::{Exit, Reported};
 use super::fault::{bad_input, failed, words};
@@ -67,7 +67,7 @@ pub(crate) fn main(mut args: SweepArgs) -> Reported {
         let scenario = load(&args.scenario, Some(variant), &args.set, &mut warned)?;
         strict(args.strict, &scenario)?;
         let swept = perform(args, &scenario, &interrupt)?;
-        let variant_outcome = as_told(&scenario, &swept.checks);
+        let variant_outcome = VariantOutcome::new(&scenario, &swept.checks);
         let seeds = swept.runs.len();
         out::print(text::sweep(
             &scenario.name,

@@ -215,8 +215,8 @@ impl LoadJob {
     }
 
     fn schedule(&self, env: &Env, load: &LoadSpec) -> Schedule {
-        let place = &self.scenario.places[load.place.0 as usize];
-        let rng = |what: &str| env.rng(&format!("{place}/{what}"));
+        let path = self.scenario.draw_path(load.draw_id);
+        let rng = |what: &str| env.rng(&format!("{path}/{what}"));
         Schedule::new(load, &[], rng("arrivals"), rng("mix"))
     }
 

@@ -40,7 +40,7 @@ impl CallingHost {
             speak_grpc(headers);
         }
         if let Some(bound) = bound
-            && (spec.tells_timeout || protocol == Protocol::Grpc)
+            && (spec.sends_timeout || protocol == Protocol::Grpc)
         {
             write_timeout(headers, protocol, bound.since(now));
         }

@@ -244,7 +244,7 @@ fn retries(times: u32) -> AppRetries {
         max_backoff: Duration::ZERO,
         full_jitter: true,
         budget: None,
-        place: DrawId(0),
+        draw_id: DrawId(0),
     }
 }
 

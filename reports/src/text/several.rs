@@ -16,7 +16,7 @@ pub struct ScenarioOutcome {
     /// Verdict of its run.
     pub verdict: Verdict,
     /// True if the outcome is the one that the scenario declares.
-    pub as_told: bool,
+    pub as_expected: bool,
     /// Description of the checks that failed, and of those that were expected to.
     pub remark: String,
 }
@@ -41,7 +41,7 @@ pub fn endings(
         .map(|ending| verdict_word(ending.verdict).0.len());
     let word_width = words.max().unwrap_or(0).max("INVALID".len());
     for ending in endings {
-        let (label, color) = if ending.as_told {
+        let (label, color) = if ending.as_expected {
             ("expected  ", "32")
         } else {
             ("UNEXPECTED", "1;31")

@@ -15,35 +15,37 @@ pub enum VariantOutcome {
     NotJudged(Vec<String>),
 }
 
-/// Compares the results with the expected failures: `base` and variants without `breaks` must pass, other variants must
-/// fail exactly the named checks. Checks over seeds that were not judged are ignored.
-pub fn as_told(scenario: &ResolvedScenario, checks: &[CheckResult]) -> VariantOutcome {
-    let breaks: &[String] = scenario.breaks.as_deref().unwrap_or_default();
-    let (mut otherwise, mut unknown) = (Vec::new(), Vec::new());
-    for check in checks {
-        let breaks = breaks.contains(&check.name);
-        match check.pass {
-            None if check.over_seeds => {}
-            None => unknown.push(format!("`{}` {}", check.name, check.observed)),
-            Some(pass) if pass != breaks => {}
-            Some(true) => otherwise.push(format!(
-                "`{}` should be false: {}",
-                check.name, check.observed
-            )),
-            Some(false) => {
-                otherwise.push(format!(
-                    "`{}` should be true: {}, expected {}",
-                    check.name, check.observed, check.expected
-                ));
+impl VariantOutcome {
+    /// Compares the results with the expected failures: `base` and variants without `breaks` must pass, other variants must
+    /// fail exactly the named checks. Checks over seeds that were not judged are ignored.
+    pub fn new(scenario: &ResolvedScenario, checks: &[CheckResult]) -> VariantOutcome {
+        let breaks: &[String] = scenario.breaks.as_deref().unwrap_or_default();
+        let (mut otherwise, mut unknown) = (Vec::new(), Vec::new());
+        for check in checks {
+            let breaks = breaks.contains(&check.name);
+            match check.pass {
+                None if check.over_seeds => {}
+                None => unknown.push(format!("`{}` {}", check.name, check.observed)),
+                Some(pass) if pass != breaks => {}
+                Some(true) => otherwise.push(format!(
+                    "`{}` should be false: {}",
+                    check.name, check.observed
+                )),
+                Some(false) => {
+                    otherwise.push(format!(
+                        "`{}` should be true: {}, expected {}",
+                        check.name, check.observed, check.expected
+                    ));
+                }
             }
         }
-    }
-    if !unknown.is_empty() {
-        VariantOutcome::NotJudged(unknown)
-    } else if otherwise.is_empty() {
-        VariantOutcome::As
-    } else {
-        VariantOutcome::Otherwise(otherwise)
+        if !unknown.is_empty() {
+            VariantOutcome::NotJudged(unknown)
+        } else if otherwise.is_empty() {
+            VariantOutcome::As
+        } else {
+            VariantOutcome::Otherwise(otherwise)
+        }
     }
 }
 

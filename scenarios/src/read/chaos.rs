@@ -102,20 +102,20 @@ impl ScenarioReader<'_> {
                 let from = self.with_file(length.0, written)?;
                 Some(Draw {
                     from,
-                    place: self.stream(format!("chaos.{name}.for")),
+                    draw_id: self.stream(format!("chaos.{name}.for")),
                 })
             }),
             None => None,
         };
         let action = self.action(action, (index, &name), node, names);
-        let place = self.stream(format!("chaos.{name}.target"));
+        let draw_id = self.stream(format!("chaos.{name}.target"));
         Some(ChaosItem {
             name,
             when: when?,
             length,
             action: action?,
             may_miss: keys.may_miss,
-            place,
+            draw_id,
         })
     }
 
@@ -193,7 +193,7 @@ impl ScenarioReader<'_> {
                 }
                 Some(FireTimes::At(Draw {
                     from,
-                    place: self.stream(format!("chaos.{name}.at")),
+                    draw_id: self.stream(format!("chaos.{name}.at")),
                 }))
             }
             (None, Some(every)) => self.every(keys, node, every, name, (warm_up, duration)),
@@ -241,7 +241,7 @@ impl ScenarioReader<'_> {
         }
         let interval = Draw {
             from: interval,
-            place: self.stream(format!("chaos.{name}.every")),
+            draw_id: self.stream(format!("chaos.{name}.every")),
         };
         Some(FireTimes::Every {
             interval,

@@ -64,7 +64,7 @@ impl ScenarioReader<'_> {
                 .map_or_else(|| name.to_owned(), |account| account.0),
             namespace: keys.namespace.0,
             target: self.target_url(node),
-            place: self.stream(format!("load.{name}")),
+            draw_id: self.stream(format!("load.{name}")),
         };
         (load, called)
     }

@@ -36,7 +36,7 @@ impl ScenarioReader<'_> {
         {
             self.error(&written.place, "`max-backoff` is `backoff` at least");
         }
-        let place = self.stream(format!("{path}/retries"));
+        let draw_id = self.stream(format!("{path}/retries"));
         (times > 0).then(|| AppRetries {
             times,
             on_5xx: on.contains(&RetriedFailure::Status),
@@ -46,7 +46,7 @@ impl ScenarioReader<'_> {
             max_backoff,
             full_jitter: keys.jitter == Jitter::Full,
             budget: keys.budget.0,
-            place,
+            draw_id,
         })
     }
 

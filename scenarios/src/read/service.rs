@@ -235,7 +235,7 @@ impl ScenarioReader<'_> {
                         Step::Fail {
                             rate,
                             with,
-                            place: self.stream(format!("{path}/fail")),
+                            draw_id: self.stream(format!("{path}/fail")),
                         },
                     );
                 }

@@ -144,7 +144,7 @@ impl ScenarioReader<'_> {
         let from = self.with_file(keys.time.0, get(&node, "time")?)?;
         let time = Draw {
             from,
-            place: self.stream(path.to_owned()),
+            draw_id: self.stream(path.to_owned()),
         };
         Some(Timed {
             time,
@@ -190,7 +190,7 @@ impl ScenarioReader<'_> {
             hedge: self.hedge(&merged),
             pool: self.pool(&merged),
             on_error: settings.on_error,
-            place: self.stream(format!("{path}/probability")),
+            draw_id: self.stream(format!("{path}/probability")),
         })
     }
 
@@ -199,7 +199,7 @@ impl ScenarioReader<'_> {
         let from = self.with_file(count.0, written);
         Draw {
             from: from.unwrap_or_else(|| Distribution::constant_count(1)),
-            place: self.stream(format!("{path}/{key}")),
+            draw_id: self.stream(format!("{path}/{key}")),
         }
     }
 
@@ -208,7 +208,7 @@ impl ScenarioReader<'_> {
         Some(Step::Fail {
             rate,
             with,
-            place: self.stream(path.to_owned()),
+            draw_id: self.stream(path.to_owned()),
         })
     }
 

@@ -160,17 +160,17 @@ fn each_place_that_draws_has_a_stream_named_by_its_path() {
         "chaos.gone.at",
     ] {
         assert!(
-            scenario.places.iter().any(|place| place == path),
+            scenario.draw_paths.iter().any(|place| place == path),
             "{path}: {:?}",
-            scenario.places
+            scenario.draw_paths
         );
     }
-    let mut distinct = scenario.places.clone();
+    let mut distinct = scenario.draw_paths.clone();
     distinct.sort();
     distinct.dedup();
     assert_eq!(
         distinct.len(),
-        scenario.places.len(),
+        scenario.draw_paths.len(),
         "no two places share a stream"
     );
 }

@@ -138,7 +138,7 @@ impl ScenarioReader<'_> {
             chaos,
             checks,
             breaks,
-            places: std::mem::take(&mut self.streams),
+            draw_paths: std::mem::take(&mut self.streams),
             expanded: expanded(node, documents, &self.included),
             warnings: std::mem::take(&mut self.warnings),
             omissions: std::mem::take(&mut self.omissions),

@@ -20,7 +20,7 @@ pub struct ChaosItem {
     /// True if the run is valid even if the item affects nothing.
     pub may_miss: bool,
     /// The source location whose random stream draws targets.
-    pub place: DrawId,
+    pub draw_id: DrawId,
 }
 
 /// The times at which a chaos item fires.

@@ -2,7 +2,7 @@
 
 use crate::value::Distribution;
 
-/// Index into [`ResolvedScenario::places`](super::ResolvedScenario::places). Each source location that draws has its own
+/// Index into [`ResolvedScenario::draw_paths`](super::ResolvedScenario::draw_paths). Each source location that draws has its own
 /// random stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DrawId(pub u32);
@@ -11,5 +11,5 @@ pub struct DrawId(pub u32);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draw {
     pub from: Distribution,
-    pub place: DrawId,
+    pub draw_id: DrawId,
 }

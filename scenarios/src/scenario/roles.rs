@@ -3,7 +3,7 @@
 use shakedown_results::ParticipantId;
 
 use super::ids::{Callee, ExternalHostId, LoadId, ParticipantRole, ServiceId, VersionId};
-use super::{ExternalHost, LoadSpec, Protocol, ResolvedScenario, ServiceSpec, Version};
+use super::{DrawId, ExternalHost, LoadSpec, Protocol, ResolvedScenario, ServiceSpec, Version};
 
 impl ResolvedScenario {
     pub fn service(&self, id: ServiceId) -> &ServiceSpec {
@@ -12,6 +12,11 @@ impl ResolvedScenario {
 
     pub fn version(&self, service: ServiceId, version: VersionId) -> &Version {
         &self.service(service).versions[version.index()]
+    }
+
+    /// Returns the path of a source location that draws, which labels its random stream.
+    pub fn draw_path(&self, id: DrawId) -> &str {
+        &self.draw_paths[id.0 as usize]
     }
 
     pub fn load(&self, id: LoadId) -> &LoadSpec {

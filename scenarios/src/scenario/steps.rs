@@ -43,7 +43,7 @@ pub enum Step {
         rate: Share,
         with: StepFailure,
         /// The source location whose random stream draws the outcome.
-        place: DrawId,
+        draw_id: DrawId,
     },
     /// Ends the request with a response.
     Respond {
@@ -154,7 +154,7 @@ pub struct Call {
     /// The effect of a failed call.
     pub on_error: OnError,
     /// The source location whose random stream draws `probability`.
-    pub place: DrawId,
+    pub draw_id: DrawId,
 }
 
 /// The timeout of an attempt.
@@ -184,7 +184,7 @@ pub struct AppRetries {
     /// The maximum share of retries among the first attempts of the last 10 s, per caller process.
     pub budget: Option<Share>,
     /// The source location whose random stream draws jitter.
-    pub place: DrawId,
+    pub draw_id: DrawId,
 }
 
 /// Attempts beside one that is slow to respond. The first response is used, the other attempts are cancelled.

@@ -18,7 +18,7 @@ use crate::run_context::RunContext;
 /// A backend with a host for every pod, and one for the runner itself, which no fault affects.
 pub(crate) trait Backend {
     /// The runner's own host.
-    fn stage(&self) -> Env;
+    fn runner_env(&self) -> Env;
 
     /// A handle of a pod's host, valid until its next crash.
     fn env(&self, pod: PodId) -> Env;

@@ -131,7 +131,7 @@ impl ChaosRunner {
                     rate: *rate,
                     with: *with,
                     only: *only,
-                    place: scenario.chaos[self.plan[fault].item].place,
+                    draw_id: scenario.chaos[self.plan[fault].item].draw_id,
                 };
                 self.inject(env, fault, target, kind)
             }
@@ -237,8 +237,8 @@ impl ChaosRunner {
             return drawn.clone();
         }
         let context = &self.pods.context;
-        let place = context.scenario.chaos[self.plan[fault].item].place;
-        let mut rng = env.rng(&format!("{}/late/{fault}", context.path(place)));
+        let draw_id = context.scenario.chaos[self.plan[fault].item].draw_id;
+        let mut rng = env.rng(&format!("{}/late/{fault}", context.path(draw_id)));
         let there = |pod| self.pods.is_there(pod);
         resolve(
             &context.scenario,

@@ -60,7 +60,7 @@ pub(crate) async fn play(
     backend: Rc<dyn Backend>,
     journal: Arc<Journal>,
 ) -> Result<Time, StartRunError> {
-    let env = backend.stage();
+    let env = backend.runner_env();
     let pods = prepare(&context, &backend, &journal);
     context.pods().for_each(|pod| pods.start(pod));
     ready(&env, &pods).await?;
@@ -75,7 +75,7 @@ pub(crate) async fn play(
 
     let loads = send(&env, &pods, &plan, zero)?;
     let follower = Rc::clone(&pods).follow_replicas();
-    let _follower = env.spawn_owned("stage-replicas", follower);
+    let _follower = env.spawn_owned("runner-replicas", follower);
     let end = zero + context.scenario.duration;
     let mut chaos = ChaosRunner::new(Rc::clone(&pods), loads.clone(), plan);
     chaos.run(&env, zero, end).await;
@@ -177,7 +177,7 @@ fn send(
             let participant = context.scenario.participant(callee);
             (participant, context.target(callee).clone())
         };
-        let path = |place: DrawId| context.path(place).to_owned();
+        let path = |draw_id: DrawId| context.path(draw_id).to_owned();
         let passes_deadlines = context.passes_deadlines;
         let participant = context.scenario.participant(ParticipantRole::Load(id));
         let plan = LoadPlan::new(
@@ -194,13 +194,13 @@ fn send(
             source,
         })?;
         let plan = Rc::new(plan);
-        let place = context.path(load.place);
-        let rng = |what: &str| env.rng(&format!("{place}/{what}"));
+        let path = context.path(load.draw_id);
+        let rng = |what: &str| env.rng(&format!("{path}/{what}"));
         let surges = surges(&context.scenario, faults, id);
         let schedule = Schedule::new(load, &surges, rng("arrivals"), rng("mix"));
         let clients = Rc::clone(&pods.clients[id.index()]);
         env.spawn(
-            "stage-load",
+            "runner-load",
             shakedown_loadgen::run(env.clone(), schedule, Rc::clone(&plan), clients),
         );
         plans.push(plan);

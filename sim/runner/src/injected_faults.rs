@@ -31,7 +31,7 @@ pub(crate) enum InjectedFaultKind {
         /// Restricts the fault to one endpoint; `None` matches all endpoints.
         only: Option<(ServiceId, EndpointId)>,
         /// Random stream of the `rate` draw.
-        place: DrawId,
+        draw_id: DrawId,
     },
 }
 
@@ -89,8 +89,8 @@ impl InjectedFaults {
                 rate,
                 with,
                 only,
-                place,
-            } if only.is_none_or(|only| only == at) && chance(*place, *rate) => {
+                draw_id,
+            } if only.is_none_or(|only| only == at) && chance(*draw_id, *rate) => {
                 injected.hit();
                 Some(*with)
             }

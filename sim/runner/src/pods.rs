@@ -209,8 +209,8 @@ impl Pods {
         }
         let (pods, life) = (Rc::clone(self), state.life.get());
         self.backend
-            .stage()
-            .spawn("stage-boot", async move { pods.boot(pod, life).await });
+            .runner_env()
+            .spawn("runner-boot", async move { pods.boot(pod, life).await });
     }
 
     /// Pauses the pod. Returns false if it is down. A pod that is already paused stays so until the last of
@@ -257,11 +257,11 @@ impl Pods {
     }
 
     pub(crate) async fn boot(self: Rc<Pods>, pod: PodId, life: u32) {
-        let boot = match self.context.part(pod) {
+        let boot = match self.context.role(pod) {
             PodRole::Replica(_, _, version) => version.boot,
             PodRole::Client(_) | PodRole::Control => std::time::Duration::ZERO,
         };
-        self.backend.stage().sleep(boot).await;
+        self.backend.runner_env().sleep(boot).await;
         if !self.is_alive(pod, life) {
             return;
         }
@@ -285,7 +285,7 @@ impl Pods {
     }
 
     pub(crate) fn now(&self) -> shakedown_env::Time {
-        self.backend.stage().now()
+        self.backend.runner_env().now()
     }
 
     fn take_client(&self, pod: PodId) {

@@ -26,7 +26,7 @@ pub(crate) fn registry(context: &RunContext, backend: &dyn Backend) -> Registry 
         ));
     }
     for pod in context.pods() {
-        match context.part(pod) {
+        match context.role(pod) {
             PodRole::Replica(_, service, version) => {
                 let endpoint = endpoint(context, backend, pod, service, version, true);
                 if let Some(known) = registry.services.get_mut(&hostname(service)) {

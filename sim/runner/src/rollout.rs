@@ -128,13 +128,13 @@ impl Pods {
         self.list(id, false);
         let pods = Rc::clone(self);
         self.backend
-            .stage()
-            .spawn("stage-boot", async move { pods.boot(id, 0).await });
+            .runner_env()
+            .spawn("runner-boot", async move { pods.boot(id, 0).await });
     }
 
     /// Adds a replica to the endpoints of its service, or updates its readiness.
     pub(crate) fn list(&self, pod: PodId, ready: bool) {
-        let PodRole::Replica(id, service, version) = self.context.part(pod) else {
+        let PodRole::Replica(id, service, version) = self.context.role(pod) else {
             return;
         };
         let endpoint = endpoint(&self.context, &*self.backend, pod, service, version, ready);
@@ -150,7 +150,7 @@ impl Pods {
     }
 
     fn unlist(&self, pod: PodId) {
-        if let PodRole::Replica(id, ..) = self.context.part(pod) {
+        if let PodRole::Replica(id, ..) = self.context.role(pod) {
             let address = self.backend.address(pod);
             self.change_endpoints(id, |endpoints| {
                 endpoints.retain(|known| known.address.ip() != address);
@@ -180,15 +180,15 @@ impl Pods {
         state.leaving.set(true);
         self.unlist(pod);
         let pods = Rc::clone(self);
-        let stage = self.backend.stage();
-        stage.clone().spawn("stage-drain", async move {
-            stage.sleep(NOTICE).await;
+        let runner_env = self.backend.runner_env();
+        runner_env.clone().spawn("runner-drain", async move {
+            runner_env.sleep(NOTICE).await;
             state.app.borrow().iter().for_each(Drain::begin);
             let idle = poll_fn(|cx| pods.journal.poll_idle_at(pod, cx));
             // Stops the pod even if it still has requests in progress.
-            let _ = stage.timeout(GRACE, idle).await;
+            let _ = runner_env.timeout(GRACE, idle).await;
             // The last responses still have to pass the sidecar.
-            stage.sleep(LAST_ANSWER).await;
+            runner_env.sleep(LAST_ANSWER).await;
             pods.stop(pod);
         });
     }

@@ -121,9 +121,9 @@ impl RunContext {
         number_of(pods.len() - 1)
     }
 
-    /// Returns the path of a place of the scenario, which labels its random stream.
-    pub(crate) fn path(&self, place: DrawId) -> &str {
-        &self.scenario.places[place.0 as usize]
+    /// Returns the path of a source location that draws, which labels its random stream.
+    pub(crate) fn path(&self, draw_id: DrawId) -> &str {
+        self.scenario.draw_path(draw_id)
     }
 
     /// Returns a pod's name: `reviews/v1/0`.
@@ -135,7 +135,7 @@ impl RunContext {
     ///
     /// # Panics
     /// If the participants do not belong to this scenario.
-    pub(crate) fn part(&self, id: PodId) -> PodRole<'_> {
+    pub(crate) fn role(&self, id: PodId) -> PodRole<'_> {
         let pod = self.pod(id);
         match self.scenario.role(pod.participant) {
             ParticipantRole::Service(id) => {

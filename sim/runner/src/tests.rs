@@ -1,7 +1,7 @@
 //! Small scenarios that are run to their end.
 
-mod ailments;
 mod app;
+mod app_faults;
 mod build;
 mod chaos;
 mod deadlines;

@@ -13,9 +13,9 @@ fn seconds(seconds: i64) -> Distribution {
 /// A run whose item `sick` starts at this second and lasts 10 s.
 fn sick_at(second: i64, checks: &[&str]) -> Run {
     let mut run = Run::new(checks);
-    let place = run.scenario.chaos[0].place;
+    let draw_id = run.scenario.chaos[0].draw_id;
     let from = seconds(second);
-    run.scenario.chaos[0].when = FireTimes::At(Draw { from, place });
+    run.scenario.chaos[0].when = FireTimes::At(Draw { from, draw_id });
     run
 }
 
@@ -63,19 +63,19 @@ fn a_repeating_item_lasts_from_its_first_start_to_its_last_end() {
         "count(users before sick) == 10",
         "count(users after sick) == 15",
     ]);
-    let place = run.scenario.chaos[0].place;
+    let draw_id = run.scenario.chaos[0].draw_id;
     let second = |at: u64| std::time::Duration::from_secs(at);
     // At 20, 30 and 40 s, for 5 s each.
     run.scenario.chaos[0].when = FireTimes::Every {
         interval: Draw {
             from: seconds(10),
-            place,
+            draw_id,
         },
         from: second(10),
         until: second(45),
     };
     let from = seconds(5);
-    run.scenario.chaos[0].length = Some(Draw { from, place });
+    run.scenario.chaos[0].length = Some(Draw { from, draw_id });
     a_request_a_second(&mut run);
     assert_eq!(run.verdicts(), [Some(true); 3]);
 }

@@ -3,7 +3,7 @@
 use shakedown_results::Verdict;
 
 use super::{ERROR, MS, OK, Run, S};
-use crate::judge::{VariantOutcome, as_told, not_judged, verdict};
+use crate::judge::{VariantOutcome, not_judged, verdict};
 
 #[test]
 fn results_say_what_was_seen_and_what_would_have_been_accepted() {
@@ -111,7 +111,7 @@ fn a_variant_with_an_unjudged_check_is_itself_not_judged() {
     let mut run = Run::new(&["success(users) == 100%", "p99(users during sick) < 1s"]);
     let scenario = run.scenario.clone();
     run.request(35 * S, 36 * S, ERROR);
-    let outcome = as_told(&scenario, &run.checks());
+    let outcome = VariantOutcome::new(&scenario, &run.checks());
     assert!(
         matches!(&outcome, VariantOutcome::NotJudged(lines) if lines.len() == 1),
         "{outcome:?}"
@@ -152,7 +152,7 @@ fn a_variant_is_as_told_if_exactly_its_checks_are_false() {
     let mut scenario = run.scenario.clone();
     run.request(35 * S, 36 * S, ERROR);
     let checks = run.checks();
-    let outcome = |scenario: &_| as_told(scenario, &checks);
+    let outcome = |scenario: &_| VariantOutcome::new(scenario, &checks);
     assert!(matches!(outcome(&scenario), VariantOutcome::Otherwise(lines) if lines.len() == 1));
     scenario.breaks = Some(vec!["a".to_owned()]);
     assert_eq!(outcome(&scenario), VariantOutcome::As);

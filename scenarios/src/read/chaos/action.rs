@@ -160,8 +160,8 @@ impl ScenarioReader<'_> {
             }
             (None, Some(written)) => {
                 let from = self.with_file(keys.add?.0, written)?;
-                let place = self.stream(format!("chaos.{item}.add"));
-                (Ratio::ONE, Some(Draw { from, place }))
+                let draw_id = self.stream(format!("chaos.{item}.add"));
+                (Ratio::ONE, Some(Draw { from, draw_id }))
             }
             (Some(_), Some(written)) => {
                 self.error(&written.place, "`slow` takes `factor` or `add`, not both");

@@ -136,7 +136,7 @@ fn settings_that_no_call_has_are_read_all_the_same() {
         "f.yaml:6:46: `5` has no unit: a duration is written `5s`, `250ms`, `1m30s`"
     );
     let right = read(&text.replace("timeout: 5", "timeout: 5s"));
-    assert!(right.places.iter().all(|path| !path.starts_with('/')));
+    assert!(right.draw_paths.iter().all(|path| !path.starts_with('/')));
 }
 
 #[test]

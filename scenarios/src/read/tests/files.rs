@@ -10,7 +10,7 @@ fn the_expanded_story_reads_back_as_the_same_story() {
     let first = read(text);
     let second = read(&first.expanded);
     assert_eq!(first.expanded, second.expanded);
-    assert_eq!(first.places, second.places);
+    assert_eq!(first.draw_paths, second.draw_paths);
     assert_eq!(first.mesh.len(), second.mesh.len());
 }
 

@@ -264,8 +264,8 @@ fn retries_are_written_short_or_long_and_merge_with_client_settings() {
     assert_eq!(retries.max_backoff, Duration::from_millis(100));
     assert_eq!(retries.budget, Some(Share::from_ppb(50_000_000)));
     assert!(retries.full_jitter);
-    let place = &scenario.places[retries.place.0 as usize];
-    assert_eq!(place, "services.web.v1/GET //1/retries");
+    let path = scenario.draw_path(retries.draw_id);
+    assert_eq!(path, "services.web.v1/GET //1/retries");
 }
 
 #[test]

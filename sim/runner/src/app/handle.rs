@@ -146,7 +146,7 @@ impl App {
         };
         let fails = self.role.injected_faults.fails(
             (self.role.service, visit.endpoint().into()),
-            |place, share| self.draws.chance(place, share),
+            |draw_id, share| self.draws.chance(draw_id, share),
         );
         let flow = match fails {
             Some(with) => StepFlow::Break(EarlyEnd::Fail(with)),

@@ -52,7 +52,7 @@ pub(crate) struct AppIdentity {
     /// Closes the connections gracefully.
     pub(crate) drain: Drain,
     /// The runner's own host, whose random draws do not depend on the replica.
-    pub(crate) stage: Env,
+    pub(crate) runner_env: Env,
 }
 
 /// The app of one replica, from a start of its pod to its end.
@@ -99,7 +99,7 @@ impl App {
             journal: Arc::clone(journal),
             draws: Draws::new(
                 env.clone(),
-                role.stage.clone(),
+                role.runner_env.clone(),
                 Rc::clone(&context.scenario),
                 life,
             ),

@@ -79,8 +79,12 @@ impl<'a> StepContext<'a> {
                 first_break(join_all(branches).await)
             }
             Step::Sequence(steps) => self.nested(steps).await,
-            Step::Fail { rate, with, place } => {
-                if self.app.draws.chance(*place, *rate) {
+            Step::Fail {
+                rate,
+                with,
+                draw_id,
+            } => {
+                if self.app.draws.chance(*draw_id, *rate) {
                     return StepFlow::Break(EarlyEnd::Fail(*with));
                 }
                 StepFlow::Continue(())
@@ -104,7 +108,7 @@ impl<'a> StepContext<'a> {
 
     async fn call(&self, call: &'a Call) -> StepFlow<'a> {
         let draws = &self.app.draws;
-        if !draws.chance(call.place, call.probability) {
+        if !draws.chance(call.draw_id, call.probability) {
             return StepFlow::Continue(());
         }
         for _ in 0..draws.count(&call.times) {
@@ -149,10 +153,10 @@ impl<'a> StepContext<'a> {
             deadline,
             // A call without a bound may last until the end of the run.
             end: app.context.last_deadline(),
-            tells_timeout: app.context.passes_deadlines,
+            sends_timeout: app.context.passes_deadlines,
             retries: call.retries.as_ref().map(|retries| CallRetryPolicy {
                 retries,
-                path: app.context.path(retries.place),
+                path: app.context.path(retries.draw_id),
             }),
             hedge: call.hedge,
             tries_apart: false,

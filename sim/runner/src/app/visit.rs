@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::HOST;
 use shakedown_env::{Env, Time};
-use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call, told_timeout};
+use shakedown_loadgen::{CALL_HEADER, REQUEST_ID_HEADER, decode, parse_call, read_timeout};
 use shakedown_results::{Answer, Event, Fate, Outcome, PodId, Root};
 use shakedown_types::RequestId;
 
@@ -65,7 +65,7 @@ impl RequestOrigin {
                 .and_then(|value| RequestId::parse(value.as_bytes()))
                 .and_then(decode),
             from: headers.get(&CALL_HEADER).and_then(parse_call),
-            timeout: told_timeout(headers),
+            timeout: read_timeout(headers),
             copy: is_copy(headers, service),
         }
     }

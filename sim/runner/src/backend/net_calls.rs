@@ -2,13 +2,13 @@
 //! no common type.
 
 /// Name of the runner's host.
-pub(super) const STAGE: &str = "stage";
+pub(super) const RUNNER_HOST: &str = "runner";
 
-/// Passes calls on to the simulator's network: `self.net`, with the hosts `self.stage` and `self.host(pod)`.
+/// Passes calls on to the simulator's network: `self.net`, with the hosts `self.runner` and `self.host(pod)`.
 macro_rules! net_calls {
     () => {
-        fn stage(&self) -> Env {
-            self.net.env(self.stage)
+        fn runner_env(&self) -> Env {
+            self.net.env(self.runner)
         }
 
         fn env(&self, pod: PodId) -> Env {

@@ -41,7 +41,7 @@ pub(crate) struct Real {
     addresses: Addresses,
     network: RealNetwork,
     names: HostTable,
-    stage: Env,
+    runner_env: Env,
 }
 
 impl Real {
@@ -57,10 +57,10 @@ impl Real {
         journal: &Arc<Journal>,
     ) -> io::Result<Real> {
         let names = HostTable::new();
-        let stage = runtime.host(HostOptions {
+        let runner_env = runtime.host(HostOptions {
             seed: Some(seed),
             names: names.clone(),
-            ..HostOptions::new("stage")
+            ..HostOptions::new("runner")
         })?;
         let backend = Real {
             runtime: Rc::downgrade(runtime),
@@ -73,7 +73,7 @@ impl Real {
                 links: Arc::new(DelayedLinks::new(Latencies::new(context))),
             },
             names,
-            stage,
+            runner_env,
         };
         for pod in context.pods() {
             backend.add_host(pod, context)?;
@@ -104,8 +104,8 @@ impl Real {
 }
 
 impl Backend for Real {
-    fn stage(&self) -> Env {
-        self.stage.clone()
+    fn runner_env(&self) -> Env {
+        self.runner_env.clone()
     }
 
     fn env(&self, pod: PodId) -> Env {

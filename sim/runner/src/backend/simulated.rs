@@ -12,7 +12,7 @@ use shakedown_results::PodId;
 use shakedown_scenarios::value::Distribution;
 
 use super::latency::Latencies;
-use super::net_calls::{STAGE, net_calls};
+use super::net_calls::{RUNNER_HOST, net_calls};
 use super::{Backend, PartitionGuard};
 use crate::journal::Journal;
 use crate::layout::Addresses;
@@ -24,7 +24,7 @@ pub(crate) struct Simulated {
     net: Net,
     /// By pod id.
     hosts: RefCell<Vec<HostId>>,
-    stage: HostId,
+    runner: HostId,
 }
 
 impl Simulated {
@@ -35,18 +35,18 @@ impl Simulated {
             .pods()
             .map(|pod| add_pod(&net, context, pod))
             .collect();
-        let stage = add_host(&net, STAGE.to_owned(), Addresses::SIMULATED.last(), 0);
-        net.set_link(link_rule(context, stage));
+        let runner = add_host(&net, RUNNER_HOST.to_owned(), Addresses::SIMULATED.last(), 0);
+        net.set_link(link_rule(context, runner));
         let journal = Arc::clone(journal);
         net.set_event_sink(Box::new(move |now, host, fact| {
-            if let Some(pod) = pod_of(host, stage) {
+            if let Some(pod) = pod_of(host, runner) {
                 journal.receive(now, pod, fact);
             }
         }));
         Simulated {
             net,
             hosts: RefCell::new(hosts),
-            stage,
+            runner,
         }
     }
 
@@ -63,7 +63,7 @@ impl Backend for Simulated {
             .borrow_mut()
             .push(add_pod(&self.net, context, pod));
         // The old rule only contains the pods that existed when it was created.
-        self.net.set_link(link_rule(context, self.stage));
+        self.net.set_link(link_rule(context, self.runner));
         Ok(())
     }
 
@@ -96,21 +96,24 @@ fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
 }
 
 /// Returns the pod on a host; `None` for the runner's host.
-fn pod_of(host: HostId, stage: HostId) -> Option<PodId> {
-    let (host, stage) = (host.index(), stage.index());
-    let pod = if host < stage {
+fn pod_of(host: HostId, runner: HostId) -> Option<PodId> {
+    let (host, runner) = (host.index(), runner.index());
+    let pod = if host < runner {
         host
     } else {
-        host.checked_sub(stage + 1)? + stage
+        host.checked_sub(runner + 1)? + runner
     };
     u32::try_from(pod).ok().map(PodId)
 }
 
 /// Returns the scenario's latencies, by host.
-fn link_rule(context: &RunContext, stage: HostId) -> Box<dyn Fn(HostId, HostId) -> SimLink + Send> {
+fn link_rule(
+    context: &RunContext,
+    runner: HostId,
+) -> Box<dyn Fn(HostId, HostId) -> SimLink + Send> {
     let latencies = Latencies::new(context);
     Box::new(move |from, to| {
-        let pods = pod_of(from, stage).zip(pod_of(to, stage));
+        let pods = pod_of(from, runner).zip(pod_of(to, runner));
         match pods.and_then(|(from, to)| latencies.between(from, to)) {
             None => SimLink::default(),
             Some(latency) => SimLink {

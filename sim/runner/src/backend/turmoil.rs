@@ -12,7 +12,7 @@ use shakedown_env::{Env, Time};
 use shakedown_results::PodId;
 
 use super::latency::Latencies;
-use super::net_calls::{STAGE, net_calls};
+use super::net_calls::{RUNNER_HOST, net_calls};
 use super::{Backend, PartitionGuard};
 use crate::journal::Journal;
 use crate::layout::Addresses;
@@ -24,7 +24,7 @@ pub(crate) struct Turmoil {
     /// Hosts of the pods of 0 s, then the spare ones, by pod id.
     hosts: Vec<HostId>,
     /// An id after those of the pods of 0 s and before the spare hosts.
-    stage: HostId,
+    runner: HostId,
 }
 
 impl Turmoil {
@@ -41,7 +41,7 @@ impl Turmoil {
             .pods()
             .map(|pod| sim.add_host(&context.name(pod), addresses.address(pod)))
             .collect();
-        let stage = sim.add_host(STAGE, addresses.last());
+        let runner = sim.add_host(RUNNER_HOST, addresses.last());
         let next = u32::try_from(hosts.len()).expect("pods are numbered in 32 bits");
         for pod in (next..).map(PodId).take(spare) {
             hosts.push(sim.add_host(&format!("spare/{}", pod.0), addresses.address(pod)));
@@ -55,7 +55,7 @@ impl Turmoil {
                 journal.receive(now, *pod, fact);
             }
         }));
-        let backend = Turmoil { net, hosts, stage };
+        let backend = Turmoil { net, hosts, runner };
         for a in context.pods() {
             backend.link(context, a, context.pods().filter(|b| *b > a));
         }

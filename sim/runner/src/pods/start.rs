@@ -19,7 +19,7 @@ impl Pods {
     /// Starts all software of a pod, in the current life of its host.
     pub(crate) fn start(self: &Rc<Pods>, pod: PodId) {
         let env = self.backend.env(pod);
-        match self.context.part(pod) {
+        match self.context.role(pod) {
             PodRole::Replica(id, service, version) => {
                 if version.sidecar {
                     self.start_sidecar(&env, pod, Some((service, version)), &service.namespace);
@@ -68,7 +68,7 @@ impl Pods {
             injected_faults: Rc::clone(&state.injected_faults),
             cpu: Rc::clone(&state.cpu),
             drain: drain.clone(),
-            stage: self.backend.stage(),
+            runner_env: self.backend.runner_env(),
         };
         *state.app.borrow_mut() = Some(drain);
         let caller = self.caller(env, pod, version.sidecar, true);
@@ -102,7 +102,7 @@ impl Pods {
         let control = self
             .context
             .pods()
-            .find(|pod| matches!(self.context.part(*pod), PodRole::Control));
+            .find(|pod| matches!(self.context.role(*pod), PodRole::Control));
         let control = control.expect("every run has a control plane");
         let control = at(self.backend.address(control), XDS_PORT);
         let address = self.backend.address(pod);

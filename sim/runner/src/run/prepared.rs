@@ -89,9 +89,9 @@ impl PreparedRun {
     ) -> Result<FinishedRun, RunnerError> {
         let journal = self.journal;
         let result = Rc::new(RefCell::new(None));
-        let (stage, over) = (backend.stage(), Rc::clone(&result));
+        let (runner_env, over) = (backend.runner_env(), Rc::clone(&result));
         let playing = play(self.context, self.plan, backend, Arc::clone(&journal));
-        stage.spawn("stage", async move {
+        runner_env.spawn("runner", async move {
             let end = playing.await;
             *over.borrow_mut() = Some(end);
         });

@@ -45,7 +45,7 @@ pub(super) fn run(
     } = PreparedRun::new(scenario, options.seed, block)?;
     let backend = Real::new(&runtime, block, options.seed, &context, &journal);
     let backend: Rc<dyn Backend> = Rc::new(backend.map_err(RunnerError::World)?);
-    let stage = backend.stage();
+    let runner_env = backend.runner_env();
 
     let mut lag = GeneratorLag::default();
     let mut watched = |participants: &_, record: &Record| {
@@ -61,7 +61,7 @@ pub(super) fn run(
     let stop = options.stop;
     let end = runtime.block_on(async {
         let mut playing = pin!(play(context, plan, backend, Arc::clone(&journal)));
-        let mut tick = stage.sleep(PASS_ON);
+        let mut tick = runner_env.sleep(PASS_ON);
         std::future::poll_fn(|cx| {
             if let Poll::Ready(end) = playing.as_mut().poll(cx) {
                 return Poll::Ready(Some(end));
@@ -71,7 +71,7 @@ pub(super) fn run(
                 if RunnerOptions::is_stopped(stop.as_deref()) {
                     return Poll::Ready(None);
                 }
-                tick.as_mut().reset(stage.now() + PASS_ON);
+                tick.as_mut().reset(runner_env.now() + PASS_ON);
             }
             Poll::Pending
         })
@@ -91,7 +91,7 @@ pub(super) fn run(
     };
     let end = end?;
     if let Some(reason) = lag.starved() {
-        journal.record(stage.now(), Event::Invalid { reason });
+        journal.record(runner_env.now(), Event::Invalid { reason });
         let mut rest = Vec::new();
         journal.take(&mut rest);
         rest.iter()

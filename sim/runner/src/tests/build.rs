@@ -70,7 +70,7 @@ impl Build {
             chaos: Vec::new(),
             checks: Vec::new(),
             breaks: None,
-            places: Vec::new(),
+            draw_paths: Vec::new(),
             expanded: String::new(),
             omissions: Vec::new(),
             warnings: Vec::new(),
@@ -78,16 +78,16 @@ impl Build {
         Build { scenario }
     }
 
-    pub(super) fn place(&mut self, path: &str) -> DrawId {
-        self.scenario.places.push(path.to_owned());
-        DrawId(u32::try_from(self.scenario.places.len() - 1).unwrap())
+    pub(super) fn draw_id(&mut self, path: &str) -> DrawId {
+        self.scenario.draw_paths.push(path.to_owned());
+        DrawId(u32::try_from(self.scenario.draw_paths.len() - 1).unwrap())
     }
 
     pub(super) fn draw(&mut self, text: &str) -> Draw {
-        let place = self.place(&format!("place {} {text}", self.scenario.places.len()));
+        let draw_id = self.draw_id(&format!("draw {} {text}", self.scenario.draw_paths.len()));
         Draw {
             from: Distribution::parse_duration(text).unwrap(),
-            place,
+            draw_id,
         }
     }
 
@@ -107,10 +107,10 @@ impl Build {
 
     /// A call of service `service`'s only endpoint.
     pub(super) fn call(&mut self, service: u32) -> Call {
-        let place = self.place("call");
+        let draw_id = self.draw_id("call");
         let one = || Draw {
             from: Distribution::constant_count(1),
-            place,
+            draw_id,
         };
         Call {
             callee: Callee::Service(ServiceId::new(service)),
@@ -128,7 +128,7 @@ impl Build {
             hedge: None,
             pool: None,
             on_error: OnError::Fail,
-            place,
+            draw_id,
         }
     }
 
@@ -175,7 +175,7 @@ impl Build {
 
     /// Adds a load on service `service`.
     pub(super) fn load(&mut self, service: u32, rate: &str) -> &mut LoadSpec {
-        let place = self.place("load.users");
+        let draw_id = self.draw_id("load.users");
         let rate = Rate::parse(rate).unwrap();
         let entry = MixEntry {
             name: String::new(),
@@ -209,7 +209,7 @@ impl Build {
             in_flight: 10_000,
             namespace: "default".to_owned(),
             account: "users".to_owned(),
-            place,
+            draw_id,
         });
         self.scenario.loads.last_mut().unwrap()
     }
@@ -232,7 +232,7 @@ impl Build {
     /// Adds a fault at `at` for `length`.
     pub(super) fn fault(&mut self, at: &str, length: &str, action: ChaosAction) -> &mut ChaosItem {
         let (at, length) = (self.draw(at), self.draw(length));
-        let place = self.place("chaos");
+        let draw_id = self.draw_id("chaos");
         let name = format!("chaos.{}", self.scenario.chaos.len());
         self.scenario.chaos.push(ChaosItem {
             name,
@@ -240,7 +240,7 @@ impl Build {
             length: Some(length),
             action,
             may_miss: false,
-            place,
+            draw_id,
         });
         self.scenario.chaos.last_mut().unwrap()
     }

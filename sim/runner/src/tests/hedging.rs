@@ -38,11 +38,11 @@ fn hedge(after: u64, times: u32) -> Option<AppHedge> {
 }
 
 fn fail(build: &mut Build, with: StepFailure) -> Step {
-    let place = build.place("fail");
+    let draw_id = build.draw_id("fail");
     Step::Fail {
         rate: Share::ALL,
         with,
-        place,
+        draw_id,
     }
 }
 
@@ -233,10 +233,10 @@ fn retries_are_counted_without_their_hedges() {
         );
         vec![sleep, fail]
     };
-    let mut place = None;
+    let mut draw_id = None;
     let scenario = chain(
         |build| {
-            place = Some(build.place("retries"));
+            draw_id = Some(build.draw_id("retries"));
             steps(build)
         },
         |call| call.hedge = hedge(20, 1),
@@ -252,7 +252,7 @@ fn retries_are_counted_without_their_hedges() {
             max_backoff: millis(0),
             full_jitter: false,
             budget: None,
-            place: place.unwrap(),
+            draw_id: draw_id.unwrap(),
         });
     }
     let played = play(&scenario);
@@ -330,7 +330,7 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
         vec![sleep, fail]
     };
     let mut build = chain(steps, |_| ());
-    let place = build.place("retries");
+    let draw_id = build.draw_id("retries");
     let version = &mut build.scenario.services[1].versions[0];
     if let Some([Step::Call(call)]) = version.endpoints[0].as_deref_mut() {
         call.retries = Some(AppRetries {
@@ -342,7 +342,7 @@ fn tries_of_one_call_draw_the_same_time_and_another_call_another() {
             max_backoff: millis(0),
             full_jitter: false,
             budget: None,
-            place,
+            draw_id,
         });
     }
     // Requests are sent one at a time, so that the stays are in the order of the calls.

@@ -1,7 +1,7 @@
 //! Runs the catalogue's scenarios and judges them: each variant must have the outcome that its file declares.
 
 use shakedown_scenarios::scenario::ResolvedScenario;
-use shakedown_scenarios::{Edits, Judge, VariantOutcome, as_told, catalogue, load, load_all};
+use shakedown_scenarios::{Edits, Judge, VariantOutcome, catalogue, load, load_all};
 
 use crate::{RunnerOptions, plan_run, run};
 use shakedown_results::Engine;
@@ -20,7 +20,7 @@ fn ends_as_told(scenario: &ResolvedScenario) {
     let ended = run(scenario, options, Engine::Native, record).unwrap();
     let judgement = judge.conclude();
     let who = format!("{}, {}", scenario.name, scenario.variant);
-    let outcome = as_told(scenario, &judgement.checks);
+    let outcome = VariantOutcome::new(scenario, &judgement.checks);
     assert_eq!(
         outcome,
         VariantOutcome::As,

@@ -28,20 +28,20 @@ fn retries(times: u32) -> AppRetries {
         max_backoff: Duration::ZERO,
         full_jitter: false,
         budget: None,
-        place: DrawId(0),
+        draw_id: DrawId(0),
     }
 }
 
 /// A front whose one step calls a back that executes `steps`, with a request every 100 ms for one second.
 fn chain(steps: impl FnOnce(&mut Build) -> Vec<Step>, edit: impl FnOnce(&mut Call)) -> Build {
     let mut build = Build::new(1);
-    let place = build.place("services.front.v1.0/GET //0/retries");
+    let draw_id = build.draw_id("services.front.v1.0/GET //0/retries");
     let steps = steps(&mut build);
     build.service("back", steps);
     let mut call = build.call(0);
     edit(&mut call);
     if let Some(retries) = &mut call.retries {
-        retries.place = place;
+        retries.draw_id = draw_id;
     }
     build.service("front", vec![Step::Call(Box::new(call))]);
     build.load(1, "10/s").timeout = seconds(30);
@@ -50,11 +50,11 @@ fn chain(steps: impl FnOnce(&mut Build) -> Vec<Step>, edit: impl FnOnce(&mut Cal
 }
 
 fn failing(build: &mut Build) -> Vec<Step> {
-    let place = build.place("fail");
+    let draw_id = build.draw_id("fail");
     vec![Step::Fail {
         rate: Share::ALL,
         with: StepFailure::Status(StepStatus::Http(StatusCode::INTERNAL_SERVER_ERROR)),
-        place,
+        draw_id,
     }]
 }
 
@@ -96,10 +96,14 @@ fn an_apps_retries_are_inside_one_call() {
 #[test]
 fn a_retry_saves_what_fails_half_the_time() {
     let half = |build: &mut Build| {
-        let place = build.place("fail");
+        let draw_id = build.draw_id("fail");
         let with = StepFailure::Status(StepStatus::Http(StatusCode::SERVICE_UNAVAILABLE));
         let rate = Share::parse("50%").unwrap();
-        vec![Step::Fail { rate, with, place }]
+        vec![Step::Fail {
+            rate,
+            with,
+            draw_id,
+        }]
     };
     let ok = |times| {
         let mut build = chain(half, |call| call.retries = Some(retries(times)));
@@ -249,7 +253,7 @@ fn a_caller_that_times_out_is_dropped_at_its_turn_under_drop() {
 fn a_retry_storm_outlives_its_cause_and_a_budget_ends_it() {
     let storm = |budget: Option<&str>| {
         let mut build = Build::new(60);
-        let place = build.place("load.users.retries");
+        let draw_id = build.draw_id("load.users.retries");
         let step = build.work("10ms");
         let version = build.service("db", vec![step]);
         (version.cores, version.cpu) =
@@ -259,7 +263,7 @@ fn a_retry_storm_outlives_its_cause_and_a_budget_ends_it() {
         load.timeout = seconds(1);
         load.retries = Some(AppRetries {
             budget: budget.map(|budget| Share::parse(budget).unwrap()),
-            place,
+            draw_id,
             ..retries(1)
         });
         let target = all_of("db");

@@ -160,11 +160,11 @@ fn a_failing_step_fails_its_share() {
         (StepFailure::Hang, 0),
     ] {
         let mut build = Build::new(4);
-        let place = build.place("fail");
+        let draw_id = build.draw_id("fail");
         let fail = Step::Fail {
             rate: Share::from_ppb(250_000_000),
             with,
-            place,
+            draw_id,
         };
         build.service("server", vec![fail]);
         build.load(0, "100/s").timeout = millis(100);

@@ -96,10 +96,14 @@ fn a_fan_out_sends_all_at_once_and_needs_all_answers() {
     assert_eq!(statuses(&even), [200; 10]);
     // A twentieth of the calls fails, so none of ten pages succeeds completely.
     let some = |build: &mut Build| {
-        let place = build.place("fail");
+        let draw_id = build.draw_id("fail");
         let rate = Share::parse("5%").unwrap();
         let with = StepFailure::Status(StepStatus::Http(StatusCode::SERVICE_UNAVAILABLE));
-        vec![Step::Fail { rate, with, place }]
+        vec![Step::Fail {
+            rate,
+            with,
+            draw_id,
+        }]
     };
     assert_eq!(statuses(&fan(some, OnError::Fail)), [502; 10]);
     assert_eq!(statuses(&fan(some, OnError::Ignore)), [200; 10]);
