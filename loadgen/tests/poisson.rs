@@ -67,7 +67,8 @@ fn poisson_gaps_are_exponential_at_ten_thousand_a_second() {
             spawn(move || serve(stream));
         }
     });
-    let scenario = load_text("poisson", SCENARIO, &Edits::default()).expect("the story is good");
+    let scenario =
+        load_text("poisson", SCENARIO, &Edits::default()).expect("the scenario is valid");
     let load = &scenario.loads[0];
     let runtime = Runtime::new().expect("a runtime");
     let options = HostOptions {

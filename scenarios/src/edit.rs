@@ -56,13 +56,13 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
         return Err(wrong("write KEY=VALUE, as in `load.users.rate=150/s`"));
     };
     let keys = keys(path).ok_or_else(|| {
-        wrong("a key is written `load.users.rate`; quote a part that holds a dot")
+        wrong("a key is written `load.users.rate`; quote a part that contains a dot")
     })?;
     let mut node = match tree::parse(&name, value) {
         // The parser leaves out a null document. Source: YAML 1.2.2, 10.3.2, for the spellings of null.
         _ if matches!(value.trim(), "null" | "Null" | "NULL" | "~") => Node::null(place.clone()),
         Ok(mut documents) if documents.len() == 1 => documents.remove(0),
-        Ok(_) => return Err(wrong("the value is one YAML value")),
+        Ok(_) => return Err(wrong("the value must be a single YAML value")),
         Err(_) if value.trim().is_empty() => {
             return Err(wrong("the value is missing: write `null` to remove a key"));
         }

@@ -150,7 +150,7 @@ impl File {
                     if name == BASE || name == "all" || name.is_empty() {
                         errors.add(
                             &entry.key,
-                            format!("`{name}` is taken by the language: choose another name"),
+                            format!("`{name}` is reserved by the language: choose another name"),
                         );
                     } else if entry.node.as_map().is_none() {
                         let message = format!(

@@ -52,7 +52,7 @@ pub(crate) struct ScenarioSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Neither a file nor a catalogue entry has this name.
-    #[error("no file and no story of the catalogue is called `{name}`: {hint}")]
+    #[error("no file or scenario of the catalogue is named `{name}`: {hint}")]
     Unknown {
         name: String,
         /// A hint with the known names.

@@ -37,7 +37,7 @@ pub enum ValueError {
         forms: &'static str,
     },
     /// Text that is not a value of the expected kind.
-    #[error("`{text}` is no {kind}: a {kind} is written {forms}")]
+    #[error("`{text}` is not a {kind}: a {kind} is written {forms}")]
     Malformed {
         text: String,
         kind: &'static str,

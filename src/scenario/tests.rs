@@ -76,12 +76,12 @@ fn an_error_in_a_built_scenario_names_the_path_of_its_value() {
     let error = |builder: ScenarioBuilder| builder.run().unwrap_err().to_string();
     assert_eq!(
         error(shop().warm_up("soon")),
-        "shop (built): warm-up: `soon` is no duration: a duration is written `5s`, `250ms`, `1m30s`"
+        "shop (built): warm-up: `soon` is not a duration: a duration is written `5s`, `250ms`, `1m30s`"
     );
     let queue = ServiceBuilder::new("other").queue("{limit: many}");
     assert_eq!(
         error(shop().service(queue)),
-        "shop (built): topology.services.other.queue:1:9: `many` is no count: a count is written `4`, `10k`, `2M`"
+        "shop (built): topology.services.other.queue:1:9: `many` is not a count: a count is written `4`, `10k`, `2M`"
     );
     let broken = ServiceBuilder::new("other").queue("{limit: ");
     assert!(
@@ -334,7 +334,7 @@ fn unwrap_prints_what_the_command_prints() {
     assert_eq!(format!("{error:?}"), error.to_string());
     let error = Scenario::open("no-such-story").run().unwrap_err();
     assert!(
-        format!("{error:?}").starts_with("no file and no story of the catalogue is called"),
+        format!("{error:?}").starts_with("no file or scenario of the catalogue is named"),
         "{error:?}"
     );
 }

@@ -123,7 +123,7 @@ fn five_thousand_nested_brackets_do_not_break_it() {
 #[test]
 fn bytes_that_are_no_text_have_a_place() {
     let mut bytes = GOOD.as_bytes().to_vec();
-    let at = GOOD.find("Nothing").expect("the story has the word");
+    let at = GOOD.find("Nothing").expect("the scenario has the word");
     bytes[at] = 0xff;
     refused("bytes", bytes, &["shop.yaml:2:8:", "UTF-8"]);
 }

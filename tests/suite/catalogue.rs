@@ -45,7 +45,7 @@ fn header_routing_fails_when_the_match_is_removed() {
     let rule = "        - match: [{headers: {end-user: {exact: jason}}}]\n          route: [{destination: {host: reviews, subset: v2}}]\n";
     assert!(
         written.contains(rule),
-        "the story has another rule now:\n{written}"
+        "the scenario has another rule now:\n{written}"
     );
     let folder = folder("match-removed");
     let path = file(&folder, "header-routing.yaml", written.replace(rule, ""));

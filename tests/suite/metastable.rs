@@ -45,7 +45,7 @@ fn heals(rate: &str, budget: Option<&str>) -> bool {
     if let Some(budget) = budget {
         scenario = scenario.set(format!("load.users.retries.budget={budget}"));
     }
-    let run = scenario.run().expect("the story is sound");
+    let run = scenario.run().expect("the scenario is valid");
     let heals = run.verdict() == Verdict::Pass;
     if !heals {
         // The outcome is binary: a database that never catches up serves no request in time.

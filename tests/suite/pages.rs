@@ -30,7 +30,7 @@ fn blocks(page: &str) -> Vec<String> {
 fn the_story_of_the_readme_ends_as_it_tells() {
     let blocks = blocks("README.md");
     let story = blocks.iter().find(|block| block.starts_with("scenario:"));
-    let story = Scenario::yaml(story.expect("the README tells a story").clone());
+    let story = Scenario::yaml(story.expect("the README has a scenario").clone());
     story.run().unwrap().assert_pass();
     story
         .variant("fragile")

@@ -55,7 +55,7 @@ fn short_canary(test: &str) -> String {
     ] {
         assert!(
             scenario.contains(long),
-            "the story has no `{long}`:\n{scenario}"
+            "the scenario has no `{long}`:\n{scenario}"
         );
         scenario = scenario.replace(long, short);
     }

@@ -200,11 +200,11 @@ impl Resolver<'_> {
         let near = suggest::hint(word, states());
         let message = match self.names.find(word) {
             Some(_) => {
-                format!("`{word}` is no value: say which figure of it, such as `p99({word})`")
+                format!("`{word}` is not a value: expected a figure of it, such as `p99({word})`")
             }
             None if near.starts_with("did you mean") => format!("no state `{word}`: {near}"),
             None => format!(
-                "`{word}` is no value: expected a metric, such as `p99(users)`, or a value with its unit"
+                "`{word}` is not a value: expected a metric, such as `p99(users)`, or a value with its unit"
             ),
         };
         self.refuse(at, message)

@@ -195,7 +195,7 @@ fn parse_factor(text: &str) -> Result<Ratio, String> {
     Decimal::parse_multiplied(text)
         .filter(|factor| *factor <= Ratio::whole(FACTOR_MAX))
         .ok_or_else(|| {
-            format!("`{text}` is no factor: one is a bare number, such as `2.5` or `1k`, and at most {FACTOR_MAX}")
+            format!("`{text}` is not a factor: one is a bare number, such as `2.5` or `1k`, and at most {FACTOR_MAX}")
         })
 }
 
@@ -203,7 +203,7 @@ fn parse_port(text: &str) -> Result<u16, String> {
     let port = text.parse::<u16>().ok();
     port.filter(|port| !matches!(port, 0 | 15001 | 15020 | 20000..=20999))
         .ok_or_else(|| {
-            format!("`{text}` is no port for a service: 1 to 65535, but 15001, 15020 and 20000 to 20999, which pods use themselves")
+            format!("`{text}` is not a port for a service: 1 to 65535, but 15001, 15020 and 20000 to 20999, which pods use themselves")
         })
 }
 
@@ -218,12 +218,12 @@ fn parse_seeds(text: &str) -> Result<(u64, u64), String> {
         .and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
     range
         .filter(|(low, high): &(u64, u64)| low <= high)
-        .ok_or_else(|| format!("`{text}` is no range of seeds: one is written `1..30`"))
+        .ok_or_else(|| format!("`{text}` is not a range of seeds: expected a form such as `1..30`"))
 }
 
 fn parse_epoch(text: &str) -> Result<u64, String> {
     epoch::parse(text)
-        .ok_or_else(|| format!("`{text}` is no time: one is written `2025-01-01T00:00:00Z`"))
+        .ok_or_else(|| format!("`{text}` is not a time: one is written `2025-01-01T00:00:00Z`"))
 }
 
 /// Header names and values, in the order of the file.

@@ -203,7 +203,7 @@ impl Laws {
             if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack
             {
                 broken.push(format!(
-                    "pod {}: Little's law does not hold: requests say that they queued for {} ns, the queue held {} ns",
+                    "pod {}: Little's law does not hold: requests report a queueing time of {} ns, the queue reports {} ns",
                     pod.0, queue.waits, queue.integral
                 ));
             }

@@ -301,7 +301,7 @@ impl Leaf {
         let empty = Cell::default();
         let cell = self.slots.read(slice).unwrap_or(&empty);
         let slice_ns = i128::from(self.slots.slice_ns());
-        let nothing = || format!("`{}` has no request to go by", self.metric.text);
+        let nothing = || format!("`{}` has no requests to evaluate", self.metric.text);
         let whole = |count: u64| Ratio::whole(i128::from(count));
         let plain = |value| {
             Ok(Reading {
@@ -350,12 +350,14 @@ impl Leaf {
                 let Subject::Service(participant) = &self.metric.subject else {
                     return Err(nothing());
                 };
-                let capacity = board.capacity(participant, self.slots.bounds(slice)).ok_or_else(|| {
-                    format!(
-                        "`{}`: a service without `workers` and `cores` has no limit to be busy by",
-                        self.metric.text
-                    )
-                })?;
+                let capacity = board
+                    .capacity(participant, self.slots.bounds(slice))
+                    .ok_or_else(|| {
+                        format!(
+                            "`{}`: a service without `workers` and `cores` has no limit",
+                            self.metric.text
+                        )
+                    })?;
                 plain(Ratio::new(cell.integral, capacity).ok_or_else(nothing)?)
             }
             Figure::Gauge(_, reduction) => {

@@ -52,7 +52,7 @@ fn time(point: &TimePoint, participants: &Participants) -> Result<i64, String> {
                 .map(|fault| fault.start_ns);
             starts
                 .min()
-                .ok_or_else(|| format!("`{name}` does not happen in this run"))?
+                .ok_or_else(|| format!("`{name}` does not occur in this run"))?
         }
         Base::EndOf(name) => {
             let ends = participants
@@ -63,7 +63,7 @@ fn time(point: &TimePoint, participants: &Participants) -> Result<i64, String> {
             // A fault may outlast the load, but windows end with the load.
             ends.max()
                 .map(|end| end.min(participants.duration_ns))
-                .ok_or_else(|| format!("`{name}` does not happen in this run"))?
+                .ok_or_else(|| format!("`{name}` does not occur in this run"))?
         }
     };
     Ok(base.saturating_add(point.offset_ns))

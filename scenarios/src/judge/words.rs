@@ -136,5 +136,5 @@ pub(super) fn time(nanos: i64) -> String {
 }
 
 pub(super) fn nanos(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).expect("durations are bounded when the story is read")
+    i64::try_from(duration.as_nanos()).expect("durations are bounded when the scenario is read")
 }

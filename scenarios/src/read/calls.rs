@@ -62,7 +62,7 @@ impl ScenarioReader<'_> {
     /// Reports that the value of a key is zero.
     fn zero(&mut self, map: &Node, key: &str) {
         if let Some(written) = get(map, key) {
-            self.error(&written.place, format!("`{key}` is longer than `0s`"));
+            self.error(&written.place, format!("`{key}` must be longer than `0s`"));
         }
     }
 

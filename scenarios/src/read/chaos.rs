@@ -131,7 +131,7 @@ impl ScenarioReader<'_> {
             let entries = node.as_map().into_iter().flatten();
             let mut others = entries.filter(|(key, _)| !matches!(key.as_str(), "name" | "do"));
             if let Some((_, entry)) = others.next() {
-                self.error(&entry.key, "`nothing` takes only a `name`");
+                self.error(&entry.key, "`nothing` accepts only `name`");
             }
             return None;
         }
@@ -149,7 +149,7 @@ impl ScenarioReader<'_> {
             } else {
                 ""
             };
-            let message = format!("`{action}` happens at an instant and takes no `for`{advice}");
+            let message = format!("`{action}` is instantaneous and does not accept `for`{advice}");
             self.error(&entry.key, message);
         }
         instant
@@ -186,10 +186,7 @@ impl ScenarioReader<'_> {
                 if let Some(nanos) = from.as_constant()
                     && Duration::from_nanos(nanos) >= duration
                 {
-                    self.error(
-                        &at.place,
-                        "the item begins when the run's `duration` is over",
-                    );
+                    self.error(&at.place, "the item would begin after the run's `duration`");
                 }
                 Some(FireTimes::At(Draw {
                     from,
@@ -198,7 +195,10 @@ impl ScenarioReader<'_> {
             }
             (None, Some(every)) => self.every(keys, node, every, name, (warm_up, duration)),
             (Some(_), Some(every)) => {
-                self.error(&every.place, "an item has one of `at`, `every` and `when`");
+                self.error(
+                    &every.place,
+                    "an item must have exactly one of `at`, `every` and `when`",
+                );
                 None
             }
             (None, None) => {
@@ -236,7 +236,7 @@ impl ScenarioReader<'_> {
             let place = get(node, "until").or(get(node, "from")).unwrap_or(every);
             self.error(
                 &place.place,
-                "`from` comes before `until`, and `until` is at most `duration`",
+                "`from` must be before `until`, and `until` at most `duration`",
             );
         }
         let interval = Draw {

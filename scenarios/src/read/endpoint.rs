@@ -48,7 +48,7 @@ impl ScenarioReader<'_> {
         let [method, path] = words[..] else {
             self.error(
                 place,
-                format!("`{text}` is no endpoint: one is declared `POST /charge`"),
+                format!("`{text}` is not an endpoint: expected a form such as `POST /charge`"),
             );
             return None;
         };
@@ -134,7 +134,7 @@ impl ScenarioReader<'_> {
         let Some(port) = port else {
             self.error(
                 &node.place,
-                format!("`{written}` has no port of 1 to 65535"),
+                format!("`{written}` has no port from 1 to 65535"),
             );
             return None;
         };
@@ -184,7 +184,7 @@ impl ScenarioReader<'_> {
         unanswered.dedup();
         if !unanswered.is_empty() {
             self.warnings.push(format!(
-                "{}: routes lead this request to {}, which no endpoint answers: 404 (called by {by})",
+                "{}: routes send this request to {}, which no endpoint answers: 404 (called by {by})",
                 node.place,
                 unanswered.join(" or ")
             ));
@@ -198,7 +198,9 @@ impl ScenarioReader<'_> {
         let [name, method, path] = words[..] else {
             self.error(
                 &node.place,
-                format!("`{text}` is no endpoint: one is written `payment POST /charge`"),
+                format!(
+                    "`{text}` is not an endpoint: expected a form such as `payment POST /charge`"
+                ),
             );
             return None;
         };
@@ -251,7 +253,9 @@ impl ScenarioReader<'_> {
             _ => {
                 self.error(
                     place,
-                    format!("`{text}` is no method: one is written in capitals, as in `GET /`"),
+                    format!(
+                        "`{text}` is not a method: methods are written in capitals, as in `GET /`"
+                    ),
                 );
                 None
             }
@@ -261,7 +265,10 @@ impl ScenarioReader<'_> {
     fn is_path(&mut self, path: &str, place: &FilePlace) -> bool {
         let good = path.starts_with('/') && http::uri::PathAndQuery::try_from(path).is_ok();
         if !good {
-            self.error(place, format!("`{path}` is no path: one begins with `/`"));
+            self.error(
+                place,
+                format!("`{path}` is not a path: a path begins with `/`"),
+            );
         }
         good
     }

@@ -59,7 +59,7 @@ impl ScenarioReader<'_> {
                 _ => {
                     self.error(
                         &item.place,
-                        "a check is a line of text, or one `name: check`; quote one that holds `: `, or a comma in brackets",
+                        "a check is a line of text or a single `name: check`; quote a check that contains `: `, or a comma in brackets",
                     );
                     None
                 }

@@ -120,7 +120,10 @@ impl ScenarioReader<'_> {
         if limit.0 == Some(0)
             && let Some(node) = get(map, key)
         {
-            self.error(&node.place, format!("`{key}` is 1 or more, or `unlimited`"));
+            self.error(
+                &node.place,
+                format!("`{key}` must be at least 1, or `unlimited`"),
+            );
             return None;
         }
         limit.0
@@ -148,7 +151,7 @@ impl ScenarioReader<'_> {
         if !good {
             self.error(
                 place,
-                format!("`{text}` is no {what}: a name is made of a-z, 0-9 and inner `-`, begins with a letter and has at most 63"),
+                format!("`{text}` is not a {what}: a name consists of a-z, 0-9 and inner `-`, begins with a letter and has at most 63"),
             );
         }
         good

@@ -131,7 +131,10 @@ impl ScenarioReader<'_> {
             }
         }
         if !self.incomplete {
-            self.error(place, "a pair is of two zones, or of two services or loads");
+            self.error(
+                place,
+                "a pair consists of two zones, or of two services or loads",
+            );
         }
     }
 }

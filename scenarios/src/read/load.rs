@@ -41,7 +41,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &written.place,
-                format!("a load has 1 to {CLIENTS_MAX} clients"),
+                format!("a load can have 1 to {CLIENTS_MAX} clients"),
             );
         }
         let load = LoadSpec {
@@ -114,7 +114,7 @@ impl ScenarioReader<'_> {
         if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
             self.error(
                 &written.place,
-                format!("`{url}` is no URL of a server: write `http://localhost:8080`"),
+                format!("`{url}` is not the URL of a server: write `http://localhost:8080`"),
             );
             return None;
         }
@@ -126,7 +126,10 @@ impl ScenarioReader<'_> {
         if timeout.is_zero()
             && let Some(written) = get(node, "timeout")
         {
-            self.error(&written.place, "a load's `timeout` is longer than `0s`");
+            self.error(
+                &written.place,
+                "a load's `timeout` must be longer than `0s`",
+            );
         }
         timeout
     }
@@ -160,7 +163,7 @@ impl ScenarioReader<'_> {
                 if entries.len() > ENTRIES_MAX {
                     self.error(
                         &mix.place,
-                        format!("a mix has at most {ENTRIES_MAX} entries"),
+                        format!("a mix can have at most {ENTRIES_MAX} entries"),
                     );
                 }
                 if map.is_some()
@@ -172,7 +175,7 @@ impl ScenarioReader<'_> {
                 entries
             }
             (Some(_), Some(mix)) => {
-                self.error(&mix.place, "a load has `to` or `mix`, not both");
+                self.error(&mix.place, "a load accepts either `to` or `mix`, not both");
                 Vec::new()
             }
             (None, None) => {
@@ -259,7 +262,7 @@ impl ScenarioReader<'_> {
                 if items.is_empty() {
                     self.error(
                         &list.place,
-                        "`stages` has one at least: write `[{for: 1m, rate: 100/s}]`",
+                        "`stages` needs at least one stage: write `[{for: 1m, rate: 100/s}]`",
                     );
                 }
                 stages
@@ -267,7 +270,7 @@ impl ScenarioReader<'_> {
             (Some(_), Some(list)) => {
                 self.error(
                     &list.place,
-                    "a load has one of `rate`, `stages` and `users`",
+                    "a load must have exactly one of `rate`, `stages` and `users`",
                 );
                 Vec::new()
             }
@@ -293,7 +296,7 @@ impl ScenarioReader<'_> {
             _ => {
                 self.error(
                     &node.place,
-                    "a stage has `rate`, which holds, or `to`, a ramp",
+                    "a stage needs `rate` (constant) or `to` (ramp)",
                 );
                 return None;
             }
@@ -304,7 +307,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &node.place,
-                "a stage lasts: write `for: 1m`; only a last one that holds may do without",
+                "a stage needs a length, such as `for: 1m`; only a last stage with `rate` may omit it",
             );
             return None;
         }
@@ -363,7 +366,7 @@ fn mix_entry(
 fn statuses(text: &str) -> Result<(u16, u16), String> {
     let wrong = || {
         format!(
-            "`{text}` is no status: write `200`, a range `200..399`, or one of gRPC's, such as `OK`"
+            "`{text}` is not a status: expected `200`, a range such as `200..399`, or a name of gRPC such as `OK`"
         )
     };
     let code = |text: &str| {

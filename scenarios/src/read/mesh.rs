@@ -92,7 +92,7 @@ impl ScenarioReader<'_> {
             let before = documents.clone();
             let offered = self.edits(list, &mut documents);
             if self.list(list, "mesh edits").is_empty() {
-                self.error(&list.place, "`apply` has one edit at least");
+                self.error(&list.place, "`apply` needs at least one edit");
             }
             let remove = before
                 .iter()
@@ -208,7 +208,7 @@ impl ScenarioReader<'_> {
             } else {
                 suggest::hint(&key.to_string(), known.iter().map(String::as_str))
             };
-            self.error(&name.place, format!("no document `{key}` is there: {hint}"));
+            self.error(&name.place, format!("no document `{key}` exists: {hint}"));
         }
         at
     }
@@ -307,7 +307,7 @@ fn differs(service: &registry::Service, names: &TargetNames<'_>) -> Option<Strin
         services.find(|service| service.name == *name && service.namespace == *namespace)
     else {
         return Some(format!(
-            "services are those of the topology, which has no `{name}`: nothing answers for it"
+            "services are those of the topology, which has no `{name}`: no replica answers for it"
         ));
     };
     let port = known.port;

@@ -34,7 +34,7 @@ impl ScenarioReader<'_> {
         if let Some(written) = get(&retries, "max-backoff")
             && max_backoff < backoff
         {
-            self.error(&written.place, "`max-backoff` is `backoff` at least");
+            self.error(&written.place, "`max-backoff` must be at least `backoff`");
         }
         let draw_id = self.stream(format!("{path}/retries"));
         (times > 0).then(|| AppRetries {

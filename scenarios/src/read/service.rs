@@ -14,7 +14,7 @@ use crate::scenario::{
     Callee, Protocol, QueueSpec, ServiceSpec, Step, StepFailure, StepStatus, Version, Zone,
 };
 
-/// Pods of one story, at most: each has an address of its own.
+/// Maximum number of pods of one scenario: each has an address of its own.
 pub(super) const PODS_MAX: u32 = 50_000;
 
 impl ScenarioReader<'_> {

@@ -108,7 +108,7 @@ impl ScenarioReader<'_> {
         if endpoints.len() > PARTS_MAX || versions.len() > PARTS_MAX {
             self.error(
                 &entry.key,
-                format!("a service has at most {PARTS_MAX} endpoints and versions"),
+                format!("a service can have at most {PARTS_MAX} endpoints and versions"),
             );
         }
         let open = ["gateway", "host"]
@@ -143,8 +143,9 @@ impl ScenarioReader<'_> {
                     continue;
                 };
                 if protocol == Protocol::Grpc && !is_method(&path) {
-                    let message =
-                        format!("`{path}` is no method of gRPC: one is `POST /pkg.Service/Method`");
+                    let message = format!(
+                        "`{path}` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`"
+                    );
                     self.error(&endpoint.key, message);
                 }
                 if !endpoints.contains(&path) {
@@ -191,7 +192,7 @@ impl ScenarioReader<'_> {
         if !good {
             self.error(
                 place,
-                format!("`{name}` is no version: it must also be a label's value"),
+                format!("`{name}` is not a version: it must be a valid label value"),
             );
         }
         good
@@ -224,7 +225,7 @@ impl ScenarioReader<'_> {
             {
                 self.error(
                     &node.place,
-                    "a service has one version at least: write `versions: {v1: 1}`",
+                    "a service needs at least one version: write `versions: {v1: 1}`",
                 );
             }
             versions.push(("v1".to_owned(), version_of(service, None, place)));

@@ -88,7 +88,7 @@ impl ScenarioReader<'_> {
             Some(_) => {
                 self.error(
                     &node.place,
-                    "a step has one key: write each step as an item of its own",
+                    "a step has a single key: write each step as a separate item",
                 );
                 return None;
             }
@@ -255,7 +255,7 @@ impl ScenarioReader<'_> {
                 Err(_) => suggest::hint(text, GrpcStatus::names()),
             };
             let message =
-                format!("`{text}` is no status of gRPC, which this service speaks: {hint}");
+                format!("`{text}` is not a status of gRPC, which this service speaks: {hint}");
             self.error(&node.place, message);
             return None;
         }
@@ -268,7 +268,7 @@ impl ScenarioReader<'_> {
             None => {
                 self.error(
                     &node.place,
-                    format!("`{text}` is no final status: one is 200 to 599"),
+                    format!("`{text}` is not a final status: expected 200 to 599"),
                 );
                 None
             }

@@ -101,7 +101,7 @@ impl ScenarioReader<'_> {
                     let Some((key, value)) = pair.split_once('=') else {
                         self.error(
                             place,
-                            format!("`{pair}` is no label: one is written `tier=gold`"),
+                            format!("`{pair}` is not a label: expected a form such as `tier=gold`"),
                         );
                         return None;
                     };
@@ -125,7 +125,7 @@ impl ScenarioReader<'_> {
                     Some(PodCount::Share(share))
                 }
                 Ok(_) => {
-                    self.error(place, "a part is more than 0% and at most 100%");
+                    self.error(place, "a part must be more than 0% and at most 100%");
                     None
                 }
                 Err(error) => {
@@ -139,7 +139,7 @@ impl ScenarioReader<'_> {
             _ => {
                 self.error(
                     place,
-                    format!("`{text} of` is no part: write `1 of payment`, or `30% of payment`"),
+                    format!("`{text} of` is not a part: write `1 of payment`, or `30% of payment`"),
                 );
                 None
             }

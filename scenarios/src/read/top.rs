@@ -191,20 +191,20 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &written.place,
-                "`duration` is longer than `0s` and at most `366d`",
+                "`duration` must be longer than `0s` and at most `366d`",
             );
         }
         let Span(warm_up) = written.warm_up;
         if let Some(written) = get(node, "warm-up")
             && warm_up >= duration
         {
-            self.error(&written.place, "`warm-up` is shorter than `duration`");
+            self.error(&written.place, "`warm-up` must be shorter than `duration`");
         }
         let Span(drain) = written.drain;
         if let Some(written) = get(node, "drain")
             && drain > DURATION_MAX
         {
-            self.error(&written.place, "`drain` is at most `366d`");
+            self.error(&written.place, "`drain` must be at most `366d`");
         }
         (duration.min(DURATION_MAX), warm_up, drain.min(DURATION_MAX))
     }
@@ -231,7 +231,7 @@ impl ScenarioReader<'_> {
         if let Some(written) = get(node, "telemetry")
             && keys.telemetry.0.is_zero()
         {
-            self.error(&written.place, "`telemetry` is longer than `0s`");
+            self.error(&written.place, "`telemetry` must be longer than `0s`");
         }
         ControlPlane {
             zone: zone.and_then(|at| u16::try_from(at).ok()).unwrap_or(0),

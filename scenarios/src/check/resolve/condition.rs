@@ -39,7 +39,7 @@ impl Resolver<'_> {
                 if is == Is::Load {
                     return self.refuse(
                         written.at,
-                        "a load's requests are sent by itself: write `LOAD in zone Z`",
+                        "a load sends its requests itself: write `LOAD in zone Z`",
                     );
                 }
                 Test::From(ParticipantSelector {
@@ -121,7 +121,7 @@ impl Resolver<'_> {
     ) -> Option<ParticipantSelector> {
         let from = self.participant(participant)?;
         if is == Is::Load {
-            return self.refuse(written.at, "a load's requests are sent by itself");
+            return self.refuse(written.at, "a load sends its requests itself");
         }
         if from.endpoint.is_some() || from.entry.is_some() {
             return self.refuse(

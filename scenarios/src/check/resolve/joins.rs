@@ -17,7 +17,7 @@ pub(super) fn refused(
         );
     }
     if !conditions.is_empty() && query.takes_no_condition() {
-        return Some("this figure takes no `where`");
+        return Some("this figure does not accept `where`");
     }
     match subject {
         Subject::Load(participant) => query.of_load(participant),
@@ -126,7 +126,7 @@ impl FigureQuery<'_> {
             return Some("not supported yet: `flag` of one endpoint");
         }
         if self.uses(RequestMeasure::QueueWait) || self.uses(RequestMeasure::ServiceTime) {
-            return Some("`flag` is known to the proxy, which knows nothing of the app's queue");
+            return Some("`flag` is recorded by the proxy, which does not know the app's queue");
         }
         None
     }
@@ -143,7 +143,7 @@ impl FigureQuery<'_> {
         );
         if (pool || proxy) && (to.is_part() || self.is_of_attempts()) {
             return Some(
-                "`pool-wait` and `proxy-time` are of calls: leave out version, replica and zone of the callee",
+                "`pool-wait` and `proxy-time` belong to calls: omit version, replica and zone of the callee",
             );
         }
         if pool && (proxy || self.has_flag()) {
@@ -170,7 +170,7 @@ impl FigureQuery<'_> {
             return Some("a proxy knows nothing of a mix: leave out the entry");
         }
         if self.is(Gauge::Breaker) && to.is_part() {
-            return Some("a breaker is on the way to a service, not to a part of it");
+            return Some("a circuit breaker belongs to a whole service, not to a part of it");
         }
         if self.is_gauge() && !of_proxies && to.is_part() {
             return Some("not supported yet: `in-flight` of an edge to a version, replica or zone");

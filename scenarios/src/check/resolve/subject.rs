@@ -102,7 +102,7 @@ impl Resolver<'_> {
             _ => ("a chaos item", self.names.chaos.len()),
         };
         let hint = match all {
-            0 => "the story has none".to_owned(),
+            0 => "the scenario has none".to_owned(),
             _ => suggest::hint(name, known),
         };
         self.refuse(
@@ -424,5 +424,5 @@ fn is_control(written: &WrittenParticipant, figure: Figure) -> bool {
 
 /// Converts an index into the tables of participants, which have at most 65,536 entries each.
 fn narrow(index: usize) -> u16 {
-    u16::try_from(index).expect("tables are bounded when the story is read")
+    u16::try_from(index).expect("tables are bounded when the scenario is read")
 }

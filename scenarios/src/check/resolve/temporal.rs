@@ -51,7 +51,7 @@ impl Resolver<'_> {
         if !temporal {
             let gauge_text = self.slice(gauge);
             let mut message = format!(
-                "`{gauge_text}` is a value at an instant: say `always`, `never`, `eventually`"
+                "`{gauge_text}` is a value at an instant: use `always`, `never`, `eventually`"
             );
             message.push_str(&if is_state(gauge) {
                 " or `within`".to_owned()
@@ -61,7 +61,7 @@ impl Resolver<'_> {
             self.error(gauge.at, message);
         } else if let Some((_, at)) = written.per {
             let message = format!(
-                "`{}` is a value at an instant and takes no `per`",
+                "`{}` is a value at an instant and does not accept `per`",
                 self.slice(gauge)
             );
             self.error(at, message);
@@ -92,7 +92,7 @@ impl Resolver<'_> {
             (false, Some((_, at))) => {
                 self.error(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
             }
-            (true, Some((0, at))) => self.error(at, "a slice is longer than `0s`"),
+            (true, Some((0, at))) => self.error(at, "a slice must be longer than `0s`"),
             (true, Some((nanos, at))) => {
                 if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
                     self.error(

@@ -25,7 +25,7 @@ impl Resolver<'_> {
                 (Rate, Duration) | (Duration, Rate) => Some(Count),
                 (a, b) => self.refuse(
                     left.at,
-                    format!("a {a} times a {b} is nothing that can be compared"),
+                    format!("a {a} times a {b} cannot be compared with anything"),
                 ),
             },
             Arithmetic::Divide => match (left.unit, right.unit) {
@@ -34,7 +34,7 @@ impl Resolver<'_> {
                 (Count, Duration) => Some(Rate),
                 (a, b) => self.refuse(
                     left.at,
-                    format!("a {a} over a {b} is nothing that can be compared"),
+                    format!("a {a} over a {b} cannot be compared with anything"),
                 ),
             },
         }
@@ -90,7 +90,7 @@ impl Resolver<'_> {
             && one != other
         {
             let message = format!(
-                "`{}` and `{}` are not of one kind: a `breaker` is `closed` or `open`, a `canary` goes through Flagger's phases",
+                "`{}` and `{}` are of different kinds: a `breaker` is `closed` or `open`, a `canary` goes through Flagger's phases",
                 &self.text[left.at..left.end],
                 &self.text[right.at..right.end]
             );

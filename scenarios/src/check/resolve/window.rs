@@ -121,7 +121,7 @@ fn unknown(at: usize, name: &str, names: &CheckNames) -> Option<SyntaxError> {
     }
     let known = names.chaos.iter().map(|item| item.name.as_str());
     let hint = if names.chaos.is_empty() {
-        "the file has none with a name; a time is written `90s`".to_owned()
+        "the scenario has no named item; a time is written `90s`".to_owned()
     } else {
         suggest::hint(name, known.collect::<Vec<_>>())
     };

@@ -134,7 +134,7 @@ impl Parser<'_> {
             if !spaced || !self.cursor.rest().starts_with(char::is_whitespace) {
                 return Err(SyntaxError::new(
                     at,
-                    "`+` and `-` have a space on either side: names may hold a `-`",
+                    "`+` and `-` need a space on either side, because names may contain `-`",
                 ));
             }
             left = binary(arithmetic, left, self.product()?);

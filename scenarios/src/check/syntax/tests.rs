@@ -112,7 +112,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "count(users where status == 999) == 0",
             28,
-            "`999` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`",
+            "`999` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`",
         ),
         (
             "p99(users) < 5ms during 3s",
@@ -122,7 +122,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "p99(users) < 5xs",
             13,
-            "`5xs` is no duration: a duration is written `5s`, `250ms`, `1m30s`",
+            "`5xs` is not a duration: a duration is written `5s`, `250ms`, `1m30s`",
         ),
         (
             "p99(users) < 5ms per 1s per 2s",
@@ -142,7 +142,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "count(users where status == 600) == 0",
             28,
-            "`600` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`",
+            "`600` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`",
         ),
     ] {
         let problem = parse(text).unwrap_err();
@@ -163,7 +163,7 @@ fn a_class_of_statuses_is_1xx_to_5xx() {
     for class in ["0xx", "6xx"] {
         let text = format!("count(users where status == {class}) == 0");
         let message = parse(&text).unwrap_err().message;
-        assert!(message.contains("is no status"), "{message}");
+        assert!(message.contains("is not a status"), "{message}");
     }
 }
 

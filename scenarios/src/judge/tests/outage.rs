@@ -170,19 +170,19 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         ),
         (
             "breaker.max(web -> api) == 1",
-            "`breaker` goes through states, which have no `max`",
+            "`breaker` is a series of states, which has no `max`",
         ),
         (
             "always breaker(web -> api/v1) == open",
-            "a breaker is on the way to a service, not to a part of it",
+            "a circuit breaker belongs to a whole service, not to a part of it",
         ),
         (
             "always breaker(web -> api) == promoted",
-            "`breaker(web -> api)` and `promoted` are not of one kind",
+            "`breaker(web -> api)` and `promoted` are of different kinds",
         ),
         (
             "always canary(api) == open",
-            "`canary(api)` and `open` are not of one kind",
+            "`canary(api)` and `open` are of different kinds",
         ),
         (
             "always breaker(web -> api) == 1",
@@ -190,7 +190,7 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         ),
         (
             "breaker(web -> api) == open",
-            "`breaker(web -> api)` is a value at an instant: say `always`, `never`, `eventually` or `within`",
+            "`breaker(web -> api)` is a value at an instant: use `always`, `never`, `eventually` or `within`",
         ),
         (
             "ejected.max(users) == 0",

@@ -70,7 +70,10 @@ impl ScenarioReader<'_> {
     ) -> Option<PodTarget> {
         let (target, text) = self.written_target(node, "target: 1 of payment")?;
         if text.contains("->") {
-            self.error(&target.place, format!("`{action}` takes pods, not a link"));
+            self.error(
+                &target.place,
+                format!("`{action}` applies to pods, not to a link"),
+            );
             return None;
         }
         self.pods(text, &target.place, names)
@@ -112,7 +115,7 @@ impl ScenarioReader<'_> {
         let Some(((from, to), both)) = link else {
             self.error(
                 &target.place,
-                "`partition` takes a link: `A -> B`, or `A <-> B` for both ways",
+                "`partition` needs a link: `A -> B`, or `A <-> B` for both ways",
             );
             return None;
         };
@@ -140,7 +143,7 @@ impl ScenarioReader<'_> {
             let written = get(node, "target").unwrap_or(node);
             self.error(
                 &written.place,
-                format!("`{action}` takes pods of a service: `{name}` has no endpoints"),
+                format!("`{action}` applies to pods of a service: `{name}` has no endpoints"),
             );
             return None;
         }
@@ -154,7 +157,7 @@ impl ScenarioReader<'_> {
             (Some(written), None) => {
                 let Factor(factor) = keys.factor?;
                 if factor == Ratio::ZERO {
-                    self.error(&written.place, "a `factor` of `slow` is more than 0");
+                    self.error(&written.place, "`factor` of `slow` must be more than 0");
                 }
                 (factor, None)
             }
@@ -164,7 +167,10 @@ impl ScenarioReader<'_> {
                 (Ratio::ONE, Some(Draw { from, draw_id }))
             }
             (Some(_), Some(written)) => {
-                self.error(&written.place, "`slow` takes `factor` or `add`, not both");
+                self.error(
+                    &written.place,
+                    "`slow` accepts either `factor` or `add`, not both",
+                );
                 return None;
             }
             (None, None) => {
@@ -319,9 +325,7 @@ impl ScenarioReader<'_> {
         if !deploys.any(|deploy| deploy.item == index && deploy.version == *name) {
             self.error(
                 &written.place,
-                format!(
-                    "not supported yet: `deploy` of a version that is there already; {name} is"
-                ),
+                format!("not supported yet: `deploy` of a version that exists already: {name}"),
             );
             return None;
         }

@@ -30,25 +30,30 @@ fn settings(settings: &'static str) -> impl Fn(&str) -> String {
 #[test]
 fn a_name_has_63_characters_at_most() {
     let item = "name: {}, at: 5s, do: crash, target: api";
-    bound(chaos(item), &"a".repeat(63), &"a".repeat(64), "is no name");
+    bound(
+        chaos(item),
+        &"a".repeat(63),
+        &"a".repeat(64),
+        "is not a name",
+    );
 }
 
 #[test]
 fn a_name_does_not_end_in_a_hyphen() {
     let item = "name: {}, at: 5s, do: crash, target: api";
-    bound(chaos(item), "so-sick", "sick-", "`sick-` is no name");
+    bound(chaos(item), "so-sick", "sick-", "`sick-` is not a name");
 }
 
 #[test]
 fn a_name_begins_with_a_letter() {
     let item = "name: {}, at: 5s, do: crash, target: api";
-    bound(chaos(item), "n2", "2n", "`2n` is no name");
+    bound(chaos(item), "n2", "2n", "`2n` is not a name");
 }
 
 #[test]
 fn a_factor_is_a_milliard_at_most() {
     let item = "at: 5s, do: slow, target: api, factor: {}";
-    bound(chaos(item), "1000M", "1001M", "`1001M` is no factor");
+    bound(chaos(item), "1000M", "1001M", "`1001M` is not a factor");
 }
 
 #[test]
@@ -69,8 +74,8 @@ fn a_mix_has_an_entry_with_a_weight() {
 #[test]
 fn a_status_that_is_ok_is_100_to_599() {
     let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
-    bound(&load, "100", "99", "`99` is no status");
-    bound(&load, "599", "600", "`600` is no status");
+    bound(&load, "100", "99", "`99` is not a status");
+    bound(&load, "599", "600", "`600` is not a status");
 }
 
 #[test]
@@ -89,13 +94,13 @@ fn a_call_is_tried_ten_thousand_times_more_at_most() {
 #[test]
 fn the_longest_backoff_is_no_shorter_than_the_first() {
     let retries = "{workers: 4, calls: {api: {retries: {times: 2, backoff: 10ms, max-backoff: {}}}}, endpoints: {GET /: [work";
-    let message = "`max-backoff` is `backoff` at least";
+    let message = "`max-backoff` must be at least `backoff`";
     bound(settings(retries), "10ms", "9ms", message);
 }
 
 #[test]
 fn an_item_begins_before_the_run_is_over() {
-    let message = "the item begins when the run's `duration` is over";
+    let message = "the item would begin after the run's `duration`";
     bound(
         chaos("at: {}, do: crash, target: api"),
         "59s",
@@ -106,7 +111,7 @@ fn an_item_begins_before_the_run_is_over() {
 
 #[test]
 fn an_item_that_fires_again_and_again_does_so_within_the_run() {
-    let message = "`from` comes before `until`, and `until` is at most `duration`";
+    let message = "`from` must be before `until`, and `until` at most `duration`";
     let item = "every: 1s, from: 30s, until: {}, do: crash, target: api";
     bound(chaos(item), "30001ms", "30s", message);
     bound(chaos(item), "60s", "61s", message);
@@ -126,7 +131,7 @@ fn an_item_that_would_fire_for_ever_is_refused() {
 #[test]
 fn a_target_share_is_more_than_zero_and_at_most_all() {
     let item = "at: 5s, do: crash, target: {} of api";
-    let message = "a part is more than 0% and at most 100%";
+    let message = "a part must be more than 0% and at most 100%";
     bound(chaos(item), "0.01%", "0%", message);
     bound(chaos(item), "100%", "101%", message);
 }
@@ -151,27 +156,37 @@ fn a_check_may_name_replicas_that_a_scaling_later_removes() {
 #[test]
 fn a_service_leaves_alone_the_ports_that_pods_use_themselves() {
     let port = replaced("web: {workers: 4,", "web: {workers: 4, port: {},");
-    bound(&port, "19999", "20000", "`20000` is no port for a service");
-    bound(&port, "21000", "20999", "`20999` is no port for a service");
+    bound(
+        &port,
+        "19999",
+        "20000",
+        "`20000` is not a port for a service",
+    );
+    bound(
+        &port,
+        "21000",
+        "20999",
+        "`20999` is not a port for a service",
+    );
 }
 
 #[test]
 fn a_status_that_ends_a_request_is_200_to_599() {
     let status = replaced("[work: exp(2ms)]", "[respond: {}]");
-    bound(&status, "200", "199", "`199` is no final status");
-    bound(&status, "599", "600", "`600` is no final status");
+    bound(&status, "200", "199", "`199` is not a final status");
+    bound(&status, "599", "600", "`600` is not a final status");
 }
 
 #[test]
 fn the_warm_up_is_over_before_the_run() {
     let text = replaced("duration: 1m", "duration: 1m\nwarm-up: {}");
-    let message = "`warm-up` is shorter than `duration`";
+    let message = "`warm-up` must be shorter than `duration`";
     bound(text, "59s", "60s", message);
 }
 
 #[test]
 fn a_run_lasts_a_leap_year_at_most() {
-    let message = "`duration` is longer than `0s` and at most `366d`";
+    let message = "`duration` must be longer than `0s` and at most `366d`";
     bound(
         replaced("duration: 1m", "duration: {}"),
         "366d",
@@ -213,7 +228,7 @@ fn pods_that_a_scaling_brings_are_counted() {
 #[test]
 fn a_range_of_seeds_has_one_at_least() {
     let text = replaced("duration: 1m", "duration: 1m\nseeds: {}");
-    bound(text, "5..5", "5..4", "`5..4` is no range of seeds");
+    bound(text, "5..5", "5..4", "`5..4` is not a range of seeds");
 }
 
 #[test]
@@ -225,27 +240,28 @@ fn an_epoch_is_a_day_that_there_is() {
         ("2024-02-29", "2100-02-29"),
         ("2025-12-31", "2025-12-32"),
     ] {
-        bound(&text, last, none, "is no time");
+        bound(&text, last, none, "is not a time");
     }
 }
 
 #[test]
 fn telemetry_is_read_from_time_to_time() {
     let text = |every: &str| small_scenario(&format!("control: {{telemetry: {every}}}\n"));
-    bound(text, "1ns", "0s", "`telemetry` is longer than `0s`");
+    bound(text, "1ns", "0s", "`telemetry` must be longer than `0s`");
 }
 
 #[test]
 fn a_check_has_twenty_thousand_slices_at_most() {
     let check = replaced("success(users) == 100%", "always count(users) >= 0 per {}");
     bound(&check, "3ms", "2999us", "a check has at most 20000 slices");
-    bound(&check, "3ms", "0s", "a slice is longer than `0s`");
+    bound(&check, "3ms", "0s", "a slice must be longer than `0s`");
 }
 
 #[test]
 fn a_stage_needs_a_duration_unless_it_is_last_and_constant() {
     let stages = replaced("rate: 10/s", "stages: [{}]");
-    let message = "a stage lasts: write `for: 1m`; only a last one that holds may do without";
+    let message =
+        "a stage needs a length, such as `for: 1m`; only a last stage with `rate` may omit it";
     let holds = "{for: 1s, rate: 1/s}, {rate: 2/s}";
     for wrong in [
         "{rate: 1/s}, {for: 1s, rate: 2/s}",
@@ -265,26 +281,36 @@ fn a_stage_needs_a_duration_unless_it_is_last_and_constant() {
 #[test]
 fn a_load_has_one_client_at_least_and_ten_thousand_at_most() {
     let clients = replaced("rate: 10/s", "rate: 10/s, clients: {}");
-    bound(&clients, "1", "0", "a load has 1 to 10000 clients");
-    bound(&clients, "10000", "10001", "a load has 1 to 10000 clients");
+    bound(&clients, "1", "0", "a load can have 1 to 10000 clients");
+    bound(
+        &clients,
+        "10000",
+        "10001",
+        "a load can have 1 to 10000 clients",
+    );
 }
 
 #[test]
 fn a_load_waits_for_some_time() {
     let load = replaced("rate: 10/s", "rate: 10/s, timeout: {}");
-    bound(load, "1ns", "0s", "a load's `timeout` is longer than `0s`");
+    bound(
+        load,
+        "1ns",
+        "0s",
+        "a load's `timeout` must be longer than `0s`",
+    );
 }
 
 #[test]
 fn a_range_of_statuses_goes_upwards() {
     let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
-    bound(load, "200..200", "399..200", "`399..200` is no status");
+    bound(load, "200..200", "399..200", "`399..200` is not a status");
 }
 
 #[test]
 fn a_load_goes_to_a_server() {
     let load = replaced("rate: 10/s", "rate: 10/s, target: \"{}\"");
-    let message = "is no URL of a server: write `http://localhost:8080`";
+    let message = "is not the URL of a server: write `http://localhost:8080`";
     for wrong in ["http://", "http:///shop", "ftp://localhost"] {
         bound(&load, "https://localhost/shop", wrong, message);
     }
@@ -293,10 +319,10 @@ fn a_load_goes_to_a_server() {
 #[test]
 fn a_run_and_its_drain_have_a_length_that_can_be_told() {
     let duration = replaced("duration: 1m", "duration: {}");
-    let message = "`duration` is longer than `0s` and at most `366d`";
+    let message = "`duration` must be longer than `0s` and at most `366d`";
     bound(duration, "1ns", "0s", message);
     let drain = replaced("duration: 1m", "duration: 1m\ndrain: {}");
-    bound(drain, "366d", "366d1ns", "`drain` is at most `366d`");
+    bound(drain, "366d", "366d1ns", "`drain` must be at most `366d`");
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn settings_that_are_taken_away_are_gone() {
 fn wrong_settings_are_told_with_what_would_be_accepted() {
     for (settings, message) in [
         ("hedge: 10", "`10` has no unit"),
-        ("hedge: 0s", "`after` is longer than `0s`"),
+        ("hedge: 0s", "`after` must be longer than `0s`"),
         (
             "hedge: {times: 2}",
             "`after` is missing: write `hedge: 10ms`",
@@ -104,7 +104,7 @@ fn wrong_settings_are_told_with_what_would_be_accepted() {
             "hedge: {after: 1ms, times: 500}",
             "`500` hedges are too many: at most 100",
         ),
-        ("pool: 0", "`size` is 1 or more, or `unlimited`"),
+        ("pool: 0", "`size` must be at least 1, or `unlimited`"),
         (
             "pool: {wait: 1s}",
             "`size` is missing: write `pool: {size: 10}`",

@@ -68,7 +68,7 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
 fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
     assert_eq!(
         errors(&small_scenario("grpc", "", "respond: 503", "")),
-        "f.yaml:6:84: `503` is no status of gRPC, which this service speaks: write `UNAVAILABLE`"
+        "f.yaml:6:84: `503` is not a status of gRPC, which this service speaks: write `UNAVAILABLE`"
     );
     assert_eq!(
         errors(&small_scenario("http2", "", "respond: NOT_FOUND", "")),
@@ -76,7 +76,7 @@ fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
     );
     assert_eq!(
         errors(&small_scenario("grpc", "", "respond: UNAVAILBLE", "")),
-        "f.yaml:6:84: `UNAVAILBLE` is no status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
+        "f.yaml:6:84: `UNAVAILBLE` is not a status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
     );
     assert_eq!(
         errors(&small_scenario(
@@ -94,7 +94,7 @@ fn an_endpoint_of_grpc_is_a_method_of_a_service() {
     let text = small_scenario("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
     assert_eq!(
         errors(&text),
-        "f.yaml:6:51: `POST /charge` is no method of gRPC: one is `POST /pkg.Service/Method`"
+        "f.yaml:6:51: `POST /charge` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`"
     );
 }
 

@@ -54,7 +54,7 @@ fn an_action_at_an_instant_takes_no_for() {
     assert_eq!(
         errors(&text),
         "f.yaml:13:18: not supported yet: `restart`\n\
-         f.yaml:13:40: `restart` happens at an instant and takes no `for`; use `crash` for time away"
+         f.yaml:13:40: `restart` is instantaneous and does not accept `for`; use `crash` for time away"
     );
 }
 
@@ -78,13 +78,13 @@ fn a_gauge_needs_a_temporal_word() {
     let text = small_scenario("").replace("fine: success(users) == 100%", "in-flight(api) < 5");
     assert_eq!(
         errors(&text),
-        "f.yaml:11:5: `in-flight(api)` is a value at an instant: say `always`, `never`, `eventually`, `within`, or \
+        "f.yaml:11:5: `in-flight(api)` is a value at an instant: use `always`, `never`, `eventually`, `within`, or \
          `in-flight.max(api)`"
     );
     let text = small_scenario("").replace("fine: success(users) == 100%", "ejected(api) == 1");
     assert_eq!(
         errors(&text),
-        "f.yaml:11:5: `ejected(api)` is a value at an instant: say `always`, `never`, `eventually`, `within`, or \
+        "f.yaml:11:5: `ejected(api)` is a value at an instant: use `always`, `never`, `eventually`, `within`, or \
          `ejected.max(api)`"
     );
     let text = small_scenario("").replace("fine: success(users) == 100%", "stale(api) < 5s");
@@ -155,7 +155,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
         ),
         (
             "p99(users) < 1s during sick",
-            "f.yaml:11:28: no chaos item `sick`: the file has none with a name; a time is written `90s`",
+            "f.yaml:11:28: no chaos item `sick`: the scenario has no named item; a time is written `90s`",
         ),
         (
             "always p99(users) < 1s",
@@ -286,7 +286,7 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "users > 5",
-            "f.yaml:11:5: `users` is no value: say which figure of it, such as `p99(users)`",
+            "f.yaml:11:5: `users` is not a value: expected a figure of it, such as `p99(users)`",
         ),
         (
             "amplification(api -> web) < 2",
@@ -318,8 +318,8 @@ fn names_share_one_space_and_some_are_taken() {
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:13:12: a service is named `web` already: services, loads and chaos items share one name space\n\
-         f.yaml:14:12: `end` is taken by the language: choose another name"
+        "f.yaml:13:12: a service is named `web` already: services, loads and chaos items share one namespace\n\
+         f.yaml:14:12: `end` is reserved by the language: choose another name"
     );
 }
 
@@ -337,7 +337,7 @@ fn documents_are_checked_against_the_services() {
     assert_eq!(
         errors(&text),
         "f.yaml:16:71: VirtualService api: unknown field `falt`: did you mean `fault`?\n\
-         f.yaml:17:14: no document `DestinationRule/api` is there: expected `VirtualService/api`"
+         f.yaml:17:14: no document `DestinationRule/api` exists: expected `VirtualService/api`"
     );
 }
 

@@ -34,7 +34,7 @@ fn figures_that_are_no_requests_take_no_conditions() {
         "amplification(web -> api where ok) < 5",
         "crashes(api where ok) == 0",
     ] {
-        refused(&[(check, "this figure takes no `where`")]);
+        refused(&[(check, "this figure does not accept `where`")]);
     }
 }
 
@@ -59,11 +59,11 @@ fn what_a_proxy_knows_does_not_go_with_what_it_does_not() {
         ),
         (
             "queue-wait.max(api where flag == UO) < 1s",
-            "`flag` is known to the proxy, which knows nothing of the app's queue",
+            "`flag` is recorded by the proxy, which does not know the app's queue",
         ),
         (
             "service-time.max(api where flag == UO) < 1s",
-            "`flag` is known to the proxy, which knows nothing of the app's queue",
+            "`flag` is recorded by the proxy, which does not know the app's queue",
         ),
         (
             "pool-wait.max(web -> api where flag == UO) < 1s",
@@ -101,7 +101,7 @@ fn figures_of_the_whole_are_not_taken_of_parts() {
         ),
         (
             "pool-wait.max(web -> api/v1) < 1s",
-            "leave out version, replica and zone of the callee",
+            "omit version, replica and zone of the callee",
         ),
         (
             "attempts(web -> api GET /items/:id) > 0",
@@ -130,11 +130,11 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
         ),
         (
             "count(users where from zone a) == 0",
-            "a load's requests are sent by itself: write `LOAD in zone Z`",
+            "a load sends its requests itself: write `LOAD in zone Z`",
         ),
         (
             "count(users where from web) == 0",
-            "a load's requests are sent by itself",
+            "a load sends its requests itself",
         ),
         (
             "count(api where dropped) == 0",
@@ -192,7 +192,7 @@ fn parties_are_named_by_what_they_have() {
         ),
         (
             "refused(sick) == 0",
-            "`refused` is a figure of an `apply` item, or of `control`: no item `sick`: the story has none",
+            "`refused` is a figure of an `apply` item, or of `control`: no item `sick`: the scenario has none",
         ),
     ]);
 }
@@ -210,11 +210,11 @@ fn units_and_states_are_counted_with_where_that_means_something() {
         ),
         (
             "mean(users) * mean(users) < 1s",
-            "a duration times a duration is nothing that can be compared",
+            "a duration times a duration cannot be compared with anything",
         ),
         (
             "rate(users) / 10s < 1",
-            "a rate over a duration is nothing that can be compared",
+            "a rate over a duration cannot be compared with anything",
         ),
         (
             "count(users) < 1 / 0",
@@ -232,7 +232,7 @@ fn instantaneous_values_have_no_slices_and_are_not_compared_with_windowed_ones()
     refused(&[
         (
             "always in-flight(users) < 5 per 10s",
-            "`in-flight(users)` is a value at an instant and takes no `per`",
+            "`in-flight(users)` is a value at an instant and does not accept `per`",
         ),
         (
             "always in-flight(users) < count(users) per 1s",
@@ -260,11 +260,11 @@ fn a_service_is_told_what_its_versions_may_be() {
         ),
         (
             "web: {workers: 4, versions: {}, endpoints: {GET /: []}}",
-            "a service has one version at least: write `versions: {v1: 1}`",
+            "a service needs at least one version: write `versions: {v1: 1}`",
         ),
         (
             "web: {workers: 4, versions: {v 1: 1}, endpoints: {GET /: []}}",
-            "`v 1` is no version: it must also be a label's value",
+            "`v 1` is not a version: it must be a valid label value",
         ),
         (
             "web: {workers: 4, versions: {v1: {port: 81}, v2: {port: 82}}, endpoints: {GET /: []}}",
@@ -288,11 +288,11 @@ fn a_service_is_told_what_its_versions_may_be() {
         ),
         (
             "web: {workers: 4, endpoints: {GET /: [{work: 1ms, sleep: 1ms}]}}",
-            "a step has one key: write each step as an item of its own",
+            "a step has a single key: write each step as a separate item",
         ),
         (
             "web: {workers: 4, protocol: grpc, endpoints: {GET /: [], GET /a.B/C: []}}",
-            "`GET /a.B/C` is no method of gRPC: one is `POST /pkg.Service/Method`",
+            "`GET /a.B/C` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`",
         ),
     ] {
         let lines = errors(&with_web(web));
@@ -309,7 +309,7 @@ fn latency_is_of_pairs_that_there_are() {
         ("web -> nobody", "no zone, service or load `nobody`"),
         (
             "web -> a",
-            "a pair is of two zones, or of two services or loads",
+            "a pair consists of two zones, or of two services or loads",
         ),
         ("outside", "not supported yet: `outside`"),
     ] {
@@ -328,7 +328,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
         ),
         (
             "at: 5s, do: crash, target: 0 of api",
-            "`0 of` is no part: write `1 of payment`, or `30% of payment`",
+            "`0 of` is not a part: write `1 of payment`, or `30% of payment`",
         ),
         ("at: 5s, do: crash, target: users/v1", "no service `users`"),
         (
@@ -337,19 +337,19 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
         ),
         (
             "at: 5s, do: crash, target: web -> api",
-            "`crash` takes pods, not a link",
+            "`crash` applies to pods, not to a link",
         ),
         (
             "at: 5s, do: slow, target: api, factor: 0",
-            "a `factor` of `slow` is more than 0",
+            "`factor` of `slow` must be more than 0",
         ),
         (
             "at: 5s, do: apply, mesh: []",
-            "`apply` has one edit at least",
+            "`apply` needs at least one edit",
         ),
         (
             "at: 5s, do: crash, target: api with gold",
-            "`gold` is no label: one is written `tier=gold`",
+            "`gold` is not a label: expected a form such as `tier=gold`",
         ),
         (
             "at: 5s, do: crash, target: region far",
@@ -357,7 +357,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
         ),
         (
             "name: sick, do: nothing, at: 5s",
-            "`nothing` takes only a `name`",
+            "`nothing` accepts only `name`",
         ),
     ] {
         let lines = errors(&small_scenario(&format!("chaos: [{{{item}}}]\n")));
@@ -368,8 +368,8 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
 #[test]
 fn a_variant_cannot_be_named_base_or_all_or_contain_variants() {
     for (name, message) in [
-        ("base", "`base` is taken by the language"),
-        ("all", "`all` is taken by the language"),
+        ("base", "`base` is reserved by the language"),
+        ("all", "`all` is reserved by the language"),
     ] {
         let lines = errors(&small_scenario(&format!(
             "variants: {{{name}: {{seed: 2}}}}\n"
@@ -385,7 +385,7 @@ fn a_load_has_a_target_or_a_mix() {
     let both = "mix: {a: {to: web GET /}}, to: web GET /";
     let lines = errors(&small_scenario("").replace("to: web GET /", both));
     assert!(
-        lines.contains("a load has `to` or `mix`, not both"),
+        lines.contains("a load accepts either `to` or `mix`, not both"),
         "{lines}"
     );
 }

@@ -52,7 +52,7 @@ fn a_deployed_version_stands_among_its_services_without_replicas() {
 fn a_deploy_that_cannot_be_is_told() {
     assert_eq!(
         wrong("{at: 5s, do: deploy, target: api/v1}"),
-        "f.yaml:13:34: not supported yet: `deploy` of a version that is there already; v1 is"
+        "f.yaml:13:34: not supported yet: `deploy` of a version that exists already: v1"
     );
     assert_eq!(
         wrong("{at: 5s, do: deploy, target: api}"),
@@ -68,7 +68,7 @@ fn a_deploy_that_cannot_be_is_told() {
         "{lines}"
     );
     assert!(
-        lines.contains("f.yaml:13:63: `deploy` happens at an instant and takes no `for`"),
+        lines.contains("f.yaml:13:63: `deploy` is instantaneous and does not accept `for`"),
         "{lines}"
     );
     assert!(
@@ -108,7 +108,7 @@ fn slow_takes_a_factor_or_an_addition() {
     assert!(add.is_some());
     assert_eq!(
         wrong("{at: 5s, do: slow, target: api, factor: 2, add: 3ms}"),
-        "f.yaml:13:53: `slow` takes `factor` or `add`, not both"
+        "f.yaml:13:53: `slow` accepts either `factor` or `add`, not both"
     );
     assert_eq!(
         wrong("{at: 5s, do: slow, target: api}"),
@@ -116,9 +116,11 @@ fn slow_takes_a_factor_or_an_addition() {
     );
     assert_eq!(
         wrong("{at: 5s, do: slow, target: users, factor: 2}"),
-        "f.yaml:13:32: `slow` takes pods of a service: `users` has no endpoints"
+        "f.yaml:13:32: `slow` applies to pods of a service: `users` has no endpoints"
     );
-    assert!(wrong("{at: 5s, do: slow, target: api, factor: 2ms}").contains("`2ms` is no factor"));
+    assert!(
+        wrong("{at: 5s, do: slow, target: api, factor: 2ms}").contains("`2ms` is not a factor")
+    );
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn surge_and_scale_name_what_they_change() {
     );
     assert_eq!(
         wrong("{at: 5s, do: scale, target: api/v1, to: 8, for: 5s}"),
-        "f.yaml:13:48: `scale` happens at an instant and takes no `for`"
+        "f.yaml:13:48: `scale` is instantaneous and does not accept `for`"
     );
 }
 
@@ -229,7 +231,7 @@ fn what_an_apply_cannot_bring_is_told() {
     );
     assert_eq!(
         wrong("{at: 5s, do: apply, mesh: [{remove: DestinationRule/api}]}"),
-        "f.yaml:13:41: no document `DestinationRule/api` is there: there are none"
+        "f.yaml:13:41: no document `DestinationRule/api` exists: there are none"
     );
     assert_eq!(
         wrong("{at: 5s, do: apply}"),

@@ -19,7 +19,7 @@ const RESERVED: [&str; 8] = [
 ];
 
 impl ScenarioReader<'_> {
-    /// Reports names that are reserved or used twice. Services, loads and chaos items share one name space.
+    /// Reports names that are reserved or used twice. Services, loads and chaos items share one namespace.
     pub(super) fn one_name_space(&mut self, node: &Node) {
         let mut taken: BTreeMap<String, &str> = BTreeMap::new();
         let mut claims: Vec<(String, FilePlace, &str)> = Vec::new();
@@ -48,10 +48,10 @@ impl ScenarioReader<'_> {
             if RESERVED.contains(&name.as_str()) {
                 self.error(
                     &place,
-                    format!("`{name}` is taken by the language: choose another name"),
+                    format!("`{name}` is reserved by the language: choose another name"),
                 );
             } else if let Some(other) = taken.insert(name.clone(), what) {
-                self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one name space"));
+                self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one namespace"));
             }
         }
     }

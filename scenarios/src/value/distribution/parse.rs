@@ -238,7 +238,7 @@ impl Form<'_> {
                 const Z99: f64 = 2.326_347_874_040_841;
                 let (p50, p99) = (self.positive(p50)?, self.positive(p99)?);
                 if p99 < p50 {
-                    return Err(self.contradiction("p99 is not below p50"));
+                    return Err(self.contradiction("p99 must be at least p50"));
                 }
                 Ok(Shape::Lognormal {
                     mu: libm::log(p50),
@@ -266,7 +266,7 @@ impl Form<'_> {
         let (min, alpha) = (self.positive(min)?, self.factor(alpha)?);
         let max = max.map(|word| self.positive(word)).transpose()?;
         if max.is_some_and(|max| max <= min) {
-            return Err(self.contradiction("`max` is above `min`"));
+            return Err(self.contradiction("`max` must be above `min`"));
         }
         Ok(Shape::Pareto { min, alpha, max })
     }
@@ -278,7 +278,7 @@ impl Form<'_> {
         let (mean, cv2) = (self.amount(mean)?, number::parse_factor(cv2)?);
         if cv2 < 1.0 {
             return Err(self.contradiction(
-                "a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less",
+                "a hyperexponential needs a cv2 of at least 1; `erlang(4ms k 3)` has less",
             ));
         }
         // Balanced means: p1/l1 = p2/l2. Whitt, "Approximating a point process by a renewal process", 1982.
@@ -295,7 +295,7 @@ impl Form<'_> {
         };
         let phases = number::parse_count(k)?;
         if !(1..=PHASES_MAX).contains(&phases) {
-            return Err(self.contradiction("k is 1 to 1000"));
+            return Err(self.contradiction("k must be 1 to 1000"));
         }
         Ok(Shape::Erlang {
             mean: self.amount(mean)?,

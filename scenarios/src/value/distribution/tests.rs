@@ -113,12 +113,16 @@ fn between_two_points_a_draw_is_rounded_to_the_nearest() {
 #[test]
 fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
     for (within, beyond, message) in [
-        ("erlang(4ms k 1000)", "erlang(4ms k 1001)", "k is 1 to 1000"),
-        ("erlang(4ms k 1)", "erlang(4ms k 0)", "k is 1 to 1000"),
+        (
+            "erlang(4ms k 1000)",
+            "erlang(4ms k 1001)",
+            "k must be 1 to 1000",
+        ),
+        ("erlang(4ms k 1)", "erlang(4ms k 0)", "k must be 1 to 1000"),
         (
             "pareto(min 1ms alpha 2 max 1000001ns)",
             "pareto(min 1ms alpha 2 max 1ms)",
-            "`max` is above `min`",
+            "`max` must be above `min`",
         ),
         (
             "empirical(p0 1ms p50 3ms p100 3ms)",
@@ -163,12 +167,12 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
         (
             "hyperexp(4ms cv2 1)",
             "hyperexp(4ms cv2 0.999)",
-            "a hyperexponential has a cv2 of 1 or more",
+            "a hyperexponential needs a cv2 of at least 1",
         ),
         (
             "lognormal(p50 3ms p99 3ms)",
             "lognormal(p50 3ms p99 2ms)",
-            "p99 is not below p50",
+            "p99 must be at least p50",
         ),
     ] {
         Distribution::parse_duration(within).unwrap_or_else(|error| panic!("{error}"));
@@ -302,7 +306,7 @@ fn what_is_no_distribution_is_refused_in_words() {
         ),
         (
             "hyperexp(4ms cv2 0.5)",
-            "`hyperexp(4ms cv2 0.5)`: a hyperexponential has a cv2 of 1 or more; `erlang(4ms k 3)` has less",
+            "`hyperexp(4ms cv2 0.5)`: a hyperexponential needs a cv2 of at least 1; `erlang(4ms k 3)` has less",
         ),
         (
             "empirical(p0 1ms p50 3ms)",

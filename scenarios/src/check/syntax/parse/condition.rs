@@ -61,7 +61,7 @@ impl Parser<'_> {
             SyntaxError::new(
                 at,
                 format!(
-                    "`{text}` is no status: one is written `503`, `5xx`, or by gRPC's name, such as `UNAVAILABLE`"
+                    "`{text}` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`"
                 ),
             )
         };
