@@ -6,21 +6,21 @@
 mod callers;
 #[path = "simulated/canary.rs"]
 mod canary;
+#[path = "simulated/fixture.rs"]
+mod fixture;
 #[path = "simulated/near.rs"]
 mod near;
 #[path = "simulated/proxy.rs"]
 mod proxy;
 #[path = "simulated/rules.rs"]
 mod rules;
-#[path = "simulated/voyage.rs"]
-mod voyage;
 
 use shakedown_env::Time;
 use shakedown_istio::Document;
 use shakedown_types::MeshEvent;
 use shakedown_yaml::{Node, tree};
 
-use voyage::{Voyage, service};
+use fixture::{Simulation, service};
 
 fn ms(n: u64) -> Time {
     Time::from_nanos(n * 1_000_000)
@@ -47,15 +47,18 @@ fn routes(subset: &str) -> Document {
 
 #[test]
 fn every_proxy_gets_everything_and_acknowledges_it() {
-    let voyage = Voyage::new(1);
-    voyage
+    let simulation = Simulation::new(1);
+    simulation
         .cluster
         .update(|registry| registry.insert(service("a", 2)));
-    voyage.start_control();
-    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
-    voyage.run_until(ms(500));
-    assert_eq!(voyage.status.unsynced(1), Vec::<std::sync::Arc<str>>::new());
-    assert_eq!(voyage.status.proxies().len(), 3);
+    simulation.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| simulation.start_proxy(n)).collect();
+    simulation.run_until(ms(500));
+    assert_eq!(
+        simulation.status.unsynced(1),
+        Vec::<std::sync::Arc<str>>::new()
+    );
+    assert_eq!(simulation.status.proxies().len(), 3);
     for proxy in &proxies {
         assert_eq!(
             proxy
@@ -87,46 +90,46 @@ fn every_proxy_gets_everything_and_acknowledges_it() {
 
 #[test]
 fn a_change_is_pushed_after_the_quiet_time_and_only_what_changed() {
-    let voyage = Voyage::new(1);
-    voyage.cluster.update(|registry| {
+    let simulation = Simulation::new(1);
+    simulation.cluster.update(|registry| {
         registry.insert(service("a", 2));
         registry.insert(service("b", 1));
     });
-    voyage.start_control();
-    let proxy = voyage.start_proxy(7);
-    voyage.run_until(ms(1_000));
+    simulation.start_control();
+    let proxy = simulation.start_proxy(7);
+    simulation.run_until(ms(1_000));
     proxy.clear_log();
-    voyage
+    simulation
         .cluster
         .update(|registry| registry.insert(service("a", 1)));
-    voyage.run_until(ms(2_000));
+    simulation.run_until(ms(2_000));
     assert_eq!(
         proxy.log(),
         ["ClusterLoadAssignment +outbound|80||a.default.svc.cluster.local @2"]
     );
-    let pushes: Vec<(Time, u64)> = voyage.config_changes();
+    let pushes: Vec<(Time, u64)> = simulation.config_changes();
     assert_eq!(pushes, [(ms(0), 1), (ms(1_100), 2)]);
-    assert!(voyage.status.unsynced(2).is_empty());
+    assert!(simulation.status.unsynced(2).is_empty());
 }
 
 #[test]
 fn an_invalid_document_is_rejected_and_its_last_valid_version_stays_active() {
-    let voyage = Voyage::new(1);
-    voyage
+    let simulation = Simulation::new(1);
+    simulation
         .cluster
         .update(|registry| registry.insert(service("a", 1)));
-    voyage.cluster.apply(vec![rule("v1"), routes("v1")]);
-    voyage.start_control();
-    let proxy = voyage.start_proxy(7);
-    voyage.run_until(ms(1_000));
+    simulation.cluster.apply(vec![rule("v1"), routes("v1")]);
+    simulation.start_control();
+    let proxy = simulation.start_proxy(7);
+    simulation.run_until(ms(1_000));
     let good = proxy.version_of("RouteConfiguration", "15001");
     let bad = document(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec: {hosts: [a], http: [{}]}\n",
     );
-    voyage.cluster.apply(vec![bad]);
-    voyage.run_until(ms(2_000));
+    simulation.cluster.apply(vec![bad]);
+    simulation.run_until(ms(2_000));
     assert_eq!(proxy.version_of("RouteConfiguration", "15001"), good);
-    let refused: Vec<(String, String)> = voyage
+    let refused: Vec<(String, String)> = simulation
         .events()
         .into_iter()
         .filter_map(|(_, event)| match event {
@@ -140,26 +143,26 @@ fn an_invalid_document_is_rejected_and_its_last_valid_version_stays_active() {
     assert_eq!(refused[0].0, "VirtualService/a");
     assert!(refused[0].1.contains("`route` is empty"), "{refused:?}");
     // The refusal is reported once, even if something else changes. Valid changes are still pushed.
-    voyage
+    simulation
         .cluster
         .update(|registry| registry.insert(service("b", 1)));
-    voyage.run_until(ms(3_000));
-    assert_eq!(voyage.config_changes().len(), 2);
+    simulation.run_until(ms(3_000));
+    assert_eq!(simulation.config_changes().len(), 2);
     assert_eq!(proxy.complete(), Some(2));
 }
 
 #[test]
 fn a_control_plane_that_restarts_is_told_what_its_proxies_hold() {
-    let voyage = Voyage::new(1);
-    voyage
+    let simulation = Simulation::new(1);
+    simulation
         .cluster
         .update(|registry| registry.insert(service("a", 2)));
-    voyage.start_control();
-    let proxy = voyage.start_proxy(0);
-    voyage.run_until(ms(1_000));
+    simulation.start_control();
+    let proxy = simulation.start_proxy(0);
+    simulation.run_until(ms(1_000));
     proxy.clear_log();
-    voyage.restart_control();
-    voyage.run_until(ms(60_000));
+    simulation.restart_control();
+    simulation.run_until(ms(60_000));
     assert!(
         proxy
             .log()
@@ -170,18 +173,18 @@ fn a_control_plane_that_restarts_is_told_what_its_proxies_hold() {
     );
     // The numbers of pushes continue from before the crash.
     assert_eq!(proxy.complete(), Some(2));
-    assert!(voyage.status.unsynced(2).is_empty());
+    assert!(simulation.status.unsynced(2).is_empty());
 }
 
 #[test]
 fn a_proxy_that_does_not_acknowledge_is_cut_off_in_its_time() {
-    let voyage = Voyage::new(1);
-    voyage.start_control();
-    let proxy = voyage.start_silent_proxy(0);
-    voyage.run_until(ms(29_000));
+    let simulation = Simulation::new(1);
+    simulation.start_control();
+    let proxy = simulation.start_silent_proxy(0);
+    simulation.run_until(ms(29_000));
     assert_eq!(proxy.ends(), Vec::<String>::new());
-    assert_eq!(voyage.status.unsynced(1).len(), 1);
-    voyage.run_until(ms(31_000));
+    assert_eq!(simulation.status.unsynced(1).len(), 1);
+    simulation.run_until(ms(31_000));
     assert_eq!(proxy.ends().len(), 1);
     assert!(
         proxy.ends()[0].contains("no response from the proxy within 30s"),
@@ -192,45 +195,45 @@ fn a_proxy_that_does_not_acknowledge_is_cut_off_in_its_time() {
 
 #[test]
 fn a_node_id_that_is_none_is_refused_with_the_form() {
-    let voyage = Voyage::new(1);
-    voyage.start_control();
-    let proxy = voyage.start_proxy_as(0, "who?");
-    voyage.run_until(ms(500));
+    let simulation = Simulation::new(1);
+    simulation.start_control();
+    let proxy = simulation.start_proxy_as(0, "who?");
+    simulation.run_until(ms(500));
     assert!(
         proxy.ends()[0].contains("sidecar~<pod address>"),
         "{:?}",
         proxy.ends()
     );
-    assert_eq!(voyage.status.proxies(), []);
+    assert_eq!(simulation.status.proxies(), []);
 }
 
 #[test]
 fn a_proxy_that_crashes_leaves_the_status() {
-    let voyage = Voyage::new(1);
-    voyage.start_control();
-    voyage.start_proxy(0);
-    voyage.run_until(ms(500));
-    assert_eq!(voyage.status.proxies().len(), 1);
-    voyage.crash_proxy(0);
+    let simulation = Simulation::new(1);
+    simulation.start_control();
+    simulation.start_proxy(0);
+    simulation.run_until(ms(500));
+    assert_eq!(simulation.status.proxies().len(), 1);
+    simulation.crash_proxy(0);
     // The crash is detected only by unanswered pings.
-    voyage.run_until(ms(60_000));
-    assert_eq!(voyage.status.proxies(), []);
+    simulation.run_until(ms(60_000));
+    assert_eq!(simulation.status.proxies(), []);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_exchange() {
     let run = || {
-        let voyage = Voyage::new(5);
-        voyage
+        let simulation = Simulation::new(5);
+        simulation
             .cluster
             .update(|registry| registry.insert(service("a", 3)));
-        voyage.start_control();
-        let proxies: Vec<_> = (0..4).map(|n| voyage.start_proxy(n)).collect();
-        voyage.run_until(ms(700));
-        voyage
+        simulation.start_control();
+        let proxies: Vec<_> = (0..4).map(|n| simulation.start_proxy(n)).collect();
+        simulation.run_until(ms(700));
+        simulation
             .cluster
             .update(|registry| registry.insert(service("a", 1)));
-        voyage.run_until(ms(2_000));
+        simulation.run_until(ms(2_000));
         proxies
             .iter()
             .map(|proxy| proxy.times())
@@ -241,21 +244,21 @@ fn the_same_seed_gives_the_same_exchange() {
 
 #[test]
 fn many_proxies_and_services_come_into_step() {
-    let voyage = Voyage::new(1);
-    voyage.cluster.update(|registry| {
+    let simulation = Simulation::new(1);
+    simulation.cluster.update(|registry| {
         for n in 0..100 {
             registry.insert(service(&format!("s{n}"), 1));
         }
     });
-    voyage.start_control();
+    simulation.start_control();
     for n in 0..50 {
-        voyage.start_proxy(n);
+        simulation.start_proxy(n);
     }
-    voyage.run_until(ms(1_000));
-    voyage
+    simulation.run_until(ms(1_000));
+    simulation
         .cluster
         .update(|registry| registry.insert(service("s50", 3)));
-    voyage.run_until(ms(2_000));
-    assert_eq!(voyage.status.proxies().len(), 50);
-    assert!(voyage.status.unsynced(2).is_empty());
+    simulation.run_until(ms(2_000));
+    assert_eq!(simulation.status.proxies().len(), 50);
+    assert!(simulation.status.unsynced(2).is_empty());
 }

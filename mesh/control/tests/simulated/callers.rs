@@ -3,8 +3,8 @@
 use shakedown_istio::Document;
 use shakedown_istio::registry::Endpoint;
 
+use crate::fixture::{Simulation, pod, service};
 use crate::proxy::Proxy;
-use crate::voyage::{Voyage, pod, service};
 use crate::{document, ms};
 
 fn routes(condition: &str) -> Document {
@@ -16,8 +16,8 @@ fn routes(condition: &str) -> Document {
 }
 
 /// Three pods of a service with their sidecars. The last pod has another version.
-fn voyage() -> Voyage {
-    let voyage = Voyage::new(1);
+fn simulation() -> Simulation {
+    let simulation = Simulation::new(1);
     let mut service = service("a", 0);
     service.endpoints = (0..3)
         .map(|n| Endpoint {
@@ -32,8 +32,10 @@ fn voyage() -> Voyage {
             workload: "a".into(),
         })
         .collect();
-    voyage.cluster.update(|registry| registry.insert(service));
-    voyage
+    simulation
+        .cluster
+        .update(|registry| registry.insert(service));
+    simulation
 }
 
 fn versions(proxies: &[Proxy]) -> Vec<String> {
@@ -43,55 +45,55 @@ fn versions(proxies: &[Proxy]) -> Vec<String> {
 
 #[test]
 fn callers_equivalent_under_a_document_share_routes_and_others_do_not() {
-    let voyage = voyage();
-    voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
-    voyage.start_control();
-    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
-    voyage.run_until(ms(500));
+    let simulation = simulation();
+    simulation.cluster.apply(vec![routes("uri: {exact: /a}")]);
+    simulation.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| simulation.start_proxy(n)).collect();
+    simulation.run_until(ms(500));
     let shared = versions(&proxies);
     assert!(shared.iter().all(|version| *version == shared[0]));
 
     // A rule with a condition on the caller: each proxy receives its own routes.
     let of_v2 = routes("sourceLabels: {version: v2}");
-    voyage.cluster.apply(vec![of_v2.clone()]);
-    voyage.run_until(ms(1000));
+    simulation.cluster.apply(vec![of_v2.clone()]);
+    simulation.run_until(ms(1000));
     let own = versions(&proxies);
     assert_eq!(own[0], own[1]);
     assert_ne!(own[0], own[2]);
     assert!(!own.contains(&shared[0]) && own.iter().all(|version| version.len() == 16));
 
     // The condition now matches v1 only, and every proxy is updated.
-    voyage
+    simulation
         .cluster
         .apply(vec![routes("sourceLabels: {version: v1}")]);
-    voyage.run_until(ms(1500));
+    simulation.run_until(ms(1500));
     let other = versions(&proxies);
     assert_eq!((&other[0], &other[2]), (&own[2], &own[0]));
 
     // Without the condition all proxies have the same routes again.
-    voyage.cluster.apply(vec![routes("uri: {exact: /a}")]);
-    voyage.run_until(ms(2000));
+    simulation.cluster.apply(vec![routes("uri: {exact: /a}")]);
+    simulation.run_until(ms(2000));
     assert_eq!(versions(&proxies), shared);
-    assert!(voyage.status.unsynced(4).is_empty());
+    assert!(simulation.status.unsynced(4).is_empty());
 }
 
 #[test]
 fn a_pod_whose_labels_change_sees_other_routes() {
-    let voyage = voyage();
-    voyage
+    let simulation = simulation();
+    simulation
         .cluster
         .apply(vec![routes("sourceLabels: {version: v2}")]);
-    voyage.start_control();
-    let proxies: Vec<_> = (0..3).map(|n| voyage.start_proxy(n)).collect();
-    voyage.run_until(ms(500));
+    simulation.start_control();
+    let proxies: Vec<_> = (0..3).map(|n| simulation.start_proxy(n)).collect();
+    simulation.run_until(ms(500));
     let before = versions(&proxies);
-    voyage.cluster.update(|registry| {
+    simulation.cluster.update(|registry| {
         let service = registry.services.values_mut().next().unwrap();
         service.endpoints[0]
             .labels
             .insert("version".into(), "v2".into());
     });
-    voyage.run_until(ms(1000));
+    simulation.run_until(ms(1000));
     let after = versions(&proxies);
     assert_eq!((&after[0], &after[1]), (&before[2], &before[1]));
 }

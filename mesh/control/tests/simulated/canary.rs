@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use shakedown_istio::registry::{Endpoint, Hostname, Locality, Port, Service};
 use shakedown_types::{CanaryPhase, MeshEvent};
 
-use super::voyage::{Voyage, pod};
+use super::fixture::{Simulation, pod};
 use super::{document, ms};
 use crate::proxy::Proxy;
 
@@ -15,7 +15,7 @@ const V1: u8 = 50;
 const V2: u8 = 60;
 
 struct Rollout {
-    voyage: Voyage,
+    simulation: Simulation,
     proxy: Proxy,
     second: u64,
 }
@@ -45,14 +45,14 @@ impl Rollout {
     fn new(failing: u64) -> Rollout {
         let rollout = Rollout::without_target(failing);
         rollout.target_comes();
-        rollout.voyage.start_control();
+        rollout.simulation.start_control();
         rollout
     }
 
     /// As [`Rollout::new`], but the service does not exist yet, and the control plane is not started.
     fn without_target(failing: u64) -> Rollout {
-        let voyage = Voyage::new(3);
-        voyage.cluster.apply(vec![document(
+        let simulation = Simulation::new(3);
+        simulation.cluster.apply(vec![document(
             "apiVersion: flagger.app/v1beta1\nkind: Canary\nmetadata: {name: a}\nspec:\n  \
              targetRef: {apiVersion: apps/v1, kind: Deployment, name: a}\n  service: {port: 80}\n  \
              analysis:\n    interval: 15s\n    threshold: 2\n    maxWeight: 30\n    stepWeight: 10\n    \
@@ -60,30 +60,30 @@ impl Rollout {
              - {name: request-duration, thresholdRange: {max: 500}, interval: 30s}\n",
         )]);
         for n in 0..3 {
-            voyage.start_metrics(V2 + n, move |now| {
+            simulation.start_metrics(V2 + n, move |now| {
                 metrics(now.as_nanos() / 1_000_000_000, failing)
             });
         }
         Rollout {
-            proxy: voyage.start_proxy(7),
-            voyage,
+            proxy: simulation.start_proxy(7),
+            simulation,
             second: 0,
         }
     }
 
     fn target_comes(&self) {
-        self.voyage.cluster.set_stable(&hostname(), "v1");
-        self.voyage.cluster.set_replicas(&hostname(), "v1", 3);
+        self.simulation.cluster.set_stable(&hostname(), "v1");
+        self.simulation.cluster.set_replicas(&hostname(), "v1", 3);
         self.obey();
     }
 
     /// Applies the desired replicas, as Kubernetes would.
     fn obey(&self) {
-        if self.voyage.cluster.replicas().is_empty() {
+        if self.simulation.cluster.replicas().is_empty() {
             return;
         }
         let mut service = Service::new("a", "default", vec![Port::http(80)]);
-        for ((_, version), replicas) in self.voyage.cluster.replicas() {
+        for ((_, version), replicas) in self.simulation.cluster.replicas() {
             let first = if version == "v1" { V1 } else { V2 };
             for (_, at) in (0..replicas).zip(first..) {
                 service.endpoints.push(Endpoint {
@@ -96,14 +96,14 @@ impl Rollout {
             }
         }
         if self
-            .voyage
+            .simulation
             .cluster
             .snapshot()
             .registry
             .service(hostname().as_str())
             != Some(&service)
         {
-            self.voyage
+            self.simulation
                 .cluster
                 .update(|registry| registry.insert(service));
         }
@@ -112,13 +112,13 @@ impl Rollout {
     fn run_to(&mut self, second: u64) {
         while self.second < second {
             self.second += 1;
-            self.voyage.run_until(ms(self.second * 1_000));
+            self.simulation.run_until(ms(self.second * 1_000));
             self.obey();
         }
     }
 
     fn deploy(&self) {
-        self.voyage.cluster.set_replicas(&hostname(), "v2", 1);
+        self.simulation.cluster.set_replicas(&hostname(), "v2", 1);
         self.obey();
     }
 
@@ -133,7 +133,11 @@ impl Rollout {
             } => Some((phase, weight_percent, reason.to_string())),
             _ => None,
         };
-        self.voyage.events().into_iter().filter_map(step).collect()
+        self.simulation
+            .events()
+            .into_iter()
+            .filter_map(step)
+            .collect()
     }
 
     /// The shares of v2 that were in force, in order.
@@ -145,7 +149,12 @@ impl Rollout {
                 .map(|(_, share)| *share),
             _ => None,
         };
-        let mut shares: Vec<u32> = self.voyage.events().into_iter().filter_map(share).collect();
+        let mut shares: Vec<u32> = self
+            .simulation
+            .events()
+            .into_iter()
+            .filter_map(share)
+            .collect();
         shares.dedup();
         shares
     }
@@ -156,7 +165,7 @@ impl Rollout {
 
     fn replicas(&self, version: &str) -> Option<u32> {
         let key = (hostname(), version.to_owned());
-        self.voyage.cluster.replicas().get(&key).copied()
+        self.simulation.cluster.replicas().get(&key).copied()
     }
 }
 
@@ -175,7 +184,7 @@ fn a_good_version_is_promoted_step_by_step() {
         (Some(0), Some(3))
     );
     assert_eq!(
-        rollout.voyage.cluster.stable(&hostname()).as_deref(),
+        rollout.simulation.cluster.stable(&hostname()).as_deref(),
         Some("v2")
     );
     let words = "request-success-rate 100% >= 99% over 15 s (300 requests), \
@@ -192,10 +201,10 @@ fn a_canary_waits_for_a_service_that_does_not_exist_yet() {
     // Documents are validated against services only if the registry contains some.
     let other = Service::new("other", "default", vec![Port::http(80)]);
     rollout
-        .voyage
+        .simulation
         .cluster
         .update(|registry| registry.insert(other));
-    rollout.voyage.start_control();
+    rollout.simulation.start_control();
     rollout.run_to(10);
     assert_eq!(
         rollout.last(),
@@ -268,7 +277,7 @@ fn the_new_versions_cluster_is_there_before_a_route_names_it() {
 fn a_proxy_that_does_not_acknowledge_holds_the_weight_back() {
     let mut rollout = Rollout::new(0);
     rollout.run_to(10);
-    rollout.voyage.start_silent_proxy(8);
+    rollout.simulation.start_silent_proxy(8);
     rollout.run_to(11);
     rollout.deploy();
     rollout.run_to(25);
@@ -284,9 +293,9 @@ fn a_control_plane_that_crashes_goes_on_with_its_canary() {
     rollout.deploy();
     rollout.run_to(30);
     assert_eq!(rollout.last().1, 20, "{:#?}", rollout.steps());
-    rollout.voyage.crash_control();
+    rollout.simulation.crash_control();
     rollout.run_to(50);
-    rollout.voyage.restart_control();
+    rollout.simulation.restart_control();
     rollout.run_to(120);
     assert_eq!(
         rollout.last().0,
@@ -311,7 +320,7 @@ fn the_same_seed_gives_the_same_rollout() {
         rollout.run_to(5);
         rollout.deploy();
         rollout.run_to(60);
-        let events = rollout.voyage.events().into_iter();
+        let events = rollout.simulation.events().into_iter();
         events
             .filter(|(_, event)| {
                 matches!(event, MeshEvent::Canary { .. } | MeshEvent::Weights { .. })

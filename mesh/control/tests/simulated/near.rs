@@ -3,7 +3,7 @@
 use shakedown_istio::Document;
 use shakedown_istio::registry::{Endpoint, Locality};
 
-use crate::voyage::{Voyage, pod, service};
+use crate::fixture::{Simulation, pod, service};
 use crate::{document, ms};
 
 const CLUSTER: &str = "outbound|80||a.default.svc.cluster.local";
@@ -30,96 +30,100 @@ fn endpoint(n: u8, zone: &str) -> Endpoint {
 }
 
 /// Four pods of a service with their sidecars, in the given zones.
-fn voyage(zones: [&str; 4]) -> Voyage {
-    let voyage = Voyage::new(1);
+fn simulation(zones: [&str; 4]) -> Simulation {
+    let simulation = Simulation::new(1);
     let mut service = service("a", 0);
     service.endpoints = (0..)
         .zip(zones)
         .map(|(n, zone)| endpoint(n, zone))
         .collect();
-    voyage.cluster.update(|registry| registry.insert(service));
-    voyage
+    simulation
+        .cluster
+        .update(|registry| registry.insert(service));
+    simulation
 }
 
 #[test]
 fn clients_share_endpoints_within_a_zone_but_not_across_zones() {
-    let voyage = voyage(["a", "a", "b", "b"]);
-    voyage
+    let simulation = simulation(["a", "a", "b", "b"]);
+    simulation
         .cluster
         .apply(vec![rule("{outlierDetection: {consecutive5xxErrors: 3}}")]);
-    voyage.start_control();
-    let proxies: Vec<_> = (0..4).map(|n| voyage.start_proxy(n)).collect();
+    simulation.start_control();
+    let proxies: Vec<_> = (0..4).map(|n| simulation.start_proxy(n)).collect();
     let versions = || -> Vec<String> {
         let version =
             |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
         proxies.iter().map(version).collect()
     };
-    voyage.run_until(ms(500));
+    simulation.run_until(ms(500));
     let first = versions();
     assert_eq!(first[0].len(), 16);
     assert_eq!((&first[0], &first[2]), (&first[1], &first[3]));
     assert_ne!(first[0], first[2]);
 
     // Without the rule all proxies have the same endpoints, and each receives the change.
-    voyage.cluster.apply(vec![rule("{loadBalancer: {}}")]);
-    voyage.run_until(ms(1000));
+    simulation.cluster.apply(vec![rule("{loadBalancer: {}}")]);
+    simulation.run_until(ms(1000));
     let alike = versions();
     assert!(alike.iter().all(|version| *version == alike[0]));
     assert!(!first.contains(&alike[0]));
 
     // The rule is applied again, and a pod of zone b becomes unready. All proxies receive both changes.
-    voyage
+    simulation
         .cluster
         .apply(vec![rule("{outlierDetection: {consecutive5xxErrors: 3}}")]);
-    voyage.run_until(ms(1500));
+    simulation.run_until(ms(1500));
     assert_eq!(versions(), first);
-    voyage.cluster.update(|registry| {
+    simulation.cluster.update(|registry| {
         let service = registry.services.values_mut().next().unwrap();
         service.endpoints[3].ready = false;
     });
-    voyage.run_until(ms(2000));
+    simulation.run_until(ms(2000));
     let last = versions();
     assert_eq!((&last[0], &last[2]), (&last[1], &last[3]));
     assert!(last.iter().all(|version| !first.contains(version)));
-    assert!(voyage.status.unsynced(4).is_empty());
+    assert!(simulation.status.unsynced(4).is_empty());
 }
 
 #[test]
 fn a_rule_that_only_reorders_endpoints_is_pushed_though_nothing_shared_changes() {
-    let voyage = voyage(["a", "a", "b", "b"]);
+    let simulation = simulation(["a", "a", "b", "b"]);
     // The order of labels affects only the endpoints that are specific to a client.
     let ordered = |labels: &str| {
         rule(&format!(
             "{{outlierDetection: {{}}, loadBalancer: {{localityLbSetting: {{failoverPriority: [{labels}]}}}}}}"
         ))
     };
-    voyage
+    simulation
         .cluster
         .apply(vec![ordered("topology.kubernetes.io/region")]);
-    voyage.start_control();
-    let proxy = voyage.start_proxy(0);
-    voyage.run_until(ms(500));
+    simulation.start_control();
+    let proxy = simulation.start_proxy(0);
+    simulation.run_until(ms(500));
     let before = proxy.version_of("ClusterLoadAssignment", CLUSTER);
-    voyage
+    simulation
         .cluster
         .apply(vec![ordered("topology.kubernetes.io/zone")]);
-    voyage.run_until(ms(1000));
+    simulation.run_until(ms(1000));
     assert_ne!(proxy.version_of("ClusterLoadAssignment", CLUSTER), before);
-    assert_eq!(voyage.config_changes().len(), 2);
+    assert_eq!(simulation.config_changes().len(), 2);
 }
 
 #[test]
 fn a_client_that_moves_to_another_zone_sees_it_from_there() {
-    let voyage = voyage(["a", "a", "b", "b"]);
-    voyage.cluster.apply(vec![rule("{outlierDetection: {}}")]);
-    voyage.start_control();
-    let (moving, there) = (voyage.start_proxy(0), voyage.start_proxy(3));
-    voyage.run_until(ms(500));
-    voyage.cluster.update(|registry| {
+    let simulation = simulation(["a", "a", "b", "b"]);
+    simulation
+        .cluster
+        .apply(vec![rule("{outlierDetection: {}}")]);
+    simulation.start_control();
+    let (moving, there) = (simulation.start_proxy(0), simulation.start_proxy(3));
+    simulation.run_until(ms(500));
+    simulation.cluster.update(|registry| {
         let service = registry.services.values_mut().next().unwrap();
         service.endpoints[0].locality.zone = "b".into();
     });
-    voyage.run_until(ms(1000));
+    simulation.run_until(ms(1000));
     let version = |proxy: &crate::proxy::Proxy| proxy.version_of("ClusterLoadAssignment", CLUSTER);
     assert_eq!(version(&moving), version(&there));
 }

@@ -2,8 +2,8 @@
 
 use shakedown_istio::{Document, DocumentKey};
 
+use crate::fixture::{Simulation, pod, service};
 use crate::proxy::Proxy;
-use crate::voyage::{Voyage, pod, service};
 use crate::{document, ms};
 
 const CLUSTER: &str = "outbound|80||a.default.svc.cluster.local";
@@ -21,21 +21,21 @@ const SUBSETS: &str = "subsets: [{name: v1, labels: {version: v1}}]";
 const BOUND: &str = "trafficPolicy: {connectionPool: {tcp: {maxConnections: 3}}}";
 
 /// A service, and proxies of pods without services in other namespaces.
-fn voyage(namespaces: &[&str]) -> (Voyage, Vec<Proxy>) {
-    let voyage = Voyage::new(1);
-    voyage
+fn simulation(namespaces: &[&str]) -> (Simulation, Vec<Proxy>) {
+    let simulation = Simulation::new(1);
+    simulation
         .cluster
         .update(|registry| registry.insert(service("a", 1)));
-    voyage.cluster.apply(vec![rule("default", SUBSETS)]);
-    voyage.start_control();
+    simulation.cluster.apply(vec![rule("default", SUBSETS)]);
+    simulation.start_control();
     let proxies = (10..).zip(namespaces).map(|(n, namespace)| {
         let address = pod(n);
         let node = format!("sidecar~{address}~pod-{n}.{namespace}~{namespace}.svc.cluster.local");
-        voyage.start_proxy_as(n, &node)
+        simulation.start_proxy_as(n, &node)
     });
     let proxies = proxies.collect();
-    voyage.run_until(ms(500));
-    (voyage, proxies)
+    simulation.run_until(ms(500));
+    (simulation, proxies)
 }
 
 /// The version of the service's cluster, and true if the proxy has a cluster for its subset.
@@ -47,14 +47,14 @@ fn held(proxy: &Proxy) -> (String, bool) {
 
 #[test]
 fn callers_in_a_namespace_with_its_own_rule_get_different_clusters() {
-    let (voyage, proxies) = voyage(&["default", "web", "bank"]);
+    let (simulation, proxies) = simulation(&["default", "web", "bank"]);
     let all = || -> Vec<_> { proxies.iter().map(held).collect() };
     let first = all();
     assert!(first.iter().all(|held| *held == first[0] && held.1));
 
     // A rule in one namespace applies to callers there only, and replaces the rule of the service's namespace for them.
-    voyage.cluster.apply(vec![rule("web", BOUND)]);
-    voyage.run_until(ms(1000));
+    simulation.cluster.apply(vec![rule("web", BOUND)]);
+    simulation.run_until(ms(1000));
     let second = all();
     assert_eq!((&second[0], &second[2]), (&first[0], &first[2]));
     assert_ne!(second[1].0, first[1].0);
@@ -64,10 +64,10 @@ fn callers_in_a_namespace_with_its_own_rule_get_different_clusters() {
     for proxy in &proxies {
         proxy.clear_log();
     }
-    voyage
+    simulation
         .cluster
         .apply(vec![rule("web", &format!("{BOUND}, {SUBSETS}"))]);
-    voyage.run_until(ms(1500));
+    simulation.run_until(ms(1500));
     let third = all();
     assert_eq!(third[1], (second[1].0.clone(), true));
     let updated: Vec<bool> = proxies
@@ -77,24 +77,24 @@ fn callers_in_a_namespace_with_its_own_rule_get_different_clusters() {
     assert_eq!(updated, [false, true, false]);
 
     // The rule is removed, and all proxies have the same clusters again.
-    voyage.cluster.remove(&DocumentKey {
+    simulation.cluster.remove(&DocumentKey {
         kind: "DestinationRule".into(),
         namespace: "web".into(),
         name: "a".into(),
     });
-    voyage.run_until(ms(2000));
+    simulation.run_until(ms(2000));
     assert_eq!(all(), first);
-    assert!(voyage.status.unsynced(4).is_empty());
+    assert!(simulation.status.unsynced(4).is_empty());
 }
 
 #[test]
 fn a_rule_comes_to_the_namespaces_that_it_is_exported_to() {
-    let (voyage, proxies) = voyage(&["default", "web", "bank"]);
+    let (simulation, proxies) = simulation(&["default", "web", "bank"]);
     let before = held(&proxies[0]);
-    voyage
+    simulation
         .cluster
         .apply(vec![rule("default", &format!("{BOUND}, exportTo: [web]"))]);
-    voyage.run_until(ms(1000));
+    simulation.run_until(ms(1000));
     let after: Vec<_> = proxies.iter().map(held).collect();
     assert_eq!(after[0], after[2]);
     assert_ne!(after[0].0, after[1].0);
@@ -105,11 +105,11 @@ fn a_rule_comes_to_the_namespaces_that_it_is_exported_to() {
 
 #[test]
 fn a_rule_that_selects_workloads_comes_to_those_whose_labels_fit() {
-    let (voyage, proxies) = voyage(&["web", "web"]);
+    let (simulation, proxies) = simulation(&["web", "web"]);
     let select = format!("{BOUND}, workloadSelector: {{matchLabels: {{app: cart}}}}");
-    voyage.cluster.apply(vec![rule("web", &select)]);
+    simulation.cluster.apply(vec![rule("web", &select)]);
     let before = held(&proxies[0]);
-    voyage.cluster.update(|registry| {
+    simulation.cluster.update(|registry| {
         for (n, app) in [(10, "cart"), (11, "till")] {
             let client = shakedown_istio::registry::Workload {
                 namespace: "web".into(),
@@ -119,7 +119,7 @@ fn a_rule_that_selects_workloads_comes_to_those_whose_labels_fit() {
             registry.clients.insert(pod(n), client);
         }
     });
-    voyage.run_until(ms(1000));
+    simulation.run_until(ms(1000));
     assert_ne!(held(&proxies[0]).0, before.0);
     // Istio looks no further than the caller's namespace, even if no rule there selects the workload.
     assert_eq!(held(&proxies[1]), (before.0, false));

@@ -15,7 +15,7 @@ use tonic::codegen::http::Response;
 
 use crate::proxy::{Proxy, Script};
 
-pub(crate) struct Voyage {
+pub(crate) struct Simulation {
     sim: Sim,
     pub(crate) cluster: ManagedMesh,
     pub(crate) status: ConnectedProxies,
@@ -43,8 +43,8 @@ pub(crate) fn service(name: &str, replicas: u8) -> Service {
     service
 }
 
-impl Voyage {
-    pub(crate) fn new(seed: u64) -> Voyage {
+impl Simulation {
+    pub(crate) fn new(seed: u64) -> Simulation {
         let sim = Sim::new(SimOptions {
             seed,
             epoch: UnixTime::default(),
@@ -60,7 +60,7 @@ impl Voyage {
             ..SimLink::default()
         }));
         let cluster = ManagedMesh::new(MeshOptions::default());
-        Voyage {
+        Simulation {
             sim,
             cluster,
             status: ConnectedProxies::default(),
@@ -72,7 +72,6 @@ impl Voyage {
         self.sim.add_host(HostSpec {
             name: name.to_owned(),
             address,
-            zone: 0,
             request_cost: Duration::ZERO,
             handshake_cost: Duration::ZERO,
             cost_workers: 1,
