@@ -109,6 +109,11 @@ fn kind(message: &message::Cluster) -> Result<ClusterKind> {
     match inner::DiscoveryType::try_from(number) {
         Ok(inner::DiscoveryType::Eds) => {
             let eds = message.eds_cluster_config.as_ref();
+            if let Some(eds) = eds {
+                fields!(eds => inner::EdsClusterConfig {
+                    used: eds_config service_name;
+                });
+            }
             from_ads(
                 "eds_cluster_config.eds_config",
                 eds.and_then(|eds| eds.eds_config.as_ref()),

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::problem::{FieldProblem, Result, address, duration, fields, from_ads, named};
 use super::{filters, manager, routes};
 use crate::proto::listener::{self as message, FilterChain, filter};
-use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{CodecType, RouteSpecifier};
+use crate::proto::manager::{HttpConnectionManager, Rds};
 use crate::proto::{self, core};
 use crate::table::{self, Direction, Filter, Listener, Routes};
 
@@ -126,6 +126,9 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<CompiledManager
     };
     let routes = match &manager.route_specifier {
         Some(RouteSpecifier::Rds(rds)) => {
+            fields!(rds => Rds {
+                used: config_source route_config_name;
+            });
             from_ads("rds.config_source", rds.config_source.as_ref())?;
             named("rds.route_config_name", &rds.route_config_name)?;
             Routes::Named(Arc::from(rds.route_config_name.as_str()))

@@ -168,6 +168,13 @@ fn socket(address: Option<&core::Address>) -> Result<SocketAddr> {
 
 /// Refuses config sources other than ADS.
 pub(super) fn from_ads(field: &str, source: Option<&core::ConfigSource>) -> Result<()> {
+    if let Some(source) = source {
+        // `initial_fetch_timeout`: the proxy always waits for Envoy's default.
+        fields!(source => core::ConfigSource {
+            used: config_source_specifier;
+            ignored: authorities initial_fetch_timeout resource_api_version;
+        });
+    }
     match source.and_then(|source| source.config_source_specifier.as_ref()) {
         Some(ConfigSourceSpecifier::Ads(_)) => Ok(()),
         _ => Err(FieldProblem::new(
