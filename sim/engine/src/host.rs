@@ -29,8 +29,6 @@ pub struct HostSpec {
     pub name: String,
     /// The only address of the host, unique in the run.
     pub address: IpAddr,
-    /// Number of the host's zone, for information only.
-    pub zone: u16,
     /// Virtual CPU time of [`WorkKind::Request`](shakedown_env::WorkKind::Request).
     pub request_cost: Duration,
     /// Virtual CPU time of [`WorkKind::Handshake`](shakedown_env::WorkKind::Handshake).
@@ -40,12 +38,11 @@ pub struct HostSpec {
 }
 
 impl HostSpec {
-    /// Creates a host in zone 0, on which the mesh's own work takes no CPU time.
+    /// Creates a host on which the mesh's own work takes no CPU time.
     pub fn new(name: impl Into<String>, address: IpAddr) -> HostSpec {
         HostSpec {
             name: name.into(),
             address,
-            zone: 0,
             request_cost: Duration::ZERO,
             handshake_cost: Duration::ZERO,
             cost_workers: 1,
@@ -105,7 +102,6 @@ const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 /// The kernel's state of a host.
 pub(crate) struct SimHost {
     pub(crate) cell: Arc<HostCell>,
-    pub(crate) zone: u16,
     pub(crate) request_cost: Duration,
     pub(crate) handshake_cost: Duration,
     pub(crate) cpu: HostCpu,
@@ -136,7 +132,6 @@ impl SimHost {
         };
         SimHost {
             cell: Arc::new(cell),
-            zone: spec.zone,
             request_cost: spec.request_cost,
             handshake_cost: spec.handshake_cost,
             cpu: HostCpu::new(spec.cost_workers),

@@ -95,10 +95,6 @@ impl Net {
         self.shared.with(|kernel| kernel.host(host).cell.address)
     }
 
-    pub fn host_zone(&self, host: HostId) -> u16 {
-        self.shared.with(|kernel| kernel.host(host).zone)
-    }
-
     pub fn is_up(&self, host: HostId) -> bool {
         self.shared.with(|kernel| kernel.host(host).cell.is_up())
     }
@@ -137,7 +133,8 @@ impl Net {
     }
 
     /// Sets the maximum backlog of the host's listeners, including connections in their handshake. The default is 1024.
-    pub fn set_backlog(&self, host: HostId, connections: usize) {
+    #[cfg(test)]
+    pub(crate) fn set_backlog(&self, host: HostId, connections: usize) {
         self.shared
             .with(|kernel| kernel.host_mut(host).backlog = connections);
     }
@@ -162,7 +159,8 @@ impl Net {
         self.add_fault(from, to, Effect::Drop)
     }
 
-    /// Adds latency to all packets from one set of hosts to another. Delays add up.
+    /// Adds latency to all packets from one set of hosts to another. Delays add up. For the chaos action `delay`,
+    /// which the scenario language does not have yet.
     pub fn add_delay(
         &self,
         from: impl IntoIterator<Item = HostId>,
@@ -173,6 +171,7 @@ impl Net {
     }
 
     /// Loses a share of the packets from one set of hosts to another, in parts per million. Losses are independent.
+    /// For the chaos action `loss`, which the scenario language does not have yet.
     pub fn add_loss(
         &self,
         from: impl IntoIterator<Item = HostId>,
@@ -214,7 +213,8 @@ impl Net {
     }
 
     /// Removes a name. Resolving it then fails with `NotFound`.
-    pub fn remove_name(&self, name: &str) {
+    #[cfg(test)]
+    pub(crate) fn remove_name(&self, name: &str) {
         self.shared.with(|kernel| kernel.names.remove(name));
     }
 

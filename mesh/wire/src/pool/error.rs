@@ -137,7 +137,8 @@ impl SendError {
 
     /// Returns true if there was a connection, but it ended or failed before the response headers. Together with a
     /// connect failure this is Envoy's `reset`.
-    pub fn before_headers(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn before_headers(&self) -> bool {
         matches!(
             self,
             SendError::Terminated { .. }

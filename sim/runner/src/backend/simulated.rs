@@ -35,7 +35,7 @@ impl Simulated {
             .pods()
             .map(|pod| add_pod(&net, context, pod))
             .collect();
-        let runner = add_host(&net, RUNNER_HOST.to_owned(), Addresses::SIMULATED.last(), 0);
+        let runner = add_host(&net, RUNNER_HOST.to_owned(), Addresses::SIMULATED.last());
         net.set_link(link_rule(context, runner));
         let journal = Arc::clone(journal);
         net.set_event_sink(Box::new(move |now, host, fact| {
@@ -84,14 +84,11 @@ impl Backend for Simulated {
 
 fn add_pod(net: &Net, context: &RunContext, pod: PodId) -> HostId {
     let address = Addresses::SIMULATED.address(pod);
-    add_host(net, context.name(pod), address, context.pod(pod).zone)
+    add_host(net, context.name(pod), address)
 }
 
-fn add_host(net: &Net, name: String, address: IpAddr, zone: u16) -> HostId {
-    let _ = net.add_host(HostSpec {
-        zone,
-        ..HostSpec::new(&name, address)
-    });
+fn add_host(net: &Net, name: String, address: IpAddr) -> HostId {
+    let _ = net.add_host(HostSpec::new(&name, address));
     net.host_id(&name).expect("the host was just added")
 }
 
