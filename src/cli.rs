@@ -4,6 +4,7 @@
 //! 130 interrupted by Ctrl-C.
 
 mod check;
+mod edits;
 mod engine;
 mod exit;
 mod explain;

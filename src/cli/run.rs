@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use shakedown::estimate::Estimate;
 use shakedown::{Document, Engine, ResolvedScenario, RunOptions, RunOutcome, Verdict};
-use shakedown_istio::refused;
 use shakedown_reports::{html, text};
 use shakedown_results::NotModelled;
 use shakedown_scenarios::{Edits, VariantOutcome};
 
+use super::edits::EditArgs;
 use super::engine;
 use super::exit::{Exit, Reported};
 use super::fault::{bad_input, failed, words};
@@ -41,18 +41,8 @@ pub(crate) struct RunArgs {
     /// Scenario file, the name of a catalogue scenario, or `-` for standard input
     #[arg(required_unless_present = "replay")]
     scenario: Option<String>,
-    /// Variant to run, or `all` to run every variant and print a table
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// Change a value of the scenario: a path of keys, and a YAML value (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Divide all times and durations of the scenario's timeline by N, like `--set scale=N`
-    #[arg(long, value_name = "N")]
-    scale: Option<String>,
-    /// Reject kinds and fields of mesh documents that are not modelled
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    edits: EditArgs,
     /// Seed of the run [default: the scenario's]
     #[arg(long)]
     seed: Option<u64>,
@@ -75,15 +65,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
     /// Repeat the run recorded in a journal, and compare it event by event
-    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "seed", "real", "engine", "journal"])]
+    #[arg(long, value_name = "JOURNAL", conflicts_with_all = ["scenario", "variant", "set", "scale", "strict", "seed", "real", "engine", "journal"])]
     replay: Option<PathBuf>,
 }
 
-pub(crate) fn main(mut args: RunArgs) -> Reported {
-    args.set.extend(scale(args.scale.take()));
+pub(crate) fn main(args: RunArgs) -> Reported {
     match (&args.replay, &args.scenario) {
         (Some(journal), _) => replay(&args, journal),
-        (None, Some(source)) if args.variant.as_deref() == Some("all") => all(&args, source),
+        (None, Some(source)) if args.edits.variant.as_deref() == Some("all") => all(&args, source),
         (None, Some(source)) => one(&args, source),
         (None, None) => unreachable!("clap requires one of them"),
     }
@@ -92,11 +81,11 @@ pub(crate) fn main(mut args: RunArgs) -> Reported {
 fn one(args: &RunArgs, source: &str) -> Reported {
     let scenario = load(
         source,
-        args.variant.clone(),
-        &args.set,
+        args.edits.variant.clone(),
+        &args.edits.set(),
         &mut BTreeSet::new(),
     )?;
-    strict(args.strict, &scenario)?;
+    args.edits.refuse_omissions(&scenario)?;
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let journal = open_journal(args.journal.as_deref())?;
     distinct(reports.all().chain(&journal))?;
@@ -109,7 +98,7 @@ fn one(args: &RunArgs, source: &str) -> Reported {
             args.engine,
             &scenario,
             &outcome.document,
-            &args.set,
+            &args.edits.set(),
         )?)?;
     }
     reports.write(&outcome.document, || html::render(&outcome.document))?;
@@ -130,10 +119,10 @@ fn all(args: &RunArgs, source: &str) -> Reported {
     let mut printed = BTreeSet::new();
     let scenarios = variants
         .into_iter()
-        .map(|variant| load(source, Some(variant), &args.set, &mut printed))
+        .map(|variant| load(source, Some(variant), &args.edits.set(), &mut printed))
         .collect::<Result<Vec<_>, Exit>>()?;
     for scenario in &scenarios {
-        strict(args.strict, scenario)?;
+        args.edits.refuse_omissions(scenario)?;
     }
     let reports = Reports::open(args.json.as_deref(), args.html.as_deref())?;
     let (mut pages, mut journals) = (Vec::new(), Vec::new());
@@ -197,7 +186,12 @@ fn show_all(
         out::print(engine::notes(args.engine, scenario, seed))?;
     }
     for (scenario, document) in scenarios.iter().zip(documents) {
-        out::print(engine::compare(args.engine, scenario, document, &args.set)?)?;
+        out::print(engine::compare(
+            args.engine,
+            scenario,
+            document,
+            &args.edits.set(),
+        )?)?;
     }
     for (row, document) in rows
         .iter()
@@ -240,11 +234,6 @@ pub(crate) fn remark(scenario: &ResolvedScenario, variant_outcome: &VariantOutco
     }
 }
 
-/// The edit that `--scale` abbreviates.
-pub(crate) fn scale(factor: Option<String>) -> Option<String> {
-    factor.map(|factor| format!("scale={factor}"))
-}
-
 /// Loads a scenario and prints its warnings, except those that `printed` contains already.
 pub(crate) fn load(
     source: &str,
@@ -269,15 +258,6 @@ pub(crate) fn load(
         }
     }
     Ok(scenario)
-}
-
-/// Refuses a scenario with omissions if `--strict` is set.
-pub(crate) fn strict(strict: bool, scenario: &ResolvedScenario) -> Result<(), Exit> {
-    if strict && !scenario.omissions.is_empty() {
-        Err(bad_input(refused(&scenario.omissions)))
-    } else {
-        Ok(())
-    }
 }
 
 /// The fields and kinds that the variants do not model, without duplicates.
@@ -311,7 +291,7 @@ fn perform(
         seed: args.seed,
         engine: if args.real { Engine::Real } else { args.engine },
         noise: args.noise,
-        set: args.set.clone(),
+        set: args.edits.set(),
         called: Some(source.to_owned()),
         journal,
         replay: None,

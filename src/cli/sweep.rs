@@ -12,12 +12,13 @@ use shakedown::{ResolvedScenario, RunOptions, Verdict};
 use shakedown_reports::text;
 use shakedown_scenarios::VariantOutcome;
 
+use super::edits::EditArgs;
 use super::exit::{Exit, Reported};
 use super::fault::{bad_input, failed, words};
 use super::interrupt::Interrupt;
 use super::out;
 use super::progress::ProgressLines;
-use super::run::{load, remark, scale, strict, warn_of};
+use super::run::{load, remark, warn_of};
 
 /// The maximum number of failing seeds shown with their replay command.
 const SHOWN: usize = 5;
@@ -31,18 +32,8 @@ Examples:
 pub(crate) struct SweepArgs {
     /// Scenario file, or the name of a catalogue scenario
     scenario: String,
-    /// Variant to run, or `all` to run every variant
-    #[arg(long, value_name = "NAME")]
-    variant: Option<String>,
-    /// Change a value of the scenario: a path of keys, and a YAML value (repeatable)
-    #[arg(long, value_name = "KEY=VALUE")]
-    set: Vec<String>,
-    /// Divide all times and durations of the scenario's timeline by N, like `--set scale=N`
-    #[arg(long, value_name = "N")]
-    scale: Option<String>,
-    /// Reject kinds and fields of mesh documents that are not modelled
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    edits: EditArgs,
     /// First and last seed, both included [default: the scenario's]
     #[arg(long, value_name = "A..B", value_parser = seeds)]
     seeds: Option<RangeInclusive<u64>>,
@@ -51,10 +42,9 @@ pub(crate) struct SweepArgs {
     jobs: Option<NonZeroUsize>,
 }
 
-pub(crate) fn main(mut args: SweepArgs) -> Reported {
-    args.set.extend(scale(args.scale.take()));
+pub(crate) fn main(args: SweepArgs) -> Reported {
     let args = &args;
-    let variants = match args.variant.as_deref() {
+    let variants = match args.edits.variant.as_deref() {
         Some("all") => shakedown_scenarios::variants(&args.scenario)
             .map_err(|error| bad_input(words(error)))?,
         other => vec![other.unwrap_or("base").to_owned()],
@@ -64,8 +54,13 @@ pub(crate) fn main(mut args: SweepArgs) -> Reported {
     let interrupt = Interrupt::watch();
     let mut warned = BTreeSet::new();
     for variant in variants {
-        let scenario = load(&args.scenario, Some(variant), &args.set, &mut warned)?;
-        strict(args.strict, &scenario)?;
+        let scenario = load(
+            &args.scenario,
+            Some(variant),
+            &args.edits.set(),
+            &mut warned,
+        )?;
+        args.edits.refuse_omissions(&scenario)?;
         let swept = perform(args, &scenario, &interrupt)?;
         let variant_outcome = VariantOutcome::new(&scenario, &swept.checks);
         let seeds = swept.runs.len();
@@ -127,7 +122,7 @@ fn perform(
     warn_of(estimate.warning(total, jobs.get() as u64, None));
     let progress = Mutex::new(ProgressLines::new());
     let options = || RunOptions {
-        set: args.set.clone(),
+        set: args.edits.set(),
         called: Some(args.scenario.clone()),
         stop: Some(interrupt.flag()),
         ..RunOptions::default()

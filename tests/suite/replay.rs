@@ -96,6 +96,18 @@ fn a_journal_replays_and_a_changed_one_shows_the_first_differing_event() {
     let journal = folder.join("run.jsonl");
     let path = journal.to_str().expect("test paths are UTF-8");
     shakedown(&["run", "header-routing", "--journal", path]).exits(0);
+    for edit in [
+        ["--scale", "2"].as_slice(),
+        &["--strict"],
+        &["--set", "seed=2"],
+    ] {
+        let refused = shakedown(&[&["run", "--replay", path], edit].concat()).exits(2);
+        assert!(
+            refused.stderr.contains("cannot be used with"),
+            "{}",
+            refused.stderr
+        );
+    }
     let replayed = shakedown(&["run", "--replay", path]).exits(0);
     let again = format!("shakedown run --replay {path}");
     for words in ["all equal", again.as_str()] {
