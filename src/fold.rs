@@ -13,14 +13,19 @@ pub(crate) struct Fold {
     summary: Summary,
 }
 
-/// A complete fold: all results that follow from the Journal alone.
+/// The results that follow from a whole Journal alone.
 pub(crate) struct Folded {
-    pub(crate) digest: Digest,
-    pub(crate) checks: Vec<CheckResult>,
+    pub(crate) results: FoldedResults,
     /// The outcomes of the checks over seeds under this seed.
     pub(crate) samples: Vec<SeedSample>,
     /// Violated invariants, which make the run invalid.
     pub(crate) invariants: Vec<String>,
+}
+
+/// The part of the results from which the results document is built.
+pub(crate) struct FoldedResults {
+    pub(crate) digest: Digest,
+    checks: Vec<CheckResult>,
     summary: Summary,
 }
 
@@ -48,16 +53,18 @@ impl Fold {
     pub(crate) fn finish(self) -> Folded {
         let judged = self.judge.conclude();
         Folded {
-            digest: self.digester.finish(),
-            checks: judged.checks,
+            results: FoldedResults {
+                digest: self.digester.finish(),
+                checks: judged.checks,
+                summary: self.summary,
+            },
             samples: judged.samples,
             invariants: judged.invariants,
-            summary: self.summary,
         }
     }
 }
 
-impl Folded {
+impl FoldedResults {
     /// Returns the number of calls that have not ended.
     pub(crate) fn in_flight(&self) -> u64 {
         self.summary.in_flight()

@@ -16,7 +16,7 @@ use shakedown_scenarios::scenario::ResolvedScenario;
 use shakedown_scenarios::{Judge, SeedSample};
 use shakedown_yaml::Location;
 
-use crate::fold::Fold;
+use crate::fold::{Fold, Folded};
 use crate::journal::{self, Comparison, Divergence, JournalError};
 use crate::secret::masked;
 
@@ -192,31 +192,34 @@ impl RunViews {
         ended: runner::FinishedRun,
         labels: RunLabels,
     ) -> Result<RunOutcome, RunError> {
-        let mut folded = self.fold.finish();
+        let Folded {
+            results,
+            samples,
+            mut invariants,
+        } = self.fold.finish();
         if let Some(journal) = self.journal {
             if ended.cut {
                 // The missing footer marks the journal as incomplete.
                 journal.leave()?;
             } else {
-                journal.end(&folded.digest)?;
+                journal.end(&results.digest)?;
             }
         }
         let comparison = self.comparison.filter(|_| !ended.cut);
-        let replayed = comparison.map(|comparison| comparison.finish(&folded.digest));
+        let replayed = comparison.map(|comparison| comparison.finish(&results.digest));
         let replayed = replayed.transpose()?;
-        let mut worthless = std::mem::take(&mut folded.invariants);
         if ended.cut {
             // Requests in flight have no final event, which would break an invariant of complete runs.
-            let in_flight = folded.in_flight();
-            worthless = vec![cut_short(labels.elapsed_ns, scenario.duration, in_flight)];
+            let in_flight = results.in_flight();
+            invariants = vec![cut_short(labels.elapsed_ns, scenario.duration, in_flight)];
         }
+        let mut worthless = invariants;
         // The journal contains the runner's reasons too, and so the judge reports them as well.
         worthless.extend(ended.invalid);
         let mut seen = BTreeSet::new();
         worthless.retain(|reason| seen.insert(reason.clone()));
-        let samples = std::mem::take(&mut folded.samples);
         Ok(RunOutcome {
-            document: folded.document(scenario, labels, worthless.clone()),
+            document: results.document(scenario, labels, worthless.clone()),
             samples,
             worthless,
             replayed,

@@ -44,9 +44,8 @@ impl LoadFold {
 
     pub(super) fn conclude(self, scenario: &ResolvedScenario, labels: RunLabels) -> Document {
         let (participants, fold) = self.fold.expect("`conclude` is called once");
-        let mut folded = fold.finish();
-        let invariants = std::mem::take(&mut folded.invariants);
-        let mut document = folded.document(scenario, labels, invariants);
+        let folded = fold.finish();
+        let mut document = folded.results.document(scenario, labels, folded.invariants);
         // Rates are those of the time in which the load was sent.
         if let Some(cut_ns) = document.cut_ns {
             document.duration_ns = cut_ns.clamp(document.warm_up_ns, document.duration_ns);
