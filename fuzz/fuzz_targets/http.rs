@@ -69,9 +69,10 @@ impl Seen {
     fn agrees(&self, other: &Seen) -> bool {
         let agree = |one: &str, two: &str| one.starts_with(two) || two.starts_with(one);
         let status = |seen: &Seen| seen.caller.lines().next().unwrap_or_default().to_owned();
-        let callers = match status(self).starts_with("HTTP/1.1 2") {
-            true => agree(&self.caller, &other.caller),
-            false => status(self) == status(other),
+        let callers = if status(self).starts_with("HTTP/1.1 2") {
+            agree(&self.caller, &other.caller)
+        } else {
+            status(self) == status(other)
         };
         callers && agree(&self.upstream, &other.upstream)
     }
@@ -94,9 +95,10 @@ fn exchange(by_caller: bool, bytes: &[u8], size: usize) -> Seen {
             .expect("its port is free");
     });
     let pieces: Vec<Vec<u8>> = bytes.chunks(size.max(1)).map(<[u8]>::to_vec).collect();
-    let (request, response) = match by_caller {
-        true => (pieces, vec![RESPONSE.to_vec()]),
-        false => (vec![REQUEST.to_vec()], pieces),
+    let (request, response) = if by_caller {
+        (pieces, vec![RESPONSE.to_vec()])
+    } else {
+        (vec![REQUEST.to_vec()], pieces)
     };
     let seen = Rc::new(RefCell::new(Seen::default()));
     serve(upstream, response, Rc::clone(&seen));
