@@ -58,7 +58,7 @@ pub enum ValueError {
     },
     /// A missing `)`. Usually caused by a comma inside `{...}`, which splits a value in two.
     #[error(
-        "`{text}` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`"
+        "`{text}` has no closing `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`"
     )]
     Unclosed { text: String },
     #[error("unknown distribution `{name}`: {hint}")]

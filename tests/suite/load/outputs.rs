@@ -162,11 +162,11 @@ fn what_no_load_can_do_is_bad_input_in_a_line() {
         ),
         (
             &["--rate", "1/s", "--expect", "success >= 200%"][..],
-            "can never hold: a share lies between",
+            "can never be true: a share lies between",
         ),
         (
             &["--rate", "1/s", "--expect", "errors < 0%"][..],
-            "can never hold",
+            "can never be true",
         ),
         (
             &["--rate", "1/s", "--target", "a=http://b"][..],

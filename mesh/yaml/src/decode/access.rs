@@ -246,7 +246,7 @@ impl<'de> VariantAccess<'de> for EnumReader<'de> {
         match self.value {
             Some(node) if !node.is_null() => {
                 let error = DecodeError::new(format!(
-                    "`{}` takes no value, found {}",
+                    "`{}` does not accept a value, found {}",
                     self.variant,
                     node.describe()
                 ));

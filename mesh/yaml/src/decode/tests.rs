@@ -126,7 +126,7 @@ f:7:5: unknown `cal`: did you mean `call`?
 f:8:20: unknown key `tims`: did you mean `times`?
 f:9:11: `to` is missing
 f:10:5: expected a map with one key of `work`, `call` or `reset`, found 2: `work`, `call`
-f:11:12: `reset` takes no value, found `3`
+f:11:12: `reset` does not accept a value, found `3`
 f:12:5: `work` needs a value: write `work: ...`"
     );
 }

@@ -148,7 +148,7 @@ impl FigureQuery<'_> {
         }
         if pool && (proxy || self.has_flag()) {
             return Some(
-                "not supported yet: `pool-wait` together with what the proxy alone knows (`proxy-time`, `flag`)",
+                "not supported yet: `pool-wait` together with figures that only the proxy records (`proxy-time`, `flag`)",
             );
         }
         let by_parts = to.is_part()
@@ -167,7 +167,7 @@ impl FigureQuery<'_> {
         }
         let of_proxies = self.is(Gauge::Ejected) || self.is(Gauge::Breaker);
         if of_proxies && from.entry.is_some() {
-            return Some("a proxy knows nothing of a mix: leave out the entry");
+            return Some("a proxy does not know the entries of a mix: omit the entry");
         }
         if self.is(Gauge::Breaker) && to.is_part() {
             return Some("a circuit breaker belongs to a whole service, not to a part of it");

@@ -144,7 +144,7 @@ fn inside(
         && from >= to
     {
         return problem(format!(
-            "the window is empty: it goes from {} to {}",
+            "the window is empty: it extends from {} to {}",
             show(from),
             show(to)
         ));

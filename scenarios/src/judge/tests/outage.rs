@@ -206,7 +206,7 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         ),
         (
             "ejected.max(users.home -> web) == 0",
-            "a proxy knows nothing of a mix: leave out the entry",
+            "a proxy does not know the entries of a mix: omit the entry",
         ),
     ] {
         let error = load_text("f.yaml", &text(check), &Edits::default()).expect_err(check);

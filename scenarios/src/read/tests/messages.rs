@@ -143,7 +143,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
     for (check, message) in [
         (
             "p99(users) < 1s during 30s..20s",
-            "f.yaml:11:21: the window is empty: it goes from 30s to 20s",
+            "f.yaml:11:21: the window is empty: it extends from 30s to 20s",
         ),
         (
             "p99(users) < 1s after 50s during 1s..2s",
@@ -171,7 +171,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
         ),
         (
             "p99(users) < 1s during 30s..30s",
-            "f.yaml:11:21: the window is empty: it goes from 30s to 30s",
+            "f.yaml:11:21: the window is empty: it extends from 30s to 30s",
         ),
         (
             "always p99(users) < 1s per 10s over seeds",
@@ -210,7 +210,7 @@ fn an_item_that_outlasts_the_run_ends_with_it() {
     read(&with("p99(users) < 1s during sick"));
     assert_eq!(
         errors(&with("p99(users) < 1s after sick")),
-        "f.yaml:11:21: the window is empty: it goes from 1m to 1m"
+        "f.yaml:11:21: the window is empty: it extends from 1m to 1m"
     );
 }
 
@@ -223,7 +223,7 @@ fn a_repeating_item_first_fires_one_interval_after_its_from() {
     read(&with("p99(users) < 1s during 29s..sick"));
     assert_eq!(
         errors(&with("p99(users) < 1s during 30s..sick.start")),
-        "f.yaml:11:21: the window is empty: it goes from 30s to 30s"
+        "f.yaml:11:21: the window is empty: it extends from 30s to 30s"
     );
 }
 

@@ -67,7 +67,7 @@ fn what_a_proxy_knows_does_not_go_with_what_it_does_not() {
         ),
         (
             "pool-wait.max(web -> api where flag == UO) < 1s",
-            "not supported yet: `pool-wait` together with what the proxy alone knows",
+            "not supported yet: `pool-wait` together with figures that only the proxy records",
         ),
         (
             "count(api where not flag == UO) == 0",

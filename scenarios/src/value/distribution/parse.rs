@@ -207,7 +207,7 @@ impl Form<'_> {
         let (low, high) = range.split_once("..").ok_or_else(wrong)?;
         let (low, high) = (value(low, self.kind)?, value(high, self.kind)?);
         if low > high {
-            return Err(self.contradiction("a range goes from the lower end to the higher"));
+            return Err(self.contradiction("the lower end of a range comes first"));
         }
         Ok(Shape::Uniform { low, high })
     }

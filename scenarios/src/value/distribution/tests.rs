@@ -290,7 +290,7 @@ fn what_is_no_distribution_is_refused_in_words() {
         ),
         (
             "lognormal(4ms",
-            "`lognormal(4ms` lacks a `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`",
+            "`lognormal(4ms` has no closing `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`",
         ),
         (
             "lognormall(4ms cv 1)",
@@ -302,7 +302,7 @@ fn what_is_no_distribution_is_refused_in_words() {
         ),
         (
             "uniform(3ms..1ms)",
-            "`uniform(3ms..1ms)`: a range goes from the lower end to the higher",
+            "`uniform(3ms..1ms)`: the lower end of a range comes first",
         ),
         (
             "hyperexp(4ms cv2 0.5)",

@@ -22,43 +22,43 @@ fn a_bound_of_a_check_is_one_that_its_figure_can_reach() {
     for (beyond, message) in [
         (
             "success(users) >= 200%",
-            "`success(users) >= 200%` can never hold: a share lies between 0% and 100%",
+            "`success(users) >= 200%` can never be true: a share lies between 0% and 100%",
         ),
         (
             "success(users) > 100%",
-            "`success(users) > 100%` can never hold: a share lies between 0% and 100%",
+            "`success(users) > 100%` can never be true: a share lies between 0% and 100%",
         ),
         (
             "errors(users) <= 150%",
-            "`errors(users) <= 150%` always holds: a share lies between 0% and 100%",
+            "`errors(users) <= 150%` is always true: a share lies between 0% and 100%",
         ),
         (
             "150% > errors(users)",
-            "`150% > errors(users)` always holds",
+            "`150% > errors(users)` is always true",
         ),
         (
             "always busy(api) < 101% per 5s",
-            "`busy(api) < 101%` always holds",
+            "`busy(api) < 101%` is always true",
         ),
         (
             "never busy(api) > 100% per 5s",
-            "`busy(api) > 100%` always holds",
+            "`busy(api) > 100%` is always true",
         ),
         (
             "eventually busy(api) > 100% per 5s",
-            "`busy(api) > 100%` can never hold",
+            "`busy(api) > 100%` can never be true",
         ),
         (
             "success(users) ~= 101% within 1%",
-            "`success(users) ~= 101%` can never hold",
+            "`success(users) ~= 101%` can never be true",
         ),
         (
             "p99(users) < 0ms",
-            "`p99(users) < 0ms` can never hold: a duration is never negative",
+            "`p99(users) < 0ms` can never be true: a duration is never negative",
         ),
         (
             "count(users) < 0",
-            "`count(users) < 0` can never hold: a count is never negative",
+            "`count(users) < 0` can never be true: a count is never negative",
         ),
         (
             "success(users) >= 1% in >= 101% of seeds",
