@@ -37,7 +37,7 @@ pub enum ValueError {
         forms: &'static str,
     },
     /// Text that is not a value of the expected kind.
-    #[error("`{text}` is not a {kind}: a {kind} is written {forms}")]
+    #[error("invalid {kind} `{text}`: a {kind} is written {forms}")]
     Malformed {
         text: String,
         kind: &'static str,
@@ -58,7 +58,7 @@ pub enum ValueError {
     },
     /// A missing `)`. Usually caused by a comma inside `{...}`, which splits a value in two.
     #[error(
-        "`{text}` has no closing `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`"
+        "missing `)` in `{text}`: separate arguments by spaces, not commas, as in `lognormal(4ms cv 0.5)`"
     )]
     Unclosed { text: String },
     #[error("unknown distribution `{name}`: {hint}")]

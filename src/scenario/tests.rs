@@ -76,12 +76,12 @@ fn an_error_in_a_built_scenario_names_the_path_of_its_value() {
     let error = |builder: ScenarioBuilder| builder.run().unwrap_err().to_string();
     assert_eq!(
         error(shop().warm_up("soon")),
-        "shop (built): warm-up: `soon` is not a duration: a duration is written `5s`, `250ms`, `1m30s`"
+        "shop (built): warm-up: invalid duration `soon`: a duration is written `5s`, `250ms`, `1m30s`"
     );
     let queue = ServiceBuilder::new("other").queue("{limit: many}");
     assert_eq!(
         error(shop().service(queue)),
-        "shop (built): topology.services.other.queue:1:9: `many` is not a count: a count is written `4`, `10k`, `2M`"
+        "shop (built): topology.services.other.queue:1:9: invalid count `many`: a count is written `4`, `10k`, `2M`"
     );
     let broken = ServiceBuilder::new("other").queue("{limit: ");
     assert!(

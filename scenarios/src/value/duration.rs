@@ -55,7 +55,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
         last_unit = Some(index);
         let out_of_range = || ValueError::OutOfRange {
             text: text.to_owned(),
-            bound: "durations are whole nanoseconds, at most 292 years",
+            bound: "a duration must be a whole number of nanoseconds, at most 292 years",
         };
         let nanos = number.times(UNITS[index].1).ok_or_else(out_of_range)?;
         total = total

@@ -50,7 +50,7 @@ impl Rate {
         let number = Decimal::parse_multiplied(number).ok_or_else(malformed)?;
         let out_of_range = || ValueError::OutOfRange {
             text: text.to_owned(),
-            bound: "rates are whole thousandths of an event, at most 1M/s",
+            bound: "a rate must be a multiple of 0.001 events, at most 1M/s",
         };
         let milli = number
             .checked_mul(Ratio::whole(1000))
@@ -69,8 +69,9 @@ impl Rate {
     /// The rate of `milli / 1000` events in `span_ns` nanoseconds.
     fn reduced(milli: u64, span_ns: u64) -> Rate {
         let ratio = Ratio::new(i128::from(milli), i128::from(span_ns)).expect("a span is not zero");
-        let part =
-            |value: i128| u64::try_from(value).expect("a reduced term is not larger than it was");
+        let part = |value: i128| {
+            u64::try_from(value).expect("reducing a fraction does not enlarge its terms")
+        };
         Rate {
             milli: part(ratio.numerator()),
             span_ns: part(ratio.denominator()),

@@ -59,7 +59,7 @@ impl Share {
             .map(Share)
             .ok_or_else(|| ValueError::OutOfRange {
                 text: text.to_owned(),
-                bound: "shares are whole parts per billion",
+                bound: "a share must be a whole number of parts per billion",
             })
     }
 

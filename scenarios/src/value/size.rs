@@ -42,7 +42,7 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
         .times(*factor)
         .ok_or_else(|| ValueError::OutOfRange {
             text: text.to_owned(),
-            bound: "sizes are whole bytes",
+            bound: "a size must be a whole number of bytes",
         })
 }
 

@@ -122,7 +122,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "p99(users) < 5xs",
             13,
-            "`5xs` is not a duration: a duration is written `5s`, `250ms`, `1m30s`",
+            "invalid duration `5xs`: a duration is written `5s`, `250ms`, `1m30s`",
         ),
         (
             "p99(users) < 5ms per 1s per 2s",

@@ -78,7 +78,7 @@ fn an_edit_that_is_wrong_is_told_with_the_argument() {
         ),
         (
             "load.users.rate=fast",
-            "--set load.users.rate=fast: `fast` is not a rate: a rate is written `200/s`, `90/m`, `1.5k/s`",
+            "--set load.users.rate=fast: invalid rate `fast`: a rate is written `200/s`, `90/m`, `1.5k/s`",
         ),
         (
             "load.users.rate=",

@@ -57,7 +57,7 @@ impl Distribution {
             if values.is_empty() {
                 return Err(ValueError::Contradiction {
                     text: whole,
-                    why: "the file has no line",
+                    why: "the file has no values",
                 });
             }
         }
@@ -186,13 +186,13 @@ impl Form<'_> {
         if value > 0.0 {
             Ok(value)
         } else {
-            Err(self.contradiction("it must be more than zero"))
+            Err(self.contradiction("the parameters must be greater than zero"))
         }
     }
 
     fn exponential(&self) -> Result<Shape, ValueError> {
         let [mean] = self.words()[..] else {
-            return Err(self.wrong("an exponential", "`exp(4ms)`"));
+            return Err(self.wrong("an exponential distribution", "`exp(4ms)`"));
         };
         Ok(Shape::Exponential {
             mean: self.amount(mean)?,
@@ -207,7 +207,9 @@ impl Form<'_> {
         let (low, high) = range.split_once("..").ok_or_else(wrong)?;
         let (low, high) = (value(low, self.kind)?, value(high, self.kind)?);
         if low > high {
-            return Err(self.contradiction("the lower end of a range comes first"));
+            return Err(
+                self.contradiction("the lower end of a range must not exceed the upper end")
+            );
         }
         Ok(Shape::Uniform { low, high })
     }
@@ -238,7 +240,7 @@ impl Form<'_> {
                 const Z99: f64 = 2.326_347_874_040_841;
                 let (p50, p99) = (self.positive(p50)?, self.positive(p99)?);
                 if p99 < p50 {
-                    return Err(self.contradiction("p99 must be at least p50"));
+                    return Err(self.contradiction("`p99` must be at least `p50`"));
                 }
                 Ok(Shape::Lognormal {
                     mu: libm::log(p50),
@@ -246,7 +248,7 @@ impl Form<'_> {
                 })
             }
             _ => Err(self.wrong(
-                "a lognormal",
+                "a lognormal distribution",
                 "`lognormal(4ms cv 0.5)` or `lognormal(p50 3ms p99 40ms)`",
             )),
         }
@@ -266,19 +268,19 @@ impl Form<'_> {
         let (min, alpha) = (self.positive(min)?, self.factor(alpha)?);
         let max = max.map(|word| self.positive(word)).transpose()?;
         if max.is_some_and(|max| max <= min) {
-            return Err(self.contradiction("`max` must be above `min`"));
+            return Err(self.contradiction("`max` must be greater than `min`"));
         }
         Ok(Shape::Pareto { min, alpha, max })
     }
 
     fn hyperexponential(&self) -> Result<Shape, ValueError> {
         let [mean, "cv2", cv2] = self.words()[..] else {
-            return Err(self.wrong("a hyperexponential", "`hyperexp(4ms cv2 3)`"));
+            return Err(self.wrong("a hyperexponential distribution", "`hyperexp(4ms cv2 3)`"));
         };
         let (mean, cv2) = (self.amount(mean)?, number::parse_factor(cv2)?);
         if cv2 < 1.0 {
             return Err(self.contradiction(
-                "a hyperexponential needs a cv2 of at least 1; `erlang(4ms k 3)` has less",
+                "`cv2` of a hyperexponential distribution must be at least 1; for less variation, use `erlang(4ms k 3)`",
             ));
         }
         // Balanced means: p1/l1 = p2/l2. Whitt, "Approximating a point process by a renewal process", 1982.
@@ -295,7 +297,7 @@ impl Form<'_> {
         };
         let phases = number::parse_count(k)?;
         if !(1..=PHASES_MAX).contains(&phases) {
-            return Err(self.contradiction("k must be 1 to 1000"));
+            return Err(self.contradiction("`k` must be from 1 to 1000"));
         }
         Ok(Shape::Erlang {
             mean: self.amount(mean)?,
@@ -315,7 +317,7 @@ impl Form<'_> {
 
     fn mix(&self) -> Result<Shape, ValueError> {
         if self.depth >= DEPTH_MAX {
-            return Err(self.contradiction("mixes nest at most 8 deep"));
+            return Err(self.contradiction("mixes may be nested at most 8 levels deep"));
         }
         let (mut members, mut shares) = (Vec::new(), Vec::new());
         for part in split_members(self.inside) {
@@ -331,7 +333,7 @@ impl Form<'_> {
         }
         let sum: u128 = shares.iter().copied().map(u128::from).sum();
         if sum != u128::from(Share::ALL.ppb()) {
-            return Err(self.contradiction("the shares of a mix sum to 100%"));
+            return Err(self.contradiction("the shares of a mix must sum to 100%"));
         }
         let shares = WeightedIndex::new(shares).expect("the shares sum to 100%");
         Ok(Shape::Mix { members, shares })
@@ -361,13 +363,15 @@ impl Form<'_> {
                 .last()
                 .is_some_and(|(last, value)| *last >= share || *value > at)
             {
-                return Err(self.contradiction("its points rise from left to right"));
+                return Err(
+                    self.contradiction("percentiles must increase and values must not decrease")
+                );
             }
             points.push((share, at));
         }
         let ends = (points.first().map(|p| p.0), points.last().map(|p| p.0));
         if ends != (Some(Share::NONE), Some(Share::ALL)) {
-            return Err(self.contradiction("its points go from p0 to p100"));
+            return Err(self.contradiction("the points must start at p0 and end at p100"));
         }
         Ok(Shape::Points(points))
     }
@@ -377,7 +381,7 @@ impl Form<'_> {
         if ratio > 0.0 {
             Ok(ratio)
         } else {
-            Err(self.contradiction("it must be more than zero"))
+            Err(self.contradiction("the parameters must be greater than zero"))
         }
     }
 }

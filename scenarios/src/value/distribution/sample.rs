@@ -103,7 +103,7 @@ fn interpolate(points: &[(Share, u64)], ppb: u64) -> u64 {
     // Rounded to the nearest, halves up.
     left.1
         + u64::try_from((rise + width / 2) / width)
-            .expect("at most the rise between two 64-bit points")
+            .expect("at most the difference of two 64-bit values")
 }
 
 /// The nearest whole number, saturating.

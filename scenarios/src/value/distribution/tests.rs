@@ -116,43 +116,47 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
         (
             "erlang(4ms k 1000)",
             "erlang(4ms k 1001)",
-            "k must be 1 to 1000",
+            "`k` must be from 1 to 1000",
         ),
-        ("erlang(4ms k 1)", "erlang(4ms k 0)", "k must be 1 to 1000"),
+        (
+            "erlang(4ms k 1)",
+            "erlang(4ms k 0)",
+            "`k` must be from 1 to 1000",
+        ),
         (
             "pareto(min 1ms alpha 2 max 1000001ns)",
             "pareto(min 1ms alpha 2 max 1ms)",
-            "`max` must be above `min`",
+            "`max` must be greater than `min`",
         ),
         (
             "empirical(p0 1ms p50 3ms p100 3ms)",
             "empirical(p0 1ms p50 3ms p50 4ms p100 9ms)",
-            "its points rise from left to right",
+            "percentiles must increase and values must not decrease",
         ),
         (
             "lognormal(1ns cv 1)",
             "lognormal(0s cv 1)",
-            "it must be more than zero",
+            "the parameters must be greater than zero",
         ),
         (
             "pareto(min 1ms alpha 0.1)",
             "pareto(min 1ms alpha 0)",
-            "it must be more than zero",
+            "the parameters must be greater than zero",
         ),
         (
             "weibull(scale 4ms shape 0.1)",
             "weibull(scale 4ms shape 0)",
-            "it must be more than zero",
+            "the parameters must be greater than zero",
         ),
         (
             "empirical(p0 3ms p100 3ms)",
             "empirical(p0 3ms p100 2ms)",
-            "its points rise from left to right",
+            "percentiles must increase and values must not decrease",
         ),
         (
             "empirical(p0 1ms p100 2ms)",
             "empirical(p1 1ms p100 2ms)",
-            "its points go from p0 to p100",
+            "the points must start at p0 and end at p100",
         ),
         (
             "empirical(p0 1ms p100 2ms)",
@@ -167,12 +171,12 @@ fn parameters_at_their_bounds_make_sense_and_beyond_them_do_not() {
         (
             "hyperexp(4ms cv2 1)",
             "hyperexp(4ms cv2 0.999)",
-            "a hyperexponential needs a cv2 of at least 1",
+            "`cv2` of a hyperexponential distribution must be at least 1",
         ),
         (
             "lognormal(p50 3ms p99 3ms)",
             "lognormal(p50 3ms p99 2ms)",
-            "p99 must be at least p50",
+            "`p99` must be at least `p50`",
         ),
     ] {
         Distribution::parse_duration(within).unwrap_or_else(|error| panic!("{error}"));
@@ -191,7 +195,10 @@ fn mixes_nest_eight_deep() {
     };
     assert!(nested(8).is_ok());
     let error = nested(9).unwrap_err();
-    assert!(error.ends_with("mixes nest at most 8 deep"), "{error}");
+    assert!(
+        error.ends_with("mixes may be nested at most 8 levels deep"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -204,7 +211,7 @@ fn a_mean_of_counts_need_not_be_whole() {
 fn a_file_without_a_line_gives_nothing_to_draw() {
     let distribution = Distribution::parse_duration("empirical(file lat.csv)").unwrap();
     let error = distribution.with_values("\n \n").unwrap_err().to_string();
-    assert_eq!(error, "`empirical(file lat.csv)`: the file has no line");
+    assert_eq!(error, "`empirical(file lat.csv)`: the file has no values");
 }
 
 /// A random stream of ones: the lowest number that the choice of a member of a mix does not reject.
@@ -290,7 +297,7 @@ fn what_is_no_distribution_is_refused_in_words() {
         ),
         (
             "lognormal(4ms",
-            "`lognormal(4ms` has no closing `)`: arguments are separated by spaces, never by commas, as in `lognormal(4ms cv 0.5)`",
+            "missing `)` in `lognormal(4ms`: separate arguments by spaces, not commas, as in `lognormal(4ms cv 0.5)`",
         ),
         (
             "lognormall(4ms cv 1)",
@@ -298,23 +305,23 @@ fn what_is_no_distribution_is_refused_in_words() {
         ),
         (
             "mix(99% 10ms | 2% 1s)",
-            "`mix(99% 10ms | 2% 1s)`: the shares of a mix sum to 100%",
+            "`mix(99% 10ms | 2% 1s)`: the shares of a mix must sum to 100%",
         ),
         (
             "uniform(3ms..1ms)",
-            "`uniform(3ms..1ms)`: the lower end of a range comes first",
+            "`uniform(3ms..1ms)`: the lower end of a range must not exceed the upper end",
         ),
         (
             "hyperexp(4ms cv2 0.5)",
-            "`hyperexp(4ms cv2 0.5)`: a hyperexponential needs a cv2 of at least 1; `erlang(4ms k 3)` has less",
+            "`hyperexp(4ms cv2 0.5)`: `cv2` of a hyperexponential distribution must be at least 1; for less variation, use `erlang(4ms k 3)`",
         ),
         (
             "empirical(p0 1ms p50 3ms)",
-            "`empirical(p0 1ms p50 3ms)`: its points go from p0 to p100",
+            "`empirical(p0 1ms p50 3ms)`: the points must start at p0 and end at p100",
         ),
         (
             "exp(4ms 5ms)",
-            "`exp(4ms 5ms)`: an exponential is written `exp(4ms)`",
+            "`exp(4ms 5ms)`: an exponential distribution is written `exp(4ms)`",
         ),
     ] {
         assert_eq!(
