@@ -150,7 +150,7 @@ impl File {
                     if name == BASE || name == "all" || name.is_empty() {
                         errors.add(
                             &entry.key,
-                            format!("`{name}` is reserved by the language: choose another name"),
+                            format!("`{name}` is reserved: choose another name"),
                         );
                     } else if entry.node.as_map().is_none() {
                         let message = format!(
@@ -328,7 +328,7 @@ fn breaks(
             Some(name) => names.push((name.to_owned(), item.place.clone())),
             None => errors.add(
                 &item.place,
-                format!("expected a check's name, found {}", item.describe()),
+                format!("expected the name of a check, found {}", item.describe()),
             ),
         }
     }

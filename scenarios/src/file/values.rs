@@ -195,7 +195,7 @@ fn parse_factor(text: &str) -> Result<Ratio, String> {
     Decimal::parse_multiplied(text)
         .filter(|factor| *factor <= Ratio::whole(FACTOR_MAX))
         .ok_or_else(|| {
-            format!("`{text}` is not a factor: one is a bare number, such as `2.5` or `1k`, and at most {FACTOR_MAX}")
+            format!("invalid factor `{text}`: expected a bare number, such as `2.5` or `1k`, of at most {FACTOR_MAX}")
         })
 }
 
@@ -203,13 +203,13 @@ fn parse_port(text: &str) -> Result<u16, String> {
     let port = text.parse::<u16>().ok();
     port.filter(|port| !matches!(port, 0 | 15001 | 15020 | 20000..=20999))
         .ok_or_else(|| {
-            format!("`{text}` is not a port for a service: 1 to 65535, but 15001, 15020 and 20000 to 20999, which pods use themselves")
+            format!("invalid service port `{text}`: expected 1 to 65535, except 15001, 15020 and 20000 to 20999, which pods use internally")
         })
 }
 
 fn parse_seed(text: &str) -> Result<u64, String> {
     text.parse()
-        .map_err(|_| format!("`{text}` is no seed: one is a whole number"))
+        .map_err(|_| format!("invalid seed `{text}`: expected a whole number"))
 }
 
 fn parse_seeds(text: &str) -> Result<(u64, u64), String> {
@@ -218,12 +218,13 @@ fn parse_seeds(text: &str) -> Result<(u64, u64), String> {
         .and_then(|(low, high)| Some((low.parse().ok()?, high.parse().ok()?)));
     range
         .filter(|(low, high): &(u64, u64)| low <= high)
-        .ok_or_else(|| format!("`{text}` is not a range of seeds: expected a form such as `1..30`"))
+        .ok_or_else(|| format!("invalid range of seeds `{text}`: expected a range such as `1..30`"))
 }
 
 fn parse_epoch(text: &str) -> Result<u64, String> {
-    epoch::parse(text)
-        .ok_or_else(|| format!("`{text}` is not a time: one is written `2025-01-01T00:00:00Z`"))
+    epoch::parse(text).ok_or_else(|| {
+        format!("invalid time `{text}`: expected a time such as `2025-01-01T00:00:00Z`")
+    })
 }
 
 /// Header names and values, in the order of the file.
@@ -240,7 +241,7 @@ struct HeaderText(HeaderValue);
 impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         parse_text(deserializer, "a header name", |text| {
-            HeaderName::try_from(text).map_err(|_| format!("`{text}` is no header name"))
+            HeaderName::try_from(text).map_err(|_| format!("invalid header name `{text}`"))
         })
         .map(Header)
     }

@@ -63,7 +63,7 @@ impl ScenarioReader<'_> {
         if list.len() > ITEMS_MAX {
             self.error(
                 &list[ITEMS_MAX].place,
-                format!("at most {ITEMS_MAX} chaos items"),
+                format!("a scenario may have at most {ITEMS_MAX} chaos items"),
             );
         }
         for (index, node) in list.iter().enumerate().take(ITEMS_MAX) {
@@ -93,7 +93,7 @@ impl ScenarioReader<'_> {
         self.keys(node, item_keys, &own);
         let keys: ItemKeys = self.decode_part(node).unwrap_or_default();
         let name = match get(node, "name") {
-            Some(name) => self.name(name, "name")?,
+            Some(name) => self.name(name, "chaos item")?,
             None => format!("chaos.{index}"),
         };
         let when = self.when(&keys, node, &name, warm_up, duration);
@@ -145,11 +145,11 @@ impl ScenarioReader<'_> {
             && instant
         {
             let advice = if action == "restart" {
-                "; use `crash` for time away"
+                "; use `crash` for a longer outage"
             } else {
                 ""
             };
-            let message = format!("`{action}` is instantaneous and does not accept `for`{advice}");
+            let message = format!("`{action}` is instantaneous and does not take `for`{advice}");
             self.error(&entry.key, message);
         }
         instant
@@ -177,7 +177,7 @@ impl ScenarioReader<'_> {
             if let Some(entry) = node.as_map().and_then(|map| map.get(key))
                 && get(node, "every").is_none()
             {
-                self.error(&entry.key, format!("`{key}` belongs to `every`"));
+                self.error(&entry.key, format!("`{key}` requires `every`"));
             }
         }
         match (get(node, "at"), get(node, "every")) {
@@ -186,7 +186,10 @@ impl ScenarioReader<'_> {
                 if let Some(nanos) = from.as_constant()
                     && Duration::from_nanos(nanos) >= duration
                 {
-                    self.error(&at.place, "the item would begin after the run's `duration`");
+                    self.error(
+                        &at.place,
+                        "the item must start before the end of the run (`duration`)",
+                    );
                 }
                 Some(FireTimes::At(Draw {
                     from,
@@ -197,7 +200,7 @@ impl ScenarioReader<'_> {
             (Some(_), Some(every)) => {
                 self.error(
                     &every.place,
-                    "an item must have exactly one of `at`, `every` and `when`",
+                    "an item takes only one of `at`, `every` and `when`",
                 );
                 None
             }
@@ -236,7 +239,7 @@ impl ScenarioReader<'_> {
             let place = get(node, "until").or(get(node, "from")).unwrap_or(every);
             self.error(
                 &place.place,
-                "`from` must be before `until`, and `until` at most `duration`",
+                "`from` must be before `until`, and `until` must be at most `duration`",
             );
         }
         let interval = Draw {

@@ -48,7 +48,7 @@ impl ScenarioReader<'_> {
         let [method, path] = words[..] else {
             self.error(
                 place,
-                format!("`{text}` is not an endpoint: expected a form such as `POST /charge`"),
+                format!("invalid endpoint `{text}`: expected a method and a path, such as `POST /charge`"),
             );
             return None;
         };
@@ -134,7 +134,7 @@ impl ScenarioReader<'_> {
         let Some(port) = port else {
             self.error(
                 &node.place,
-                format!("`{written}` has no port from 1 to 65535"),
+                format!("invalid port in `{written}`: expected a number from 1 to 65535"),
             );
             return None;
         };
@@ -184,7 +184,7 @@ impl ScenarioReader<'_> {
         unanswered.dedup();
         if !unanswered.is_empty() {
             self.warnings.push(format!(
-                "{}: routes send this request to {}, which no endpoint answers: 404 (called by {by})",
+                "{}: routes send this request to {}, which matches no endpoint and returns 404 (called by {by})",
                 node.place,
                 unanswered.join(" or ")
             ));
@@ -198,9 +198,7 @@ impl ScenarioReader<'_> {
         let [name, method, path] = words[..] else {
             self.error(
                 &node.place,
-                format!(
-                    "`{text}` is not an endpoint: expected a form such as `payment POST /charge`"
-                ),
+                format!("invalid endpoint `{text}`: expected a service, a method and a path, such as `payment POST /charge`"),
             );
             return None;
         };
@@ -254,7 +252,7 @@ impl ScenarioReader<'_> {
                 self.error(
                     place,
                     format!(
-                        "`{text}` is not a method: methods are written in capitals, as in `GET /`"
+                        "invalid method `{text}`: a method is written in capitals, as in `GET /`"
                     ),
                 );
                 None
@@ -267,7 +265,7 @@ impl ScenarioReader<'_> {
         if !good {
             self.error(
                 place,
-                format!("`{path}` is not a path: a path begins with `/`"),
+                format!("invalid path `{path}`: a path begins with `/`"),
             );
         }
         good

@@ -21,7 +21,7 @@ impl ScenarioReader<'_> {
         if items.len() > CHECKS_MAX {
             self.error(
                 &items[CHECKS_MAX].place,
-                format!("at most {CHECKS_MAX} checks"),
+                format!("a scenario may have at most {CHECKS_MAX} checks"),
             );
         }
         for item in items.iter().take(CHECKS_MAX) {
@@ -59,7 +59,7 @@ impl ScenarioReader<'_> {
                 _ => {
                     self.error(
                         &item.place,
-                        "a check is a line of text or a single `name: check`; quote a check that contains `: `, or a comma in brackets",
+                        "a check is a string or a map with one key (`name: check`); quote a check that contains `: `, or a comma within brackets",
                     );
                     None
                 }

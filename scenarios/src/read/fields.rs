@@ -131,7 +131,7 @@ impl ScenarioReader<'_> {
 
     /// Parses a name that is valid in a check.
     pub(super) fn name(&mut self, node: &Node, what: &str) -> Option<String> {
-        let text = self.text(node, what)?.to_owned();
+        let text = self.text(node, &format!("a {what} name"))?.to_owned();
         self.is_name(&text, &node.place, what).then_some(text)
     }
 
@@ -151,7 +151,7 @@ impl ScenarioReader<'_> {
         if !good {
             self.error(
                 place,
-                format!("`{text}` is not a {what}: a name consists of a-z, 0-9 and inner `-`, begins with a letter and has at most 63"),
+                format!("invalid {what} name `{text}`: a name consists of a-z, 0-9 and inner `-`, begins with a letter and has at most 63 characters"),
             );
         }
         good

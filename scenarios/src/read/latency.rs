@@ -22,7 +22,10 @@ impl ScenarioReader<'_> {
             && let Some(map) = self.map(node)
         {
             if map.len() > ZONES_MAX {
-                self.error(&node.place, format!("at most {ZONES_MAX} zones"));
+                self.error(
+                    &node.place,
+                    format!("a scenario may have at most {ZONES_MAX} zones"),
+                );
             }
             for (name, entry) in map {
                 self.is_name(name, &entry.key, "zone");
@@ -133,7 +136,7 @@ impl ScenarioReader<'_> {
         if !self.incomplete {
             self.error(
                 place,
-                "a pair consists of two zones, or of two services or loads",
+                "a latency pair needs two zones, or two services or loads",
             );
         }
     }

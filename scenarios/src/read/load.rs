@@ -41,7 +41,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &written.place,
-                format!("a load can have 1 to {CLIENTS_MAX} clients"),
+                format!("a load must have 1 to {CLIENTS_MAX} clients"),
             );
         }
         let load = LoadSpec {
@@ -98,7 +98,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &at.place,
-                "a load starts before it stops, and stops at `duration` at the latest",
+                "`start` must be before `stop`, and `stop` must be at most `duration`",
             );
         }
         (start, stop)
@@ -114,7 +114,7 @@ impl ScenarioReader<'_> {
         if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/')) {
             self.error(
                 &written.place,
-                format!("`{url}` is not the URL of a server: write `http://localhost:8080`"),
+                format!("invalid URL `{url}`: expected the URL of a server, such as `http://localhost:8080`"),
             );
             return None;
         }
@@ -128,7 +128,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &written.place,
-                "a load's `timeout` must be longer than `0s`",
+                "the `timeout` of a load must be longer than `0s`",
             );
         }
         timeout
@@ -157,32 +157,35 @@ impl ScenarioReader<'_> {
                 let mut entries = Vec::new();
                 let map = self.map(mix);
                 for (name, written) in map.into_iter().flatten() {
-                    self.is_name(name, &written.key, "entry of a mix");
+                    self.is_name(name, &written.key, "mix entry");
                     entries.extend(self.entry(name, &written.node, keys, &by, skeletons));
                 }
                 if entries.len() > ENTRIES_MAX {
                     self.error(
                         &mix.place,
-                        format!("a mix can have at most {ENTRIES_MAX} entries"),
+                        format!("a mix may have at most {ENTRIES_MAX} entries"),
                     );
                 }
                 if map.is_some()
                     && self.errors.is_empty()
                     && entries.iter().all(|entry| entry.weight == 0)
                 {
-                    self.error(&mix.place, "the weights of a mix sum to more than zero");
+                    self.error(
+                        &mix.place,
+                        "at least one weight of a mix must be greater than zero",
+                    );
                 }
                 entries
             }
             (Some(_), Some(mix)) => {
-                self.error(&mix.place, "a load accepts either `to` or `mix`, not both");
+                self.error(&mix.place, "a load takes either `to` or `mix`, not both");
                 Vec::new()
             }
             (None, None) => {
                 self.error(
                     place,
                     format!(
-                        "load `{load}` sends nothing: write `to: checkout POST /order`, or a `mix`"
+                        "load `{load}` has no target: write `to: checkout POST /order`, or `mix`"
                     ),
                 );
                 Vec::new()
@@ -262,7 +265,7 @@ impl ScenarioReader<'_> {
                 if items.is_empty() {
                     self.error(
                         &list.place,
-                        "`stages` needs at least one stage: write `[{for: 1m, rate: 100/s}]`",
+                        "`stages` needs at least one stage, for example `[{for: 1m, rate: 100/s}]`",
                     );
                 }
                 stages
@@ -270,7 +273,7 @@ impl ScenarioReader<'_> {
             (Some(_), Some(list)) => {
                 self.error(
                     &list.place,
-                    "a load must have exactly one of `rate`, `stages` and `users`",
+                    "a load takes only one of `rate`, `stages` and `users`",
                 );
                 Vec::new()
             }
@@ -307,7 +310,7 @@ impl ScenarioReader<'_> {
         {
             self.error(
                 &node.place,
-                "a stage needs a length, such as `for: 1m`; only a last stage with `rate` may omit it",
+                "a stage needs a length, for example `for: 1m`; only a last stage with `rate` may omit it",
             );
             return None;
         }
@@ -329,7 +332,7 @@ impl ScenarioReader<'_> {
         for item in &items {
             match item.as_str().and_then(GrpcStatus::from_name) {
                 Some(status) => grpc.push(status),
-                None => http.extend(self.parsed(item, "a status or a range of them", statuses)),
+                None => http.extend(self.parsed(item, "a status or a range of statuses", statuses)),
             }
         }
         // A protocol without any listed status keeps its default.
@@ -366,7 +369,7 @@ fn mix_entry(
 fn statuses(text: &str) -> Result<(u16, u16), String> {
     let wrong = || {
         format!(
-            "`{text}` is not a status: expected `200`, a range such as `200..399`, or a name of gRPC such as `OK`"
+            "invalid status `{text}`: expected a status such as `200`, a range such as `200..399`, or a gRPC status such as `OK`"
         )
     };
     let code = |text: &str| {

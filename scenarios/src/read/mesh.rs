@@ -204,11 +204,11 @@ impl ScenarioReader<'_> {
                 .map(|document| document.key.to_string())
                 .collect();
             let hint = if known.is_empty() {
-                "there are none".to_owned()
+                "the mesh has no documents".to_owned()
             } else {
                 suggest::hint(&key.to_string(), known.iter().map(String::as_str))
             };
-            self.error(&name.place, format!("no document `{key}` exists: {hint}"));
+            self.error(&name.place, format!("no document `{key}`: {hint}"));
         }
         at
     }
@@ -307,12 +307,12 @@ fn differs(service: &registry::Service, names: &TargetNames<'_>) -> Option<Strin
         services.find(|service| service.name == *name && service.namespace == *namespace)
     else {
         return Some(format!(
-            "services are those of the topology, which has no `{name}`: no replica answers for it"
+            "services are defined by the topology, which has no `{name}`: requests to it are not answered"
         ));
     };
     let port = known.port;
     (!service.ports.iter().any(|known| known.number == port)).then(|| {
-        format!("services are those of the topology, where `{name}` has port {port}: its own ports are not served")
+        format!("services are defined by the topology, where `{name}` has port {port}: the ports of this document are not served")
     })
 }
 

@@ -101,8 +101,7 @@ impl<'s> ScenarioReader<'s> {
 
     /// A new random stream, named by its path in the file.
     pub(super) fn stream(&mut self, path: String) -> DrawId {
-        let index = u32::try_from(self.streams.len())
-            .expect("a file of bounded size has few source locations");
+        let index = u32::try_from(self.streams.len()).expect("the size of a file is bounded");
         self.streams.push(path);
         DrawId(index)
     }

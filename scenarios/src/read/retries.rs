@@ -63,7 +63,7 @@ impl ScenarioReader<'_> {
             Some([]) => {
                 self.error(
                     &written.place,
-                    "retries happen on something: write `on: [5xx, reset, timeout]`",
+                    "`on` must not be empty, for example `on: [5xx, reset, timeout]`",
                 );
                 return Vec::new();
             }

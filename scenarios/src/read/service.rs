@@ -40,7 +40,7 @@ impl ScenarioReader<'_> {
             .any(|v: &Version| v.workers.is_some() || v.cores.is_some());
         if !limited && !skeleton.endpoints.is_empty() {
             self.warnings.push(format!(
-                "{}: `{}` has neither `workers` nor `cores`: it never overloads",
+                "{}: `{}` has neither `workers` nor `cores`: it cannot be overloaded",
                 skeleton.place, skeleton.name
             ));
         }
@@ -71,7 +71,9 @@ impl ScenarioReader<'_> {
         if let Some((_, other)) = written.find(|(_, node)| node.as_str() != first.as_str()) {
             self.error(
                 &other.place,
-                format!("not supported yet: versions of one service with another `{key}`"),
+                format!(
+                    "not supported yet: versions of one service with different values of `{key}`"
+                ),
             );
         }
         at
@@ -121,11 +123,11 @@ impl ScenarioReader<'_> {
         let (usual, named) = match protocol {
             Protocol::Grpc => (
                 StepStatus::Grpc(GrpcStatus::Unavailable),
-                "a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`",
+                "`full` must be `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`",
             ),
             Protocol::Http | Protocol::Http2 => (
                 StepStatus::Http(http::StatusCode::SERVICE_UNAVAILABLE),
-                "a full queue answers `503` or `reset`",
+                "`full` must be `503` or `reset`",
             ),
         };
         let full = match &keys.full {
@@ -135,7 +137,7 @@ impl ScenarioReader<'_> {
                 (Some("503"), Protocol::Http | Protocol::Http2)
                 | (Some("UNAVAILABLE"), Protocol::Grpc) => StepFailure::Status(usual),
                 (Some(name @ "RESOURCE_EXHAUSTED"), Protocol::Grpc) => {
-                    let status = GrpcStatus::from_name(name).expect("it is one of gRPC's");
+                    let status = GrpcStatus::from_name(name).expect("the name is a gRPC status");
                     StepFailure::Status(StepStatus::Grpc(status))
                 }
                 _ => {

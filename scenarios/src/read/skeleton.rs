@@ -85,7 +85,7 @@ impl ScenarioReader<'_> {
         if let Some(replicas) = entry.node.as_map().and_then(|map| map.get("replicas")) {
             self.error(
                 &replicas.key,
-                "`replicas` belongs to a version: write `versions: {v1: 3}`",
+                "`replicas` is set per version: write `versions: {v1: 3}`",
             );
         } else {
             self.service_keys(&entry.node);
@@ -108,7 +108,9 @@ impl ScenarioReader<'_> {
         if endpoints.len() > PARTS_MAX || versions.len() > PARTS_MAX {
             self.error(
                 &entry.key,
-                format!("a service can have at most {PARTS_MAX} endpoints and versions"),
+                format!(
+                    "a service may have at most {PARTS_MAX} endpoints and {PARTS_MAX} versions"
+                ),
             );
         }
         let open = ["gateway", "host"]
@@ -144,7 +146,7 @@ impl ScenarioReader<'_> {
                 };
                 if protocol == Protocol::Grpc && !is_method(&path) {
                     let message = format!(
-                        "`{path}` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`"
+                        "invalid gRPC method `{path}`: expected the form `POST /pkg.Service/Method`"
                     );
                     self.error(&endpoint.key, message);
                 }
@@ -192,7 +194,7 @@ impl ScenarioReader<'_> {
         if !good {
             self.error(
                 place,
-                format!("`{name}` is not a version: it must be a valid label value"),
+                format!("invalid version `{name}`: a version must be a valid label value"),
             );
         }
         good
@@ -225,7 +227,7 @@ impl ScenarioReader<'_> {
             {
                 self.error(
                     &node.place,
-                    "a service needs at least one version: write `versions: {v1: 1}`",
+                    "a service needs at least one version, for example `versions: {v1: 1}`",
                 );
             }
             versions.push(("v1".to_owned(), version_of(service, None, place)));

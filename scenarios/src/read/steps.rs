@@ -88,7 +88,7 @@ impl ScenarioReader<'_> {
             Some(_) => {
                 self.error(
                     &node.place,
-                    "a step has a single key: write each step as a separate item",
+                    "a step must have exactly one key: write each step as a separate item",
                 );
                 return None;
             }
@@ -241,7 +241,7 @@ impl ScenarioReader<'_> {
         if let Some(status) = GrpcStatus::from_name(text) {
             if words == StatusWords::Http {
                 let message = format!(
-                    "`{text}` is a status of gRPC, and this service speaks HTTP: write `{}`",
+                    "`{text}` is a gRPC status, but the protocol of this service is HTTP: write `{}`",
                     status.to_http()
                 );
                 self.error(&node.place, message);
@@ -254,8 +254,7 @@ impl ScenarioReader<'_> {
                 Ok(code) => format!("write `{}`", GrpcStatus::from_http(code)),
                 Err(_) => suggest::hint(text, GrpcStatus::names()),
             };
-            let message =
-                format!("`{text}` is not a status of gRPC, which this service speaks: {hint}");
+            let message = format!("invalid status `{text}` of a gRPC service: {hint}");
             self.error(&node.place, message);
             return None;
         }
@@ -268,7 +267,7 @@ impl ScenarioReader<'_> {
             None => {
                 self.error(
                     &node.place,
-                    format!("`{text}` is not a final status: expected 200 to 599"),
+                    format!("invalid final status `{text}`: expected a number from 200 to 599"),
                 );
                 None
             }

@@ -101,7 +101,7 @@ impl ScenarioReader<'_> {
                     let Some((key, value)) = pair.split_once('=') else {
                         self.error(
                             place,
-                            format!("`{pair}` is not a label: expected a form such as `tier=gold`"),
+                            format!("invalid label `{pair}`: expected the form `tier=gold`"),
                         );
                         return None;
                     };
@@ -125,7 +125,10 @@ impl ScenarioReader<'_> {
                     Some(PodCount::Share(share))
                 }
                 Ok(_) => {
-                    self.error(place, "a part must be more than 0% and at most 100%");
+                    self.error(
+                        place,
+                        "a share of pods must be more than 0% and at most 100%",
+                    );
                     None
                 }
                 Err(error) => {
@@ -139,7 +142,7 @@ impl ScenarioReader<'_> {
             _ => {
                 self.error(
                     place,
-                    format!("`{text} of` is not a part: write `1 of payment`, or `30% of payment`"),
+                    format!("invalid number of pods `{text} of`: write `1 of payment`, or `30% of payment`"),
                 );
                 None
             }
@@ -273,7 +276,7 @@ impl ScenarioReader<'_> {
             Ok(replica) if replica < most => Some(replica),
             _ => {
                 let message = format!(
-                    "{}/{} has {}, counted from 0: there is no `{text}`",
+                    "{}/{} has {}, numbered from 0: no replica `{text}`",
                     service.name,
                     version.name,
                     crate::scenario::replicas(version.replicas)

@@ -255,7 +255,7 @@ fn what_never_overloads_is_warned_of() {
     let warnings = read(&text).warnings;
     assert_eq!(
         warnings,
-        ["f.yaml:7:5: `api` has neither `workers` nor `cores`: it never overloads"]
+        ["f.yaml:7:5: `api` has neither `workers` nor `cores`: it cannot be overloaded"]
     );
 }
 

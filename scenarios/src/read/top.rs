@@ -147,7 +147,7 @@ impl ScenarioReader<'_> {
 
     fn required(&mut self, node: &Node) {
         for (key, example) in [
-            ("scenario", "scenario: my-story"),
+            ("scenario", "scenario: my-scenario"),
             ("story", "story: What happens, and what must hold."),
             ("duration", "duration: 1m"),
             ("topology", "topology: {services: {...}}"),
@@ -178,7 +178,7 @@ impl ScenarioReader<'_> {
 
     fn scenario_name(&mut self, node: &Node) -> String {
         get(node, "scenario")
-            .and_then(|n| self.name(n, "scenario's name"))
+            .and_then(|n| self.name(n, "scenario"))
             .unwrap_or_default()
     }
 
@@ -283,7 +283,7 @@ impl ScenarioReader<'_> {
         if !fits {
             self.error(
                 &node.place,
-                format!("at most {PARTICIPANTS_MAX} services, loads and hosts without a service"),
+                format!("a scenario may have at most {PARTICIPANTS_MAX} services, loads and hosts without a service"),
             );
         }
         fits

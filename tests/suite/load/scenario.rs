@@ -137,7 +137,7 @@ fn missing_targets_and_conflicting_options_of_a_scenario_are_reported() {
     let ran = load(&path, &[]).exits(2);
     assert!(
         ran.stderr
-            .contains("shop.yaml:14:13: `localhost` is no URL"),
+            .contains("shop.yaml:14:13: invalid URL `localhost`"),
         "{}",
         ran.stderr
     );

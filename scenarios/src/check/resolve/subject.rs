@@ -299,7 +299,7 @@ impl Resolver<'_> {
         if let Some(replica) = written.replica.filter(|replica| *replica >= replicas) {
             let count = crate::scenario::replicas(replicas);
             let message = format!(
-                "{}/{version} has {count}, counted from 0: there is no `{replica}`",
+                "{}/{version} has {count}, numbered from 0: no replica `{replica}`",
                 names.name
             );
             return self.refuse(written.at, message);

@@ -72,7 +72,7 @@ impl ScenarioReader<'_> {
         if text.contains("->") {
             self.error(
                 &target.place,
-                format!("`{action}` applies to pods, not to a link"),
+                format!("`{action}` requires pods as its target, not a link"),
             );
             return None;
         }
@@ -115,7 +115,7 @@ impl ScenarioReader<'_> {
         let Some(((from, to), both)) = link else {
             self.error(
                 &target.place,
-                "`partition` needs a link: `A -> B`, or `A <-> B` for both ways",
+                "`partition` requires a link as its target: `A -> B`, or `A <-> B` for both directions",
             );
             return None;
         };
@@ -143,7 +143,9 @@ impl ScenarioReader<'_> {
             let written = get(node, "target").unwrap_or(node);
             self.error(
                 &written.place,
-                format!("`{action}` applies to pods of a service: `{name}` has no endpoints"),
+                format!(
+                    "`{action}` requires pods of a service as its target: `{name}` has no endpoints"
+                ),
             );
             return None;
         }
@@ -157,7 +159,10 @@ impl ScenarioReader<'_> {
             (Some(written), None) => {
                 let Factor(factor) = keys.factor?;
                 if factor == Ratio::ZERO {
-                    self.error(&written.place, "`factor` of `slow` must be more than 0");
+                    self.error(
+                        &written.place,
+                        "the `factor` of `slow` must be greater than 0",
+                    );
                 }
                 (factor, None)
             }
@@ -212,7 +217,9 @@ impl ScenarioReader<'_> {
                     let own = &names.services[own.index()].name;
                     self.error(
                         &written.place,
-                        format!("`{service}` is not the target: `only` names an endpoint of {own}"),
+                        format!(
+                            "`{service}` is not the target: `only` must name an endpoint of {own}"
+                        ),
                     );
                 }
                 Some((of, endpoint))
@@ -303,7 +310,7 @@ impl ScenarioReader<'_> {
         if let Some(every) = get(node, "every") {
             self.error(
                 &every.place,
-                "not supported yet: `deploy` again and again; write `at`",
+                "not supported yet: `deploy` with `every`; use `at`",
             );
         }
         let DeployKeys {
@@ -316,7 +323,7 @@ impl ScenarioReader<'_> {
         let Some(version) = version else {
             self.error(
                 &written.place,
-                "`deploy` brings a version: write `target: checkout/v2`",
+                "the target of `deploy` needs a version, for example `target: checkout/v2`",
             );
             return None;
         };
@@ -325,7 +332,7 @@ impl ScenarioReader<'_> {
         if !deploys.any(|deploy| deploy.item == index && deploy.version == *name) {
             self.error(
                 &written.place,
-                format!("not supported yet: `deploy` of a version that exists already: {name}"),
+                format!("not supported yet: `deploy` of an existing version (`{name}`)"),
             );
             return None;
         }

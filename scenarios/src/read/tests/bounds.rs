@@ -36,32 +36,37 @@ fn a_name_has_63_characters_at_most() {
         chaos(item),
         &"a".repeat(63),
         &"a".repeat(64),
-        "is not a name",
+        "invalid chaos item name",
     );
 }
 
 #[test]
 fn a_name_does_not_end_in_a_hyphen() {
     let item = "name: {}, at: 5s, do: crash, target: api";
-    bound(chaos(item), "so-sick", "sick-", "`sick-` is not a name");
+    bound(
+        chaos(item),
+        "so-sick",
+        "sick-",
+        "invalid chaos item name `sick-`",
+    );
 }
 
 #[test]
 fn a_name_begins_with_a_letter() {
     let item = "name: {}, at: 5s, do: crash, target: api";
-    bound(chaos(item), "n2", "2n", "`2n` is not a name");
+    bound(chaos(item), "n2", "2n", "invalid chaos item name `2n`");
 }
 
 #[test]
 fn a_factor_is_a_milliard_at_most() {
     let item = "at: 5s, do: slow, target: api, factor: {}";
-    bound(chaos(item), "1000M", "1001M", "`1001M` is not a factor");
+    bound(chaos(item), "1000M", "1001M", "invalid factor `1001M`");
 }
 
 #[test]
 fn a_load_starts_before_it_stops_and_stops_with_the_run() {
     let load = replaced("rate: 10/s", "rate: 10/s, start: 30s, stop: {}");
-    let message = "a load starts before it stops, and stops at `duration` at the latest";
+    let message = "`start` must be before `stop`, and `stop` must be at most `duration`";
     bound(&load, "30001ms", "30s", message);
     bound(&load, "60s", "61s", message);
 }
@@ -69,15 +74,15 @@ fn a_load_starts_before_it_stops_and_stops_with_the_run() {
 #[test]
 fn a_mix_has_an_entry_with_a_weight() {
     let mix = "mix: {a: {weight: 0, to: web GET /}, b: {weight: {}, to: web GET /}}";
-    let message = "the weights of a mix sum to more than zero";
+    let message = "at least one weight of a mix must be greater than zero";
     bound(replaced("to: web GET /", mix), "1", "0", message);
 }
 
 #[test]
 fn a_status_that_is_ok_is_100_to_599() {
     let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
-    bound(&load, "100", "99", "`99` is not a status");
-    bound(&load, "599", "600", "`600` is not a status");
+    bound(&load, "100", "99", "invalid status `99`");
+    bound(&load, "599", "600", "invalid status `600`");
 }
 
 #[test]
@@ -102,7 +107,7 @@ fn the_longest_backoff_is_no_shorter_than_the_first() {
 
 #[test]
 fn an_item_begins_before_the_run_is_over() {
-    let message = "the item would begin after the run's `duration`";
+    let message = "the item must start before the end of the run (`duration`)";
     bound(
         chaos("at: {}, do: crash, target: api"),
         "59s",
@@ -113,7 +118,7 @@ fn an_item_begins_before_the_run_is_over() {
 
 #[test]
 fn an_item_that_fires_again_and_again_does_so_within_the_run() {
-    let message = "`from` must be before `until`, and `until` at most `duration`";
+    let message = "`from` must be before `until`, and `until` must be at most `duration`";
     let item = "every: 1s, from: 30s, until: {}, do: crash, target: api";
     bound(chaos(item), "30001ms", "30s", message);
     bound(chaos(item), "60s", "61s", message);
@@ -133,14 +138,14 @@ fn an_item_that_would_fire_for_ever_is_refused() {
 #[test]
 fn a_target_share_is_more_than_zero_and_at_most_all() {
     let item = "at: 5s, do: crash, target: {} of api";
-    let message = "a part must be more than 0% and at most 100%";
+    let message = "a share of pods must be more than 0% and at most 100%";
     bound(chaos(item), "0.01%", "0%", message);
     bound(chaos(item), "100%", "101%", message);
 }
 
 #[test]
 fn replicas_are_counted_from_0_in_targets_and_in_checks() {
-    let message = "api/v1 has 1 replica, counted from 0: there is no `1`";
+    let message = "api/v1 has 1 replica, numbered from 0: no replica `1`";
     let item = "at: 5s, do: crash, target: api/v1/{}";
     bound(chaos(item), "0", "1", message);
     let check = replaced("success(users) == 100%", "count(api/v1/{}) == 0");
@@ -158,25 +163,15 @@ fn a_check_may_name_replicas_that_a_scaling_later_removes() {
 #[test]
 fn a_service_leaves_alone_the_ports_that_pods_use_themselves() {
     let port = replaced("web: {workers: 4,", "web: {workers: 4, port: {},");
-    bound(
-        &port,
-        "19999",
-        "20000",
-        "`20000` is not a port for a service",
-    );
-    bound(
-        &port,
-        "21000",
-        "20999",
-        "`20999` is not a port for a service",
-    );
+    bound(&port, "19999", "20000", "invalid service port `20000`");
+    bound(&port, "21000", "20999", "invalid service port `20999`");
 }
 
 #[test]
 fn a_status_that_ends_a_request_is_200_to_599() {
     let status = replaced("[work: exp(2ms)]", "[respond: {}]");
-    bound(&status, "200", "199", "`199` is not a final status");
-    bound(&status, "599", "600", "`600` is not a final status");
+    bound(&status, "200", "199", "invalid final status `199`");
+    bound(&status, "599", "600", "invalid final status `600`");
 }
 
 #[test]
@@ -230,7 +225,7 @@ fn pods_that_a_scaling_brings_are_counted() {
 #[test]
 fn a_range_of_seeds_has_one_at_least() {
     let text = replaced("duration: 1m", "duration: 1m\nseeds: {}");
-    bound(text, "5..5", "5..4", "`5..4` is not a range of seeds");
+    bound(text, "5..5", "5..4", "invalid range of seeds `5..4`");
 }
 
 #[test]
@@ -242,7 +237,7 @@ fn an_epoch_is_a_day_that_there_is() {
         ("2024-02-29", "2100-02-29"),
         ("2025-12-31", "2025-12-32"),
     ] {
-        bound(&text, last, none, "is not a time");
+        bound(&text, last, none, "invalid time `");
     }
 }
 
@@ -263,7 +258,7 @@ fn a_check_has_twenty_thousand_slices_at_most() {
 fn a_stage_needs_a_duration_unless_it_is_last_and_constant() {
     let stages = replaced("rate: 10/s", "stages: [{}]");
     let message =
-        "a stage needs a length, such as `for: 1m`; only a last stage with `rate` may omit it";
+        "a stage needs a length, for example `for: 1m`; only a last stage with `rate` may omit it";
     let holds = "{for: 1s, rate: 1/s}, {rate: 2/s}";
     for wrong in [
         "{rate: 1/s}, {for: 1s, rate: 2/s}",
@@ -283,12 +278,12 @@ fn a_stage_needs_a_duration_unless_it_is_last_and_constant() {
 #[test]
 fn a_load_has_one_client_at_least_and_ten_thousand_at_most() {
     let clients = replaced("rate: 10/s", "rate: 10/s, clients: {}");
-    bound(&clients, "1", "0", "a load can have 1 to 10000 clients");
+    bound(&clients, "1", "0", "a load must have 1 to 10000 clients");
     bound(
         &clients,
         "10000",
         "10001",
-        "a load can have 1 to 10000 clients",
+        "a load must have 1 to 10000 clients",
     );
 }
 
@@ -299,20 +294,20 @@ fn a_load_waits_for_some_time() {
         load,
         "1ns",
         "0s",
-        "a load's `timeout` must be longer than `0s`",
+        "the `timeout` of a load must be longer than `0s`",
     );
 }
 
 #[test]
 fn a_range_of_statuses_goes_upwards() {
     let load = replaced("rate: 10/s", "rate: 10/s, ok: {}");
-    bound(load, "200..200", "399..200", "`399..200` is not a status");
+    bound(load, "200..200", "399..200", "invalid status `399..200`");
 }
 
 #[test]
 fn a_load_goes_to_a_server() {
     let load = replaced("rate: 10/s", "rate: 10/s, target: \"{}\"");
-    let message = "is not the URL of a server: write `http://localhost:8080`";
+    let message = "expected the URL of a server, such as `http://localhost:8080`";
     for wrong in ["http://", "http:///shop", "ftp://localhost"] {
         bound(&load, "https://localhost/shop", wrong, message);
     }

@@ -68,15 +68,15 @@ fn a_failure_of_grpc_without_a_name_is_what_an_exception_makes() {
 fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
     assert_eq!(
         errors(&small_scenario("grpc", "", "respond: 503", "")),
-        "f.yaml:6:84: `503` is not a status of gRPC, which this service speaks: write `UNAVAILABLE`"
+        "f.yaml:6:84: invalid status `503` of a gRPC service: write `UNAVAILABLE`"
     );
     assert_eq!(
         errors(&small_scenario("http2", "", "respond: NOT_FOUND", "")),
-        "f.yaml:6:85: `NOT_FOUND` is a status of gRPC, and this service speaks HTTP: write `404`"
+        "f.yaml:6:85: `NOT_FOUND` is a gRPC status, but the protocol of this service is HTTP: write `404`"
     );
     assert_eq!(
         errors(&small_scenario("grpc", "", "respond: UNAVAILBLE", "")),
-        "f.yaml:6:84: `UNAVAILBLE` is not a status of gRPC, which this service speaks: did you mean `UNAVAILABLE`?"
+        "f.yaml:6:84: invalid status `UNAVAILBLE` of a gRPC service: did you mean `UNAVAILABLE`?"
     );
     assert_eq!(
         errors(&small_scenario(
@@ -85,7 +85,7 @@ fn a_status_of_the_other_protocol_is_rejected_with_its_equivalent_suggested() {
             "work: 1ms",
             ""
         )),
-        "f.yaml:6:53: a full queue answers `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
+        "f.yaml:6:53: `full` must be `UNAVAILABLE`, `RESOURCE_EXHAUSTED` or `reset`"
     );
 }
 
@@ -94,7 +94,7 @@ fn an_endpoint_of_grpc_is_a_method_of_a_service() {
     let text = small_scenario("grpc", "", "work: 1ms", "").replace("/shop.Pay/Charge", "/charge");
     assert_eq!(
         errors(&text),
-        "f.yaml:6:51: `POST /charge` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`"
+        "f.yaml:6:51: invalid gRPC method `POST /charge`: expected the form `POST /pkg.Service/Method`"
     );
 }
 

@@ -54,7 +54,7 @@ fn an_action_at_an_instant_takes_no_for() {
     assert_eq!(
         errors(&text),
         "f.yaml:13:18: not supported yet: `restart`\n\
-         f.yaml:13:40: `restart` is instantaneous and does not accept `for`; use `crash` for time away"
+         f.yaml:13:40: `restart` is instantaneous and does not take `for`; use `crash` for a longer outage"
     );
 }
 
@@ -266,7 +266,7 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "count(api/v1/3) > 0",
-            "f.yaml:11:11: api/v1 has 1 replica, counted from 0: there is no `3`",
+            "f.yaml:11:11: api/v1 has 1 replica, numbered from 0: no replica `3`",
         ),
         (
             "hit-ratio(api) > 50%",
@@ -318,8 +318,8 @@ fn names_share_one_space_and_some_are_taken() {
     );
     assert_eq!(
         errors(&text),
-        "f.yaml:13:12: a service is named `web` already: services, loads and chaos items share one namespace\n\
-         f.yaml:14:12: `end` is reserved by the language: choose another name"
+        "f.yaml:13:12: the name `web` is already used by a service: services, loads and chaos items share one namespace\n\
+         f.yaml:14:12: `end` is reserved: choose another name"
     );
 }
 
@@ -337,7 +337,7 @@ fn documents_are_checked_against_the_services() {
     assert_eq!(
         errors(&text),
         "f.yaml:16:71: VirtualService api: unknown field `falt`: did you mean `fault`?\n\
-         f.yaml:17:14: no document `DestinationRule/api` exists: expected `VirtualService/api`"
+         f.yaml:17:14: no document `DestinationRule/api`: expected `VirtualService/api`"
     );
 }
 
@@ -355,5 +355,5 @@ fn input_that_is_no_scenario_is_refused_and_never_a_panic() {
         let lines = errors(text);
         assert!(lines.starts_with("f.yaml:"), "{text}: {lines}");
     }
-    assert!(errors("{}").contains("`scenario` is missing: write `scenario: my-story`"));
+    assert!(errors("{}").contains("`scenario` is missing: write `scenario: my-scenario`"));
 }

@@ -256,19 +256,19 @@ fn a_service_is_told_what_its_versions_may_be() {
     for (web, message) in [
         (
             "web: {workers: 4, replicas: 3, endpoints: {GET /: []}}",
-            "`replicas` belongs to a version: write `versions: {v1: 3}`",
+            "`replicas` is set per version: write `versions: {v1: 3}`",
         ),
         (
             "web: {workers: 4, versions: {}, endpoints: {GET /: []}}",
-            "a service needs at least one version: write `versions: {v1: 1}`",
+            "a service needs at least one version, for example `versions: {v1: 1}`",
         ),
         (
             "web: {workers: 4, versions: {v 1: 1}, endpoints: {GET /: []}}",
-            "`v 1` is not a version: it must be a valid label value",
+            "invalid version `v 1`: a version must be a valid label value",
         ),
         (
             "web: {workers: 4, versions: {v1: {port: 81}, v2: {port: 82}}, endpoints: {GET /: []}}",
-            "not supported yet: versions of one service with another `port`",
+            "not supported yet: versions of one service with different values of `port`",
         ),
         (
             "web: {workers: 4, versions: {v1: 50001}, endpoints: {GET /: []}}",
@@ -284,15 +284,15 @@ fn a_service_is_told_what_its_versions_may_be() {
         ),
         (
             "web: {workers: 4, calls: {api: {retries: {times: 1, on: []}}}, endpoints: {GET /: []}}",
-            "retries happen on something: write `on: [5xx, reset, timeout]`",
+            "`on` must not be empty, for example `on: [5xx, reset, timeout]`",
         ),
         (
             "web: {workers: 4, endpoints: {GET /: [{work: 1ms, sleep: 1ms}]}}",
-            "a step has a single key: write each step as a separate item",
+            "a step must have exactly one key: write each step as a separate item",
         ),
         (
             "web: {workers: 4, protocol: grpc, endpoints: {GET /: [], GET /a.B/C: []}}",
-            "`GET /a.B/C` is not a method of gRPC: expected a form such as `POST /pkg.Service/Method`",
+            "invalid gRPC method `GET /a.B/C`: expected the form `POST /pkg.Service/Method`",
         ),
     ] {
         let lines = errors(&with_web(web));
@@ -309,7 +309,7 @@ fn latency_is_of_pairs_that_there_are() {
         ("web -> nobody", "no zone, service or load `nobody`"),
         (
             "web -> a",
-            "a pair consists of two zones, or of two services or loads",
+            "a latency pair needs two zones, or two services or loads",
         ),
         ("outside", "not supported yet: `outside`"),
     ] {
@@ -328,20 +328,20 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
         ),
         (
             "at: 5s, do: crash, target: 0 of api",
-            "`0 of` is not a part: write `1 of payment`, or `30% of payment`",
+            "invalid number of pods `0 of`: write `1 of payment`, or `30% of payment`",
         ),
         ("at: 5s, do: crash, target: users/v1", "no service `users`"),
         (
             "at: 5s, from: 1s, do: crash, target: api",
-            "`from` belongs to `every`",
+            "`from` requires `every`",
         ),
         (
             "at: 5s, do: crash, target: web -> api",
-            "`crash` applies to pods, not to a link",
+            "`crash` requires pods as its target, not a link",
         ),
         (
             "at: 5s, do: slow, target: api, factor: 0",
-            "`factor` of `slow` must be more than 0",
+            "the `factor` of `slow` must be greater than 0",
         ),
         (
             "at: 5s, do: apply, mesh: []",
@@ -349,7 +349,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
         ),
         (
             "at: 5s, do: crash, target: api with gold",
-            "`gold` is not a label: expected a form such as `tier=gold`",
+            "invalid label `gold`: expected the form `tier=gold`",
         ),
         (
             "at: 5s, do: crash, target: region far",
@@ -367,10 +367,7 @@ fn targets_and_keys_of_chaos_are_told_what_is_wrong_with_them() {
 
 #[test]
 fn a_variant_cannot_be_named_base_or_all_or_contain_variants() {
-    for (name, message) in [
-        ("base", "`base` is reserved by the language"),
-        ("all", "`all` is reserved by the language"),
-    ] {
+    for (name, message) in [("base", "`base` is reserved"), ("all", "`all` is reserved")] {
         let lines = errors(&small_scenario(&format!(
             "variants: {{{name}: {{seed: 2}}}}\n"
         )));
@@ -385,7 +382,7 @@ fn a_load_has_a_target_or_a_mix() {
     let both = "mix: {a: {to: web GET /}}, to: web GET /";
     let lines = errors(&small_scenario("").replace("to: web GET /", both));
     assert!(
-        lines.contains("a load accepts either `to` or `mix`, not both"),
+        lines.contains("a load takes either `to` or `mix`, not both"),
         "{lines}"
     );
 }
@@ -403,7 +400,7 @@ fn what_is_wrong_with_a_file_and_its_variants_is_told_once() {
     let nameless = variants.replace("scenario: small\nstory: Two services and a load.\n", "");
     assert_eq!(
         errors(&nameless),
-        "f.yaml:1:1: `scenario` is missing: write `scenario: my-story`\n\
+        "f.yaml:1:1: `scenario` is missing: write `scenario: my-scenario`\n\
          f.yaml:1:1: `story` is missing: write `story: What happens, and what must hold.`"
     );
 }

@@ -52,11 +52,11 @@ fn a_deployed_version_stands_among_its_services_without_replicas() {
 fn a_deploy_that_cannot_be_is_told() {
     assert_eq!(
         wrong("{at: 5s, do: deploy, target: api/v1}"),
-        "f.yaml:13:34: not supported yet: `deploy` of a version that exists already: v1"
+        "f.yaml:13:34: not supported yet: `deploy` of an existing version (`v1`)"
     );
     assert_eq!(
         wrong("{at: 5s, do: deploy, target: api}"),
-        "f.yaml:13:34: `deploy` brings a version: write `target: checkout/v2`"
+        "f.yaml:13:34: the target of `deploy` needs a version, for example `target: checkout/v2`"
     );
     assert_eq!(
         wrong("{at: 5s, do: deploy, target: apy/v2}"),
@@ -68,7 +68,7 @@ fn a_deploy_that_cannot_be_is_told() {
         "{lines}"
     );
     assert!(
-        lines.contains("f.yaml:13:63: `deploy` is instantaneous and does not accept `for`"),
+        lines.contains("f.yaml:13:63: `deploy` is instantaneous and does not take `for`"),
         "{lines}"
     );
     assert!(
@@ -116,11 +116,9 @@ fn slow_takes_a_factor_or_an_addition() {
     );
     assert_eq!(
         wrong("{at: 5s, do: slow, target: users, factor: 2}"),
-        "f.yaml:13:32: `slow` applies to pods of a service: `users` has no endpoints"
+        "f.yaml:13:32: `slow` requires pods of a service as its target: `users` has no endpoints"
     );
-    assert!(
-        wrong("{at: 5s, do: slow, target: api, factor: 2ms}").contains("`2ms` is not a factor")
-    );
+    assert!(wrong("{at: 5s, do: slow, target: api, factor: 2ms}").contains("invalid factor `2ms`"));
 }
 
 #[test]
@@ -144,7 +142,7 @@ fn fail_may_be_of_one_endpoint_only() {
     let lines = wrong("{at: 5s, do: fail, target: api, rate: 30%, only: web GET /}");
     assert_eq!(
         lines,
-        "f.yaml:13:54: `web` is not the target: `only` names an endpoint of api"
+        "f.yaml:13:54: `web` is not the target: `only` must name an endpoint of api"
     );
 }
 
@@ -171,7 +169,7 @@ fn surge_and_scale_name_what_they_change() {
     );
     assert_eq!(
         wrong("{at: 5s, do: scale, target: api/v1, to: 8, for: 5s}"),
-        "f.yaml:13:48: `scale` is instantaneous and does not accept `for`"
+        "f.yaml:13:48: `scale` is instantaneous and does not take `for`"
     );
 }
 
@@ -231,7 +229,7 @@ fn what_an_apply_cannot_bring_is_told() {
     );
     assert_eq!(
         wrong("{at: 5s, do: apply, mesh: [{remove: DestinationRule/api}]}"),
-        "f.yaml:13:41: no document `DestinationRule/api` exists: there are none"
+        "f.yaml:13:41: no document `DestinationRule/api`: the mesh has no documents"
     );
     assert_eq!(
         wrong("{at: 5s, do: apply}"),

@@ -65,7 +65,7 @@ fn a_request_that_no_endpoint_answers_is_warned_of() {
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(
             warnings[0].ends_with(&format!(
-                "routes send this request to {arrives}, which no endpoint answers: 404 (called by users)"
+                "routes send this request to {arrives}, which matches no endpoint and returns 404 (called by users)"
             )),
             "{warnings:?}"
         );

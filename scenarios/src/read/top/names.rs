@@ -46,12 +46,9 @@ impl ScenarioReader<'_> {
         }
         for (name, place, what) in claims {
             if RESERVED.contains(&name.as_str()) {
-                self.error(
-                    &place,
-                    format!("`{name}` is reserved by the language: choose another name"),
-                );
+                self.error(&place, format!("`{name}` is reserved: choose another name"));
             } else if let Some(other) = taken.insert(name.clone(), what) {
-                self.error(&place, format!("a {other} is named `{name}` already: services, loads and chaos items share one namespace"));
+                self.error(&place, format!("the name `{name}` is already used by a {other}: services, loads and chaos items share one namespace"));
             }
         }
     }
