@@ -133,7 +133,7 @@ fn reduced(measure: &str, name: &str) -> Result<MetricMeaning, String> {
 fn reduced_gauge(gauge: Gauge, written: &str, name: &str) -> Result<Figure, String> {
     if matches!(gauge, Gauge::Canary | Gauge::Breaker) {
         return Err(format!(
-            "`{written}` is a series of states, which has no `{name}`: use `always`, `never`, `eventually` or `within`"
+            "`{written}` is a state, which has no `{name}`: use `always`, `never`, `eventually` or `within`"
         ));
     }
     let reduction = match name {
@@ -142,7 +142,7 @@ fn reduced_gauge(gauge: Gauge, written: &str, name: &str) -> Result<Figure, Stri
         "min" => Reduction::Min,
         _ => {
             return Err(format!(
-                "`{written}` must be reduced by `mean`, `max` or `min`, not by `{name}`"
+                "`{written}` supports `mean`, `max` and `min`, but not `{name}`"
             ));
         }
     };
@@ -193,7 +193,7 @@ fn statistic(name: &str) -> Result<Option<Statistic>, String> {
     match number.times(10_000).and_then(|ppm| u32::try_from(ppm).ok()) {
         Some(ppm) if ppm <= 1_000_000 => Ok(Some(Statistic::Percentile(ppm))),
         _ => Err(format!(
-            "`{name}` is not a percentile: expected p0 to p100, with at most four decimals"
+            "invalid percentile `{name}`: expected p0 to p100, with at most four decimals"
         )),
     }
 }

@@ -100,8 +100,8 @@ impl Resolver<'_> {
         if let (Some((Seeds::Over, at)), Some(_)) = (written.seeds, written.temporal) {
             self.error(
                 at,
-                "`over seeds` takes the mean of a value over a window, without a temporal word; \
-                 `in >= 99% of seeds` judges any check",
+                "`over seeds` averages a value over a window and cannot be combined with a temporal word; \
+                 `in >= 99% of seeds` applies to any check",
             );
         }
     }
@@ -187,7 +187,7 @@ impl Resolver<'_> {
         if value.is_none() {
             self.error(
                 at,
-                "this cannot be computed: a division by zero, or out of range",
+                "cannot compute this value: division by zero, or out of range",
             );
         }
         value.map(Expression::Constant)
@@ -200,11 +200,11 @@ impl Resolver<'_> {
         let near = suggest::hint(word, states());
         let message = match self.names.find(word) {
             Some(_) => {
-                format!("`{word}` is not a value: expected a figure of it, such as `p99({word})`")
+                format!("`{word}` is not a value: name a figure of it, such as `p99({word})`")
             }
             None if near.starts_with("did you mean") => format!("no state `{word}`: {near}"),
             None => format!(
-                "`{word}` is not a value: expected a metric, such as `p99(users)`, or a value with its unit"
+                "invalid value `{word}`: expected a metric, such as `p99(users)`, or a value with its unit"
             ),
         };
         self.refuse(at, message)

@@ -162,7 +162,7 @@ fn what_no_load_can_do_is_bad_input_in_a_line() {
         ),
         (
             &["--rate", "1/s", "--expect", "success >= 200%"][..],
-            "can never be true: a share lies between",
+            "can never be true: a share is between",
         ),
         (
             &["--rate", "1/s", "--expect", "errors < 0%"][..],

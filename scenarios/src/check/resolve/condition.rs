@@ -39,7 +39,7 @@ impl Resolver<'_> {
                 if is == Is::Load {
                     return self.refuse(
                         written.at,
-                        "a load sends its requests itself: write `LOAD in zone Z`",
+                        "requests of a load are always sent by the load: write `LOAD in zone Z`",
                     );
                 }
                 Test::From(ParticipantSelector {
@@ -74,7 +74,7 @@ impl Resolver<'_> {
             _ => "",
         };
         let message =
-            format!("not supported yet: `{name}`, but of attempts (`a -> b/v1`){besides}");
+            format!("not supported yet: `{name}`, except of attempts (`a -> b/v1`){besides}");
         self.refuse(at, message)
     }
 
@@ -90,19 +90,19 @@ impl Resolver<'_> {
             // Each attempt records the part of the callee that it was sent to.
             Subject::Edge { to, .. } if via.is_part() && via.participant == to.participant => {
                 if via.endpoint.is_some() || to.is_part() {
-                    let message = "`via` of an edge is a version, replica or zone of its callee: `web -> reviews where via reviews/v2`";
+                    let message = "`via` of an edge must be a version, replica or zone of its callee: `web -> reviews where via reviews/v2`";
                     return self.refuse(at, message);
                 }
                 return Some(Test::To(via));
             }
             Subject::Edge { .. } => {
-                let message = "not supported yet: `via` of an edge, but of a part of its callee: `web -> reviews where via reviews/v2`";
+                let message = "not supported yet: `via` of an edge, except with a part of its callee: `web -> reviews where via reviews/v2`";
                 return self.refuse(at, message);
             }
             _ => {
                 return self.refuse(
                     at,
-                    "not supported yet: `via`, but of a load's requests, or of an edge",
+                    "not supported yet: `via`, except of requests of a load or of an edge",
                 );
             }
         }
@@ -121,7 +121,7 @@ impl Resolver<'_> {
     ) -> Option<ParticipantSelector> {
         let from = self.participant(participant)?;
         if is == Is::Load {
-            return self.refuse(written.at, "a load sends its requests itself");
+            return self.refuse(written.at, "requests of a load are always sent by the load");
         }
         if from.endpoint.is_some() || from.entry.is_some() {
             return self.refuse(

@@ -17,7 +17,7 @@ pub(super) fn refused(
         );
     }
     if !conditions.is_empty() && query.takes_no_condition() {
-        return Some("this figure does not accept `where`");
+        return Some("this figure does not take `where`");
     }
     match subject {
         Subject::Load(participant) => query.of_load(participant),
@@ -88,7 +88,7 @@ impl FigureQuery<'_> {
         let any = |is: fn(&Test) -> bool| self.conditions.iter().any(|known| is(&known.test));
         if any(|test| matches!(test, Test::Retried)) {
             return Some(
-                "not supported yet: `flag` together with `retried`: a proxy counts its own tries",
+                "not supported yet: `flag` together with `retried`: a proxy counts its own attempts",
             );
         }
         if any(|test| matches!(test, Test::Via(_)))
@@ -126,7 +126,9 @@ impl FigureQuery<'_> {
             return Some("not supported yet: `flag` of one endpoint");
         }
         if self.uses(RequestMeasure::QueueWait) || self.uses(RequestMeasure::ServiceTime) {
-            return Some("`flag` is recorded by the proxy, which does not know the app's queue");
+            return Some(
+                "`flag` is recorded by the proxy, which has no data about the queue of the app",
+            );
         }
         None
     }
@@ -143,12 +145,12 @@ impl FigureQuery<'_> {
         );
         if (pool || proxy) && (to.is_part() || self.is_of_attempts()) {
             return Some(
-                "`pool-wait` and `proxy-time` belong to calls: omit version, replica and zone of the callee",
+                "`pool-wait` and `proxy-time` are figures of calls: omit the version, replica and zone of the callee",
             );
         }
         if pool && (proxy || self.has_flag()) {
             return Some(
-                "not supported yet: `pool-wait` together with figures that only the proxy records (`proxy-time`, `flag`)",
+                "not supported yet: `pool-wait` together with data that only the proxy records (`proxy-time`, `flag`)",
             );
         }
         let by_parts = to.is_part()
@@ -162,15 +164,15 @@ impl FigureQuery<'_> {
         }
         if self.figure == Figure::Amplification && !from_load && to.endpoint.is_some() {
             return Some(
-                "not supported yet: `amplification` towards one endpoint, but from a load",
+                "not supported yet: `amplification` of calls to one endpoint, except from a load",
             );
         }
         let of_proxies = self.is(Gauge::Ejected) || self.is(Gauge::Breaker);
         if of_proxies && from.entry.is_some() {
-            return Some("a proxy does not know the entries of a mix: omit the entry");
+            return Some("a proxy does not record mix entries: omit the entry");
         }
         if self.is(Gauge::Breaker) && to.is_part() {
-            return Some("a circuit breaker belongs to a whole service, not to a part of it");
+            return Some("a breaker applies to a service, not to a part of it");
         }
         if self.is_gauge() && !of_proxies && to.is_part() {
             return Some("not supported yet: `in-flight` of an edge to a version, replica or zone");
@@ -188,7 +190,7 @@ impl FigureQuery<'_> {
             return None;
         }
         Some(
-            "not supported yet: one endpoint of a callee where VirtualServices route between services: ask the callee itself",
+            "not supported yet: one endpoint of a callee where VirtualServices route between services: use the figure of the callee itself",
         )
     }
 }

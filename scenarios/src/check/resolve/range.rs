@@ -35,14 +35,13 @@ impl Resolver<'_> {
             Relation::Compare(Op::More) if Some(bound) == most => false,
             _ => return,
         };
-        let verdict = if holds == (temporal == Temporal::Never) {
-            "can never be true"
-        } else {
-            "is always true"
+        let verdict = match holds != (temporal == Temporal::Never) {
+            true => "is always true",
+            false => "can never be true",
         };
         let range = match most {
             Some(most) => format!(
-                "lies between {} and {}",
+                "is between {} and {}",
                 figure.unit.format(Ratio::ZERO),
                 figure.unit.format(most)
             ),

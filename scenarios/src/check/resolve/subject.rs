@@ -127,7 +127,7 @@ impl Resolver<'_> {
         figure: Figure,
     ) -> Option<Subject> {
         let Some(callee) = to.participant else {
-            return self.refuse(second.at, "an edge ends at a service: say which");
+            return self.refuse(second.at, "an edge must end at a service: name the service");
         };
         if self.names.get(callee).is_load {
             let message = format!(
@@ -279,7 +279,7 @@ impl Resolver<'_> {
                 return None;
             }
             let hint = if names.is_load {
-                "a load has none".to_owned()
+                "a load has no versions".to_owned()
             } else {
                 suggest::hint(
                     version,

@@ -61,7 +61,7 @@ impl Resolver<'_> {
             self.error(gauge.at, message);
         } else if let Some((_, at)) = written.per {
             let message = format!(
-                "`{}` is a value at an instant and does not accept `per`",
+                "`{}` is a value at an instant and does not take `per`",
                 self.slice(gauge)
             );
             self.error(at, message);
@@ -90,14 +90,16 @@ impl Resolver<'_> {
                 self.error(at, message);
             }
             (false, Some((_, at))) => {
-                self.error(at, "`per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`");
+                self.error(at, "`per` divides a window into slices for `always`, `never`, `eventually` or `recovers`");
             }
             (true, Some((0, at))) => self.error(at, "a slice must be longer than `0s`"),
             (true, Some((nanos, at))) => {
                 if self.names.duration_ns / i64::try_from(nanos).unwrap_or(i64::MAX) > SLICES_MAX {
                     self.error(
                         at,
-                        format!("a check has at most {SLICES_MAX} slices: choose a longer `per`"),
+                        format!(
+                            "a check may have at most {SLICES_MAX} slices: choose a longer `per`"
+                        ),
                     );
                 }
             }

@@ -15,7 +15,10 @@ impl Resolver<'_> {
     ) -> Option<Unit> {
         use Unit::{Count, Duration, Rate, Share};
         if [left.unit, right.unit].contains(&Unit::State) {
-            return self.refuse(left.at, "states are compared, not counted with");
+            return self.refuse(
+                left.at,
+                "states can be compared, but not used in arithmetic",
+            );
         }
         match arithmetic {
             Arithmetic::Add | Arithmetic::Subtract => self.agree(left, right),
@@ -23,19 +26,13 @@ impl Resolver<'_> {
                 (Count | Share, unit) => Some(unit),
                 (unit, Count | Share) => Some(unit),
                 (Rate, Duration) | (Duration, Rate) => Some(Count),
-                (a, b) => self.refuse(
-                    left.at,
-                    format!("a {a} times a {b} cannot be compared with anything"),
-                ),
+                (a, b) => self.refuse(left.at, format!("a {a} times a {b} cannot be compared")),
             },
             Arithmetic::Divide => match (left.unit, right.unit) {
                 (a, b) if a == b => Some(Count),
                 (unit, Count | Share) => Some(unit),
                 (Count, Duration) => Some(Rate),
-                (a, b) => self.refuse(
-                    left.at,
-                    format!("a {a} over a {b} cannot be compared with anything"),
-                ),
+                (a, b) => self.refuse(left.at, format!("a {a} over a {b} cannot be compared")),
             },
         }
     }
@@ -90,7 +87,7 @@ impl Resolver<'_> {
             && one != other
         {
             let message = format!(
-                "`{}` and `{}` are of different kinds: a `breaker` is `closed` or `open`, a `canary` goes through Flagger's phases",
+                "`{}` and `{}` have different states: a `breaker` is `closed` or `open`, a `canary` is in one of Flagger's phases",
                 &self.text[left.at..left.end],
                 &self.text[right.at..right.end]
             );
@@ -103,7 +100,7 @@ impl Resolver<'_> {
             WrittenRelation::Compare(Op::Equal) if failed(left) => Op::AtMost,
             WrittenRelation::Compare(Op::Differs) if failed(left) => Op::More,
             WrittenRelation::Compare(op @ (Op::Equal | Op::Differs)) => op,
-            _ => return self.refuse(left.at, "states are compared by `==` or `!=`"),
+            _ => return self.refuse(left.at, "states can only be compared by `==` or `!=`"),
         };
         Some(Relation::Compare(op))
     }

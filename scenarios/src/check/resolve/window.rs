@@ -121,7 +121,7 @@ fn unknown(at: usize, name: &str, names: &CheckNames) -> Option<SyntaxError> {
     }
     let known = names.chaos.iter().map(|item| item.name.as_str());
     let hint = if names.chaos.is_empty() {
-        "the scenario has no named item; a time is written `90s`".to_owned()
+        "the file has no named item; a time is written `90s`".to_owned()
     } else {
         suggest::hint(name, known.collect::<Vec<_>>())
     };
@@ -144,7 +144,7 @@ fn inside(
         && from >= to
     {
         return problem(format!(
-            "the window is empty: it extends from {} to {}",
+            "the window from {} to {} is empty",
             show(from),
             show(to)
         ));

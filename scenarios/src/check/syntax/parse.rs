@@ -67,7 +67,8 @@ impl Parser<'_> {
     fn tail(&mut self, written: &mut WrittenCheck) -> Result<(), SyntaxError> {
         while !self.cursor.is_done() {
             let at = self.cursor.next_at();
-            let twice = |what: &str| SyntaxError::new(at, format!("a check has one {what}"));
+            let twice =
+                |what: &str| SyntaxError::new(at, format!("a check can have only one {what}"));
             if self.cursor.keyword("per") {
                 if written.per.is_some() {
                     return Err(twice("`per`"));
@@ -134,7 +135,7 @@ impl Parser<'_> {
             if !spaced || !self.cursor.rest().starts_with(char::is_whitespace) {
                 return Err(SyntaxError::new(
                     at,
-                    "`+` and `-` need a space on either side, because names may contain `-`",
+                    "`+` and `-` need a space on both sides, because names may contain `-`",
                 ));
             }
             left = binary(arithmetic, left, self.product()?);
@@ -168,7 +169,10 @@ impl Parser<'_> {
         if self.cursor.symbol("(") {
             self.depth += 1;
             if self.depth > DEPTH_MAX {
-                return Err(SyntaxError::new(at, "parentheses nest at most 32 deep"));
+                return Err(SyntaxError::new(
+                    at,
+                    "parentheses may be nested at most 32 levels deep",
+                ));
             }
             let inner = self.sum()?;
             self.cursor.expect(")")?;

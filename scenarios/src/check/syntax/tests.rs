@@ -112,7 +112,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "count(users where status == 999) == 0",
             28,
-            "`999` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`",
+            "invalid status `999`: expected a status such as `503`, `5xx`, or a gRPC status such as `UNAVAILABLE`",
         ),
         (
             "p99(users) < 5ms during 3s",
@@ -127,12 +127,12 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "p99(users) < 5ms per 1s per 2s",
             24,
-            "a check has one `per`",
+            "a check can have only one `per`",
         ),
         (
             "p99(users) < 5ms in >= 1% of seeds over seeds",
             35,
-            "a check has one rule over seeds",
+            "a check can have only one rule over seeds",
         ),
         (
             "p99(users) < 5ms in > 1% of seeds",
@@ -142,7 +142,7 @@ fn what_does_not_fit_is_told_with_its_place() {
         (
             "count(users where status == 600) == 0",
             28,
-            "`600` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`",
+            "invalid status `600`: expected a status such as `503`, `5xx`, or a gRPC status such as `UNAVAILABLE`",
         ),
     ] {
         let problem = parse(text).unwrap_err();
@@ -163,7 +163,7 @@ fn a_class_of_statuses_is_1xx_to_5xx() {
     for class in ["0xx", "6xx"] {
         let text = format!("count(users where status == {class}) == 0");
         let message = parse(&text).unwrap_err().message;
-        assert!(message.contains("is not a status"), "{message}");
+        assert!(message.contains("invalid status"), "{message}");
     }
 }
 
@@ -178,7 +178,7 @@ fn parentheses_are_bounded() {
     let text = format!("{}1{} < 2", "(".repeat(5_000), ")".repeat(5_000));
     assert_eq!(
         parse(&text).unwrap_err().message,
-        "parentheses nest at most 32 deep"
+        "parentheses may be nested at most 32 levels deep"
     );
 }
 

@@ -170,19 +170,19 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         ),
         (
             "breaker.max(web -> api) == 1",
-            "`breaker` is a series of states, which has no `max`",
+            "`breaker` is a state, which has no `max`",
         ),
         (
             "always breaker(web -> api/v1) == open",
-            "a circuit breaker belongs to a whole service, not to a part of it",
+            "a breaker applies to a service, not to a part of it",
         ),
         (
             "always breaker(web -> api) == promoted",
-            "`breaker(web -> api)` and `promoted` are of different kinds",
+            "`breaker(web -> api)` and `promoted` have different states",
         ),
         (
             "always canary(api) == open",
-            "`canary(api)` and `open` are of different kinds",
+            "`canary(api)` and `open` have different states",
         ),
         (
             "always breaker(web -> api) == 1",
@@ -206,7 +206,7 @@ fn figures_of_ejections_and_breakers_that_do_not_fit_are_refused() {
         ),
         (
             "ejected.max(users.home -> web) == 0",
-            "a proxy does not know the entries of a mix: omit the entry",
+            "a proxy does not record mix entries: omit the entry",
         ),
     ] {
         let error = load_text("f.yaml", &text(check), &Edits::default()).expect_err(check);

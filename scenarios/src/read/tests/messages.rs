@@ -143,11 +143,11 @@ fn windows_are_checked_as_far_as_the_file_tells() {
     for (check, message) in [
         (
             "p99(users) < 1s during 30s..20s",
-            "f.yaml:11:21: the window is empty: it extends from 30s to 20s",
+            "f.yaml:11:21: the window from 30s to 20s is empty",
         ),
         (
             "p99(users) < 1s after 50s during 1s..2s",
-            "f.yaml:11:31: a check has one window at its end",
+            "f.yaml:11:31: a check can have only one window at its end",
         ),
         (
             "p99(users) < 1s during 50s..2m",
@@ -155,7 +155,7 @@ fn windows_are_checked_as_far_as_the_file_tells() {
         ),
         (
             "p99(users) < 1s during sick",
-            "f.yaml:11:28: no chaos item `sick`: the scenario has no named item; a time is written `90s`",
+            "f.yaml:11:28: no chaos item `sick`: the file has no named item; a time is written `90s`",
         ),
         (
             "always p99(users) < 1s",
@@ -167,16 +167,16 @@ fn windows_are_checked_as_far_as_the_file_tells() {
         ),
         (
             "p99(users) < 1s per 1s",
-            "f.yaml:11:21: `per` cuts a window into slices for `always`, `never`, `eventually` or `recovers`",
+            "f.yaml:11:21: `per` divides a window into slices for `always`, `never`, `eventually` or `recovers`",
         ),
         (
             "p99(users) < 1s during 30s..30s",
-            "f.yaml:11:21: the window is empty: it extends from 30s to 30s",
+            "f.yaml:11:21: the window from 30s to 30s is empty",
         ),
         (
             "always p99(users) < 1s per 10s over seeds",
-            "f.yaml:11:36: `over seeds` takes the mean of a value over a window, without a temporal word; \
-             `in >= 99% of seeds` judges any check",
+            "f.yaml:11:36: `over seeds` averages a value over a window and cannot be combined with a temporal word; \
+             `in >= 99% of seeds` applies to any check",
         ),
         (
             "mean(users) ~= 0s within 1%",
@@ -210,7 +210,7 @@ fn an_item_that_outlasts_the_run_ends_with_it() {
     read(&with("p99(users) < 1s during sick"));
     assert_eq!(
         errors(&with("p99(users) < 1s after sick")),
-        "f.yaml:11:21: the window is empty: it extends from 1m to 1m"
+        "f.yaml:11:21: the window from 1m to 1m is empty"
     );
 }
 
@@ -223,7 +223,7 @@ fn a_repeating_item_first_fires_one_interval_after_its_from() {
     read(&with("p99(users) < 1s during 29s..sick"));
     assert_eq!(
         errors(&with("p99(users) < 1s during 30s..sick.start")),
-        "f.yaml:11:21: the window is empty: it extends from 30s to 30s"
+        "f.yaml:11:21: the window from 30s to 30s is empty"
     );
 }
 
@@ -286,7 +286,7 @@ fn subjects_and_figures_must_fit() {
         ),
         (
             "users > 5",
-            "f.yaml:11:5: `users` is not a value: expected a figure of it, such as `p99(users)`",
+            "f.yaml:11:5: `users` is not a value: name a figure of it, such as `p99(users)`",
         ),
         (
             "amplification(api -> web) < 2",

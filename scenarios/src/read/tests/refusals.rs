@@ -34,7 +34,7 @@ fn figures_that_are_no_requests_take_no_conditions() {
         "amplification(web -> api where ok) < 5",
         "crashes(api where ok) == 0",
     ] {
-        refused(&[(check, "this figure does not accept `where`")]);
+        refused(&[(check, "this figure does not take `where`")]);
     }
 }
 
@@ -43,7 +43,7 @@ fn what_a_proxy_knows_does_not_go_with_what_it_does_not() {
     refused(&[
         (
             "count(users where flag == UO and retried) == 0",
-            "`flag` together with `retried`: a proxy counts its own tries",
+            "`flag` together with `retried`: a proxy counts its own attempts",
         ),
         (
             "count(users where flag == UO and via api) == 0",
@@ -59,15 +59,15 @@ fn what_a_proxy_knows_does_not_go_with_what_it_does_not() {
         ),
         (
             "queue-wait.max(api where flag == UO) < 1s",
-            "`flag` is recorded by the proxy, which does not know the app's queue",
+            "`flag` is recorded by the proxy, which has no data about the queue of the app",
         ),
         (
             "service-time.max(api where flag == UO) < 1s",
-            "`flag` is recorded by the proxy, which does not know the app's queue",
+            "`flag` is recorded by the proxy, which has no data about the queue of the app",
         ),
         (
             "pool-wait.max(web -> api where flag == UO) < 1s",
-            "not supported yet: `pool-wait` together with figures that only the proxy records",
+            "not supported yet: `pool-wait` together with data that only the proxy records",
         ),
         (
             "count(api where not flag == UO) == 0",
@@ -101,7 +101,7 @@ fn figures_of_the_whole_are_not_taken_of_parts() {
         ),
         (
             "pool-wait.max(web -> api/v1) < 1s",
-            "omit version, replica and zone of the callee",
+            "omit the version, replica and zone of the callee",
         ),
         (
             "attempts(web -> api GET /items/:id) > 0",
@@ -109,7 +109,7 @@ fn figures_of_the_whole_are_not_taken_of_parts() {
         ),
         (
             "amplification(web -> api GET /items/:id) < 2",
-            "not supported yet: `amplification` towards one endpoint, but from a load",
+            "not supported yet: `amplification` of calls to one endpoint, except from a load",
         ),
         (
             "in-flight.max(web -> api/v1) < 5",
@@ -130,11 +130,11 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
         ),
         (
             "count(users where from zone a) == 0",
-            "a load sends its requests itself: write `LOAD in zone Z`",
+            "requests of a load are always sent by the load: write `LOAD in zone Z`",
         ),
         (
             "count(users where from web) == 0",
-            "a load sends its requests itself",
+            "requests of a load are always sent by the load",
         ),
         (
             "count(api where dropped) == 0",
@@ -142,7 +142,7 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
         ),
         (
             "count(web -> api where hedged) == 0",
-            "not supported yet: `hedged`, but of attempts (`a -> b/v1`)",
+            "not supported yet: `hedged`, except of attempts (`a -> b/v1`)",
         ),
         (
             "share(api) == 100%",
@@ -150,7 +150,7 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
         ),
         (
             "share(web -> api where via web/v1) == 100%",
-            "not supported yet: `via` of an edge, but of a part of its callee",
+            "not supported yet: `via` of an edge, except with a part of its callee",
         ),
         (
             "count(api) == 10%",
@@ -158,7 +158,7 @@ fn conditions_are_of_the_subjects_that_can_meet_them() {
         ),
         (
             "count(api where via web) == 0",
-            "not supported yet: `via`, but of a load's requests",
+            "not supported yet: `via`, except of requests of a load",
         ),
         (
             "count(api where from web GET /) == 0",
@@ -202,23 +202,23 @@ fn units_and_states_are_counted_with_where_that_means_something() {
     refused(&[
         (
             "canary(api) + canary(api) == promoted within 5s",
-            "states are compared, not counted with",
+            "states can be compared, but not used in arithmetic",
         ),
         (
             "always canary(api) > promoted",
-            "states are compared by `==` or `!=`",
+            "states can only be compared by `==` or `!=`",
         ),
         (
             "mean(users) * mean(users) < 1s",
-            "a duration times a duration cannot be compared with anything",
+            "a duration times a duration cannot be compared",
         ),
         (
             "rate(users) / 10s < 1",
-            "a rate over a duration cannot be compared with anything",
+            "a rate over a duration cannot be compared",
         ),
         (
             "count(users) < 1 / 0",
-            "this cannot be computed: a division by zero, or out of range",
+            "cannot compute this value: division by zero, or out of range",
         ),
         (
             "success(users) >= 1",
@@ -232,7 +232,7 @@ fn instantaneous_values_have_no_slices_and_are_not_compared_with_windowed_ones()
     refused(&[
         (
             "always in-flight(users) < 5 per 10s",
-            "`in-flight(users)` is a value at an instant and does not accept `per`",
+            "`in-flight(users)` is a value at an instant and does not take `per`",
         ),
         (
             "always in-flight(users) < count(users) per 1s",

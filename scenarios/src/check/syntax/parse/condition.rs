@@ -61,7 +61,7 @@ impl Parser<'_> {
             SyntaxError::new(
                 at,
                 format!(
-                    "`{text}` is not a status: expected `503`, `5xx`, or a name of gRPC such as `UNAVAILABLE`"
+                    "invalid status `{text}`: expected a status such as `503`, `5xx`, or a gRPC status such as `UNAVAILABLE`"
                 ),
             )
         };
