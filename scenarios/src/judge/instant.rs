@@ -73,9 +73,7 @@ pub(super) fn compare(relation: Relation, left: Ratio, right: Ratio) -> Result<b
         Relation::Compare(op) => Ok(op.holds(&left, &right)),
         Relation::Near(share) => {
             if right == Ratio::ZERO {
-                return Err(
-                    "the right side is 0, so the distance cannot be a share of it".to_owned(),
-                );
+                return Err("the right side is 0, so the relative distance is undefined".to_owned());
             }
             let out_of_range = || "out of range".to_owned();
             let distance = left.checked_sub(right).ok_or_else(out_of_range)?.abs();

@@ -180,7 +180,7 @@ impl Laws {
             }
             if participant.contradictions > 0 {
                 broken.push(format!(
-                    "{name}: {} requests ended in contradiction to how they began",
+                    "{name}: {} requests have an end that contradicts their start",
                     participant.contradictions
                 ));
             }
@@ -203,13 +203,13 @@ impl Laws {
             if !queue.disturbed && queue.length == 0 && (queue.integral - queue.waits).abs() > slack
             {
                 broken.push(format!(
-                    "pod {}: Little's law does not hold: requests report a queueing time of {} ns, the queue reports {} ns",
+                    "pod {}: Little's law is violated: requests waited {} ns in total, but the integral of the queue's length is {} ns",
                     pod.0, queue.waits, queue.integral
                 ));
             }
         }
         for (name, _) in self.items.iter().filter(|(_, happened)| !**happened) {
-            broken.push(format!("chaos item `{name}` never began"));
+            broken.push(format!("chaos item `{name}` never started"));
         }
         broken
     }

@@ -301,7 +301,7 @@ impl Leaf {
         let empty = Cell::default();
         let cell = self.slots.read(slice).unwrap_or(&empty);
         let slice_ns = i128::from(self.slots.slice_ns());
-        let nothing = || format!("`{}` has no requests to evaluate", self.metric.text);
+        let nothing = || format!("`{}` has no matching requests", self.metric.text);
         let whole = |count: u64| Ratio::whole(i128::from(count));
         let plain = |value| {
             Ok(Reading {
@@ -354,7 +354,7 @@ impl Leaf {
                     .capacity(participant, self.slots.bounds(slice))
                     .ok_or_else(|| {
                         format!(
-                            "`{}`: a service without `workers` and `cores` has no limit",
+                            "`{}`: `busy` requires a service with `workers` or `cores`",
                             self.metric.text
                         )
                     })?;

@@ -65,7 +65,7 @@ fn mean(check: &Check, samples: &[(u64, &SeedSample)]) -> (Option<bool>, String)
     if sides.len() < 2 {
         return (
             None,
-            "not judged: an interval needs two seeds at least".to_owned(),
+            "not judged: an interval needs at least two seeds".to_owned(),
         );
     }
     let count = sides.len() as f64;
@@ -119,7 +119,7 @@ fn portion(op: Op, share: Share, samples: &[(u64, &SeedSample)]) -> (Option<bool
         }
     }
     let count = samples.len();
-    let observed = Ratio::new(held, count as i128).expect("there is a seed");
+    let observed = Ratio::new(held, count as i128).expect("there is at least one seed");
     let (low, high) = wilson(held as f64, count as f64);
     let mut words = format!(
         "{} ({held} of {count} seeds; {} to {} at 99%)",
@@ -188,7 +188,7 @@ fn percent(value: f64) -> String {
     if value.is_finite() {
         format!("{:.2}%", value * 100.0)
     } else {
-        "no share of 0".to_owned()
+        "undefined".to_owned()
     }
 }
 

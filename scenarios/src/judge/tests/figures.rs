@@ -238,7 +238,7 @@ fn a_service_with_a_pod_that_has_no_limit_is_never_busy() {
     let mut run = Run::new(&["busy(api) <= 100%", "busy(api/v2) == 0%"]);
     run.scenario.services[1].versions[0].workers = None;
     let checks = run.checks();
-    let reason = "not judged: `busy(api)`: a service without `workers` and `cores` has no limit";
+    let reason = "not judged: `busy(api)`: `busy` requires a service with `workers` or `cores`";
     assert_eq!(checks[0].observed, reason);
     assert_eq!(checks[1].pass, Some(true));
 }

@@ -15,7 +15,7 @@ fn a_loads_request_is_never_cancelled() {
     run.request(11 * S, 12 * S, Outcome::none(Answer::Cancelled));
     assert_eq!(
         broken(run),
-        ["users: 1 requests ended in contradiction to how they began"]
+        ["users: 1 requests have an end that contradicts their start"]
     );
 }
 
@@ -30,7 +30,7 @@ fn what_was_dropped_was_not_sent() {
     }
     assert_eq!(
         broken(run),
-        ["users: 1 requests ended in contradiction to how they began"]
+        ["users: 1 requests have an end that contradicts their start"]
     );
 }
 
@@ -131,6 +131,6 @@ fn an_item_that_may_not_miss_has_begun() {
         }
         broken(run)
     };
-    assert_eq!(with(false), ["chaos item `sick` never began"]);
+    assert_eq!(with(false), ["chaos item `sick` never started"]);
     assert_eq!(with(true), Vec::<String>::new());
 }

@@ -54,8 +54,8 @@ fn one_that_cannot_be_judged_says_why() {
     ]);
     run.request(35 * S, 36 * S, OK);
     insta::assert_snapshot!(run.observed().join("\n"), @r"
-    not judged: `p99(users during sick)` has no requests to evaluate
-    not judged: `success(web)` has no requests to evaluate in the slice from 10s on
+    not judged: `p99(users during sick)` has no matching requests
+    not judged: `success(web)` has no matching requests in the slice from 10s on
     not judged: a division by zero, or a number out of range
     ");
 }
