@@ -23,7 +23,7 @@ pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
             continue;
         }
         if key == "variants" {
-            errors.add(&entry.key, "a variant has no `variants`");
+            errors.add(&entry.key, "a variant must not contain `variants`");
             continue;
         }
         let grows = LISTS.contains(&key.as_str()) && entry.node.as_list().is_some();
@@ -31,14 +31,14 @@ pub(crate) fn apply(base: &mut Node, edit: &Node, errors: &mut Diagnostics) {
             let list = base
                 .as_map_mut()
                 .and_then(|map| map.get_mut(key))
-                .expect("it was found just before");
+                .expect("the list was found above");
             grow(key, &mut list.node, &entry.node, errors);
             continue;
         }
         let mut single = Node::map(Vec::<(String, Node)>::new(), edit.place.clone());
         single
             .as_map_mut()
-            .expect("it was made a map")
+            .expect("the node was created as a map above")
             .insert(key.clone(), entry.clone());
         patch::merge(base, &single);
     }
@@ -53,7 +53,7 @@ pub(crate) fn set(argument: &str) -> Result<Node, Diagnostics> {
     let place = FilePlace::whole(name.as_str());
     let wrong = |message: &str| Diagnostics::one(place.clone(), message);
     let Some((path, value)) = argument.split_once('=') else {
-        return Err(wrong("write KEY=VALUE, as in `load.users.rate=150/s`"));
+        return Err(wrong("expected KEY=VALUE, as in `load.users.rate=150/s`"));
     };
     let keys = keys(path).ok_or_else(|| {
         wrong("a key is written `load.users.rate`; quote a part that contains a dot")

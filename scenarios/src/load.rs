@@ -127,7 +127,7 @@ impl File {
         if let Some(second) = documents.get(1) {
             return Err(Diagnostics::one(
                 second.place.clone(),
-                "a scenario is one YAML document",
+                "a scenario must be a single YAML document",
             ));
         }
         File::from_tree(source, documents.remove(0))
@@ -232,7 +232,7 @@ impl File {
             let from = self.scenario(variant, &others).ok()?.duration;
             let factor = scale::between(from, to).filter(|_| to < from)?;
             let message = format!(
-                "a shorter `duration` leaves instants and windows of the scenario where they are: use `--scale {factor}` instead, which divides them all"
+                "a shorter `duration` does not move the times and windows of the scenario: use `--scale {factor}` instead, which divides all of them"
             );
             Some(Diagnostics::one(wanted.place.clone(), message))
         });

@@ -23,7 +23,9 @@ pub const STANDARD_INPUT_NAME: &str = "<stdin>";
 /// An error if the input cannot be read or is longer than the limit for files.
 pub fn standard_input() -> std::io::Result<Vec<u8>> {
     static READ: Mutex<Option<Vec<u8>>> = Mutex::new(None);
-    let mut read = READ.lock().expect("no reader panics");
+    let mut read = READ
+        .lock()
+        .expect("no thread panics while it holds the lock");
     if let Some(bytes) = &*read {
         return Ok(bytes.clone());
     }
@@ -33,7 +35,7 @@ pub fn standard_input() -> std::io::Result<Vec<u8>> {
         .take(BYTES_MAX + 1)
         .read_to_end(&mut bytes)?;
     if bytes.len() as u64 > BYTES_MAX {
-        let text = format!("more than {BYTES_MAX} bytes");
+        let text = format!("the input has more than {BYTES_MAX} bytes");
         return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, text));
     }
     *read = Some(bytes.clone());
@@ -52,7 +54,7 @@ pub(crate) struct ScenarioSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Neither a file nor a catalogue entry has this name.
-    #[error("no file or scenario of the catalogue is named `{name}`: {hint}")]
+    #[error("no file or catalogue scenario is named `{name}`: {hint}")]
     Unknown {
         name: String,
         /// A hint with the known names.
@@ -129,7 +131,7 @@ impl ScenarioSource {
             reason,
         };
         let Some(folder) = &self.folder else {
-            return Err(refuse("this scenario has no folder".to_owned()));
+            return Err(refuse("this scenario was not read from a file".to_owned()));
         };
         let full = folder.join(path);
         let size = std::fs::metadata(&full)
@@ -137,7 +139,7 @@ impl ScenarioSource {
             .len();
         if size > BYTES_MAX {
             return Err(refuse(format!(
-                "it has {size} bytes, more than {BYTES_MAX}"
+                "the file has {size} bytes, but at most {BYTES_MAX} are allowed"
             )));
         }
         std::fs::read(&full).map_err(|error| refuse(error.to_string()))

@@ -334,7 +334,7 @@ fn unwrap_prints_what_the_command_prints() {
     assert_eq!(format!("{error:?}"), error.to_string());
     let error = Scenario::open("no-such-story").run().unwrap_err();
     assert!(
-        format!("{error:?}").starts_with("no file or scenario of the catalogue is named"),
+        format!("{error:?}").starts_with("no file or catalogue scenario is named"),
         "{error:?}"
     );
 }

@@ -378,7 +378,7 @@ fn a_duration_too_short_for_its_windows_suggests_scaling_instead() {
     let error = load(&["duration=12s"]).unwrap_err();
     assert!(
         error.contains(
-            "--set duration=12s: a shorter `duration` leaves instants and windows of the scenario where they are: use `--scale 5` instead"
+            "--set duration=12s: a shorter `duration` does not move the times and windows of the scenario: use `--scale 5` instead"
         ),
         "{error}"
     );

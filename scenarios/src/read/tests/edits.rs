@@ -74,7 +74,7 @@ fn an_edit_that_is_wrong_is_told_with_the_argument() {
     for (argument, message) in [
         (
             "load.users.rate",
-            "--set load.users.rate: write KEY=VALUE, as in `load.users.rate=150/s`",
+            "--set load.users.rate: expected KEY=VALUE, as in `load.users.rate=150/s`",
         ),
         (
             "load.users.rate=fast",

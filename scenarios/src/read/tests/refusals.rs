@@ -374,7 +374,7 @@ fn a_variant_cannot_be_named_base_or_all_or_contain_variants() {
         assert!(lines.contains(message), "{lines}");
     }
     let nested = small_scenario("variants: {other: {variants: {more: {seed: 2}}}}\n");
-    assert!(errors(&nested).contains("a variant has no `variants`"));
+    assert!(errors(&nested).contains("a variant must not contain `variants`"));
 }
 
 #[test]
@@ -390,7 +390,10 @@ fn a_load_has_a_target_or_a_mix() {
 #[test]
 fn a_scenario_is_one_document() {
     let two = format!("{}---\nscenario: other\n", small_scenario(""));
-    assert_eq!(errors(&two), "f.yaml:13:1: a scenario is one YAML document");
+    assert_eq!(
+        errors(&two),
+        "f.yaml:13:1: a scenario must be a single YAML document"
+    );
 }
 
 #[test]
