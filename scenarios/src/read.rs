@@ -1,5 +1,5 @@
-//! Reads a YAML tree into a [`Story`]. Each key is accepted, refused as not supported yet, or reported as unknown. Each
-//! value is parsed once.
+//! Reads a YAML tree into a [`ResolvedScenario`](crate::scenario::ResolvedScenario). Each key is accepted, refused as not
+//! supported yet, or reported as unknown. Each value is parsed once.
 //!
 //! Reading continues after an error, so that all errors of a file are reported together. Each submodule reads one
 //! section.

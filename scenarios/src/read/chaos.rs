@@ -1,4 +1,4 @@
-//! Chaos items.
+//! Reads chaos items.
 
 mod action;
 
@@ -15,9 +15,9 @@ use crate::check::names::ChaosSpan;
 use crate::file::{self, ACTIONS, ActionKind, ItemKeys, TargetKeys};
 use crate::scenario::{ChaosItem, Draw, FireTimes};
 
-/// Actions that are not supported yet and are over at once.
+/// Instantaneous actions that are not supported yet.
 const INSTANT_UNSUPPORTED: [&str; 5] = ["reset", "flush", "restart", "expire", "rotate-root"];
-/// Keys of items whose action is not supported yet, and of its parameters: they are not unknown.
+/// Keys of items whose action is not supported yet, and of the action's parameters. They are not reported as unknown.
 const PARAMETERS: [&str; 26] = [
     "name",
     "do",
@@ -46,11 +46,11 @@ const PARAMETERS: [&str; 26] = [
     "size",
     "when",
 ];
-/// Firings of one item, at most.
+/// The maximum number of chaos items, and of firings of one item.
 pub(super) const ITEMS_MAX: usize = 10_000;
 
 impl ScenarioReader<'_> {
-    /// All items in the file's order, without those that a variant removed.
+    /// Reads all items in the order of the file.
     pub(super) fn chaos(
         &mut self,
         list: &Node,
@@ -119,7 +119,7 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// Reads the action of an item. `None` if it is not possible, which is reported, or if it is `nothing`.
+    /// Reads the action of an item. `None` if it is invalid, which is reported, or if it is `nothing`.
     fn action_of(&mut self, written: &Node, node: &Node) -> Option<ActionKind> {
         let name = self.text(written, "an action")?;
         let action = self.decode_by(&file::decoder().choice("action"), written);
@@ -138,7 +138,7 @@ impl ScenarioReader<'_> {
         action
     }
 
-    /// Returns true if the action is instantaneous; it takes no `for`.
+    /// Returns true if the action is instantaneous, and reports a `for`, which such an action does not take.
     fn instant(&mut self, node: &Node, action: &str) -> bool {
         let instant = is_instant(action);
         if let Some(entry) = node.as_map().and_then(|map| map.get("for"))
@@ -155,7 +155,7 @@ impl ScenarioReader<'_> {
         instant
     }
 
-    /// Unknown keys of an item whose action is not supported yet.
+    /// Reports unknown keys of an item whose action is not supported yet.
     fn parameters(&mut self, node: &Node) {
         for (key, entry) in node.as_map().into_iter().flatten() {
             if !PARAMETERS.contains(&key.as_str()) {
@@ -224,7 +224,7 @@ impl ScenarioReader<'_> {
         let interval = self.with_file(keys.every.clone()?.0, every)?;
         let from = keys.from.as_ref().map_or(warm_up, |from| from.0);
         let until = keys.until.as_ref().map_or(duration, |until| until.0);
-        // It fires first after one interval, and not at the end any more.
+        // The item first fires after one interval and does not fire at the end.
         let room = until.saturating_sub(from).as_nanos().saturating_sub(1);
         let few = interval
             .as_constant()
@@ -253,7 +253,7 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// The names that items give to stretches of the run, items of actions to come among them.
+    /// The spans of the run that items name, including items whose action is not supported yet.
     pub(super) fn spans(
         &mut self,
         list: &Node,
@@ -282,13 +282,13 @@ impl ScenarioReader<'_> {
     }
 }
 
-/// Returns true if an action is over at once, also if it is not supported yet.
+/// Returns true if an action is instantaneous, even if it is not supported yet.
 fn is_instant(action: &str) -> bool {
     let supported = ACTIONS.iter().find(|known| known.name() == action);
     supported.is_some_and(|action| action.is_instant()) || INSTANT_UNSUPPORTED.contains(&action)
 }
 
-/// First start and last end, as far as they are not drawn.
+/// The first start and the last end of an item. `None` for a time that is drawn.
 fn known_span(item: &ChaosItem, duration: Duration) -> (Option<i64>, Option<i64>) {
     let narrow = |nanos: u64| i64::try_from(nanos).ok();
     let end = i64::try_from(duration.as_nanos()).ok();

@@ -12,7 +12,7 @@ pub(super) struct Deploy {
     pub(super) version: String,
     /// The item, counted from 0.
     pub(super) item: usize,
-    /// Keys of its own.
+    /// The keys of the version itself.
     pub(super) with: Option<Node>,
     /// The place of its target.
     pub(super) place: FilePlace,

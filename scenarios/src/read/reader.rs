@@ -20,16 +20,16 @@ pub(super) struct ScenarioReader<'s> {
     pub(super) omissions: Vec<Omission>,
     /// Paths of all places that draw.
     pub(super) streams: Vec<String>,
-    /// True if a refused section could have introduced names, so that unknown names may be right.
+    /// True if a rejected section could have defined names, so that unknown names may be valid.
     pub(super) incomplete: bool,
     pub(super) source: &'s ScenarioSource,
-    /// Other files that were read, by the name they are written with.
+    /// Included files, by their path as written in the scenario.
     pub(super) included: BTreeMap<String, String>,
-    /// Documents that each `apply` adds and removes, by the number of its item.
+    /// Documents that each `apply` adds and removes, by the index of its item.
     pub(super) applied: BTreeMap<usize, (Vec<Document>, Vec<DocumentKey>)>,
-    /// Routes that requests of loads and calls may meet.
+    /// Routes that may apply to requests of loads and calls.
     pub(super) routes: ScenarioRoutes,
-    /// Hosts without a service that were asked for so far.
+    /// Hosts without a service that have been requested so far.
     pub(super) hosts: Vec<ExternalHost>,
 }
 
@@ -49,8 +49,8 @@ impl<'s> ScenarioReader<'s> {
         }
     }
 
-    /// Decodes a value. Parts in error are reported and taken as absent. `None` if nothing is left: the whole is in error,
-    /// or a required key is missing.
+    /// Decodes a value. Invalid parts are reported and treated as absent. `None` if the whole value is invalid or a
+    /// required key is missing.
     pub(super) fn decode<T: DeserializeOwned>(&mut self, node: &Node) -> Option<T> {
         self.decode_by(&file::decoder(), node)
     }

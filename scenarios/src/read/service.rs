@@ -1,4 +1,4 @@
-//! Services: defaults, service and version merged, the nearest wins.
+//! Reads services. A version's keys override those of its service, which override the defaults.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::scenario::{
     Callee, Protocol, QueueSpec, ServiceSpec, Step, StepFailure, StepStatus, Version, Zone,
 };
 
-/// Maximum number of pods of one scenario: each has an address of its own.
+/// The maximum number of pods in a scenario, because each pod needs its own address.
 pub(super) const PODS_MAX: u32 = 50_000;
 
 impl ScenarioReader<'_> {
-    /// A service in full, and whom it calls.
+    /// Reads a service. Returns also its callees.
     pub(super) fn service(
         &mut self,
         index: usize,
@@ -153,7 +153,7 @@ impl ScenarioReader<'_> {
         }
     }
 
-    /// Returns true if there is a sidecar, of services and of loads.
+    /// Returns true if a service or load has a sidecar.
     pub(super) fn sidecar(&mut self, node: &Node) -> bool {
         let Some(sidecar) = get(node, "sidecar") else {
             return true;
@@ -170,7 +170,7 @@ impl ScenarioReader<'_> {
         true
     }
 
-    /// The zones that replicas (or clients) go round; all where none are named.
+    /// The zones over which replicas or clients are distributed. All zones if none are listed.
     pub(super) fn zone_list(&mut self, node: &Node, zones: &[Zone]) -> Vec<u16> {
         let mut indices = Vec::new();
         if let Some(list) = get(node, "zones") {
@@ -255,7 +255,7 @@ fn labels(keys: &ServiceKeys, service: &str, version: &str) -> BTreeMap<String, 
     own.into_iter().chain(keys.labels.0.clone()).collect()
 }
 
-/// The steps of a declared endpoint; blanks between method and path do not count.
+/// The steps of a declared endpoint. The number of spaces between method and path does not matter.
 fn get_endpoint<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     let map = get(node, "endpoints")?.as_map()?;
     let found = map

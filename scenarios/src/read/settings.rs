@@ -1,12 +1,13 @@
-//! Client settings of calls: their long form, and how those of a step, a callee and `any` are merged.
+//! Merges the client settings of a call: those of the step, the callee and `any`.
 
 use shakedown_yaml::{Node, patch};
 
 use super::fields::{get, long};
 
-/// Settings that may be written short, and the first key of their long form.
+/// Settings that have a short form, and the first key of their long form.
 const SHORT: [(&str, &str); 3] = [("retries", "times"), ("hedge", "after"), ("pool", "size")];
-/// A call step with the settings that its caller has for the callee: the step's own win, then the callee's, then `any`'s.
+/// Merges a call step with the settings of its caller. The step overrides the settings for the callee, which override
+/// those for `any`.
 pub(super) fn with_settings(step: &Node, calls: Option<&Node>, callee: &str) -> Node {
     let mut merged = Node::map(Vec::<(String, Node)>::new(), step.place.clone());
     for settings in ["any", callee].iter().filter_map(|key| get(calls?, key)) {
@@ -16,7 +17,7 @@ pub(super) fn with_settings(step: &Node, calls: Option<&Node>, callee: &str) -> 
     merged
 }
 
-/// `calls` with the short forms of its settings written out, so that maps merge with maps.
+/// Expands the short forms of the settings in `calls`, so that maps merge with maps.
 pub(super) fn normal_calls(calls: &mut Node) {
     let targets = calls
         .as_map_mut()
@@ -27,7 +28,7 @@ pub(super) fn normal_calls(calls: &mut Node) {
     }
 }
 
-/// Client settings with short forms written out.
+/// Client settings with short forms expanded.
 fn normal(settings: &Node) -> Node {
     let mut settings = settings.clone();
     if let Some(map) = settings.as_map_mut() {

@@ -1,4 +1,4 @@
-//! Services as far as others refer to them: names, versions with all that they inherit, and endpoints.
+//! Reads the parts of services that other sections refer to: names, versions with inherited keys, and endpoints.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use super::settings::normal_calls;
 use crate::file::{ReplicaKeys, ServiceKeys, VersionKeys};
 use crate::scenario::{Path, Protocol};
 
-/// Keys of a service that may be written short, and the first key of their long form.
+/// Keys of a service that have a short form, and the first key of their long form.
 const SHORT: [(&str, &str); 4] = [
     ("queue", "limit"),
     ("fail", "rate"),
     ("keep-alive", "idle"),
     ("boot", "time"),
 ];
-/// Endpoints or versions of a service, at most: the journal counts them in 16 bits.
+/// The maximum number of endpoints, and of versions, of a service. The journal counts them in 16 bits.
 const PARTS_MAX: usize = 10_000;
 
-/// A service as far as others refer to it, and its versions' merged trees.
+/// The parts of a service that other sections refer to, and the merged trees of its versions.
 pub(super) struct Skeleton {
     pub(super) name: String,
     pub(super) place: FilePlace,
@@ -32,7 +32,7 @@ pub(super) struct Skeleton {
     pub(super) protocol: Protocol,
     pub(super) endpoints: Vec<Path>,
     pub(super) versions: Vec<(String, Node)>,
-    /// Has endpoints that are not known here (an external service, a gateway): calls to it are not looked up.
+    /// True if the service has unknown endpoints (an external service, a gateway), so that calls to it are not checked.
     pub(super) open: bool,
     /// Versions that chaos deploys; they are in `versions`, without replicas.
     pub(super) deploys: Vec<Deploy>,
@@ -48,7 +48,7 @@ impl Skeleton {
 }
 
 impl ScenarioReader<'_> {
-    /// All services, as far as others refer to them.
+    /// Reads the parts of all services that other sections refer to.
     pub(super) fn skeletons(
         &mut self,
         topology: &Node,
@@ -158,7 +158,7 @@ impl ScenarioReader<'_> {
         endpoints
     }
 
-    /// Adds the versions that chaos brings; gives back those that are new.
+    /// Adds the versions that chaos items deploy. Returns those that did not exist.
     fn deployed(
         &mut self,
         deploys: &[Deploy],
@@ -200,7 +200,7 @@ impl ScenarioReader<'_> {
         good
     }
 
-    /// Each version's own tree, of those that are written, which are in their long form.
+    /// Returns the merged tree of each version. `written` is in its long form.
     fn versions(
         &mut self,
         written: Option<&Node>,
@@ -252,7 +252,7 @@ fn is_method(path: &Path) -> bool {
         && matches!(segments[..], [service, method] if !service.is_empty() && !method.is_empty())
 }
 
-/// A version's tree: what its service says, with its own on top.
+/// The tree of a version: the keys of its service, overridden by its own.
 fn version_of(service: &Node, own: Option<&Node>, place: &FilePlace) -> Node {
     let mut merged = match service.as_map() {
         Some(_) => service.clone(),
@@ -264,7 +264,7 @@ fn version_of(service: &Node, own: Option<&Node>, place: &FilePlace) -> Node {
     merged
 }
 
-/// A service's tree with short forms written out, so that maps merge with maps.
+/// The tree of a service with short forms expanded, so that maps merge with maps.
 fn normal(node: &Node) -> Node {
     let mut node = node.clone();
     let Value::Map(map) = &mut node.value else {

@@ -1,4 +1,4 @@
-//! Steps of endpoints.
+//! Reads the steps of endpoints.
 
 use http::StatusCode;
 use shakedown_types::GrpcStatus;
@@ -15,17 +15,17 @@ use crate::file::{
 use crate::scenario::{Call, Callee, Draw, Protocol, Step, StepFailure, StepStatus, Timed};
 use crate::value::{Distribution, Share};
 
-/// In whose words a status may be written.
+/// The notation that a status may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatusWords {
     Http,
     Grpc,
-    /// Of pods that may speak either.
+    /// Either notation, for pods of any protocol.
     Both,
 }
 
 impl StatusWords {
-    /// The words of what a service speaks.
+    /// The notation for a service with this protocol.
     pub(super) const fn for_protocol(protocol: Protocol) -> StatusWords {
         match protocol {
             Protocol::Grpc => StatusWords::Grpc,
@@ -33,7 +33,7 @@ impl StatusWords {
         }
     }
 
-    /// The answer of a failing app: 500, or the status of gRPC's libraries for an exception.
+    /// The response of a failing app: 500, or the status that gRPC libraries send for an exception.
     pub(super) const fn broken(self) -> StepStatus {
         match self {
             StatusWords::Grpc => StepStatus::Grpc(GrpcStatus::Unknown),
@@ -44,23 +44,23 @@ impl StatusWords {
     }
 }
 
-/// The context of steps: their owner, the path of their random streams, and the caller, in words.
+/// The context of the steps of one endpoint.
 pub(super) struct StepScope<'a> {
     pub(super) services: &'a [Skeleton],
     /// Client settings of the caller (`calls`).
     pub(super) calls: Option<&'a Node>,
     /// `checkout POST /order`.
     pub(super) by: String,
-    /// True if its calls pass a sidecar.
+    /// True if its calls are sent through a sidecar.
     pub(super) meshed: bool,
-    /// In which words its answers are written.
+    /// The notation of its responses.
     pub(super) words: StatusWords,
     /// Services and hosts called so far, in order of first mention.
     pub(super) called: Vec<Callee>,
 }
 
 impl ScenarioReader<'_> {
-    /// A list of steps.
+    /// Reads a list of steps.
     pub(super) fn steps(
         &mut self,
         node: &Node,
@@ -75,7 +75,7 @@ impl ScenarioReader<'_> {
         steps
     }
 
-    /// `number` counts from 1, for messages.
+    /// Reads a step. `number` counts from 1, for messages.
     fn step(
         &mut self,
         node: &Node,
@@ -124,7 +124,7 @@ impl ScenarioReader<'_> {
         }
     }
 
-    /// Branches: each a step, or a list of steps.
+    /// Reads branches, each of which is a step or a list of steps.
     fn branches(&mut self, node: &Node, path: &str, scope: &mut StepScope<'_>) -> Vec<Vec<Step>> {
         let items = self.list(node, "branches");
         let mut branches = Vec::new();
@@ -212,7 +212,7 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// `{rate, with: 500}`, of a step or of a service.
+    /// Reads `{rate, with: 500}` of a step or a service.
     pub(super) fn failure_rate(
         &mut self,
         node: &Node,
@@ -226,7 +226,7 @@ impl ScenarioReader<'_> {
         Some((keys.rate.0, with))
     }
 
-    /// A status, `reset` or `hang`.
+    /// Reads a status, `reset` or `hang`.
     pub(super) fn failure(&mut self, node: &Node, words: StatusWords) -> Option<StepFailure> {
         match node.as_str() {
             Some("reset") => Some(StepFailure::Reset),
@@ -235,7 +235,7 @@ impl ScenarioReader<'_> {
         }
     }
 
-    /// A status, in the words of what is spoken.
+    /// Reads a status in the notation of the protocol.
     fn status(&mut self, node: &Node, words: StatusWords) -> Option<StepStatus> {
         let text = self.text(node, "a status")?;
         if let Some(status) = GrpcStatus::from_name(text) {
@@ -283,7 +283,7 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// A lookup is refused, but whom it and its misses call is known: checks may name those edges.
+    /// Records the callees of a lookup, which is not supported yet, because checks may name those edges.
     fn lookup(&mut self, node: &Node, scope: &mut StepScope<'_>) {
         let callee = get(node, "in")
             .and_then(Node::as_str)

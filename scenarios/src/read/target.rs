@@ -10,12 +10,12 @@ use crate::scenario::{
 };
 use crate::value::Share;
 
-/// Everything that a target can name.
+/// The names that a target may contain.
 pub(super) struct TargetNames<'a> {
     pub(super) services: &'a [ServiceSpec],
     pub(super) loads: &'a [LoadSpec],
     pub(super) zones: &'a [Zone],
-    /// The services as they are written, by the same index.
+    /// The skeletons of the services, by the same index.
     pub(super) skeletons: &'a [Skeleton],
 }
 
@@ -34,7 +34,7 @@ impl TargetNames<'_> {
 }
 
 impl ScenarioReader<'_> {
-    /// Pods as a chaos item names them.
+    /// Parses the pods of a chaos target.
     pub(super) fn pods(
         &mut self,
         text: &str,
@@ -60,7 +60,7 @@ impl ScenarioReader<'_> {
         Some(target)
     }
 
-    /// The participant, and the rest of the words.
+    /// Parses the participant. Returns also the remaining words.
     fn selector<'w>(
         &mut self,
         words: &'w [&'w str],
@@ -83,7 +83,7 @@ impl ScenarioReader<'_> {
         })
     }
 
-    /// `in zone a with tier=gold`, in either order.
+    /// Parses `in zone a with tier=gold`, in either order.
     fn narrow(
         &mut self,
         target: &mut PodTarget,
@@ -191,7 +191,7 @@ impl ScenarioReader<'_> {
         None
     }
 
-    /// `payment`, `payment/v1`, `payment/v1/0`, or a load.
+    /// Parses `payment`, `payment/v1`, `payment/v1/0`, or a load.
     fn participant(
         &mut self,
         text: &str,

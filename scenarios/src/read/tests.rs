@@ -53,7 +53,7 @@ fn every_story_of_the_catalogue_loads_with_all_its_variants() {
         let scenarios = load_all(name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(
             scenarios[0].name, name,
-            "a catalogue scenario is named as its file"
+            "a catalogue scenario is named after its file"
         );
         assert!(
             scenarios.len() > 1,
