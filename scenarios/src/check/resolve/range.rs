@@ -35,9 +35,10 @@ impl Resolver<'_> {
             Relation::Compare(Op::More) if Some(bound) == most => false,
             _ => return,
         };
-        let verdict = match holds != (temporal == Temporal::Never) {
-            true => "is always true",
-            false => "can never be true",
+        let verdict = if holds == (temporal == Temporal::Never) {
+            "can never be true"
+        } else {
+            "is always true"
         };
         let range = match most {
             Some(most) => format!(

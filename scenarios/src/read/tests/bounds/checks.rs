@@ -22,15 +22,15 @@ fn a_bound_of_a_check_is_one_that_its_figure_can_reach() {
     for (beyond, message) in [
         (
             "success(users) >= 200%",
-            "`success(users) >= 200%` can never be true: a share lies between 0% and 100%",
+            "`success(users) >= 200%` can never be true: a share is between 0% and 100%",
         ),
         (
             "success(users) > 100%",
-            "`success(users) > 100%` can never be true: a share lies between 0% and 100%",
+            "`success(users) > 100%` can never be true: a share is between 0% and 100%",
         ),
         (
             "errors(users) <= 150%",
-            "`errors(users) <= 150%` is always true: a share lies between 0% and 100%",
+            "`errors(users) <= 150%` is always true: a share is between 0% and 100%",
         ),
         (
             "150% > errors(users)",
