@@ -62,6 +62,15 @@ spec:
       version: v2
 ";
 
+/// Reads the documents of a text that has no errors.
+pub(crate) fn documents(text: &str) -> Vec<Document> {
+    let nodes = parse("a.yaml", text).unwrap();
+    nodes
+        .iter()
+        .map(|node| Document::read(node).unwrap())
+        .collect()
+}
+
 fn endpoint(address: &str, version: &str, zone: &str, ready: bool) -> Endpoint {
     Endpoint {
         address: address.parse().unwrap(),
@@ -99,14 +108,9 @@ fn mesh(text: &str) -> Mesh {
     ));
     registry.insert(Service::new("twin", "default", vec![Port::http(80)]));
     registry.insert(Service::new("twin", "shop", vec![Port::http(80)]));
-    let documents = parse("mesh.yaml", text)
-        .unwrap()
-        .iter()
-        .map(|node| Document::read(node).unwrap())
-        .collect();
     Mesh {
         registry,
-        documents,
+        documents: documents(text),
         options: MeshOptions::default(),
     }
 }

@@ -14,8 +14,14 @@ use shakedown_yaml::tree::parse;
 use super::advise;
 
 fn mesh(text: &str) -> Mesh {
+    with_documents(Registry::new(), text)
+}
+
+/// A mesh with the documents of a text that has no errors.
+fn with_documents(registry: Registry, text: &str) -> Mesh {
     let documents = parse("a.yaml", text).unwrap();
     let mesh = Mesh {
+        registry,
         documents: documents
             .iter()
             .map(|node| Document::read(node).unwrap())

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use shakedown_istio::Document;
 use shakedown_istio::registry::{Endpoint, Locality, Mesh, MeshOptions, Port, Registry, Service};
 use shakedown_xds::compile::{compile_cluster, compile_endpoints, compile_routes};
 use shakedown_xds::proto::Resource;
@@ -11,8 +10,8 @@ use shakedown_xds::table::{
     Assignment, Cluster, HashBy, HeaderKey, LbPolicy, LeastRequest, Maglev, RingHash, RoundRobin,
     RouteAction, RouteActionKind, SlowStart,
 };
-use shakedown_yaml::tree::parse;
 
+use crate::tests::documents;
 use crate::{Caller, LocalityInputs, OUTBOUND_ROUTES, nearby, outbound, outbound_cluster};
 
 const HOST: &str = "stock.default.svc.cluster.local";
@@ -47,13 +46,9 @@ fn mesh(spec: &str) -> Mesh {
     let text = format!(
         "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: stock}}, spec: {{host: stock, {spec}}}}}"
     );
-    let documents = parse("mesh.yaml", &text).unwrap();
     Mesh {
         registry,
-        documents: documents
-            .iter()
-            .map(|node| Document::read(node).unwrap())
-            .collect(),
+        documents: documents(&text),
         options: MeshOptions::default(),
     }
 }

@@ -12,6 +12,7 @@ use shakedown_xds::table::{
 use shakedown_yaml::tree::parse;
 
 use crate::InboundPolicy;
+use crate::tests::documents;
 
 const POD: &str = "127.1.0.1";
 
@@ -27,13 +28,9 @@ fn mesh(text: &str) -> Mesh {
     });
     registry.insert(leaf);
     registry.insert(Service::new("other", "default", vec![Port::http(80)]));
-    let documents = parse("mesh.yaml", text).unwrap();
     Mesh {
         registry,
-        documents: documents
-            .iter()
-            .map(|node| Document::read(node).unwrap())
-            .collect(),
+        documents: documents(text),
         ..Mesh::default()
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use shakedown_istio::Document;
 use shakedown_istio::registry::{DefaultExport, Hostname, Mesh, Port, Registry, Service};
-use shakedown_yaml::tree::parse;
 
 use super::{Idle, Rules};
+use crate::tests::documents;
 use crate::validate;
 use crate::{Caller, ScopeInputs, SidecarScope};
 
@@ -30,15 +29,13 @@ fn mesh(rules: &[(&str, &str, &str)]) -> Mesh {
              metadata: {{name: {name}, namespace: {namespace}}}\nspec: {{{spec}}}\n"
         ));
     }
-    let documents = parse("a.yaml", &text).unwrap();
     let mut registry = Registry::new();
     for (name, namespace) in [("r", "shop"), ("r", "web"), ("web", "web"), ("b", "bank")] {
         registry.insert(Service::new(name, namespace, vec![Port::http(80)]));
     }
-    let documents = documents.iter().map(|node| Document::read(node).unwrap());
     let mesh = Mesh {
         registry,
-        documents: documents.collect(),
+        documents: documents(&text),
         ..Mesh::default()
     };
     assert_eq!(validate(&mesh).to_string(), "");

@@ -1,17 +1,12 @@
 //! Tests of the errors that only proxies would find, with their positions. The documents here are not validated
 //! first, because fields that validation covers have errors of their own.
 
-use shakedown_yaml::tree::parse;
-
 use super::*;
+use crate::tests::documents;
 
 fn found(text: &str) -> Vec<String> {
-    let documents = parse("a.yaml", text).unwrap();
     let mesh = Mesh {
-        documents: documents
-            .iter()
-            .map(|node| Document::read(node).unwrap())
-            .collect(),
+        documents: documents(text),
         ..Mesh::default()
     };
     let refused = refused(&mesh, None);
@@ -78,12 +73,8 @@ fn of_a_change_what_its_services_share_with_others_is_tried_too() {
         .replace("{name: v}", "{name: other}")
         .replace("host: r}", "host: q}")
         .replace("[r]", "[q]");
-    let documents = parse("a.yaml", &format!("{root}---\n{part}---\n{other}")).unwrap();
     let mut mesh = Mesh {
-        documents: documents
-            .iter()
-            .map(|node| Document::read(node).unwrap())
-            .collect(),
+        documents: documents(&format!("{root}---\n{part}---\n{other}")),
         ..Mesh::default()
     };
     for name in ["r", "q"] {
@@ -132,10 +123,8 @@ fn cost_of_a_validation() {
                  v1}}}}]}}\n"
             ));
         }
-        let documents = parse("a.yaml", &text).unwrap();
-        let read = documents.iter().map(|node| Document::read(node).unwrap());
         let mut mesh = Mesh {
-            documents: read.collect(),
+            documents: documents(&text),
             ..Mesh::default()
         };
         for number in 0..count {

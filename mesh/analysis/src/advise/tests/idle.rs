@@ -29,16 +29,7 @@ fn warnings(text: &str, endpoints: u8) -> String {
         .collect();
     let mut registry = Registry::new();
     registry.insert(service);
-    let mesh = Mesh {
-        registry,
-        documents: parse("a.yaml", text)
-            .unwrap()
-            .iter()
-            .map(|node| Document::read(node).unwrap())
-            .collect(),
-        ..Default::default()
-    };
-    assert_eq!(validate(&mesh).to_string(), "");
+    let mesh = with_documents(registry, text);
     advise(&mesh).to_string()
 }
 
