@@ -1,7 +1,7 @@
 //! Certificate verification of a load: reads the trusted authorities once.
 
 use shakedown_env::Env;
-use shakedown_wire::{Roots, ServerTrust as Verified, TlsClient};
+use shakedown_wire::{Roots, ServerTrust as Verified, TlsClient, TlsContext};
 
 use super::options::TrustOption;
 use super::outcome::LoadRunError;
@@ -55,7 +55,13 @@ impl LoadTrust {
         http2: bool,
     ) -> Result<TlsClient, LoadRunError> {
         let protocol = if http2 { HTTP2 } else { HTTP1 };
-        TlsClient::new(env, host, self.0.clone(), &[protocol])
-            .map_err(|error| LoadRunError::Trust(error.to_string()))
+        TlsClient::new(
+            &TlsContext::new(env),
+            host,
+            self.0.clone(),
+            None,
+            &[protocol],
+        )
+        .map_err(|error| LoadRunError::Trust(error.to_string()))
     }
 }

@@ -16,6 +16,7 @@ pub(super) const HOUSE: [(&str, &str, u8); 18] = [
     ("shakedown-proxy", "mesh/proxy", 4),
     ("shakedown-translate", "mesh/translate", 3),
     ("shakedown-reports", "reports", 3),
+    ("shakedown-identity", "mesh/identity", 1),
     ("shakedown-wire", "mesh/wire", 2),
     ("shakedown-engine", "sim/engine", 2),
     ("shakedown-istio", "mesh/istio", 2),

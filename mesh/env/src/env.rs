@@ -164,6 +164,12 @@ impl Env {
         self.world.rng(label)
     }
 
+    /// The random stream of this label from which the host makes its secrets. `None` if they must come from the operating
+    /// system.
+    pub fn seeded_secrets(&self, label: &str) -> Option<Rng> {
+        self.world.seeded_secrets(label)
+    }
+
     /// Runs a task until it ends or its host dies.
     pub fn spawn(&self, name: TaskName, task: impl Future<Output = ()> + 'static) {
         self.world.spawn(name, Box::pin(task));

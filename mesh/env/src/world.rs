@@ -96,6 +96,9 @@ pub trait World: Send + Sync {
     fn resolve(&self, name: &str) -> BoxFuture<io::Result<Vec<IpAddr>>>;
     /// The random stream of this label on this host. The same label always returns the same stream from its start.
     fn rng(&self, label: &str) -> Rng;
+    /// The random stream of this label from which the host makes its secrets. `None` on a backend whose secrets must come
+    /// from the operating system, because its random streams are reproducible by anyone who knows the seed.
+    fn seeded_secrets(&self, label: &str) -> Option<Rng>;
     /// Runs a task on this thread until it ends or its host dies.
     fn spawn(&self, name: TaskName, task: LocalFuture);
     /// Charges the host for work; `None` if it costs no time.

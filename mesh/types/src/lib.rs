@@ -12,6 +12,7 @@ mod named_enum;
 mod request_id;
 mod response_flags;
 mod side;
+mod spiffe;
 mod time;
 
 pub use breaker_limit::BreakerLimit;
@@ -22,4 +23,5 @@ pub use grpc_status::GrpcStatus;
 pub use request_id::RequestId;
 pub use response_flags::ResponseFlags;
 pub use side::Side;
+pub use spiffe::{InvalidSpiffeId, SpiffeId};
 pub use time::{Time, UnixTime};

@@ -49,7 +49,8 @@ pub use server::{
 };
 pub use target::{WrittenPath, path_of, set_path};
 pub use tls::{
-    CertificateRefusal, Roots, ServerTrust, TlsClient, TlsError, TlsServer, lacks_http2, refusal,
+    AcceptedSession, CertificateRefusal, ClientAuth, PeerCertificate, Roots, ServerTrust,
+    TlsClient, TlsContext, TlsCredentials, TlsError, TlsServer, lacks_http2, refusal,
 };
 pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 

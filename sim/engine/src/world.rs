@@ -125,6 +125,10 @@ impl World for SimWorld {
         )
     }
 
+    fn seeded_secrets(&self, label: &str) -> Option<Rng> {
+        Some(self.rng(&format!("secrets/{label}")))
+    }
+
     fn spawn(&self, name: TaskName, task: LocalFuture) {
         // If the host has crashed, the task is dropped here, with no lock held.
         if self.lives() {

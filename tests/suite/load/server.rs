@@ -10,7 +10,10 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_env::{Env, Time};
-use shakedown_wire::{Body, Drain, ServerOptions, TlsServer, accept_auto_until, serve_auto_until};
+use shakedown_wire::{
+    Body, ClientAuth, Drain, ServerOptions, TlsContext, TlsCredentials, TlsServer,
+    accept_auto_until, serve_auto_until,
+};
 
 /// The behaviour of a server.
 #[derive(Clone, Copy)]
@@ -212,8 +215,11 @@ async fn serve_tls(
     alpn: &[&[u8]],
     log: Log,
 ) {
-    let tls = TlsServer::new(env, certificate.as_bytes(), key.as_bytes(), alpn);
-    let tls = tls.expect("the certificate is good");
+    let context = TlsContext::new(env);
+    let credentials = TlsCredentials::from_pem(&context, certificate.as_bytes(), key.as_bytes());
+    let credentials = credentials.expect("the certificate is good");
+    let tls = TlsServer::new(&context, &credentials, ClientAuth::None, alpn);
+    let tls = tls.expect("no client is verified");
     loop {
         let Ok(stream) = listener.accept().await else {
             continue;
@@ -221,7 +227,7 @@ async fn serve_tls(
         let (own, tls, log) = (env.clone(), tls.clone(), Arc::clone(&log));
         env.spawn("connection", async move {
             // A client that refuses the certificate aborts the handshake.
-            let Ok(stream) = tls.accept(stream).await else {
+            let Ok(session) = tls.accept(stream).await else {
                 return;
             };
             let clock = own.clone();
@@ -231,7 +237,7 @@ async fn serve_tls(
             };
             // The client decides how a connection ends.
             let (options, drain) = (ServerOptions::default(), Drain::new());
-            let _ended = serve_auto_until(&own, stream, &options, &drain, service).await;
+            let _ended = serve_auto_until(&own, session.stream, &options, &drain, service).await;
         });
     }
 }

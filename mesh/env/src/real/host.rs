@@ -115,6 +115,10 @@ impl World for OsHost {
         stream_seed(self.seed, &self.options.name, label)
     }
 
+    fn seeded_secrets(&self, _label: &str) -> Option<Rng> {
+        None
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the implementation of the environment by the operating system"

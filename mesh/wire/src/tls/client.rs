@@ -7,12 +7,14 @@ use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
 use rustls::client::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
-use shakedown_env::{BoxStream, Env};
+use rustls::sign::SingleCertAndKey;
+use shakedown_env::BoxStream;
 use tokio_rustls::TlsConnector;
 
+use super::context::EnvClock;
 use super::session;
 use super::verifier::Verifier;
-use super::{EnvClock, HAS_SUITES, TlsError, certificates, protocols, provider};
+use super::{HAS_SUITES, TlsContext, TlsCredentials, TlsError, certificates, protocols};
 
 /// The authorities whose certificates a client trusts.
 #[derive(Clone, Debug)]
@@ -27,6 +29,9 @@ pub struct Roots {
 pub enum ServerTrust {
     /// Currently valid certificates for the server's name, signed by one of these authorities.
     Roots(Roots),
+    /// Currently valid certificates signed by one of these authorities that contain one of these names, as a URI or a
+    /// DNS name. Without names, any of theirs. The server's own name is not checked.
+    Listed(Roots, Vec<Box<str>>),
     /// Any certificate: the connection is encrypted, but the server is not authenticated.
     Anyone,
 }
@@ -68,50 +73,58 @@ impl Roots {
     pub fn is_empty(&self) -> bool {
         self.store.is_empty()
     }
+
+    pub(super) fn into_store(self) -> RootCertStore {
+        self.store
+    }
 }
 
 /// The TLS configuration for connections to one server. Clones share its session tickets.
 #[derive(Clone, Debug)]
 pub struct TlsClient {
+    context: TlsContext,
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
 }
 
 impl TlsClient {
-    /// Creates a client for `server`, a DNS name or an IP address, on the clock of `env`. The client offers the
-    /// protocols of `alpn`, in order of preference. A server that supports none of them ends the handshake.
+    /// Creates a client for `server`, a DNS name or an IP address; a DNS name is sent as SNI. The client offers the
+    /// protocols of `alpn`, in order of preference. Without `credentials` the client presents no certificate.
     ///
     /// # Errors
     /// The name is not valid in a certificate.
     pub fn new(
-        env: &Env,
+        context: &TlsContext,
         server: &str,
         trust: ServerTrust,
+        credentials: Option<&TlsCredentials>,
         alpn: &[&[u8]],
     ) -> Result<TlsClient, TlsError> {
         let name = ServerName::try_from(server.to_owned())
             .map_err(|_| TlsError::ServerName(server.to_owned()))?;
-        let (provider, clock) = (provider(), Arc::new(EnvClock(env.clone())));
+        let provider = Arc::clone(&context.provider);
+        let clock = Arc::<EnvClock>::clone(&context.clock);
         let builder = ClientConfig::builder_with_details(Arc::clone(&provider), clock)
             .with_safe_default_protocol_versions()
             .expect(HAS_SUITES);
-        let mut config = match trust {
-            ServerTrust::Roots(roots) if roots.pinned.is_empty() => {
-                builder.with_root_certificates(roots.store)
+        let verifier = match trust {
+            ServerTrust::Roots(roots) => Verifier::for_named(roots.store, roots.pinned, provider)?,
+            ServerTrust::Listed(roots, names) => Verifier::for_listed(roots.store, names, provider),
+            ServerTrust::Anyone => Verifier::for_anyone(provider),
+        };
+        let builder = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = match credentials {
+            None => builder.with_no_client_auth(),
+            Some(credentials) => {
+                let always = SingleCertAndKey::from(Arc::clone(&credentials.0));
+                builder.with_client_cert_resolver(Arc::new(always))
             }
-            ServerTrust::Roots(roots) => {
-                let verifier = Verifier::for_named(roots.store, roots.pinned, provider)?;
-                builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(verifier))
-            }
-            ServerTrust::Anyone => builder
-                .dangerous()
-                .with_custom_certificate_verifier(Arc::new(Verifier::for_anyone(provider))),
-        }
-        .with_no_client_auth();
+        };
         config.alpn_protocols = protocols(alpn);
         Ok(TlsClient {
+            context: context.clone(),
             config: Arc::new(config),
             server: name,
         })
@@ -126,9 +139,10 @@ impl TlsClient {
     pub async fn wrap(&self, stream: BoxStream) -> io::Result<BoxStream> {
         let ends = (stream.local_addr(), stream.peer_addr());
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        let session = connector
-            .connect(self.server.clone(), TokioIo::new(stream))
-            .await?;
+        let connecting = self
+            .context
+            .during(|| connector.connect(self.server.clone(), TokioIo::new(stream)));
+        let session = self.context.run(connecting).await?;
         self.agreed(session.get_ref().1.alpn_protocol())?;
         Ok(session::boxed(session.into(), ends))
     }

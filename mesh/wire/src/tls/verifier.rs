@@ -1,14 +1,17 @@
-//! Certificate verifiers in addition to WebPKI's. One accepts every certificate. The other also accepts a certificate
-//! that a user has configured as an authority if a server presents it as its own.
+//! Certificate verifiers in addition to WebPKI's. One accepts every certificate. Another checks the certificate's chain,
+//! but compares its names with a list instead of the server's name: a workload's certificate contains no host name. The
+//! third also accepts a certificate that a user has configured as an authority if a server presents it as its own.
 //!
 //! `openssl req -x509` creates a certificate that is an authority (`CA:TRUE`) and signs itself. WebPKI rejects an
 //! authority's certificate as a server's, even though a user who configures that file clearly trusts exactly this
-//! certificate. Its names and its validity are still checked. Both verifiers check the handshake's signature.
+//! certificate. Its names and its validity are still checked. All verifiers check the handshake's signature.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::client::{
+    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -29,6 +32,8 @@ enum CertificateRule {
     Anyone,
     /// Accepts all that WebPKI accepts, and these certificates themselves.
     Named(Arc<WebPkiServerVerifier>, Vec<CertificateDer<'static>>),
+    /// Accepts certificates signed by these authorities that contain one of these names. Without names, any of theirs.
+    Listed(RootCertStore, Vec<Box<str>>),
 }
 
 impl Verifier {
@@ -36,6 +41,18 @@ impl Verifier {
     pub(super) fn for_anyone(provider: Arc<CryptoProvider>) -> Verifier {
         Verifier {
             rule: CertificateRule::Anyone,
+            provider,
+        }
+    }
+
+    /// Accepts certificates signed by `roots` that contain one of `names`, as a URI or a DNS name. Without names, any.
+    pub(super) fn for_listed(
+        roots: RootCertStore,
+        names: Vec<Box<str>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Verifier {
+        Verifier {
+            rule: CertificateRule::Listed(roots, names),
             provider,
         }
     }
@@ -67,8 +84,16 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let CertificateRule::Named(webpki, named) = &self.rule else {
-            return Ok(ServerCertVerified::assertion());
+        let (webpki, named) = match &self.rule {
+            CertificateRule::Anyone => return Ok(ServerCertVerified::assertion()),
+            CertificateRule::Named(webpki, named) => (webpki, named),
+            CertificateRule::Listed(roots, names) => {
+                let known = self.provider.signature_verification_algorithms.all;
+                let parsed = ParsedCertificate::try_from(certificate)?;
+                verify_server_cert_signed_by_trust_anchor(&parsed, roots, chain, now, known)?;
+                verify_listed(certificate, names, server)?;
+                return Ok(ServerCertVerified::assertion());
+            }
         };
         match webpki.verify_server_cert(certificate, chain, server, ocsp, now) {
             // WebPKI has checked the validity period before it reports this error.
@@ -104,6 +129,26 @@ impl ServerCertVerifier for Verifier {
         let known = &self.provider.signature_verification_algorithms;
         known.supported_schemes()
     }
+}
+
+/// Checks that a certificate contains one of these names, if there are any.
+fn verify_listed(
+    certificate: &CertificateDer<'_>,
+    names: &[Box<str>],
+    server: &ServerName<'_>,
+) -> Result<(), Error> {
+    let parsed =
+        webpki::EndEntityCert::try_from(certificate).map_err(|_| CertificateError::BadEncoding)?;
+    let presented = || parsed.valid_uri_names().chain(parsed.valid_dns_names());
+    let contains = |name: &str| names.iter().any(|listed| &**listed == name);
+    if names.is_empty() || presented().any(contains) {
+        return Ok(());
+    }
+    Err(CertificateError::NotValidForNameContext {
+        expected: server.to_owned(),
+        presented: presented().map(str::to_owned).collect(),
+    }
+    .into())
 }
 
 /// Returns true if a certificate was refused only because it is an authority's.

@@ -128,6 +128,10 @@ impl World for TurmoilWorld {
         stream_seed(self.shared.seed, &self.name, label)
     }
 
+    fn seeded_secrets(&self, label: &str) -> Option<Rng> {
+        Some(self.rng(&format!("secrets/{label}")))
+    }
+
     fn spawn(&self, name: TaskName, future: LocalFuture) {
         // If the host has crashed, the task is dropped here, with no lock held.
         if self.lives() {

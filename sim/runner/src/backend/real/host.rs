@@ -310,6 +310,10 @@ impl World for ChaosWorld {
         self.inner().rng(label)
     }
 
+    fn seeded_secrets(&self, label: &str) -> Option<Rng> {
+        self.inner().seeded_secrets(label)
+    }
+
     fn spawn(&self, name: TaskName, task: LocalFuture) {
         if !self.own.lives() {
             return;
