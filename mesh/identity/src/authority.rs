@@ -19,7 +19,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::error::IdentityError;
 use crate::files::AuthorityFiles;
-use crate::key::{KeyRandom, PrivateKey, workload_params};
+use crate::key::{PrivateKey, workload_params};
 
 /// The validity of a generated authority. Source: Istio, `CITADEL_SELF_SIGNED_CA_CERT_TTL`, 10 years.
 const AUTHORITY_LIFETIME: Duration = Duration::from_secs(3650 * 24 * 3600);
@@ -62,8 +62,8 @@ impl fmt::Debug for CertificateAuthority {
 }
 
 impl CertificateAuthority {
-    /// Generates a root and an intermediate, valid for ten years, whose organization is the trust domain. Keys come from
-    /// `random`, or from the operating system. The root's key is discarded.
+    /// Generates a root and an intermediate, valid for ten years, whose organization is the trust domain. Keys are drawn
+    /// as by [`PrivateKey::generate`]. The root's key is discarded.
     ///
     /// # Errors
     /// The operating system has no random values.
@@ -72,12 +72,7 @@ impl CertificateAuthority {
         now: UnixTime,
         mut random: Option<&mut ChaCha8Rng>,
     ) -> Result<AuthorityFiles, IdentityError> {
-        let mut key = || {
-            PrivateKey::generate(match &mut random {
-                Some(stream) => KeyRandom::Seeded(stream),
-                None => KeyRandom::System,
-            })
-        };
+        let mut key = || PrivateKey::generate(random.as_deref_mut());
         let (root_key, ca_key) = (key()?, key()?);
         let sign = |error: rcgen::Error| IdentityError::Sign(error.to_string());
         let root_params = authority_params(trust_domain, "Root CA", now, &root_key.pair);
@@ -175,10 +170,9 @@ impl CertificateAuthority {
         let signed = signed.map_err(|error| IdentityError::Sign(error.to_string()))?;
         let mut chain = vec![signed.der().clone()];
         chain.extend(self.chain.iter().cloned());
-        let expires = u64::try_from(params.not_after.unix_timestamp()).unwrap_or(0);
         Ok(IssuedCertificate {
             chain,
-            expires: UnixTime::from_nanos(expires.saturating_mul(1_000_000_000)),
+            expires: UnixTime::from_timestamp(params.not_after.unix_timestamp()),
         })
     }
 }

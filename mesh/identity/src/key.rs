@@ -18,15 +18,6 @@ const ED25519_PKCS8: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The source of new keys.
-#[derive(Debug)]
-pub enum KeyRandom<'a> {
-    /// The operating system. Keys are ECDSA on P-256, which every TLS implementation supports.
-    System,
-    /// A reproducible stream. Keys are Ed25519, whose signatures need no random values.
-    Seeded(&'a mut ChaCha8Rng),
-}
-
 /// A private key. It is erased from memory on drop, and its debug output contains no part of it.
 pub struct PrivateKey {
     pub(crate) pair: KeyPair,
@@ -39,20 +30,19 @@ impl fmt::Debug for PrivateKey {
 }
 
 impl PrivateKey {
-    /// Generates a key.
+    /// Generates a key. A reproducible stream gives an Ed25519 key, whose signatures need no random values. Without one
+    /// the key comes from the operating system, and is ECDSA on P-256, which every TLS implementation supports.
     ///
     /// # Errors
     /// The operating system has no random values.
-    pub fn generate(random: KeyRandom<'_>) -> Result<PrivateKey, IdentityError> {
+    pub fn generate(random: Option<&mut ChaCha8Rng>) -> Result<PrivateKey, IdentityError> {
         let pair = match random {
-            KeyRandom::System => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
-            KeyRandom::Seeded(stream) => {
-                let mut der = Zeroizing::new(ED25519_PKCS8.to_vec());
-                // No reallocation, which would leave a copy of the key behind.
-                der.reserve_exact(32);
-                let mut secret = Zeroizing::new([0; 32]);
-                stream.fill_bytes(&mut *secret);
-                der.extend_from_slice(&*secret);
+            None => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+            Some(stream) => {
+                let mut der = Zeroizing::new([0; 48]);
+                let (start, secret) = der.split_at_mut(ED25519_PKCS8.len());
+                start.copy_from_slice(&ED25519_PKCS8);
+                stream.fill_bytes(secret);
                 let der = PrivatePkcs8KeyDer::from(der.as_slice());
                 KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ED25519)
             }
@@ -64,7 +54,7 @@ impl PrivateKey {
     /// Reads a key in PKCS #8, as PEM.
     ///
     /// # Errors
-    /// It cannot be parsed, or its algorithm is not supported.
+    /// The PEM text contains no private key, or one of an unsupported algorithm.
     pub fn from_pem(pem: &str) -> Result<PrivateKey, IdentityError> {
         let pair = KeyPair::from_pem(pem).map_err(|error| IdentityError::Key(error.to_string()))?;
         Ok(PrivateKey { pair })
@@ -83,7 +73,7 @@ impl PrivateKey {
     /// A certificate signing request for an identity, as PEM.
     ///
     /// # Errors
-    /// It cannot be signed.
+    /// The key cannot sign the request.
     pub fn signing_request(&self, id: &SpiffeId) -> Result<String, IdentityError> {
         let params = workload_params(id)?;
         let signed = params

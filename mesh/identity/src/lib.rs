@@ -13,7 +13,7 @@ mod key;
 pub use authority::{CertificateAuthority, CertificateTerms, IssuedCertificate};
 pub use error::IdentityError;
 pub use files::AuthorityFiles;
-pub use key::{KeyRandom, PrivateKey};
+pub use key::PrivateKey;
 
 #[cfg(test)]
 mod tests;

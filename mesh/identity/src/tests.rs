@@ -10,13 +10,13 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
 use crate::{
     AuthorityFiles, CertificateAuthority, CertificateTerms, IdentityError, IssuedCertificate,
-    KeyRandom, PrivateKey,
+    PrivateKey,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 fn at(seconds: u64) -> UnixTime {
-    UnixTime::from_nanos(seconds * 1_000_000_000)
+    UnixTime::from_timestamp(seconds.cast_signed())
 }
 
 fn reviews() -> SpiffeId {
@@ -35,16 +35,25 @@ fn seeded(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-/// Returns an authority's files, and the certificate of a workload for whose key the request is made.
-fn issue(seed: u64, now: u64) -> (AuthorityFiles, IssuedCertificate) {
-    let mut random = seeded(seed);
-    let files =
-        CertificateAuthority::generate("cluster.local", at(now), Some(&mut random)).unwrap();
+/// Returns an authority of a seed, and its files.
+fn authority(seed: u64, now: u64) -> (AuthorityFiles, CertificateAuthority) {
+    let random = &mut seeded(seed);
+    let files = CertificateAuthority::generate("cluster.local", at(now), Some(random)).unwrap();
     let authority = CertificateAuthority::from_files(&files).unwrap();
-    let key = PrivateKey::generate(KeyRandom::Seeded(&mut random)).unwrap();
-    let request = key.signing_request(&reviews()).unwrap();
-    let issued = authority.issue(&request, &reviews(), &terms(now)).unwrap();
-    (files, issued)
+    (files, authority)
+}
+
+/// Returns a signing request for an identity, with a key of its own.
+fn request(id: &SpiffeId) -> String {
+    let key = PrivateKey::generate(Some(&mut seeded(99))).unwrap();
+    key.signing_request(id).unwrap()
+}
+
+/// Returns an authority's files, and the certificate that it issues for a workload.
+fn issue(seed: u64, now: u64) -> (AuthorityFiles, IssuedCertificate) {
+    let (files, authority) = authority(seed, now);
+    let issued = authority.issue(&request(&reviews()), &reviews(), &terms(now));
+    (files, issued.unwrap())
 }
 
 /// Verifies a chain as a TLS peer does, and returns the URIs of its first certificate.
@@ -117,7 +126,7 @@ fn one_stream_makes_the_same_certificates_and_another_stream_others() {
 
 #[test]
 fn keys_of_the_operating_system_are_unique_and_on_p_256() {
-    let keys = [0; 2].map(|_| PrivateKey::generate(KeyRandom::System).unwrap());
+    let keys = [0; 2].map(|_| PrivateKey::generate(None).unwrap());
     assert_ne!(keys[0].pkcs8(), keys[1].pkcs8());
     let files = CertificateAuthority::generate("cluster.local", at(9), None).unwrap();
     let authority = CertificateAuthority::from_files(&files).unwrap();
@@ -128,24 +137,20 @@ fn keys_of_the_operating_system_are_unique_and_on_p_256() {
 
 #[test]
 fn a_request_decides_nothing_but_the_key() {
-    let mut random = seeded(1);
-    let files = CertificateAuthority::generate("cluster.local", at(9), Some(&mut random)).unwrap();
-    let authority = CertificateAuthority::from_files(&files).unwrap();
-    let key = PrivateKey::generate(KeyRandom::Seeded(&mut random)).unwrap();
+    let (_, authority) = authority(1, 9);
     let admin = SpiffeId::new("cluster.local", "kube-system", "admin").unwrap();
-    let request = key.signing_request(&admin).unwrap();
-    let issued = authority.issue(&request, &reviews(), &terms(9)).unwrap();
+    let issued = authority
+        .issue(&request(&admin), &reviews(), &terms(9))
+        .unwrap();
     let names = verify(&issued, authority.roots(), 9, KeyUsage::client_auth()).unwrap();
     assert_eq!(names, [reviews().to_string()]);
 }
 
 #[test]
 fn a_forged_request_is_refused() {
-    let (files, _) = issue(1, 9);
-    let authority = CertificateAuthority::from_files(&files).unwrap();
-    let key = PrivateKey::generate(KeyRandom::System).unwrap();
-    let request = key.signing_request(&reviews()).unwrap();
+    let (files, authority) = authority(1, 9);
     // The last bytes of the body are a part of the signature.
+    let request = request(&reviews());
     let mut lines: Vec<String> = request.lines().map(str::to_owned).collect();
     let last = lines.len() - 2;
     let flipped = if lines[last].starts_with('A') {
@@ -165,10 +170,8 @@ fn a_forged_request_is_refused() {
 
 #[test]
 fn an_authority_issues_nothing_beyond_its_own_validity() {
-    let (files, _) = issue(1, 1_000_000);
-    let authority = CertificateAuthority::from_files(&files).unwrap();
-    let key = PrivateKey::generate(KeyRandom::System).unwrap();
-    let request = key.signing_request(&reviews()).unwrap();
+    let (_, authority) = authority(1, 1_000_000);
+    let request = request(&reviews());
     let end = 1_000_000 + 3650 * DAY.as_secs();
     let issued = authority
         .issue(&request, &reviews(), &terms(end - 60))
@@ -185,7 +188,7 @@ fn an_authority_issues_nothing_beyond_its_own_validity() {
 
 #[test]
 fn files_that_do_not_belong_together_are_refused() {
-    let ((one, leaf), (two, _)) = (issue(1, 9), issue(2, 9));
+    let ((one, _), (two, _)) = (authority(1, 9), authority(2, 9));
     let with_key = AuthorityFiles {
         ca_key: two.ca_key.clone(),
         ..one.clone()
@@ -206,13 +209,11 @@ fn files_that_do_not_belong_together_are_refused() {
         let error = CertificateAuthority::from_files(&files).unwrap_err();
         assert!(error.to_string().contains(wanted), "{error}");
     }
-    drop(leaf);
 }
 
 #[test]
 fn secrets_are_not_printed() {
-    let (files, _) = issue(1, 9);
-    let authority = CertificateAuthority::from_files(&files).unwrap();
+    let (files, authority) = authority(1, 9);
     let key = PrivateKey::from_pem(&files.ca_key).unwrap();
     let printed = format!("{files:?} {authority:?} {key:?}");
     assert!(!printed.contains("PRIVATE KEY"), "{printed}");

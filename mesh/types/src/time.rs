@@ -75,6 +75,16 @@ impl UnixTime {
         UnixTime(nanos)
     }
 
+    /// The instant of a Unix timestamp, as certificates have it. One before 1970 is the Unix epoch. Saturating.
+    pub const fn from_timestamp(seconds: i64) -> UnixTime {
+        let seconds = if seconds < 0 {
+            0
+        } else {
+            seconds.cast_unsigned()
+        };
+        UnixTime(seconds.saturating_mul(1_000_000_000))
+    }
+
     /// Nanoseconds since the Unix epoch.
     pub const fn as_nanos(self) -> u64 {
         self.0

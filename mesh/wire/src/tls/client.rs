@@ -11,7 +11,6 @@ use rustls::sign::SingleCertAndKey;
 use shakedown_env::BoxStream;
 use tokio_rustls::TlsConnector;
 
-use super::context::EnvClock;
 use super::session;
 use super::verifier::Verifier;
 use super::{HAS_SUITES, TlsContext, TlsCredentials, TlsError, certificates, protocols};
@@ -19,7 +18,7 @@ use super::{HAS_SUITES, TlsContext, TlsCredentials, TlsError, certificates, prot
 /// The authorities whose certificates a client trusts.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    store: RootCertStore,
+    pub(super) store: RootCertStore,
     /// Certificates added from PEM files, each of which is also trusted as a server's own self-signed certificate.
     pinned: Vec<CertificateDer<'static>>,
 }
@@ -73,10 +72,6 @@ impl Roots {
     pub fn is_empty(&self) -> bool {
         self.store.is_empty()
     }
-
-    pub(super) fn into_store(self) -> RootCertStore {
-        self.store
-    }
 }
 
 /// The TLS configuration for connections to one server. Clones share its session tickets.
@@ -103,18 +98,29 @@ impl TlsClient {
         let name = ServerName::try_from(server.to_owned())
             .map_err(|_| TlsError::ServerName(server.to_owned()))?;
         let provider = Arc::clone(&context.provider);
-        let clock = Arc::<EnvClock>::clone(&context.clock);
+        let clock = Arc::clone(&context.clock);
         let builder = ClientConfig::builder_with_details(Arc::clone(&provider), clock)
             .with_safe_default_protocol_versions()
             .expect(HAS_SUITES);
-        let verifier = match trust {
-            ServerTrust::Roots(roots) => Verifier::for_named(roots.store, roots.pinned, provider)?,
-            ServerTrust::Listed(roots, names) => Verifier::for_listed(roots.store, names, provider),
-            ServerTrust::Anyone => Verifier::for_anyone(provider),
+        let builder = match trust {
+            ServerTrust::Roots(roots) if roots.pinned.is_empty() => {
+                builder.with_root_certificates(roots.store)
+            }
+            other => {
+                let verifier = match other {
+                    ServerTrust::Roots(roots) => {
+                        Verifier::for_named(roots.store, roots.pinned, provider)?
+                    }
+                    ServerTrust::Listed(roots, names) => {
+                        Verifier::for_listed(roots.store, names, provider)
+                    }
+                    ServerTrust::Anyone => Verifier::for_anyone(provider),
+                };
+                builder
+                    .dangerous()
+                    .with_custom_certificate_verifier(Arc::new(verifier))
+            }
         };
-        let builder = builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match credentials {
             None => builder.with_no_client_auth(),
             Some(credentials) => {

@@ -17,7 +17,7 @@ use super::seeded::{self, SeededRandom};
 #[derive(Clone, Debug)]
 pub struct TlsContext {
     pub(super) provider: Arc<CryptoProvider>,
-    pub(super) clock: Arc<EnvClock>,
+    pub(super) clock: Arc<dyn TimeProvider>,
     /// The source of random values. `None`: ring's own, which is the operating system's.
     random: Option<SeededRandom>,
 }
@@ -54,7 +54,7 @@ impl TlsContext {
 
 /// The environment's wall clock, against which the validity of certificates is checked.
 #[derive(Debug)]
-pub(super) struct EnvClock(Env);
+struct EnvClock(Env);
 
 impl TimeProvider for EnvClock {
     fn current_time(&self) -> Option<UnixTime> {

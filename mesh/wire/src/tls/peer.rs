@@ -38,7 +38,7 @@ impl PeerCertificate {
             dns_names: Vec::new(),
             subject: certificate.subject().to_string().into(),
             hash: Sha256::digest(der).into(),
-            expires: expiry(&certificate),
+            expires: UnixTime::from_timestamp(certificate.validity().not_after.timestamp()),
         };
         for name in names {
             match name {
@@ -49,10 +49,4 @@ impl PeerCertificate {
         }
         Ok(peer)
     }
-}
-
-/// The end of a certificate's validity. One before 1970 has long passed.
-fn expiry(certificate: &X509Certificate<'_>) -> UnixTime {
-    let seconds = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
-    UnixTime::from_nanos(seconds.saturating_mul(1_000_000_000))
 }

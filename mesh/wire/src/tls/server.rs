@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{Acceptor, ClientHello, NoClientAuth, ServerConfig, WebPkiClientVerifier};
+use rustls::server::{NoClientAuth, ServerConfig, WebPkiClientVerifier};
 use rustls::sign::SingleCertAndKey;
 use shakedown_env::BoxStream;
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::TlsAcceptor;
 
 use super::client::Roots;
-use super::context::EnvClock;
 use super::peer::PeerCertificate;
 use super::session;
 use super::{HAS_SUITES, TlsContext, TlsCredentials, TlsError, protocols};
@@ -33,8 +32,6 @@ pub enum ClientAuth {
 pub struct TlsServer {
     context: TlsContext,
     config: Arc<ServerConfig>,
-    /// The same without ALPN, for clients that offer only protocols that the server does not support.
-    without_alpn: Arc<ServerConfig>,
 }
 
 /// A session after its handshake.
@@ -48,8 +45,8 @@ pub struct AcceptedSession {
 }
 
 impl TlsServer {
-    /// Creates a server that supports the protocols of `alpn`, in order of preference. If it supports none of those that a
-    /// client offers, the session has no negotiated protocol. Source: Envoy, `ServerContextImpl::alpnSelectCallback`.
+    /// Creates a server that supports the protocols of `alpn`, in order of preference. If `alpn` is empty, any client is
+    /// accepted.
     ///
     /// # Errors
     /// `clients` contains no authority.
@@ -59,19 +56,17 @@ impl TlsServer {
         clients: ClientAuth,
         alpn: &[&[u8]],
     ) -> Result<TlsServer, TlsError> {
-        let clock = Arc::<EnvClock>::clone(&context.clock);
+        let clock = Arc::clone(&context.clock);
         let provider = Arc::clone(&context.provider);
         let mut config = ServerConfig::builder_with_details(provider, clock)
             .with_safe_default_protocol_versions()
             .expect(HAS_SUITES)
             .with_client_cert_verifier(verifier(context, clients)?)
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&credentials.0))));
-        let without_alpn = Arc::new(config.clone());
         config.alpn_protocols = protocols(alpn);
         Ok(TlsServer {
             context: context.clone(),
             config: Arc::new(config),
-            without_alpn,
         })
     }
 
@@ -81,10 +76,10 @@ impl TlsServer {
     /// The stream failed, or one side rejected the other.
     pub async fn accept(&self, stream: BoxStream) -> io::Result<AcceptedSession> {
         let ends = (stream.local_addr(), stream.peer_addr());
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), TokioIo::new(stream));
-        let hello = self.context.run(hello).await?;
-        let config = self.config_for(&hello.client_hello());
-        let handshake = self.context.during(|| hello.into_stream(config));
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
+        let handshake = self
+            .context
+            .during(|| acceptor.accept(TokioIo::new(stream)));
         let session = self.context.run(handshake).await?;
         let (_, connection) = session.get_ref();
         let chain = connection.peer_certificates().unwrap_or_default();
@@ -92,18 +87,6 @@ impl TlsServer {
             peer: chain.first().map(PeerCertificate::read).transpose()?,
             sni: connection.server_name().map(Box::from),
             stream: session::boxed(session.into(), ends),
-        })
-    }
-
-    fn config_for(&self, hello: &ClientHello<'_>) -> Arc<ServerConfig> {
-        let supported = &self.config.alpn_protocols;
-        let agrees = hello.alpn().is_none_or(|mut offered| {
-            offered.any(|protocol| supported.iter().any(|own| own == protocol))
-        });
-        Arc::clone(if agrees {
-            &self.config
-        } else {
-            &self.without_alpn
         })
     }
 }
@@ -118,12 +101,14 @@ fn verifier(
         ClientAuth::Optional(roots) => (roots, false),
         ClientAuth::Required(roots) => (roots, true),
     };
-    let roots = Arc::new(roots.into_store());
+    let roots = Arc::new(roots.store);
     let provider = Arc::clone(&context.provider);
     let mut builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
     if !required {
         builder = builder.allow_unauthenticated();
     }
     let built = builder.build();
-    Ok(built.map_err(|error| TlsError::Certificate(error.to_string()))?)
+    built
+        .map(|verifier| verifier as _)
+        .map_err(|error| TlsError::Certificate(error.to_string()))
 }

@@ -4,14 +4,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-
 use shakedown_env::Env;
-
-mod mutual;
 
 use super::*;
 use crate::scene::{ServerLog, answer, fetch, get, ms, pool, post, run, serve_raw};
 use crate::{Pool, PoolOptions, SendError, ServerOptions, serve_http1};
+
+mod mutual;
 
 const NAME: &str = "shop.example";
 
@@ -250,6 +249,16 @@ fn a_server_that_never_shakes_hands_is_given_up_in_time() {
         let error = pool.send(get("/")).await.unwrap_err();
         assert!(matches!(error, SendError::ConnectTimeout), "{error}");
         assert_eq!(env.now().since(began), ms(5000));
+    });
+}
+
+#[test]
+fn a_server_that_knows_none_of_the_clients_protocols_ends_the_handshake() {
+    run(|env| async move {
+        let (address, roots) = serve_tls(&env, 1970, &[b"h2"]);
+        let pool = pool_of(&env, address, NAME, ServerTrust::Roots(roots));
+        let error = pool.send(get("/size/1")).await.unwrap_err();
+        assert!(matches!(error, SendError::Handshake(_)), "{error}");
     });
 }
 
