@@ -31,7 +31,7 @@ impl fmt::Debug for PrivateKey {
 
 impl PrivateKey {
     /// Generates a key. A reproducible stream gives an Ed25519 key, whose signatures need no random values. Without one
-    /// the key comes from the operating system, and is ECDSA on P-256, which every TLS implementation supports.
+    /// the key is drawn from the operating system, and is ECDSA on P-256, which every TLS implementation supports.
     ///
     /// # Errors
     /// The operating system has no random values.

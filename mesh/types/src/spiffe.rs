@@ -11,7 +11,7 @@ pub struct SpiffeId {
     account: Box<str>,
 }
 
-/// A text is no SPIFFE identity in Istio's form.
+/// The error of a text that is not a SPIFFE identity in Istio's form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSpiffeId;
 

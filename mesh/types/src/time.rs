@@ -75,7 +75,7 @@ impl UnixTime {
         UnixTime(nanos)
     }
 
-    /// The instant of a Unix timestamp, as certificates have it. One before 1970 is the Unix epoch. Saturating.
+    /// The instant of a Unix timestamp, in seconds. One before 1970 becomes the Unix epoch. Saturating.
     pub const fn from_timestamp(seconds: i64) -> UnixTime {
         let seconds = if seconds < 0 {
             0

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use curve25519_dalek::MontgomeryPoint;
 use rand::Rng as _;
 use rustls::crypto::{
     ActiveKeyExchange, CryptoProvider, GetRandomFailed, SecureRandom, SharedSecret,
@@ -15,7 +16,6 @@ use rustls::crypto::{
 };
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 use shakedown_env::Rng;
-use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 
 thread_local! {
     /// The stream of the TLS session that this thread is working on.
@@ -96,7 +96,7 @@ impl SupportedKxGroup for SeededX25519 {
         let mut secret = [0; 32];
         draw(&mut secret)?;
         Ok(Box::new(KeyExchange {
-            public: x25519(secret, X25519_BASEPOINT_BYTES),
+            public: MontgomeryPoint::mul_base_clamped(secret).to_bytes(),
             secret,
         }))
     }
@@ -114,7 +114,8 @@ struct KeyExchange {
 impl ActiveKeyExchange for KeyExchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
         let invalid = || Error::from(PeerMisbehaved::InvalidKeyShare);
-        let shared = x25519(self.secret, peer.try_into().map_err(|_| invalid())?);
+        let peer = MontgomeryPoint(peer.try_into().map_err(|_| invalid())?);
+        let shared = peer.mul_clamped(self.secret).to_bytes();
         // A key of low order, which would make the secret known to everyone. Source: RFC 8446, 7.4.2.
         if shared == [0; 32] {
             return Err(invalid());
