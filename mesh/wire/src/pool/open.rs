@@ -112,7 +112,10 @@ async fn dial(
 ) -> Result<BoxStream, SendError> {
     let stream = env.connect(to, from).await.map_err(SendError::Connect)?;
     match &options.tls {
-        Some(tls) => tls.wrap(stream).await.map_err(SendError::Handshake),
+        // Boxed, because the state of a handshake would enlarge the task of every connection without TLS.
+        Some(tls) => Box::pin(tls.wrap(stream))
+            .await
+            .map_err(SendError::Handshake),
         None => Ok(stream),
     }
 }
