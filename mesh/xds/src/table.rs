@@ -23,6 +23,7 @@ pub mod re2;
 mod rewrite;
 mod routes;
 mod share;
+mod tls;
 
 pub use balancing::{
     Fallback, Label, Labels, LbOptions, LbPolicy, LeastRequest, Maglev, PeakEwma, RingFunction,
@@ -57,6 +58,10 @@ pub use routes::{
     WeightedCluster,
 };
 pub use share::RequestShare;
+pub use tls::{
+    ClientCertificateHeader, ClientCertificates, DownstreamTls, ForwardClientCert, ListenerTls,
+    UpstreamTls, UpstreamTransport, UpstreamTrust,
+};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -91,6 +96,7 @@ pub struct Listener {
     pub name: Arc<str>,
     pub address: SocketAddr,
     pub direction: Direction,
+    pub tls: ListenerTls,
     pub routes: Routes,
     /// The maximum time a request may spend without activity on either side, unless its route sets another. `None`:
     /// unlimited.
@@ -127,6 +133,7 @@ pub struct Cluster {
     pub kind: ClusterKind,
     /// The protocol of upstream connections.
     pub protocol: UpstreamProtocol,
+    pub transport: UpstreamTransport,
     /// The timeout for establishing a connection.
     pub connect_timeout: Duration,
     pub lb: LbPolicy,
@@ -162,6 +169,7 @@ impl Host {
             hash_key: None,
             labels: Labels::new(),
             workload: Identity::new(""),
+            mesh_tls: false,
         }
     }
 }
@@ -245,6 +253,8 @@ pub struct Host {
     pub labels: Labels,
     /// The workload that the host belongs to.
     pub workload: Identity,
+    /// True if the host accepts the mesh's mutual TLS: metadata `envoy.transport_socket_match`, `tlsMode: istio`.
+    pub mesh_tls: bool,
 }
 
 #[cfg(test)]

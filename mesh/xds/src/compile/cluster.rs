@@ -14,7 +14,7 @@ use crate::proto::upstream_http::http_protocol_options::{
     UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
 use crate::proto::{self, core};
-use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol};
+use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol, UpstreamTransport};
 
 /// Envoy's default. Source: Envoy, `Cluster.connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +61,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         lb_options,
         kind,
         protocol: http.protocol,
+        transport: UpstreamTransport::Plaintext,
         connect_timeout: connect_timeout(message)?,
         limits: limits::compile(message.circuit_breakers.as_ref())
             .map_err(|problem| problem.within("circuit_breakers"))?,

@@ -171,6 +171,7 @@ fn host(message: &LbEndpoint, place: &LocalityShared) -> Result<Host> {
         },
         labels,
         workload: Identity::new(workload(message.metadata.as_ref())),
+        mesh_tls: false,
     })
 }
 

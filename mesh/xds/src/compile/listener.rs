@@ -9,7 +9,7 @@ use crate::proto::listener::{self as message, FilterChain, filter};
 use crate::proto::manager::http_connection_manager::{CodecType, RouteSpecifier};
 use crate::proto::manager::{HttpConnectionManager, Rds};
 use crate::proto::{self, core};
-use crate::table::{self, Direction, Filter, Listener, Routes};
+use crate::table::{self, Direction, Filter, Listener, ListenerTls, Routes};
 
 /// Envoy's default. Source: Envoy, `HttpConnectionManager.stream_idle_timeout`.
 const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -58,6 +58,7 @@ pub(super) fn compile(message: &message::Listener) -> Result<Listener> {
         name: Arc::from(message.name.as_str()),
         address: address("address", message.address.as_ref())?,
         direction,
+        tls: ListenerTls::Plaintext,
         routes: manager.routes,
         stream_idle_timeout: manager.stream_idle_timeout,
         filters: manager.filters,

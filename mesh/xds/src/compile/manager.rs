@@ -10,7 +10,9 @@ use crate::proto::manager::http_connection_manager::{
 };
 use crate::proto::protobuf::BoolValue;
 use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
-use crate::table::{AddressRange, ClientAddressSource, Manager, StreamDuration, Upgrades};
+use crate::table::{
+    AddressRange, ClientAddressSource, ClientCertificateHeader, Manager, StreamDuration, Upgrades,
+};
 
 pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
     let max_stream_duration = match &message.common_http_protocol_options {
@@ -35,6 +37,7 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
         suppress_envoy_headers: false,
         upgrades: upgrades(message)?,
         normalize_path: normalize_path(message)?,
+        client_certificate_header: ClientCertificateHeader::default(),
     })
 }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::tls::ClientCertificateHeader;
+
 /// The settings of an HTTP connection manager. The default is that of an empty Envoy message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manager {
@@ -20,6 +22,8 @@ pub struct Manager {
     pub upgrades: Upgrades,
     /// True if paths are normalised ([`normalize_path`](super::normalize_path())) before any other processing.
     pub normalize_path: bool,
+    /// The treatment of `x-forwarded-client-cert`.
+    pub client_certificate_header: ClientCertificateHeader,
 }
 
 /// The detection of the client address. Source: Envoy, `HttpConnectionManager.use_remote_address`.
