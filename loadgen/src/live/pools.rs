@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_env::Env;
-use shakedown_wire::{Pool, PoolOptions, PoolProtocol, Quota, QuotaLimits, Traffic};
+use shakedown_wire::{
+    Pool, PoolOptions, PoolProtocol, Quota, QuotaLimits, SharedTlsClient, Traffic,
+};
 
 use super::options::{LoadTarget, SendOptions};
 
@@ -47,7 +49,7 @@ impl LoadPools {
             },
             connect_timeout: send_options.timeout.min(CONNECT_TIMEOUT),
             reuse: send_options.reuse,
-            tls: target.tls.clone(),
+            tls: target.tls.clone().map(SharedTlsClient::new),
             traffic: Some(Arc::clone(&traffic)),
             ..PoolOptions::default()
         };

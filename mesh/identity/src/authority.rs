@@ -53,6 +53,16 @@ pub struct IssuedCertificate {
     pub expires: UnixTime,
 }
 
+impl IssuedCertificate {
+    /// The chain in PEM.
+    pub fn pem(&self) -> String {
+        let blocks = self.chain.iter();
+        blocks
+            .map(|der| pem::encode(&pem::Pem::new("CERTIFICATE", &**der)))
+            .collect()
+    }
+}
+
 impl fmt::Debug for CertificateAuthority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CertificateAuthority")

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shakedown_env::{BoxListener, Env};
-use shakedown_wire::{ConnectionAddresses, ServerOptions, accept_auto_until};
+use shakedown_wire::{AcceptedConnection, ServerOptions, accept_auto_until};
 use shakedown_xds::table::{Direction, Listener, Routes, Table};
 
 use crate::admission::{self, HEAD_BYTES_MAX};
 use crate::bootstrap::Bootstrap;
-use crate::connection::DownstreamConnection;
+use crate::connection::{DownstreamConnection, DownstreamSession};
 use crate::hash::ConnectionEnds;
 use crate::listener::{Accepting, ActiveListener};
 use crate::shared::Shared;
@@ -72,7 +72,7 @@ pub(crate) fn follow(shared: &Rc<Shared>) -> Unopened {
                 }
             },
         };
-        accepting.listener.update(config);
+        accepting.listener.update(config, &shared.secrets);
         active.insert(address, accepting);
     }
     for removed in before.into_values() {
@@ -143,17 +143,26 @@ async fn accept(shared: Rc<Shared>, listener: Rc<ActiveListener>, socket: BoxLis
     let options = ServerOptions {
         max_header_bytes: HEAD_BYTES_MAX,
         service_refuses: true,
+        transport: listener.transport().clone(),
         head_timeout: listener.head_timeout().clone(),
         idle_timeout: Some(IDLE_TIMEOUT),
         ..ServerOptions::default()
     };
-    let make = |connected: ConnectionAddresses| {
+    let (own, side) = (Rc::clone(&shared), Rc::clone(&listener));
+    let make = move |accepted: AcceptedConnection| {
         let ends = ConnectionEnds {
-            caller: connected.peer,
-            own: connected.local,
+            caller: accepted.addresses.peer,
+            own: accepted.addresses.local,
         };
-        let (shared, listener) = (Rc::clone(&shared), Rc::clone(&listener));
-        let connection = Rc::new(DownstreamConnection::default());
+        let (shared, listener) = (Rc::clone(&own), Rc::clone(&side));
+        let session = accepted.tls.map(|client| DownstreamSession {
+            client,
+            own_uris: listener.certificate_uris(),
+        });
+        let connection = Rc::new(DownstreamConnection {
+            session,
+            ..DownstreamConnection::default()
+        });
         move |request| {
             let (shared, listener) = (Rc::clone(&shared), Rc::clone(&listener));
             let connection = Rc::clone(&connection);

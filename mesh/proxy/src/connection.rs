@@ -1,6 +1,8 @@
 //! The state that the requests of one downstream connection share.
 
-use shakedown_wire::KeptBudget;
+use std::rc::Rc;
+
+use shakedown_wire::{KeptBudget, SessionClient};
 
 use crate::limit::limiters::ConnectionLimiter;
 use crate::peers::PeerOfConnection;
@@ -18,6 +20,16 @@ pub(crate) struct DownstreamConnection {
     pub(crate) kept: KeptBudget,
     /// The calling workload.
     pub(crate) peer: PeerOfConnection,
+    /// The TLS session. `None`: plain text.
+    pub(crate) session: Option<DownstreamSession>,
+}
+
+/// The TLS session of a downstream connection.
+#[derive(Debug)]
+pub(crate) struct DownstreamSession {
+    pub(crate) client: SessionClient,
+    /// The URIs among the subject alternative names of the proxy's own certificate.
+    pub(crate) own_uris: Rc<[Box<str>]>,
 }
 
 impl Default for DownstreamConnection {
@@ -26,6 +38,7 @@ impl Default for DownstreamConnection {
             limiter: ConnectionLimiter::default(),
             kept: KeptBudget::new(KEPT_BYTES_MAX),
             peer: PeerOfConnection::default(),
+            session: None,
         }
     }
 }

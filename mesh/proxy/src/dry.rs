@@ -22,7 +22,7 @@ use crate::hash::ConnectionEnds;
 use crate::listener::ActiveListener;
 use crate::send::{AttemptResult, Carrier, ConnectMark, ended};
 use crate::shared::Shared;
-use crate::{Bootstrap, ResourceCache};
+use crate::{Bootstrap, ResourceCache, Secrets};
 
 /// A proxy without sockets, and one connection to it.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl DryRun {
             caller: SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)),
             own: config.address,
         };
-        let shared = Rc::new(Shared::new(env, bootstrap));
+        let shared = Rc::new(Shared::new(env.clone(), bootstrap, Secrets::new(env)));
         shared.state.swap(table);
         Some(DryRun {
             shared,

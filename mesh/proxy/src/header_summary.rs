@@ -4,6 +4,8 @@
 
 use http::HeaderMap;
 
+use crate::client_certificate::CLIENT_CERTIFICATE;
+
 /// The rare headers that are present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderSummary {
@@ -14,6 +16,7 @@ pub(crate) struct HeaderSummary {
     pub(crate) forwarded_proto: bool,
     /// True for any of Envoy's own headers, `x-envoy-*`.
     pub(crate) envoy: bool,
+    pub(crate) client_certificate: bool,
 }
 
 impl HeaderSummary {
@@ -26,6 +29,7 @@ impl HeaderSummary {
                 "expect" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "te" => {
                     seen.hop = true;
                 }
+                CLIENT_CERTIFICATE => seen.client_certificate = true,
                 "x-forwarded-proto" => seen.forwarded_proto = true,
                 name => seen.envoy |= name.starts_with("x-envoy-"),
             }

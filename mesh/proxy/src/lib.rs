@@ -12,12 +12,13 @@
 //!    proxy that sends it.
 //! 4. The record of a request: `record`, which emits events and metrics, and `reusable_timer`, its timer.
 //! 5. Shared state. `shared` owns the parts: `state` (the configuration in force and the clusters in use), `listener`,
-//!    `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS resources among the proxies of a
+//!    `secrets` (certificates and roots), `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS resources among the proxies of a
 //!    process. `control_plane` is the status of the ADS stream.
 //! 6. Policies. [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`], [`hedge`], [`limit`], [`adaptive`], [`shed`] and
 //!    [`throttle`] take the time and randomness as parameters, and read no clock.
 //! 7. Messages. `request_head` is the head of a request; [`respond`] defines the local replies, `response_context` the changes to
-//!    a response; `headers`, `origin`, `header_overrides`, `prepare` and `upgrade` read and write headers.
+//!    a response; `headers`, `origin`, `client_certificate`, `header_overrides`, `prepare` and `upgrade` read and write
+//!    headers.
 //!
 //! [`DryRun`] is the request path without connections, for measuring the proxy's own cost.
 //!
@@ -37,6 +38,7 @@ pub mod balance;
 mod bootstrap;
 pub mod breaker;
 pub mod budget;
+mod client_certificate;
 mod connection;
 mod control_plane;
 mod date;
@@ -77,6 +79,7 @@ mod rewrite;
 mod route;
 mod router;
 mod run;
+mod secrets;
 mod send;
 mod shared;
 pub mod shed;
@@ -91,6 +94,7 @@ pub use bootstrap::{Bootstrap, MetricWorkload};
 pub use dry::DryRun;
 pub use resources::ResourceCache;
 pub use run::{ProxyError, run, run_with_table};
+pub use secrets::Secrets;
 
 #[cfg(test)]
 mod tests;

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use http::HeaderMap;
 use shakedown_env::Owned;
 use shakedown_types::Side;
-use shakedown_wire::{Drain, HeadTimeout};
-use shakedown_xds::table::{Direction, Listener};
+use shakedown_wire::{Drain, HeadTimeout, TransportSecurity};
+use shakedown_xds::table::{Direction, Listener, ListenerTls};
 
 use crate::hash::ConnectionEnds;
 use crate::origin::DownstreamClient;
+use crate::secrets::Secrets;
 
 /// The listeners of a proxy that accept connections, by address.
 #[derive(Debug, Default)]
@@ -36,6 +37,12 @@ pub(crate) struct ActiveListener {
     config: RefCell<Arc<Listener>>,
     /// The bound on receiving a request's headers, shared with the connections.
     head_timeout: HeadTimeout,
+    /// The transport security of new connections, shared with the accept loop.
+    transport: TransportSecurity,
+    /// The settings and the version of the secrets that `transport` was made of.
+    transport_inputs: RefCell<(ListenerTls, u64)>,
+    /// The URIs of the proxy's certificate for new connections.
+    certificate_uris: RefCell<Rc<[Box<str>]>>,
     drain: Drain,
 }
 
@@ -85,6 +92,9 @@ impl ActiveListener {
             address,
             config: RefCell::new(Arc::clone(config)),
             head_timeout: HeadTimeout::default(),
+            transport: TransportSecurity::default(),
+            transport_inputs: RefCell::default(),
+            certificate_uris: RefCell::default(),
             drain: Drain::new(),
         }
     }
@@ -94,8 +104,8 @@ impl ActiveListener {
         self.address
     }
 
-    /// Puts a new configuration of the listener in force, for its open connections, too.
-    pub(crate) fn update(&self, config: &Arc<Listener>) {
+    /// Puts a new configuration of the listener in force. Open connections keep only their transport.
+    pub(crate) fn update(&self, config: &Arc<Listener>, secrets: &Secrets) {
         let manager = &config.manager;
         let bounds = [
             manager.request_headers_timeout,
@@ -104,6 +114,45 @@ impl ActiveListener {
         ];
         self.head_timeout.set(bounds.into_iter().flatten().min());
         self.config.replace(Arc::clone(config));
+        self.update_transport(&config.tls, secrets);
+    }
+
+    /// Renews the transport security of new connections, if the settings or the secrets have changed. Without its secrets
+    /// the listener closes new connections. Source: Envoy, `DownstreamTlsContext` with secrets that are not ready.
+    fn update_transport(&self, config: &ListenerTls, secrets: &Secrets) {
+        let inputs = (config.clone(), secrets.version());
+        if *self.transport_inputs.borrow() == inputs {
+            return;
+        }
+        self.transport_inputs.replace(inputs);
+        let made = match config {
+            ListenerTls::Plaintext => return self.transport.set(None),
+            ListenerTls::Permissive(tls) => secrets.server(tls, false),
+            ListenerTls::Strict(tls) => secrets.server(tls, true),
+        };
+        match made {
+            Ok(made) => {
+                self.certificate_uris.replace(made.uris);
+                self.transport.set(Some(made.tls));
+            }
+            Err(_missing) => self.transport.close(),
+        }
+    }
+
+    /// Uses the current secrets for new connections.
+    pub(crate) fn follow_secrets(&self, secrets: &Secrets) {
+        let config = self.config();
+        self.update_transport(&config.tls, secrets);
+    }
+
+    /// The transport security of new connections.
+    pub(crate) fn transport(&self) -> &TransportSecurity {
+        &self.transport
+    }
+
+    /// The URIs among the subject alternative names of the proxy's certificate for new connections.
+    pub(crate) fn certificate_uris(&self) -> Rc<[Box<str>]> {
+        Rc::clone(&self.certificate_uris.borrow())
     }
 
     /// The bound on receiving a request's headers.

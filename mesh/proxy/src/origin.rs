@@ -86,8 +86,8 @@ impl DownstreamClient {
         self.near.is_some() && !self.is_internal
     }
 
-    /// Writes the headers that report the caller. `own` is the proxy's address.
-    pub(crate) fn write_headers(&self, headers: &mut HeaderMap, own: IpAddr) {
+    /// Writes the headers that report the caller. `own` is the proxy's address, `scheme` that of the connection.
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap, own: IpAddr, scheme: &'static str) {
         if let Some(near) = self.near {
             if near.append {
                 // A loopback address would mean nothing to the next hop.
@@ -99,7 +99,7 @@ impl DownstreamClient {
                 append_address(headers, address);
             }
             if !near.trusts_protocol || !headers.contains_key(&FORWARDED_PROTO) {
-                headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+                headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
             }
             if !self.is_internal {
                 EDGE.iter().for_each(|name| {
@@ -241,7 +241,11 @@ mod tests {
         let mut map = headers(forwarded);
         map.insert(FORWARDED_PROTO, HeaderValue::from_static("https"));
         map.insert("x-envoy-decorator-operation", HeaderValue::from_static("x"));
-        DownstreamClient::from_request(origin, &map, ip(peer)).write_headers(&mut map, ip(OWN));
+        DownstreamClient::from_request(origin, &map, ip(peer)).write_headers(
+            &mut map,
+            ip(OWN),
+            "http",
+        );
         map
     }
 

@@ -17,6 +17,9 @@ use crate::header_writer::{HeaderWriter, small};
 use crate::origin::{DownstreamClient, FORWARDED_PROTO, INTERNAL};
 use crate::request_head::RequestHead;
 
+/// `http` or `https`.
+pub(crate) type Scheme = &'static str;
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const EXPECTED_TIMEOUT: HeaderName = HeaderName::from_static("x-envoy-expected-rq-timeout-ms");
 const ATTEMPT_COUNT: HeaderName = HeaderName::from_static("x-envoy-attempt-count");
@@ -35,7 +38,7 @@ const HOP_BY_HOP: [&str; 6] = [
 ];
 
 /// Normalizes a request before it is routed: removes hop-by-hop headers, reports the caller in headers, moves the
-/// target's authority to `host`, and sets the scheme. `own` is the proxy's address.
+/// target's authority to `host`, and sets the scheme. `own` is the proxy's address, `transport` the scheme of the connection.
 ///
 /// `seen` is the summary of the headers. A request for an `upgrade` keeps `connection` and `upgrade`.
 pub(crate) fn receive(
@@ -43,6 +46,7 @@ pub(crate) fn receive(
     mut seen: HeaderSummary,
     caller: DownstreamClient,
     own: IpAddr,
+    transport: Scheme,
     upgrade: bool,
 ) {
     let RequestHead {
@@ -64,13 +68,13 @@ pub(crate) fn receive(
         }
     }
     if caller != DownstreamClient::default() {
-        caller.write_headers(headers, own);
+        caller.write_headers(headers, own, transport);
         seen.forwarded_proto = headers.contains_key(&FORWARDED_PROTO);
     }
     if !seen.forwarded_proto {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(transport));
     }
-    *found = scheme(head, seen.forwarded_proto);
+    *found = scheme(head, seen.forwarded_proto, transport);
     if head.uri.authority().is_some() {
         to_origin_form(head);
     } else if head.headers.len() > head.headers.keys_len() {
@@ -94,9 +98,9 @@ fn join_hosts(headers: &mut HeaderMap) {
     }
 }
 
-/// The scheme of the target, or else that of `x-forwarded-proto`. Source: Envoy,
+/// The scheme of the target, or else that of `x-forwarded-proto`, or else that of the connection. Source: Envoy,
 /// `ConnectionManagerUtility::mutateRequestHeaders`.
-fn scheme(head: &Parts, forwarded: bool) -> &'static str {
+fn scheme(head: &Parts, forwarded: bool, transport: Scheme) -> Scheme {
     let is_https = |proto: &[u8]| proto.eq_ignore_ascii_case(b"https");
     let https = match head.uri.scheme_str() {
         Some(scheme) => is_https(scheme.as_bytes()),
@@ -104,7 +108,7 @@ fn scheme(head: &Parts, forwarded: bool) -> &'static str {
             let proto = head.headers.get(&FORWARDED_PROTO);
             proto.is_some_and(|proto| is_https(proto.as_bytes()))
         }
-        None => false,
+        None => transport == "https",
     };
     if https { "https" } else { "http" }
 }
@@ -251,8 +255,29 @@ mod tests {
             HeaderSummary::from_headers(&head.parts.headers),
             DownstreamClient::default(),
         );
-        receive(&mut head, seen, caller, [10, 0, 0, 1].into(), false);
+        receive(&mut head, seen, caller, [10, 0, 0, 1].into(), "http", false);
         head
+    }
+
+    #[test]
+    fn the_scheme_is_that_of_the_connection_unless_forwarded() {
+        let scheme = |pairs: &[(&'static str, &'static str)], transport| {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            parts.headers = headers(pairs);
+            let mut head = RequestHead::new(parts);
+            let seen = HeaderSummary::from_headers(&head.parts.headers);
+            let (caller, own) = (DownstreamClient::default(), [10, 0, 0, 1].into());
+            receive(&mut head, seen, caller, own, transport, false);
+            let forwarded = head.parts.headers[&FORWARDED_PROTO]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            (head.scheme, forwarded)
+        };
+        assert_eq!(scheme(&[], "https"), ("https", "https".into()));
+        assert_eq!(scheme(&[], "http"), ("http", "http".into()));
+        let kept = [("x-forwarded-proto", "http")];
+        assert_eq!(scheme(&kept, "https"), ("http", "http".into()));
     }
 
     #[test]

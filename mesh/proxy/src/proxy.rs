@@ -10,6 +10,7 @@ use shakedown_xds::table::Table;
 use crate::accept;
 use crate::bootstrap::Bootstrap;
 use crate::control_plane::ControlPlaneStatus;
+use crate::secrets::Secrets;
 use crate::shared::Shared;
 
 /// A proxy's shared state, its readiness and the status of its control plane.
@@ -23,9 +24,9 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     /// A proxy without a configuration.
-    pub(crate) fn new(env: Env, bootstrap: Bootstrap) -> Proxy {
+    pub(crate) fn new(env: Env, bootstrap: Bootstrap, secrets: Secrets) -> Proxy {
         Proxy {
-            shared: Rc::new(Shared::new(env, bootstrap)),
+            shared: Rc::new(Shared::new(env, bootstrap, secrets)),
             control_plane: ControlPlaneStatus::default(),
             unready: RefCell::new(Some("no configuration in force".into())),
         }
@@ -38,6 +39,7 @@ impl Proxy {
         shared.state.swap(table);
         shared.rate_limits.sweep();
         shared.overload.sweep();
+        shared.state.follow_secrets();
         let unopened = accept::follow(shared);
         if !self.is_ready() {
             self.unready.replace(missing.or(unopened.reason()));
@@ -48,6 +50,14 @@ impl Proxy {
                 resource: listener,
                 reason: error.to_string().into(),
             });
+        }
+    }
+
+    /// Uses the current secrets for new connections in both directions.
+    pub(crate) fn follow_secrets(&self) {
+        self.shared.state.follow_secrets();
+        for listener in self.shared.listeners.list() {
+            listener.follow_secrets(&self.shared.secrets);
         }
     }
 

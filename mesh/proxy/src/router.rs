@@ -30,7 +30,7 @@ use crate::send::Carrier;
 use crate::shared::Shared;
 use crate::state::Upstream;
 use crate::upgrade::UpgradeRequest;
-use crate::{answer, header_overrides, mirror, prepare, rewrite, split};
+use crate::{answer, client_certificate, header_overrides, mirror, prepare, rewrite, split};
 
 /// Istio's cluster for destinations outside the mesh if the mesh allows none.
 const BLACK_HOLE: &str = "BlackHoleCluster";
@@ -74,7 +74,16 @@ impl<'t> RouteSelection<'t> {
         record: &mut RequestRecord,
     ) -> Result<RouteSelection<'t>, LocalReply> {
         let own = stream.shared.bootstrap.address;
-        prepare::receive(head, seen, stream.caller, own, stream.upgrade.is_some());
+        let session = stream.connection.session.as_ref();
+        client_certificate::rewrite(
+            &mut head.parts.headers,
+            seen.client_certificate,
+            stream.listener.manager.client_certificate_header,
+            session,
+        );
+        let transport = if session.is_some() { "https" } else { "http" };
+        let upgrade = stream.upgrade.is_some();
+        prepare::receive(head, seen, stream.caller, own, transport, upgrade);
         if stream.listener.manager.normalize_path {
             rewrite::normalize(head)?;
         }

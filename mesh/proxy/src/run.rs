@@ -12,6 +12,7 @@ use shakedown_xds::table::Table;
 use crate::bootstrap::Bootstrap;
 use crate::proxy::Proxy;
 use crate::resources::ResourceCache;
+use crate::secrets::Secrets;
 use crate::{admin, ads};
 
 /// A proxy could not start.
@@ -28,19 +29,25 @@ pub enum ProxyError {
 }
 
 /// Runs a proxy that follows its control plane, and starts with the configuration in its store. The proxy is ready once a
-/// configuration is in force. Proxies of one process that are given clones of one cache share equal resources.
+/// configuration is in force. Proxies of one process that are given clones of one cache share equal resources. TLS uses the
+/// `secrets` that the configuration names.
 ///
 /// Never returns without an error. Dropping the future closes the listeners and their connections.
 ///
 /// # Errors
 /// The port of metrics and readiness cannot be listened on.
-pub async fn run(env: Env, bootstrap: Bootstrap, cache: ResourceCache) -> Result<(), ProxyError> {
-    let running = Running::start(env, bootstrap)?;
+pub async fn run(
+    env: Env,
+    bootstrap: Bootstrap,
+    cache: ResourceCache,
+    secrets: Secrets,
+) -> Result<(), ProxyError> {
+    let running = Running::start(env, bootstrap, secrets)?;
     let never: Infallible = ads::follow(Rc::clone(&running.proxy), cache).await;
     match never {}
 }
 
-/// Runs a proxy with this configuration and no control plane.
+/// Runs a proxy with this configuration, no control plane and no secrets.
 ///
 /// Never returns without an error. Dropping the future closes the listeners and their connections.
 ///
@@ -51,7 +58,8 @@ pub async fn run_with_table(
     bootstrap: Bootstrap,
     table: Table,
 ) -> Result<(), ProxyError> {
-    let running = Running::start(env, bootstrap)?;
+    let secrets = Secrets::new(env.clone());
+    let running = Running::start(env, bootstrap, secrets)?;
     running.proxy.put_in_force(table, None);
     pending().await
 }
@@ -64,9 +72,19 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts a proxy without a configuration.
-    pub(crate) fn start(env: Env, bootstrap: Bootstrap) -> Result<Running, ProxyError> {
+    pub(crate) fn start(
+        env: Env,
+        bootstrap: Bootstrap,
+        secrets: Secrets,
+    ) -> Result<Running, ProxyError> {
         let address = (bootstrap.address, bootstrap.admin_port).into();
-        let proxy = Rc::new(Proxy::new(env, bootstrap));
+        let proxy = Rc::new(Proxy::new(env, bootstrap, secrets));
+        let weak = Rc::downgrade(&proxy);
+        proxy.shared.secrets.on_change(move || {
+            if let Some(proxy) = weak.upgrade() {
+                proxy.follow_secrets();
+            }
+        });
         match admin::listen(&proxy, address) {
             Ok(admin) => Ok(Running {
                 proxy,

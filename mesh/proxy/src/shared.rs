@@ -16,6 +16,7 @@ use crate::object_pool::ObjectPool;
 use crate::outgoing::HeaderBuffers;
 use crate::overload::Overload;
 use crate::random::RandomStreams;
+use crate::secrets::Secrets;
 use crate::state::ProxyState;
 use crate::telemetry::{EdgeLabeler, EdgeSeries, Metrics};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     /// The configuration in force, and the clusters in use.
     pub(crate) state: ProxyState,
     pub(crate) listeners: ActiveListeners,
+    pub(crate) secrets: Secrets,
     pub(crate) metrics: Metrics,
     pub(crate) random: RandomStreams,
     pub(crate) rate_limits: Limiters,
@@ -47,12 +49,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// The state of a proxy without a configuration.
-    pub(crate) fn new(env: Env, bootstrap: Bootstrap) -> Shared {
+    pub(crate) fn new(env: Env, bootstrap: Bootstrap, secrets: Secrets) -> Shared {
         let labeler = EdgeLabeler::new(&bootstrap);
         let unrouted = |side| Rc::new(EdgeSeries::new(labeler.unrouted(side)));
         Shared {
             unrouted: [unrouted(Side::Outbound), unrouted(Side::Inbound)],
-            state: ProxyState::new(env.clone(), bootstrap.address, labeler),
+            state: ProxyState::new(env.clone(), bootstrap.address, labeler, secrets.clone()),
+            secrets,
             listeners: ActiveListeners::default(),
             metrics: Metrics::new(),
             random: RandomStreams::new(&env),

@@ -5,6 +5,7 @@ mod deferred;
 mod health;
 mod host;
 mod host_health;
+mod transport;
 mod upstream;
 
 use std::cell::{Cell, RefCell};
@@ -18,9 +19,11 @@ use shakedown_xds::table::Table;
 
 use deferred::{AppliedConfig, STEPS_MAX};
 pub(crate) use host::{ActiveRequest, PoolKind, UpstreamHost};
+use upstream::UpstreamInputs;
 pub(crate) use upstream::{PickContext, Upstream};
 
 use crate::peers::{Peer, PeerOfConnection, Peers};
+use crate::secrets::Secrets;
 use crate::telemetry::EdgeLabeler;
 
 /// The configuration in force and the state of its clusters.
@@ -33,6 +36,7 @@ pub(crate) struct ProxyState {
     /// The number of tables put in force so far.
     version: Cell<u64>,
     peers: Peers,
+    secrets: Secrets,
     /// The time of the first table; `None` before.
     first: Cell<Option<Time>>,
     /// The clusters in use.
@@ -43,7 +47,12 @@ pub(crate) struct ProxyState {
 
 impl ProxyState {
     /// A state without a table. Connections to upstreams leave from `from`. `labeler` names the edges.
-    pub(crate) fn new(env: Env, from: IpAddr, labeler: EdgeLabeler) -> ProxyState {
+    pub(crate) fn new(
+        env: Env,
+        from: IpAddr,
+        labeler: EdgeLabeler,
+        secrets: Secrets,
+    ) -> ProxyState {
         ProxyState {
             env,
             from,
@@ -51,6 +60,7 @@ impl ProxyState {
             table: RefCell::default(),
             version: Cell::default(),
             peers: Peers::default(),
+            secrets,
             first: Cell::default(),
             upstreams: RefCell::default(),
             deferred: RefCell::default(),
@@ -140,11 +150,23 @@ impl ProxyState {
         self.first.set(self.first.get().or(Some(now)));
     }
 
+    /// Uses the current secrets for new connections to upstreams.
+    pub(crate) fn follow_secrets(&self) {
+        for upstream in self.upstreams.borrow().values() {
+            upstream.follow_secrets();
+        }
+    }
+
     /// Creates a cluster's state and applies these configurations in order.
     fn create(&self, steps: &[AppliedConfig]) -> Rc<Upstream> {
         let first = steps.first().expect("a cluster has been configured");
         let labels = self.labeler.labels(&first.cluster.name);
-        let upstream = Upstream::new(&self.env, self.from, labels, &first.cluster, first.since);
+        let host = UpstreamInputs {
+            env: &self.env,
+            from: self.from,
+            secrets: &self.secrets,
+        };
+        let upstream = Upstream::new(host, labels, &first.cluster, first.since);
         let upstream = Rc::new(upstream);
         for step in steps {
             upstream.update(&step.cluster, step.hosts.as_ref(), step.since);

@@ -14,6 +14,7 @@ mod http2;
 mod levels;
 mod life;
 mod loops;
+mod mutual_tls;
 mod outliers;
 mod overload;
 mod peers;

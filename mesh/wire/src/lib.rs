@@ -44,13 +44,15 @@ pub use pool::{
 };
 pub use seams::{EnvExecutor, EnvTimer};
 pub use server::{
-    ConnectionAddresses, HeadTimeout, ServeError, ServerBody, ServerOptions, accept_auto_until,
-    accept_loop, accept_loop_until, serve_auto_until, serve_http1, serve_http1_until,
+    AcceptedConnection, ConnectionAddresses, HeadTimeout, ServeError, ServerBody, ServerOptions,
+    ServerTls, TransportSecurity, accept_auto_until, accept_loop, accept_loop_until,
+    serve_auto_until, serve_http1, serve_http1_until,
 };
 pub use target::{WrittenPath, path_of, set_path};
 pub use tls::{
     AcceptedSession, CertificateRefusal, ClientAuth, PeerCertificate, Roots, ServerTrust,
-    TlsClient, TlsContext, TlsCredentials, TlsError, TlsServer, lacks_http2, refusal,
+    SessionClient, SharedTlsClient, TlsClient, TlsContext, TlsCredentials, TlsError, TlsServer,
+    lacks_http2, refusal,
 };
 pub use upgrade::{Tunnel, TunnelBounds, TunnelEnd, Upgrade, tunnel};
 

@@ -154,9 +154,10 @@ pub(crate) fn serve_auto_at(
     let (own, options, count) = (env.clone(), options.clone(), Rc::clone(&seen));
     let (handle, log) = (drain.clone(), Rc::clone(&seen));
     env.spawn("server", async move {
-        let make = |_connected| {
+        let env = own.clone();
+        let make = move |_connected| {
             count.connections.set(count.connections.get() + 1);
-            let (env, seen) = (own.clone(), Rc::clone(&count));
+            let (env, seen) = (env.clone(), Rc::clone(&count));
             move |request| answer(env.clone(), Rc::clone(&seen), request)
         };
         let ended = move |_connected, result| log.ended.borrow_mut().push(result);

@@ -1,8 +1,7 @@
 //! HTTP servers: serving one connection to its end, and accept loops. They support HTTP/1.1 alone, or HTTP/1.1 and
-//! HTTP/2 (without TLS, by prior knowledge) chosen by the client's first bytes, like Envoy's AUTO codec.
+//! HTTP/2 chosen by the client's first bytes, like Envoy's AUTO codec.
 
 use std::future::{Future, poll_fn};
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
@@ -12,8 +11,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use shakedown_env::{BoxListener, BoxStream, Env, TaskName};
 
-use crate::drain::DrainStage;
-use crate::{Body, Drain};
+use crate::{Body, Drain, SessionClient};
 
 mod body;
 mod error;
@@ -23,13 +21,15 @@ mod http2;
 mod idle;
 mod options;
 mod sniff;
+mod transport;
 
 pub use body::ServerBody;
 pub use error::ServeError;
 pub use head::HeadTimeout;
-use idle::{Activity, IdleTimer};
 pub use options::ServerOptions;
 use sniff::{Sniffed, poll_is_http2, sniffed};
+pub use transport::{ServerTls, TransportSecurity};
+use transport::{secured, until_closing};
 
 /// The pause of an accept loop after a failed accept. The usual cause is a lack of file descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(10);
@@ -39,6 +39,14 @@ const ACCEPT_REST: Duration = Duration::from_millis(10);
 pub struct ConnectionAddresses {
     pub local: SocketAddr,
     pub peer: SocketAddr,
+}
+
+/// An accepted connection whose transport has been established.
+#[derive(Clone, Debug)]
+pub struct AcceptedConnection {
+    pub addresses: ConnectionAddresses,
+    /// The client of a TLS session. `None`: plain text.
+    pub tls: Option<SessionClient>,
 }
 
 /// Serves HTTP/1.1 on one connection until it ends. No `date` header is added.
@@ -100,8 +108,23 @@ where
     F: Future<Output = Response<B>> + 'static,
     B: ServerBody,
 {
-    let mut stream = sniffed(stream);
-    match sniff(env, &mut stream, options, drain).await {
+    serve_sniffed(env, sniffed(stream), options, drain, service).await
+}
+
+async fn serve_sniffed<S, F, B>(
+    env: &Env,
+    mut stream: Sniffed,
+    options: &ServerOptions,
+    drain: &Drain,
+    service: S,
+) -> Result<(), ServeError>
+where
+    S: Fn(Request<Body>) -> F,
+    F: Future<Output = Response<B>> + 'static,
+    B: ServerBody,
+{
+    let known = until_closing(env, options, drain, |cx| poll_is_http2(&mut stream, cx));
+    match known.await {
         None => Ok(()),
         Some(Err(error)) => Err(ServeError::First(error)),
         Some(Ok(true)) => http2::serve(env, stream, options, drain, service).await,
@@ -110,33 +133,6 @@ where
             Ok(http1::serve(env, stream, options, drain, service).await?)
         }
     }
-}
-
-/// Returns true if the client speaks HTTP/2. `None` if the connection has to close before this is known.
-async fn sniff(
-    env: &Env,
-    stream: &mut Sniffed,
-    options: &ServerOptions,
-    drain: &Drain,
-) -> Option<io::Result<bool>> {
-    let mut member = drain.join();
-    let activity = Activity::new(env);
-    let mut idle = options
-        .idle_timeout
-        .map(|span| IdleTimer::new(span, &activity));
-    poll_fn(|cx| {
-        if member.stage(cx) >= DrainStage::Draining {
-            return Poll::Ready(None);
-        }
-        if let Poll::Ready(known) = poll_is_http2(stream, cx) {
-            return Poll::Ready(Some(known));
-        }
-        match &mut idle {
-            Some(timer) => timer.poll_expired(cx).map(|()| None),
-            None => Poll::Pending,
-        }
-    })
-    .await
 }
 
 /// Accepts connections and serves HTTP/1.1 on each, in a task named `name`, with the service that `make` returns for
@@ -185,7 +181,8 @@ pub async fn accept_loop_until<M, S, F, B>(
     .await;
 }
 
-/// Like [`accept_loop_until`], for HTTP/1.1 or HTTP/2 as chosen by each client. Calls `ended` with a connection's
+/// Like [`accept_loop_until`], for HTTP/1.1 or HTTP/2 as chosen by each client, with the transport security of the options.
+/// `make` returns the service of a connection once its transport has been established. Calls `ended` with a connection's
 /// result after its last request.
 pub async fn accept_auto_until<M, S, F, B, E>(
     env: &Env,
@@ -193,23 +190,34 @@ pub async fn accept_auto_until<M, S, F, B, E>(
     options: &ServerOptions,
     name: TaskName,
     drain: &Drain,
-    mut make: M,
+    make: M,
     ended: E,
 ) where
-    M: FnMut(ConnectionAddresses) -> S,
+    M: Fn(AcceptedConnection) -> S + 'static,
     S: Fn(Request<Body>) -> F + 'static,
     F: Future<Output = Response<B>> + 'static,
     B: ServerBody,
     E: Fn(ConnectionAddresses, Result<(), ServeError>) + 'static,
 {
-    let (options, ended) = (Rc::new(options.clone()), Rc::new(ended));
-    accept_each(env, listener, drain, |stream, connected| {
-        let service = make(connected);
+    let options = Rc::new(options.clone());
+    let (make, ended) = (Rc::new(make), Rc::new(ended));
+    accept_each(env, listener, drain, |stream, addresses| {
         let (own, options, drain) = (env.clone(), Rc::clone(&options), drain.clone());
-        let ended = Rc::clone(&ended);
+        let (make, ended) = (Rc::clone(&make), Rc::clone(&ended));
         env.spawn(name, async move {
-            let result = serve_auto_until(&own, stream, &options, &drain, service).await;
-            ended(connected, result);
+            // Boxed, because the state of a handshake would enlarge the task of every connection.
+            let result = match Box::pin(secured(&own, stream, &options, &drain)).await {
+                None => Ok(()),
+                Some(Err(error)) => Err(error),
+                Some(Ok(secured)) => {
+                    let service = make(AcceptedConnection {
+                        addresses,
+                        tls: secured.tls,
+                    });
+                    serve_sniffed(&own, secured.stream, &options, &drain, service).await
+                }
+            };
+            ended(addresses, result);
         });
     })
     .await;

@@ -17,12 +17,12 @@ mod verifier;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-pub use client::{Roots, ServerTrust, TlsClient, lacks_http2};
+pub use client::{Roots, ServerTrust, SharedTlsClient, TlsClient, lacks_http2};
 pub use context::TlsContext;
 pub use credentials::TlsCredentials;
 pub use peer::PeerCertificate;
 pub use refusal::{CertificateRefusal, refusal};
-pub use server::{AcceptedSession, ClientAuth, TlsServer};
+pub use server::{AcceptedSession, ClientAuth, SessionClient, TlsServer};
 
 /// An error in the configuration of a TLS client or server.
 #[derive(Debug, thiserror::Error)]

@@ -30,6 +30,7 @@ mod routes;
 mod share;
 mod sharing;
 mod subsets;
+mod tls;
 
 pub use balancing::is_prime;
 pub use problem::CompileError;

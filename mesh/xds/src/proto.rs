@@ -19,8 +19,11 @@ pub use envoy_types::pb::envoy::extensions::filters::http::cors::v3 as cors;
 pub use envoy_types::pb::envoy::extensions::filters::http::fault::v3 as fault;
 pub use envoy_types::pb::envoy::extensions::filters::http::local_ratelimit::v3 as rate_limit;
 pub use envoy_types::pb::envoy::extensions::filters::http::router::v3 as router;
+pub use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 pub use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as manager;
 pub use envoy_types::pb::envoy::extensions::retry::host::previous_hosts::v3 as previous_hosts;
+pub use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+pub use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as tls;
 pub use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream_http;
 pub use envoy_types::pb::envoy::service::discovery::v3 as discovery;
 pub use envoy_types::pb::envoy::r#type::matcher::v3 as matcher;
@@ -118,6 +121,12 @@ pub const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolO
 pub const METADATA_FILTER: &str = "istio";
 /// The field of that metadata that names the workload.
 pub const METADATA_WORKLOAD: &str = "workload";
+/// The metadata namespace of an endpoint by which its cluster picks a transport socket.
+pub const METADATA_TRANSPORT: &str = "envoy.transport_socket_match";
+/// The field of that metadata that names the kind of TLS that an endpoint accepts.
+pub const TLS_MODE: &str = "tlsMode";
+/// The value of [`TLS_MODE`] for the mesh's mutual TLS.
+pub const MESH_TLS: &str = "istio";
 /// The name of the fault injection filter (delays and aborts).
 pub const FAULT: &str = "envoy.filters.http.fault";
 /// The name of the CORS filter.
@@ -210,10 +219,10 @@ pub enum UnpackError {
 ///
 /// A hash map iterates in an order that depends on its random seed, so the map is rebuilt until the order is right.
 /// `entries` has at most two elements, for which each attempt succeeds with a probability of one half.
-pub fn in_order<M>(entries: &[(String, Any)]) -> M
+pub fn in_order<M, V: Clone>(entries: &[(String, V)]) -> M
 where
-    M: FromIterator<(String, Any)>,
-    for<'m> &'m M: IntoIterator<Item = (&'m String, &'m Any)>,
+    M: FromIterator<(String, V)>,
+    for<'m> &'m M: IntoIterator<Item = (&'m String, &'m V)>,
 {
     assert!(entries.len() <= 2, "each further entry halves the chances");
     loop {

@@ -8,7 +8,7 @@ use shakedown_control::{ControlOptions, ManagedMesh};
 use shakedown_env::Env;
 use shakedown_env::real::{HostOptions, Runtime};
 use shakedown_istio::registry::MeshOptions;
-use shakedown_proxy::{Bootstrap, ResourceCache};
+use shakedown_proxy::{Bootstrap, ResourceCache, Secrets};
 
 use super::block::Block;
 use super::change::resources;
@@ -94,8 +94,9 @@ impl<'a> World<'a> {
             Envoy::start(binary, folder, block.envoy(), block.ads(true)).expect("Envoy starts");
         let bootstrap = Bootstrap::sidecar("ours", "default", block.ours(), control);
         let own = outside(runtime, "ours", &events);
+        let secrets = Secrets::new(own.clone());
         tasks.push(env.spawn_owned("ours", async move {
-            shakedown_proxy::run(own, bootstrap, ResourceCache::default())
+            shakedown_proxy::run(own, bootstrap, ResourceCache::default(), secrets)
                 .await
                 .expect("the block is ours");
         }));

@@ -20,6 +20,8 @@ use crate::telemetry::EdgeSeries;
 pub(crate) struct UpstreamHost {
     pub(super) address: SocketAddr,
     pub(super) workload: Identity,
+    /// True if it accepts the mesh's mutual TLS.
+    pub(super) mesh_tls: bool,
     pub(super) pool: RefCell<Pool>,
     /// The pools of high-priority requests, which have limits of their own, and of requests received over HTTP/2, if
     /// the cluster uses the caller's protocol. Created on first use.

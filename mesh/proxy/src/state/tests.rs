@@ -11,11 +11,13 @@ use shakedown_xds::table::{
 };
 
 use super::*;
+use crate::Secrets;
 use crate::outlier::AttemptOutcome;
 use crate::tests::scene::{POD, REVIEWS, UP1, UP2, at, bootstrap, cluster, ms, play};
 
 fn state(env: Env) -> ProxyState {
-    ProxyState::new(env, POD.parse().unwrap(), EdgeLabeler::new(&bootstrap()))
+    let (from, labeler) = (POD.parse().unwrap(), EdgeLabeler::new(&bootstrap()));
+    ProxyState::new(env.clone(), from, labeler, Secrets::new(env))
 }
 
 fn table(cluster: Cluster) -> Table {

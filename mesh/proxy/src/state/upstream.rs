@@ -13,15 +13,18 @@ use shakedown_types::MeshEvent;
 use shakedown_wire::{Pool, PoolOptions, PoolProtocol};
 use shakedown_xds::table::{
     Assignment, Cluster, ClusterKind, HedgePolicy, Identity, Labels, Priority, UpstreamProtocol,
+    UpstreamTransport,
 };
 
 use super::health::ClusterHealth;
 use super::host::{PoolKind, UpstreamHost};
 use super::host_health::HostHealth;
+use super::transport::ClusterTls;
 use crate::balance::peak_ewma::Ewma;
 use crate::balance::{Balancer, LbHost, LbSettings, Request};
 use crate::breaker::CircuitBreaker;
 use crate::budget::HedgeBudget;
+use crate::secrets::Secrets;
 use crate::telemetry::{EdgeLabels, EdgeSeries};
 use crate::throttle::Throttle;
 
@@ -34,6 +37,7 @@ pub(crate) struct Upstream {
     env: Env,
     from: IpAddr,
     cluster: RefCell<Arc<Cluster>>,
+    tls: ClusterTls,
     /// The endpoints of the hosts.
     assignment: RefCell<Option<Arc<Assignment>>>,
     /// All hosts in the order of the assignment, including those that take no traffic.
@@ -54,6 +58,15 @@ pub(crate) struct Upstream {
     unreached: Rc<EdgeSeries>,
 }
 
+/// The parts of a proxy that all its clusters share.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UpstreamInputs<'a> {
+    pub(super) env: &'a Env,
+    /// The address from which connections leave.
+    pub(super) from: IpAddr,
+    pub(super) secrets: &'a Secrets,
+}
+
 /// The inputs of a pick.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PickContext<'a> {
@@ -70,8 +83,7 @@ pub(crate) struct PickContext<'a> {
 impl Upstream {
     /// A cluster without hosts, configured since `since`.
     pub(super) fn new(
-        env: &Env,
-        from: IpAddr,
+        UpstreamInputs { env, from, secrets }: UpstreamInputs<'_>,
         labels: EdgeLabels,
         cluster: &Arc<Cluster>,
         since: Time,
@@ -82,6 +94,7 @@ impl Upstream {
             env: env.clone(),
             from,
             cluster: RefCell::new(Arc::clone(cluster)),
+            tls: ClusterTls::new(secrets),
             assignment: RefCell::default(),
             hosts: RefCell::default(),
             outside: RefCell::default(),
@@ -135,10 +148,15 @@ impl Upstream {
             self.throttle
                 .replace(cluster.policy.throttle.map(Throttle::new));
         }
+        self.tls.configure(&cluster.transport);
         if pool_changed(&before, cluster) {
             for host in self.hosts.borrow().iter() {
-                host.pool
-                    .replace(self.pool(host.address, cluster, PoolKind::default()));
+                host.pool.replace(self.pool(
+                    host.address,
+                    host.mesh_tls,
+                    cluster,
+                    PoolKind::default(),
+                ));
                 host.others.take();
             }
             self.outside.borrow_mut().clear();
@@ -151,8 +169,10 @@ impl Upstream {
             .collect();
         let specs = assignment.map_or(&[][..], |assignment| &assignment.hosts);
         let hosts = specs.iter().map(|host| match known.remove(&host.address) {
-            Some(known) if known.workload == host.workload => known,
-            _ => Rc::new(self.host(host.address, &host.workload, cluster)),
+            Some(known) if known.workload == host.workload && known.mesh_tls == host.mesh_tls => {
+                known
+            }
+            _ => Rc::new(self.host(host.address, &host.workload, host.mesh_tls, cluster)),
         });
         let hosts: Vec<Rc<UpstreamHost>> = hosts.collect();
         for (host, spec) in hosts.iter().zip(specs) {
@@ -178,6 +198,11 @@ impl Upstream {
         {
             self.rebuild(since);
         }
+    }
+
+    /// Uses the current secrets for new connections.
+    pub(super) fn follow_secrets(&self) {
+        self.tls.follow_secrets();
     }
 
     /// True if the throttle admits a request, or none is configured.
@@ -244,7 +269,7 @@ impl Upstream {
         if let Some((_, pool)) = others.iter().find(|(known, _)| *known == kind) {
             return pool.clone();
         }
-        let pool = self.pool(host.address, &cluster, kind);
+        let pool = self.pool(host.address, host.mesh_tls, &cluster, kind);
         others.push((kind, pool.clone()));
         pool
     }
@@ -302,16 +327,23 @@ impl Upstream {
         if outside.len() >= OUTSIDE_HOSTS_MAX {
             outside.retain(|_, host| host.active.get() > 0);
         }
-        let host = Rc::new(self.host(address, &Identity::new(""), &self.cluster.borrow()));
+        let host = Rc::new(self.host(address, &Identity::new(""), false, &self.cluster.borrow()));
         outside.insert(address, Rc::clone(&host));
         host
     }
 
-    fn host(&self, address: SocketAddr, workload: &Identity, cluster: &Cluster) -> UpstreamHost {
+    fn host(
+        &self,
+        address: SocketAddr,
+        workload: &Identity,
+        mesh_tls: bool,
+        cluster: &Cluster,
+    ) -> UpstreamHost {
         UpstreamHost {
             address,
+            mesh_tls,
             workload: workload.clone(),
-            pool: RefCell::new(self.pool(address, cluster, PoolKind::default())),
+            pool: RefCell::new(self.pool(address, mesh_tls, cluster, PoolKind::default())),
             others: RefCell::default(),
             active: Cell::new(0),
             serves: Cell::new(true),
@@ -323,10 +355,14 @@ impl Upstream {
         }
     }
 
-    fn pool(&self, address: SocketAddr, cluster: &Cluster, kind: PoolKind) -> Pool {
+    /// A pool of connections to a host. `mesh_tls`: the host accepts the mesh's mutual TLS.
+    fn pool(&self, address: SocketAddr, mesh_tls: bool, cluster: &Cluster, kind: PoolKind) -> Pool {
         let streams = cluster.protocol.streams(kind.over_http2);
+        let protocol = streams.map_or(PoolProtocol::Http1, |_| PoolProtocol::Http2);
+        let encrypted = mesh_tls || !matches!(cluster.transport, UpstreamTransport::MeshOnly(_));
         let options = PoolOptions {
-            protocol: streams.map_or(PoolProtocol::Http1, |_| PoolProtocol::Http2),
+            protocol,
+            tls: encrypted.then(|| self.tls.client(protocol)).flatten(),
             max_concurrent_streams: streams.unwrap_or(UpstreamProtocol::MAX_CONCURRENT_STREAMS),
             connect_timeout: cluster.connect_timeout,
             idle_timeout: cluster.idle_timeout,
@@ -374,5 +410,6 @@ fn pool_changed(before: &Cluster, after: &Cluster) -> bool {
         || before.idle_timeout != after.idle_timeout
         || before.max_requests_per_connection != after.max_requests_per_connection
         || before.protocol != after.protocol
+        || before.transport != after.transport
         || before.max_connection_duration != after.max_connection_duration
 }

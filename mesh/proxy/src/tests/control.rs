@@ -19,7 +19,7 @@ use shakedown_xds::proto::{self, ResourceKind, cluster};
 use tonic::{Response, Status, Streaming};
 
 use super::scene::*;
-use crate::{ResourceCache, run};
+use crate::{ResourceCache, Secrets, run};
 
 type Answers = Pin<Box<dyn Stream<Item = Result<DeltaDiscoveryResponse, Status>> + Send>>;
 type Script = Arc<dyn Fn(&DeltaDiscoveryRequest) -> Vec<DeltaDiscoveryResponse> + Send + Sync>;
@@ -162,9 +162,14 @@ fn start_proxy(scene: &Scene) {
     let env = scene.env(POD);
     let own = env.clone();
     env.spawn("proxy", async move {
-        run(own, bootstrap(), ResourceCache::default())
-            .await
-            .unwrap()
+        run(
+            own.clone(),
+            bootstrap(),
+            ResourceCache::default(),
+            Secrets::new(own),
+        )
+        .await
+        .unwrap()
     });
 }
 

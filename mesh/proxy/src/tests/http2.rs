@@ -52,7 +52,7 @@ fn echo(scene: &Scene) -> Asked {
     let (env, sink) = (scene.env(UP1), Rc::clone(&received));
     let listener = env.listen(at(UP1, 9080)).unwrap();
     scene.env(UP1).spawn("upstream", async move {
-        let make = |_| {
+        let make = move |_| {
             let sink = Rc::clone(&sink);
             move |request: Request<Body>| {
                 let headers = request.headers().clone();

@@ -20,7 +20,7 @@ use shakedown_xds::table::Table;
 
 use crate::proxy::Proxy;
 use crate::run::Running;
-use crate::{Bootstrap, run_with_table};
+use crate::{Bootstrap, Secrets, run_with_table};
 pub(crate) use stream::*;
 pub(crate) use tables::*;
 
@@ -134,10 +134,17 @@ impl Scene {
 
     /// Starts the pod's proxy, and returns its internals.
     pub(crate) fn open_proxy(&self, table: Table) -> Rc<Proxy> {
-        let running = Running::start(self.env(POD), bootstrap()).unwrap();
+        self.secured_proxy_at(POD, table, Secrets::new(self.env(POD)))
+    }
+
+    /// Starts a proxy with secrets on a host, and returns its internals.
+    pub(crate) fn secured_proxy_at(&self, host: &str, table: Table, secrets: Secrets) -> Rc<Proxy> {
+        let mut bootstrap = bootstrap();
+        bootstrap.address = host.parse().unwrap();
+        let running = Running::start(self.env(host), bootstrap, secrets).unwrap();
         let proxy = Rc::clone(&running.proxy);
         proxy.put_in_force(table, None);
-        self.env(POD).spawn("proxy", async move {
+        self.env(host).spawn("proxy", async move {
             let _running = running;
             std::future::pending::<()>().await;
         });

@@ -129,7 +129,7 @@ fn serve(env: &Env) -> (SocketAddr, Rc<Seen>) {
     let (address, seen) = (listener.local_addr(), Rc::new(Seen::default()));
     let (own, log) = (env.clone(), Rc::clone(&seen));
     env.spawn("upstream", async move {
-        let make = |_connected| {
+        let make = move |_connected| {
             let log = Rc::clone(&log);
             move |request: Request<Body>| {
                 let log = Rc::clone(&log);

@@ -7,14 +7,14 @@ use shakedown_env::TaskName;
 
 use super::quota::{Permit, Quota, QuotaBound, QuotaExceeded};
 use super::watch::Traffic;
-use crate::TlsClient;
+use crate::SharedTlsClient;
 
 /// The protocol of a pool's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PoolProtocol {
     #[default]
     Http1,
-    /// HTTP/2 without TLS, by prior knowledge.
+    /// HTTP/2, without an upgrade from HTTP/1.1.
     Http2,
 }
 
@@ -37,7 +37,7 @@ pub struct PoolOptions {
     /// True if a connection may serve more than one request.
     pub reuse: bool,
     /// The TLS client for each connection, whose handshake counts towards `connect_timeout`. `None`: plaintext.
-    pub tls: Option<TlsClient>,
+    pub tls: Option<SharedTlsClient>,
     /// The quota that limits the pool's connections and requests. `None`: unlimited.
     pub quota: Option<Quota>,
     /// Counters of the connections' bytes, which also enable [`Pool::send_traced`](super::Pool::send_traced). `None`:

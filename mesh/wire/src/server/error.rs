@@ -20,7 +20,10 @@ pub enum ServeError {
     /// The client exceeded the limits on cheap HTTP/2 frames.
     #[error("serve a client that floods HTTP/2")]
     Flood(#[from] Flood),
-    /// The client did not complete HTTP/2's handshake in time.
+    /// TLS's handshake failed.
+    #[error("complete TLS's handshake")]
+    Tls(#[source] io::Error),
+    /// The client did not complete the handshake of TLS or HTTP/2 in time.
     #[error("complete the handshake in time")]
     HandshakeTimeout,
 }

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use super::head::HeadTimeout;
+use super::transport::TransportSecurity;
 
 /// Options of a server's connections. The defaults are those of Envoy's HTTP connection manager.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
+    /// The transport security of new connections, for servers of HTTP/1.1 and HTTP/2.
+    pub transport: TransportSecurity,
     /// The maximum time from the first byte of a request's head to its end (HTTP/1.1). A later head gets 408.
     pub head_timeout: HeadTimeout,
     /// True if the service responds to rejected heads. Over HTTP/2 it gets requests that exceed `max_header_bytes`.
@@ -34,6 +37,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> ServerOptions {
         ServerOptions {
+            transport: TransportSecurity::default(),
             head_timeout: HeadTimeout::default(),
             service_refuses: false,
             idle_timeout: Some(Duration::from_secs(3600)),

@@ -49,6 +49,20 @@ pub(super) fn poll_is_http2(sniffed: &mut Sniffed, cx: &mut Context<'_>) -> Poll
     }
 }
 
+/// Reads the first byte of a stream, which is returned again by its reads. `None` at its end.
+pub(super) fn poll_first_byte(
+    sniffed: &mut Sniffed,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<Option<u8>>> {
+    let ahead = &mut sniffed.tap;
+    if ahead.read == 0 {
+        let mut space = ReadBuf::new(&mut ahead.bytes[..1]);
+        std::task::ready!(Pin::new(&mut sniffed.stream).poll_read(cx, space.unfilled()))?;
+        ahead.read = space.filled().len();
+    }
+    Poll::Ready(Ok(ahead.bytes[..ahead.read].first().copied()))
+}
+
 impl Tap for Ahead {
     fn poll_read(
         &mut self,

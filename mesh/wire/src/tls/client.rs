@@ -1,16 +1,20 @@
 //! The connecting end of TLS: trusted certificates and the handshake.
 
+use std::cell::RefCell;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
-use rustls::RootCertStore;
 use rustls::client::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::sign::SingleCertAndKey;
+use rustls::{HandshakeKind, RootCertStore};
 use shakedown_env::BoxStream;
 use tokio_rustls::TlsConnector;
 
+use super::context::check_expiry;
+use super::peer::PeerCertificate;
 use super::session;
 use super::verifier::Verifier;
 use super::{HAS_SUITES, TlsContext, TlsCredentials, TlsError, certificates, protocols};
@@ -80,6 +84,8 @@ pub struct TlsClient {
     context: TlsContext,
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
+    /// False if any certificate is accepted.
+    verifies: bool,
 }
 
 impl TlsClient {
@@ -95,6 +101,7 @@ impl TlsClient {
         credentials: Option<&TlsCredentials>,
         alpn: &[&[u8]],
     ) -> Result<TlsClient, TlsError> {
+        let verifies = !matches!(trust, ServerTrust::Anyone);
         let name = ServerName::try_from(server.to_owned())
             .map_err(|_| TlsError::ServerName(server.to_owned()))?;
         let provider = Arc::clone(&context.provider);
@@ -133,6 +140,7 @@ impl TlsClient {
             context: context.clone(),
             config: Arc::new(config),
             server: name,
+            verifies,
         })
     }
 
@@ -149,6 +157,14 @@ impl TlsClient {
             .context
             .during(|| connector.connect(self.server.clone(), TokioIo::new(stream)));
         let session = self.context.run(connecting).await?;
+        let (_, connection) = session.get_ref();
+        if self.verifies && connection.handshake_kind() == Some(HandshakeKind::Resumed) {
+            let chain = connection.peer_certificates().unwrap_or_default();
+            let certificate = chain.first().map(PeerCertificate::read).transpose()?;
+            if let Some(certificate) = certificate {
+                check_expiry(&self.context, &certificate)?;
+            }
+        }
         self.agreed(session.get_ref().1.alpn_protocol())?;
         Ok(session::boxed(session.into(), ends))
     }
@@ -161,6 +177,34 @@ impl TlsClient {
             return Err(io::Error::new(io::ErrorKind::Unsupported, NoHttp2));
         }
         Ok(())
+    }
+}
+
+/// The TLS client of new connections. Clones share it, so that its credentials can be renewed while connections are in use.
+#[derive(Clone, Debug, Default)]
+pub struct SharedTlsClient(Rc<RefCell<Option<TlsClient>>>);
+
+impl SharedTlsClient {
+    pub fn new(client: TlsClient) -> SharedTlsClient {
+        SharedTlsClient(Rc::new(RefCell::new(Some(client))))
+    }
+
+    /// Replaces the client. `None`: connections fail, because its credentials are missing.
+    pub fn set(&self, client: Option<TlsClient>) {
+        self.0.replace(client);
+    }
+
+    /// Performs the handshake over a connected stream. Not timed, as in [`TlsClient::wrap`].
+    ///
+    /// # Errors
+    /// Those of [`TlsClient::wrap`], or the client is missing.
+    pub(crate) async fn wrap(&self, stream: BoxStream) -> io::Result<BoxStream> {
+        let client = self.0.borrow().clone();
+        let Some(client) = client else {
+            let missing = "the certificate or the roots of the client are missing";
+            return Err(io::Error::new(io::ErrorKind::NotFound, missing));
+        };
+        client.wrap(stream).await
     }
 }
 

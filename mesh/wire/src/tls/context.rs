@@ -1,15 +1,18 @@
 //! The parts that all TLS sessions of a host share: its cryptography and its wall clock.
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::CertificateError;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use shakedown_env::Env;
 
+use super::peer::PeerCertificate;
 use super::seeded::{self, SeededRandom};
 
 /// The cryptography and the wall clock of a host's TLS sessions. Create it once per host, because every context of a
@@ -50,6 +53,17 @@ impl TlsContext {
         let mut future = pin!(future);
         poll_fn(|cx| self.during(|| future.as_mut().poll(cx))).await
     }
+}
+
+/// Rejects a certificate that has expired. A resumed session is not verified again by rustls, so that without this check a
+/// peer could keep an expired certificate in use by resuming its sessions.
+pub(super) fn check_expiry(context: &TlsContext, certificate: &PeerCertificate) -> io::Result<()> {
+    let now = context.clock.current_time().map_or(0, |now| now.as_secs());
+    if certificate.expires.as_nanos() / 1_000_000_000 >= now {
+        return Ok(());
+    }
+    let expired = rustls::Error::InvalidCertificate(CertificateError::Expired);
+    Err(io::Error::new(io::ErrorKind::InvalidData, expired))
 }
 
 /// The environment's wall clock, against which the validity of certificates is checked.

@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::{TlsContext, TlsError, certificates};
+use super::{PeerCertificate, TlsContext, TlsError, certificates};
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone, Debug)]
@@ -35,6 +35,15 @@ impl TlsCredentials {
     ) -> Result<Self, TlsError> {
         let key = PrivateKeyDer::Pkcs8(key.to_vec().into());
         TlsCredentials::new(&context.provider, chain.to_vec(), key)
+    }
+
+    /// Reads the own certificate.
+    ///
+    /// # Errors
+    /// The certificate cannot be parsed.
+    pub fn certificate(&self) -> Result<PeerCertificate, TlsError> {
+        let own = self.0.cert.first().ok_or(TlsError::NoCertificate)?;
+        PeerCertificate::read(own).map_err(|error| TlsError::Certificate(error.to_string()))
     }
 
     fn new(

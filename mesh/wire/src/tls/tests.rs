@@ -77,7 +77,7 @@ fn client(
 fn pool_of(env: &Env, address: SocketAddr, server: &str, trust: ServerTrust) -> Pool {
     let tls = client(env, server, trust, &[b"http/1.1"]).unwrap();
     let options = PoolOptions {
-        tls: Some(tls),
+        tls: Some(SharedTlsClient::new(tls)),
         connect_timeout: ms(5000),
         ..PoolOptions::default()
     };

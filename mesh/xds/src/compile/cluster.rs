@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::{FieldProblem, Result, duration, fields, from_ads, named, refuse};
-use super::{balancing, endpoints, limits, outlier, overload};
+use super::{balancing, endpoints, limits, outlier, overload, tls};
 use crate::proto::HTTP_OPTIONS;
 use crate::proto::cluster::{self as message, cluster as inner};
 use crate::proto::protobuf::UInt32Value;
@@ -14,7 +14,7 @@ use crate::proto::upstream_http::http_protocol_options::{
     UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
 use crate::proto::{self, core};
-use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol, UpstreamTransport};
+use crate::table::{Assignment, Cluster, ClusterKind, UpstreamProtocol};
 
 /// Envoy's default. Source: Envoy, `Cluster.connect_timeout`.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,15 +25,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
     named("name", &message.name)?;
     fields!(message => message::Cluster {
-        refused: transport_socket_matches transport_socket_matcher health_checks upstream_http_protocol_options
+        refused: transport_socket_matcher health_checks upstream_http_protocol_options
             common_http_protocol_options http_protocol_options http2_protocol_options upstream_bind_config
-            transport_socket protocol_selection upstream_connection_options
+            protocol_selection upstream_connection_options
             close_connections_on_host_health_failure ignore_health_on_host_removal filters upstream_config
             preconnect_policy connection_pool_per_downstream_connection queuing_policies
             per_connection_buffer_high_watermark_timeout;
         used: name eds_cluster_config connect_timeout lb_policy load_assignment max_requests_per_connection
             circuit_breakers typed_extension_protocol_options outlier_detection lb_subset_config
-            common_lb_config metadata load_balancing_policy cluster_discovery_type lb_config;
+            common_lb_config metadata load_balancing_policy cluster_discovery_type lb_config transport_socket
+            transport_socket_matches;
         ignored: alt_stat_name stats_matcher per_connection_buffer_limit_bytes dns_refresh_rate dns_jitter
             dns_failure_refresh_rate respect_dns_ttl dns_lookup_family dns_resolvers use_tcp_for_dns_lookups
             dns_resolution_config typed_dns_resolver_config wait_for_warm_on_init cleanup_interval lrs_server
@@ -61,7 +62,7 @@ pub(super) fn compile(message: &message::Cluster) -> Result<Cluster> {
         lb_options,
         kind,
         protocol: http.protocol,
-        transport: UpstreamTransport::Plaintext,
+        transport: tls::cluster(message)?,
         connect_timeout: connect_timeout(message)?,
         limits: limits::compile(message.circuit_breakers.as_ref())
             .map_err(|problem| problem.within("circuit_breakers"))?,

@@ -11,7 +11,7 @@ use crate::proto::endpoint::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, cluster_load_assignment,
 };
 use crate::proto::protobuf::value::Kind;
-use crate::proto::{METADATA_FILTER, METADATA_WORKLOAD};
+use crate::proto::{MESH_TLS, METADATA_FILTER, METADATA_TRANSPORT, METADATA_WORKLOAD, TLS_MODE};
 use crate::table::{Assignment, Host, Identity, Label, Locality};
 
 /// The highest priority number that Envoy accepts.
@@ -170,8 +170,12 @@ fn host(message: &LbEndpoint, place: &LocalityShared) -> Result<Host> {
             _ => None,
         },
         labels,
-        workload: Identity::new(workload(message.metadata.as_ref())),
-        mesh_tls: false,
+        workload: Identity::new(text_of(
+            message.metadata.as_ref(),
+            METADATA_FILTER,
+            METADATA_WORKLOAD,
+        )),
+        mesh_tls: text_of(message.metadata.as_ref(), METADATA_TRANSPORT, TLS_MODE) == MESH_TLS,
     })
 }
 
@@ -190,11 +194,11 @@ fn healthy(number: i32) -> Result<bool> {
     }
 }
 
-/// Returns the workload from Istio's metadata.
-fn workload(metadata: Option<&core::Metadata>) -> &str {
-    let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(METADATA_FILTER));
+/// Returns a text of an endpoint's metadata. Empty if there is none.
+fn text_of<'m>(metadata: Option<&'m core::Metadata>, namespace: &str, field: &str) -> &'m str {
+    let fields = metadata.and_then(|metadata| metadata.filter_metadata.get(namespace));
     match fields
-        .and_then(|fields| fields.fields.get(METADATA_WORKLOAD))
+        .and_then(|fields| fields.fields.get(field))
         .and_then(|value| value.kind.as_ref())
     {
         Some(Kind::StringValue(text)) => text,

@@ -6,12 +6,14 @@ use super::problem::{FieldProblem, Result, duration, enumerated, fields};
 use crate::proto::core::{CidrRange, HttpProtocolOptions};
 use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{
-    self, InternalAddressConfig, PathWithEscapedSlashesAction as EscapedSlashes,
+    self, ForwardClientCertDetails, InternalAddressConfig,
+    PathWithEscapedSlashesAction as EscapedSlashes, SetCurrentClientCertDetails,
 };
 use crate::proto::protobuf::BoolValue;
 use crate::proto::route::route_action::{MaxStreamDuration, UpgradeConfig};
 use crate::table::{
-    AddressRange, ClientAddressSource, ClientCertificateHeader, Manager, StreamDuration, Upgrades,
+    AddressRange, ClientAddressSource, ClientCertificateHeader, ForwardClientCert, Manager,
+    StreamDuration, Upgrades,
 };
 
 pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
@@ -37,7 +39,41 @@ pub(super) fn compile(message: &HttpConnectionManager) -> Result<Manager> {
         suppress_envoy_headers: false,
         upgrades: upgrades(message)?,
         normalize_path: normalize_path(message)?,
-        client_certificate_header: ClientCertificateHeader::default(),
+        client_certificate_header: client_certificate_header(message)?,
+    })
+}
+
+/// Compiles the treatment of `x-forwarded-client-cert`.
+fn client_certificate_header(message: &HttpConnectionManager) -> Result<ClientCertificateHeader> {
+    let written = message.set_current_client_cert_details.as_ref();
+    let empty = SetCurrentClientCertDetails::default();
+    let written = written.unwrap_or(&empty);
+    let check = || {
+        fields!(written => SetCurrentClientCertDetails {
+            refused: cert chain issuer format;
+            used: subject dns uri;
+        });
+        Ok(())
+    };
+    check().map_err(|problem: FieldProblem| problem.within("set_current_client_cert_details"))?;
+    let mode = enumerated(
+        "forward_client_cert_details",
+        message.forward_client_cert_details,
+    )?;
+    Ok(ClientCertificateHeader {
+        mode: match mode {
+            ForwardClientCertDetails::Sanitize => ForwardClientCert::Sanitize,
+            ForwardClientCertDetails::ForwardOnly => ForwardClientCert::ForwardOnly,
+            ForwardClientCertDetails::AppendForward => ForwardClientCert::AppendForward,
+            ForwardClientCertDetails::SanitizeSet => ForwardClientCert::SanitizeSet,
+            ForwardClientCertDetails::AlwaysForwardOnly => ForwardClientCert::AlwaysForwardOnly,
+        },
+        subject: written
+            .subject
+            .as_ref()
+            .is_some_and(|subject| subject.value),
+        dns: written.dns,
+        uri: written.uri,
     })
 }
 

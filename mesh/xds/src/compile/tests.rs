@@ -5,6 +5,7 @@ mod outlier;
 mod protocol;
 mod retries;
 mod routing;
+mod tls;
 
 use proptest::prelude::*;
 

@@ -1,6 +1,7 @@
 //! Transport security of listeners and clusters, and the header that names a client's certificate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The TLS settings of a listener, which applies them by the first bytes of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,11 @@ pub struct DownstreamTls {
     pub client: ClientCertificates,
     /// The application protocols, in order of preference. Empty: none is negotiated.
     pub alpn: Vec<Box<[u8]>>,
+    /// The application protocols, one of which a client must offer, or else its connection is closed without a
+    /// handshake. Empty: all clients are accepted. Source: Envoy, `FilterChainMatch.application_protocols`.
+    pub offered: Vec<Box<[u8]>>,
+    /// The maximum time for a handshake.
+    pub handshake_timeout: Duration,
 }
 
 /// The client certificates that a server requests.
@@ -57,7 +63,8 @@ pub struct UpstreamTls {
     pub certificate: Option<Arc<str>>,
     /// The requirements on the server's certificate.
     pub trust: UpstreamTrust,
-    /// The application protocols that the client offers, in order of preference. Empty: none is negotiated.
+    /// The application protocols that the client offers, in order of preference. Empty: `h2` or `http/1.1`, as the
+    /// connection requires.
     pub alpn: Vec<Box<[u8]>>,
 }
 
@@ -82,10 +89,6 @@ pub struct ClientCertificateHeader {
     pub mode: ForwardClientCert,
     /// True if the header contains the subject of the client's certificate.
     pub subject: bool,
-    /// True if it contains the certificate, PEM and URL encoded.
-    pub cert: bool,
-    /// True if it contains the whole chain, PEM and URL encoded.
-    pub chain: bool,
     /// True if it contains the DNS names of the certificate.
     pub dns: bool,
     /// True if it contains the URIs of the certificate.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use shakedown_control::ControlOptions;
 use shakedown_env::Env;
 use shakedown_loadgen::{CALL_HEADER, CallingHost, ClientTransport};
-use shakedown_proxy::{Bootstrap, MetricWorkload};
+use shakedown_proxy::{Bootstrap, MetricWorkload, Secrets};
 use shakedown_results::PodId;
 use shakedown_scenarios::scenario::{LoadSpec, ServiceId, ServiceSpec, Version};
 use shakedown_wire::Drain;
@@ -114,8 +114,9 @@ impl Pods {
             serves.map(|(service, _)| format!("{}.{namespace}.svc.cluster.local", service.name));
         let pods = Rc::clone(self);
         let (own, resources) = (env.clone(), self.resources.clone());
+        let secrets = Secrets::new(env.clone());
         env.spawn("sidecar", async move {
-            if let Err(source) = shakedown_proxy::run(own, bootstrap, resources).await {
+            if let Err(source) = shakedown_proxy::run(own, bootstrap, resources, secrets).await {
                 let pod = pods.context.name(pod);
                 pods.fail(StartError::Sidecar { pod, source });
             }

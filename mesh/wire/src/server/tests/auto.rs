@@ -70,7 +70,7 @@ fn http2_requests_look_like_http1s_to_the_service() {
         let heads = Rc::new(std::cell::RefCell::new(Vec::new()));
         let sink = Rc::clone(&heads);
         env.spawn("server", async move {
-            let make = |_| {
+            let make = move |_| {
                 let sink = Rc::clone(&sink);
                 move |request: Request<Body>| {
                     let host = request.headers()["host"].to_str().unwrap().to_owned();

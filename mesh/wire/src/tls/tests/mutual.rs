@@ -127,8 +127,8 @@ fn serve(env: &Env, tls: TlsServer, recording: &Recording) -> (SocketAddr, Hands
             let (client, stream) = match accepted {
                 Ok(session) => {
                     let client = KnownClient {
-                        certificate: session.peer,
-                        sni: session.sni,
+                        certificate: session.client.certificate,
+                        sni: session.client.server_name,
                     };
                     (Ok(client), Some(session.stream))
                 }

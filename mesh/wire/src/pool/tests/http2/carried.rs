@@ -25,7 +25,7 @@ fn serve_trailers(env: &Env, at: SocketAddr) -> (SocketAddr, Rc<RefCell<Vec<Head
     let listener = env.listen(at).unwrap();
     let (addr, own, sink) = (listener.local_addr(), env.clone(), Rc::clone(&got));
     env.spawn("server", async move {
-        let make = |_| {
+        let make = move |_| {
             let sink = Rc::clone(&sink);
             move |request: Request<Body>| {
                 let sink = Rc::clone(&sink);
@@ -101,7 +101,7 @@ fn forward_auto(env: &Env, at: SocketAddr, upstream: Pool) -> SocketAddr {
     let addr = listener.local_addr();
     let own = env.clone();
     env.spawn("front", async move {
-        let make = |_| {
+        let make = move |_| {
             let upstream = upstream.clone();
             move |request: Request<Body>| {
                 let upstream = upstream.clone();
