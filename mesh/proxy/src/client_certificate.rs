@@ -3,14 +3,15 @@
 
 use std::fmt::Write as _;
 
-use http::header::{Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use shakedown_wire::PeerCertificate;
 use shakedown_xds::table::{ClientCertificateHeader, ForwardClientCert};
 
 use crate::connection::DownstreamSession;
+use crate::hex::hex;
+use crate::prepare::join_values;
 
-pub(crate) const CLIENT_CERTIFICATE: &str = "x-forwarded-client-cert";
-const NAME: HeaderName = HeaderName::from_static(CLIENT_CERTIFICATE);
+const NAME: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 
 /// Removes, keeps or extends the header, as the listener specifies. `has`: the request may contain it. `session`: the TLS
 /// session of the connection; `None`: plain text.
@@ -49,7 +50,14 @@ fn element(
     for uri in &*session.own_uris {
         part("By", uri);
     }
-    part("Hash", &hex(&peer.hash));
+    let mut digits = [0; 64];
+    for (half, digits) in peer.hash.chunks(16).zip(digits.chunks_mut(32)) {
+        let number = half
+            .iter()
+            .fold(0, |number, byte| number << 8 | u128::from(*byte));
+        hex(number, digits);
+    }
+    part("Hash", &String::from_utf8_lossy(&digits));
     if config.subject {
         part("Subject", &format!("\"{}\"", peer.subject));
     }
@@ -69,13 +77,6 @@ fn element(
     text
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Sets the header. If `keep`, the element follows those that the request has.
 fn append(headers: &mut HeaderMap, element: String, keep: bool) {
     // A subject may contain bytes that a header may not. Without its element the request would seem to have no client
@@ -84,21 +85,10 @@ fn append(headers: &mut HeaderMap, element: String, keep: bool) {
         headers.remove(NAME);
         return;
     };
-    match headers.entry(NAME) {
-        Entry::Occupied(mut known) if keep => {
-            let mut all: Vec<u8> = Vec::new();
-            for value in known.iter() {
-                all.extend_from_slice(value.as_bytes());
-                all.push(b',');
-            }
-            all.extend_from_slice(own.as_bytes());
-            known.insert(HeaderValue::from_bytes(&all).unwrap_or(own));
-        }
-        Entry::Occupied(mut known) => {
-            known.insert(own);
-        }
-        Entry::Vacant(space) => {
-            space.insert(own);
-        }
+    if keep {
+        headers.append(NAME, own);
+        join_values(headers, &NAME);
+    } else {
+        headers.insert(NAME, own);
     }
 }

@@ -4,8 +4,6 @@
 
 use http::HeaderMap;
 
-use crate::client_certificate::CLIENT_CERTIFICATE;
-
 /// The rare headers that are present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderSummary {
@@ -29,7 +27,7 @@ impl HeaderSummary {
                 "expect" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "te" => {
                     seen.hop = true;
                 }
-                CLIENT_CERTIFICATE => seen.client_certificate = true,
+                "x-forwarded-client-cert" => seen.client_certificate = true,
                 "x-forwarded-proto" => seen.forwarded_proto = true,
                 name => seen.envoy |= name.starts_with("x-envoy-"),
             }

@@ -12,8 +12,8 @@
 //!    proxy that sends it.
 //! 4. The record of a request: `record`, which emits events and metrics, and `reusable_timer`, its timer.
 //! 5. Shared state. `shared` owns the parts: `state` (the configuration in force and the clusters in use), `listener`,
-//!    `secrets` (certificates and roots), `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS resources among the proxies of a
-//!    process. `control_plane` is the status of the ADS stream.
+//!    `secrets` (certificates and roots), `telemetry`, `overload`, rate limiters and random streams. `resources` shares xDS
+//!    resources among the proxies of a process. `control_plane` is the status of the ADS stream.
 //! 6. Policies. [`balance`], [`outlier`], [`breaker`], [`budget`], [`retry`], [`hedge`], [`limit`], [`adaptive`], [`shed`] and
 //!    [`throttle`] take the time and randomness as parameters, and read no clock.
 //! 7. Messages. `request_head` is the head of a request; [`respond`] defines the local replies, `response_context` the changes to

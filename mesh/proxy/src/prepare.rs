@@ -38,7 +38,8 @@ const HOP_BY_HOP: [&str; 6] = [
 ];
 
 /// Normalizes a request before it is routed: removes hop-by-hop headers, reports the caller in headers, moves the
-/// target's authority to `host`, and sets the scheme. `own` is the proxy's address, `transport` the scheme of the connection.
+/// target's authority to `host`, and sets the scheme. `own` is the proxy's address, `transport` the scheme of the
+/// connection.
 ///
 /// `seen` is the summary of the headers. A request for an `upgrade` keeps `connection` and `upgrade`.
 pub(crate) fn receive(
@@ -78,23 +79,23 @@ pub(crate) fn receive(
     if head.uri.authority().is_some() {
         to_origin_form(head);
     } else if head.headers.len() > head.headers.keys_len() {
-        join_hosts(&mut head.headers);
+        join_values(&mut head.headers, &header::HOST);
     }
 }
 
-/// Joins several `host` headers by commas. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
-fn join_hosts(headers: &mut HeaderMap) {
-    let mut values = headers.get_all(header::HOST).iter();
+/// Joins several values of a header by commas. Source: Envoy, `HeaderMapImpl::addViaMove`, of inline headers.
+pub(crate) fn join_values(headers: &mut HeaderMap, name: &HeaderName) {
+    let mut values = headers.get_all(name).iter();
     if values.next().is_none() || values.next().is_none() {
         return;
     }
     let all: Vec<&[u8]> = headers
-        .get_all(header::HOST)
+        .get_all(name)
         .iter()
         .map(HeaderValue::as_bytes)
         .collect();
     if let Ok(joined) = HeaderValue::from_bytes(&all.join(&b","[..])) {
-        headers.insert(header::HOST, joined);
+        headers.insert(name, joined);
     }
 }
 
@@ -283,7 +284,7 @@ mod tests {
     #[test]
     fn several_hosts_are_one_with_commas() {
         let mut map = headers(&[("host", "a"), ("x", "1"), ("host", "b")]);
-        join_hosts(&mut map);
+        join_values(&mut map, &header::HOST);
         assert_eq!(map, headers(&[("host", "a,b"), ("x", "1")]));
     }
 

@@ -79,7 +79,7 @@ impl Secrets {
     /// Sets a certificate (with its chain) and its key, both in PEM.
     ///
     /// # Errors
-    /// One of them cannot be parsed, or they do not match.
+    /// The chain or the key cannot be parsed, or they do not match.
     pub fn set_certificate(&self, name: &str, chain: &[u8], key: &[u8]) -> Result<(), TlsError> {
         let credentials = TlsCredentials::from_pem(self.context(), chain, key)?;
         let uris = credentials.certificate()?.uris.into();
@@ -92,7 +92,7 @@ impl Secrets {
     /// Sets trusted roots in PEM.
     ///
     /// # Errors
-    /// They contain no certificate, or one that cannot be parsed.
+    /// The text contains no certificate, or one that cannot be parsed.
     pub fn set_roots(&self, name: &str, pem: &[u8]) -> Result<(), TlsError> {
         let mut roots = Roots::none();
         roots.add_pem(pem)?;

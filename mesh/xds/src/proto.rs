@@ -219,10 +219,10 @@ pub enum UnpackError {
 ///
 /// A hash map iterates in an order that depends on its random seed, so the map is rebuilt until the order is right.
 /// `entries` has at most two elements, for which each attempt succeeds with a probability of one half.
-pub fn in_order<M, V: Clone>(entries: &[(String, V)]) -> M
+pub fn in_order<M>(entries: &[(String, Any)]) -> M
 where
-    M: FromIterator<(String, V)>,
-    for<'m> &'m M: IntoIterator<Item = (&'m String, &'m V)>,
+    M: FromIterator<(String, Any)>,
+    for<'m> &'m M: IntoIterator<Item = (&'m String, &'m Any)>,
 {
     assert!(entries.len() <= 2, "each further entry halves the chances");
     loop {

@@ -2,9 +2,8 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use shakedown_env::{BoxStream, Env};
@@ -76,7 +75,8 @@ pub(super) async fn secured(
         TransportMode::Plaintext => return Some(Ok(plain(stream))),
         TransportMode::Tls(tls) => tls,
     };
-    match first_byte(env, &mut stream, options, drain).await? {
+    let first = until_closing(env, options, drain, |cx| poll_first_byte(&mut stream, cx));
+    match first.await? {
         Ok(Some(HANDSHAKE_RECORD)) => {}
         // Without an alert, which a client of plain text would take for a malformed response.
         Ok(_) if tls.required => return None,
@@ -94,23 +94,12 @@ pub(super) async fn secured(
     })
 }
 
-/// Waits for the first byte of a connection, which stays unread. `Some(Ok(None))` at its end; `None` if the connection has
-/// to close before that.
-async fn first_byte(
-    env: &Env,
-    stream: &mut Sniffed,
-    options: &ServerOptions,
-    drain: &Drain,
-) -> Option<io::Result<Option<u8>>> {
-    until_closing(env, options, drain, |cx| poll_first_byte(stream, cx)).await
-}
-
 /// Polls until ready. `None` if the connection has to close before that.
 pub(super) async fn until_closing<T>(
     env: &Env,
     options: &ServerOptions,
     drain: &Drain,
-    mut poll: impl FnMut(&mut std::task::Context<'_>) -> Poll<T>,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
 ) -> Option<T> {
     let mut member = drain.join();
     let activity = Activity::new(env);

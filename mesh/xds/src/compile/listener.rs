@@ -80,9 +80,10 @@ fn inspector(filter: &ListenerFilter) -> Result<()> {
     };
     let inspector: proto::TlsInspector =
         proto::unpack(packed).map_err(|error| FieldProblem::new(path, error.to_string()))?;
-    match unset(&inspector) {
-        true => Ok(()),
-        false => Err(FieldProblem::new(path, "must be empty")),
+    if unset(&inspector) {
+        Ok(())
+    } else {
+        Err(FieldProblem::new(path, "must be empty"))
     }
 }
 
@@ -139,7 +140,8 @@ fn connection_manager(manager: &HttpConnectionManager) -> Result<CompiledManager
             server_name server_header_transformation scheme_header_transformation max_request_headers_kb
             drain_timeout delayed_close_timeout access_log original_ip_detection_extensions
             early_header_mutation_extensions via generate_request_id preserve_external_request_id
-            always_set_request_id_in_response forward_client_cert_matcher proxy_100_continue represent_ipv4_remote_address_as_ipv4_mapped_ipv6
+            always_set_request_id_in_response forward_client_cert_matcher proxy_100_continue
+            represent_ipv4_remote_address_as_ipv4_mapped_ipv6
             merge_slashes request_id_extension local_reply_config strip_matching_host_port
             path_normalization_options strip_trailing_host_dot proxy_status_config
             typed_header_validation_config append_x_forwarded_port append_local_overload forward_proto_config

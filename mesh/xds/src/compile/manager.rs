@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::problem::{FieldProblem, Result, duration, enumerated, fields};
+use super::problem::{FieldProblem, Result, duration, enumerated, fields, is_true};
 use crate::proto::core::{CidrRange, HttpProtocolOptions};
 use crate::proto::manager::HttpConnectionManager;
 use crate::proto::manager::http_connection_manager::{
@@ -68,10 +68,7 @@ fn client_certificate_header(message: &HttpConnectionManager) -> Result<ClientCe
             ForwardClientCertDetails::SanitizeSet => ForwardClientCert::SanitizeSet,
             ForwardClientCertDetails::AlwaysForwardOnly => ForwardClientCert::AlwaysForwardOnly,
         },
-        subject: written
-            .subject
-            .as_ref()
-            .is_some_and(|subject| subject.value),
+        subject: is_true(written.subject.as_ref()),
         dns: written.dns,
         uri: written.uri,
     })
@@ -101,8 +98,7 @@ fn normalize_path(message: &HttpConnectionManager) -> Result<bool> {
             return Err(FieldProblem::new(field, text));
         }
     }
-    let wanted = message.normalize_path.as_ref();
-    Ok(wanted.is_some_and(|wanted| wanted.value))
+    Ok(is_true(message.normalize_path.as_ref()))
 }
 
 fn origin(message: &HttpConnectionManager) -> Result<ClientAddressSource> {
@@ -113,10 +109,7 @@ fn origin(message: &HttpConnectionManager) -> Result<ClientAddressSource> {
         }
     };
     Ok(ClientAddressSource {
-        use_remote_address: message
-            .use_remote_address
-            .as_ref()
-            .is_some_and(|wrapped| wrapped.value),
+        use_remote_address: is_true(message.use_remote_address.as_ref()),
         trusted_hops: message.xff_num_trusted_hops,
         skip_append: message.skip_xff_append,
         internal,

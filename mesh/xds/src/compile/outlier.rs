@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::problem::{FieldProblem, Result, duration, fields};
+use super::problem::{FieldProblem, Result, duration, fields, is_true};
 use crate::proto::cluster as message;
 use crate::proto::protobuf::{self, UInt32Value};
 use crate::table::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
@@ -57,10 +57,7 @@ pub(super) fn compile(message: &message::OutlierDetection) -> Result<OutlierDete
             &message.max_ejection_percent,
             envoy.max_ejection_percent,
         )?,
-        always_eject_one_host: message
-            .always_eject_one_host
-            .as_ref()
-            .is_some_and(|always| always.value),
+        always_eject_one_host: is_true(message.always_eject_one_host.as_ref()),
         success_rate: success_rate(message, envoy.success_rate),
         failure_percentage: failure_percentage(message, envoy.failure_percentage)?,
         enforcing: enforcing(message, envoy.enforcing)?,

@@ -103,6 +103,11 @@ pub(super) fn named(field: &str, name: &str) -> Result<()> {
     }
 }
 
+/// Returns true if a flag is set and true.
+pub(super) fn is_true(flag: Option<&protobuf::BoolValue>) -> bool {
+    flag.is_some_and(|flag| flag.value)
+}
+
 /// Converts an enum number. Unknown numbers are refused, because protobuf enums are open and newer control planes may
 /// use more values.
 pub(super) fn enumerated<E: TryFrom<i32>>(field: &str, number: i32) -> Result<E> {

@@ -6,7 +6,7 @@ use super::action::{self, InheritedAction};
 use super::filters;
 use super::headers::header_ops;
 use super::matching;
-use super::problem::{FieldProblem, Result, fields, named};
+use super::problem::{FieldProblem, Result, fields, is_true, named};
 use super::rate_limit;
 use super::rewrite;
 use super::sharing::PreviousRoute;
@@ -47,10 +47,7 @@ pub(super) fn compile(message: &message::RouteConfiguration) -> Result<RouteTabl
         ignored: metadata;
     });
     // Istio sends `false`, which has no effect.
-    if message
-        .validate_clusters
-        .is_some_and(|validate| validate.value)
-    {
+    if is_true(message.validate_clusters.as_ref()) {
         return Err(FieldProblem::unsupported("validate_clusters"));
     }
     let mut inherited = Inherited::default();
@@ -136,8 +133,7 @@ fn route(
             let within = |problem: FieldProblem| problem.within("route");
             let filters = &mut inherited.filters;
             filters.descriptors = rate_limit::rules(&written.rate_limits).map_err(within)?;
-            let include = written.include_vh_rate_limits.as_ref();
-            filters.include_host_descriptors = include.is_some_and(|include| include.value);
+            filters.include_host_descriptors = is_true(written.include_vh_rate_limits.as_ref());
             RouteActionKind::Forward(action::compile(written, condition, above).map_err(within)?)
         }
         Some(Written::DirectResponse(written)) => {

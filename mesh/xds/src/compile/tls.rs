@@ -5,12 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::problem::{FieldProblem, Result, duration, enumerated, fields, from_ads, named, unset};
+use super::problem::{
+    FieldProblem, Result, duration, enumerated, fields, from_ads, is_true, named, unset,
+};
 use crate::proto::cluster::{self, cluster::TransportSocketMatch};
 use crate::proto::core::{TransportSocket, transport_socket};
 use crate::proto::listener::{FilterChain, FilterChainMatch};
 use crate::proto::matcher::{StringMatcher, string_matcher::MatchPattern};
-use crate::proto::protobuf::{BoolValue, Struct, value::Kind};
+use crate::proto::protobuf::{Struct, value::Kind};
 use crate::proto::tls::common_tls_context::{
     CombinedCertificateValidationContext, ValidationContextType,
 };
@@ -438,8 +440,4 @@ fn check_versions(written: &TlsParameters) -> Result<()> {
 
 fn protocols(names: &[String]) -> Vec<Box<[u8]>> {
     names.iter().map(|name| name.as_bytes().into()).collect()
-}
-
-fn is_true(written: Option<&BoolValue>) -> bool {
-    written.is_some_and(|written| written.value)
 }
