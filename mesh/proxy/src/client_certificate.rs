@@ -92,3 +92,70 @@ fn append(headers: &mut HeaderMap, element: String, keep: bool) {
         headers.insert(NAME, own);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use shakedown_env::UnixTime;
+    use shakedown_wire::SessionClient;
+
+    use super::*;
+
+    const OLD: &str = "By=a;Hash=b";
+
+    fn session(with_certificate: bool) -> DownstreamSession {
+        let certificate = PeerCertificate {
+            uris: vec!["spiffe://c".into()],
+            dns_names: vec!["d.example".into()],
+            subject: "CN=c".into(),
+            hash: std::array::from_fn(|index| index as u8),
+            expires: UnixTime::from_nanos(1),
+        };
+        DownstreamSession {
+            client: SessionClient {
+                certificate: with_certificate.then_some(certificate),
+                server_name: None,
+            },
+            own_uris: [Box::from("spiffe://own")].into(),
+        }
+    }
+
+    /// The header after [`rewrite`], of a request with [`OLD`].
+    fn rewritten(mode: ForwardClientCert, session: Option<&DownstreamSession>) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(NAME, HeaderValue::from_static(OLD));
+        let config = ClientCertificateHeader {
+            mode,
+            subject: true,
+            dns: true,
+            uri: true,
+        };
+        rewrite(&mut headers, true, config, session);
+        assert!(headers.get_all(NAME).iter().count() <= 1);
+        let value = headers.get(NAME)?;
+        Some(value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn each_mode_treats_the_header_as_in_envoy() {
+        let own = "By=spiffe://own;\
+                   Hash=000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f;\
+                   Subject=\"CN=c\";URI=spiffe://c;DNS=d.example";
+        let (mutual, tls) = (session(true), session(false));
+        for (mode, with_peer) in [
+            (ForwardClientCert::Sanitize, None),
+            (ForwardClientCert::ForwardOnly, Some(OLD.to_owned())),
+            (
+                ForwardClientCert::AppendForward,
+                Some(format!("{OLD},{own}")),
+            ),
+            (ForwardClientCert::SanitizeSet, Some(own.to_owned())),
+            (ForwardClientCert::AlwaysForwardOnly, Some(OLD.to_owned())),
+        ] {
+            assert_eq!(rewritten(mode, Some(&mutual)), with_peer, "{mode:?}");
+            let always = mode == ForwardClientCert::AlwaysForwardOnly;
+            let without = always.then(|| OLD.to_owned());
+            assert_eq!(rewritten(mode, Some(&tls)), without, "{mode:?}");
+            assert_eq!(rewritten(mode, None), without, "{mode:?}");
+        }
+    }
+}
